@@ -1,0 +1,1 @@
+"""Benchmarks: each figure beside the figure asked for and the peer's, measured in the same run."""

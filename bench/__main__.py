@@ -1,0 +1,52 @@
+"""``./run bench [NAME…] [--json FILE] [--list]``."""
+
+import argparse
+import importlib
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from bench.figure import Figure
+
+BENCHES: Final = {
+    "plans": ("bench.plans", "plans of a morning and of noon on the demo city"),
+    "roads": ("bench.roads", "matrix, row and column, path and snap on the demo city"),
+    "wire": ("bench.wire_size", "bytes and time of a batch on the wire"),
+}
+
+
+def main() -> int:
+    """Run the wanted benchmarks; exit code 1 when a goal is missed."""
+    parser = argparse.ArgumentParser(prog="run bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="which; all when none is named")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE too")
+    parser.add_argument("--list", action="store_true", help="name the benchmarks and stop")
+    wanted = parser.parse_args()
+    if wanted.list:
+        for name, (_, told) in BENCHES.items():
+            print(f"{name:10} {told}")
+        return 0
+    unknown = [name for name in wanted.names if name not in BENCHES]
+    if unknown:
+        parser.error(f"no benchmark {unknown[0]!r}; there are {', '.join(BENCHES)}")
+    figures: list[Figure] = []
+    for name in wanted.names or BENCHES:
+        for figure in importlib.import_module(BENCHES[name][0]).run():
+            print(_line(figure), flush=True)
+            figures.append(figure)
+    if wanted.json:
+        wanted.json.write_bytes(msgspec.json.encode([figure.as_row() for figure in figures]))
+    return int(any(figure.holds is False for figure in figures))
+
+
+def _line(figure: Figure) -> str:
+    goal = "" if figure.goal is None else f"  goal {figure.goal:g} {figure.unit}"
+    verdict = {None: "", True: "  holds", False: "  MISSED"}[figure.holds]
+    peer = "" if figure.peer is None else f"  ({figure.peer}: {figure.peer_value:g})"
+    measured = f"{figure.value:>10g} {figure.unit:6}"
+    return f"{figure.bench:8} {figure.figure:45} {measured}{goal}{verdict}{peer}"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

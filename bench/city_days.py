@@ -1,0 +1,105 @@
+"""Days in the demo city for benchmarks: doors on its streets, drawn from a seed."""
+
+import json
+import random
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from cloud.planning.model import Job, Location, Plan, PlannedRoute, Problem, Vehicle, Window
+from cloud.roads.city import STREETS
+
+DEPOT = Location(lat=-29.9082, lon=-71.2489)
+EIGHT = 1_790_000_000 // 86_400 * 86_400 + 11 * 3_600
+"""Eight o'clock in the city."""
+HOUR = 3_600
+
+
+def doors(city: Path, count: int, dice: random.Random) -> list[Location]:
+    """Places on residential streets, each street with the same chance."""
+    streets = [
+        street["geometry"]["coordinates"][0]
+        for street in json.loads((city / STREETS).read_text())["features"]
+        if street["properties"]["class"] == "residential"
+    ]
+    return [Location(lat=lat, lon=lon) for lon, lat in dice.sample(streets, count)]
+
+
+def morning(city: Path, *, orders: int, vans: int, seed: int) -> Problem:
+    """All vans at the depot; three orders of five have a window of two or three hours."""
+    dice = random.Random(seed)
+    jobs = []
+    for number in range(1, orders + 1):
+        opens = EIGHT + dice.choice([0, 2, 4, 6]) * HOUR
+        window = Window(opens=opens, closes=opens + dice.choice([2, 3]) * HOUR)
+        jobs.append(
+            Job(
+                id=f"order-{number}",
+                size=dice.randint(1, 3),
+                delivery=number,
+                pickup=0,
+                windows=(window,) if dice.random() < 0.6 else (),
+                service_s=dice.choice([120, 180, 240]),
+                pickup_service_s=60,
+            )
+        )
+    fleet = [
+        Vehicle(
+            id=f"van-{number}",
+            start=0,
+            end=0,
+            available_from=EIGHT,
+            shift_end=EIGHT + 10 * HOUR,
+            capacity=50,
+            loads_at_start=True,
+            loading_s=600,
+        )
+        for number in range(1, vans + 1)
+    ]
+    return Problem(
+        locations=(DEPOT, *doors(city, orders, dice)), vehicles=tuple(fleet), jobs=tuple(jobs)
+    )
+
+
+def noon(day: Problem, plan: Plan, city: Path, *, urgent: int, seed: int) -> Problem:
+    """The day at noon: what is open is aboard, each van at the stop it drives to, new orders."""
+    now = EIGHT + 4 * HOUR
+    jobs = {job.id: job for job in day.jobs}
+    vans: list[Vehicle] = []
+    left: list[Job] = []
+    for van, route in zip(day.vehicles, plan.routes, strict=True):
+        moved, still_aboard = _under_way(van, route, now)
+        vans.append(moved)
+        left += [
+            replace(jobs[job], pickup=None, only_vehicle=van.id, previous_vehicle=van.id)
+            for job in still_aboard
+        ]
+    fresh = [
+        Job(
+            id=f"urgent-{number}",
+            size=1,
+            delivery=len(day.locations) + number,
+            pickup=0,
+            windows=(Window(opens=now, closes=now + 3 * HOUR),),
+            service_s=180,
+            pickup_service_s=60,
+            priority="urgent",
+        )
+        for number in range(urgent)
+    ]
+    places = (*day.locations, *doors(city, urgent, random.Random(seed)))
+    return replace(day, locations=places, vehicles=tuple(vans), jobs=(*left, *fresh))
+
+
+def _under_way(van: Vehicle, route: PlannedRoute, now: int) -> tuple[Vehicle, list[str]]:
+    """The van where it will next be done, and the orders it still has aboard then."""
+    deliveries = [visit for visit in route.visits if visit.kind == "delivery"]
+    begun = [visit for visit in deliveries if visit.arrival - visit.leg_s <= now]
+    open_visits = deliveries[len(begun) :]
+    here, free_at = van.start, van.available_from
+    if begun:
+        here, free_at = begun[-1].location, begun[-1].departure
+    moved = replace(
+        van, start=here, available_from=max(now, free_at), loads_at_start=False, loading_s=0
+    )
+    return moved, [visit.job for visit in open_visits]

@@ -1,0 +1,1 @@
+"""What runs at the depot: tracks the vans, takes orders, plans rounds, keeps the promises."""

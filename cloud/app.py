@@ -1,0 +1,229 @@
+"""The composition root of the web process: everything is made and joined here, once."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import msgspec
+from fastapi import APIRouter, FastAPI
+from fastapi.middleware.gzip import GZipMiddleware
+
+from cloud import board, health, pages
+from cloud.drivers import api as drivers_api
+from cloud.drivers.service import DriverWork
+from cloud.fleet import api as fleet_api
+from cloud.fleet.service import Fleet
+from cloud.foundation.body_limit import BodyLimit
+from cloud.foundation.broker import BrokerAccess
+from cloud.foundation.clock import Clock, RealClock, clock_of
+from cloud.foundation.database import Database
+from cloud.foundation.errors import CloudError
+from cloud.foundation.files import private_folder, put
+from cloud.foundation.http import PROBLEM_RESPONSES, answer_problems
+from cloud.foundation.identity import Gate, Identity
+from cloud.foundation.identity import api as identity_api
+from cloud.foundation.ids import random_id
+from cloud.foundation.layout import DataFolder
+from cloud.foundation.outbox import Consumer, DomainEvent, Outbox
+from cloud.foundation.ports import read_ports
+from cloud.foundation.settings import Settings
+from cloud.integrations.feed import Feed, live_event
+from cloud.integrations.publisher import Publisher
+from cloud.orders import api as orders_api
+from cloud.orders.api import IMPORT_PATH, MAX_CSV_BYTES
+from cloud.orders.service import Orders
+from cloud.planning import api as planning_api
+from cloud.planning.client import PlannerClient
+from cloud.planning.loop import PlanningLoop
+from cloud.planning.making import PlanMaker
+from cloud.planning.service import Planning
+from cloud.planning.situation import At
+from cloud.roads.client import RoadsClient
+from cloud.tracking import api as tracking_api
+from cloud.tracking.live import Live, LiveStream
+from wire import __version__
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """Everything the web process is made of."""
+
+    data: DataFolder
+    clock: Clock
+    real_time: Clock
+    business: Database
+    telemetry: Database
+    broker: BrokerAccess
+    roads: RoadsClient
+    events: Outbox
+    identity: Identity
+    gate: Gate
+    fleet: Fleet
+    orders: Orders
+    planning: Planning
+    loop: PlanningLoop
+    drivers: DriverWork
+    live: Live
+    stream: LiveStream
+    publisher: Publisher
+    checks: health.Checks
+
+
+def create_app(data: DataFolder, settings: Settings) -> FastAPI:
+    """The whole web application over one data folder whose databases are migrated."""
+    parts = _parts(data, settings)
+    _make_first_login(parts)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with _running(parts):
+            yield
+
+    app = FastAPI(
+        title="Roundsman",
+        version=__version__,
+        summary="Last-mile telematics and dispatch",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+    )
+    app.add_middleware(GZipMiddleware, minimum_size=2_000, compresslevel=5)
+    app.add_middleware(BodyLimit, longer={f"/api/v1{IMPORT_PATH}": MAX_CSV_BYTES})
+    answer_problems(app)
+    app.include_router(_api(parts), prefix="/api/v1", responses=PROBLEM_RESPONSES)
+    app.include_router(pages.routes(parts.gate))
+    return app
+
+
+def _parts(data: DataFolder, settings: Settings) -> _Parts:
+    clock, real_time = clock_of(data.root), RealClock()
+    business, telemetry = Database(data.business), Database(data.telemetry)
+    broker = BrokerAccess(data, settings)
+    roads = RoadsClient(f"http://127.0.0.1:{read_ports(data.ports).roads}")
+    events = Outbox(business)
+    identity = Identity(business, real_time, random_id)
+    stream = LiveStream()
+    live = Live(telemetry, broker, clock)
+
+    def positions(tenant: str) -> dict[str, At]:
+        return {
+            van: At(at.lat, at.lon, at.fix_time_s) for van, at in live.positions(tenant).items()
+        }
+
+    planning = Planning(business, clock, random_id)
+    maker = PlanMaker(
+        database=business,
+        clock=clock,
+        roads=roads,
+        planner=PlannerClient(data.planner_socket),
+        positions=positions,
+        events=events,
+        new_id=random_id,
+    )
+    return _Parts(
+        data=data,
+        clock=clock,
+        real_time=real_time,
+        business=business,
+        telemetry=telemetry,
+        broker=broker,
+        roads=roads,
+        events=events,
+        identity=identity,
+        gate=Gate(identity),
+        fleet=Fleet(business, clock, identity, broker, random_id),
+        orders=Orders(business, clock, roads, events, random_id),
+        planning=planning,
+        loop=PlanningLoop(business, clock, planning, maker, events),
+        drivers=DriverWork(business, clock, events),
+        live=live,
+        stream=stream,
+        publisher=Publisher(broker),
+        checks=health.Checks(data, business, broker, roads, real_time),
+    )
+
+
+def _api(parts: _Parts) -> APIRouter:
+    router = APIRouter()
+    gate = parts.gate
+    for part in (
+        health.routes(parts.data, parts.checks, parts.clock, gate),
+        identity_api.routes(parts.identity, parts.real_time),
+        fleet_api.routes(parts.fleet, parts.broker, gate),
+        orders_api.routes(parts.orders, parts.planning.places_in_plan, gate),
+        planning_api.routes(parts.planning, parts.loop, gate),
+        drivers_api.routes(parts.drivers, parts.planning, gate),
+        board.routes(parts.fleet, parts.planning, parts.live, parts.clock, gate),
+        tracking_api.routes(parts.live, parts.stream, _knowing_vans(parts.fleet), gate),
+    ):
+        router.include_router(part)
+    return router
+
+
+def _knowing_vans(fleet: Fleet) -> Callable[[str, str], bool]:
+    return lambda tenant, van: any(one.id == van for one in fleet.vehicles(tenant))
+
+
+def _make_first_login(parts: _Parts) -> None:
+    login = parts.identity.first_login("admin")
+    if login is not None:
+        private_folder(parts.data.secrets)
+        put(parts.data.first_login, msgspec.json.encode(login))
+        log.info("made the first login", extra={"file": parts.data.first_login})
+
+
+@asynccontextmanager
+async def _running(parts: _Parts) -> AsyncIterator[None]:
+    """The tasks of the web process: they begin before the first request and end after the last."""
+    try:
+        await asyncio.to_thread(parts.fleet.let_gateways_in)
+    except CloudError as error:
+        log.warning("the broker was not told of the gateways", extra={"reason": error.detail})
+    feed = Feed(parts.planning, parts.publisher.publish)
+    parts.publisher.start()
+    parts.live.start()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(_or_end(work), name=name)
+                for name, work in (
+                    ("planning", parts.loop.run()),
+                    ("triggers", parts.events.run("planning", parts.loop.on_event)),
+                    ("feed", parts.events.run("feed", feed.on_event)),
+                    ("live", parts.events.run("live", _telling(parts))),
+                )
+            ]
+            yield
+            for task in running:
+                task.cancel()
+    finally:
+        parts.live.stop()
+        parts.publisher.stop()
+        await parts.roads.close()
+        parts.business.close()
+        parts.telemetry.close()
+
+
+def _telling(parts: _Parts) -> Consumer:
+    async def tell(event: DomainEvent) -> None:
+        shown = live_event(event)
+        if shown is not None:
+            parts.stream.tell(event.tenant, *shown)
+
+    return tell
+
+
+async def _or_end(work: Coroutine[None, None, None]) -> None:
+    """A task without which web is a shell: when it breaks, the process ends and is started anew."""
+    try:
+        await work
+    except Exception:
+        log.critical("a task of web broke; web ends to be started anew", exc_info=True)
+        os.kill(os.getpid(), signal.SIGTERM)

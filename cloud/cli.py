@@ -1,0 +1,63 @@
+"""``roundsman cloud``: serve and migrate."""
+
+from pathlib import Path
+
+import click
+
+from cloud.foundation.errors import CloudError
+from cloud.foundation.layout import DataFolder
+from cloud.foundation.logs import log_as
+
+_DATA = click.option(
+    "--data",
+    "data",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="The folder that holds everything of this Roundsman.",
+)
+
+
+@click.group()
+def main() -> None:
+    """What runs at the depot: broker, ingest, web, planner, roads."""
+
+
+@main.command()
+@_DATA
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where web listens.")
+@click.option("--port", default=8480, show_default=True, type=click.IntRange(1, 65_535))
+@click.option(
+    "--role",
+    default="all",
+    show_default=True,
+    type=click.Choice(["all", "broker", "ingest", "roads", "planner", "web"]),
+    help="Run one part alone, or supervise all.",
+)
+def serve(data: Path, host: str, port: int, role: str) -> None:
+    """Run the cloud until it is stopped."""
+    from cloud import roles
+    from cloud.foundation.settings import load
+
+    log_as("cloud" if role == "all" else role)
+    folder = DataFolder(data.resolve())
+    try:
+        serving = roles.Serving(data=folder, settings=load(folder.settings), host=host, port=port)
+        roles.run(role, serving)
+    except CloudError as error:
+        raise click.ClickException(error.detail) from error
+
+
+@main.command()
+@_DATA
+def migrate(data: Path) -> None:
+    """Bring both databases to the form this version needs."""
+    from cloud import roles
+
+    try:
+        roles.migrate(DataFolder(data.resolve()), "telemetry", "business")
+    except CloudError as error:
+        raise click.ClickException(error.detail) from error
+
+
+if __name__ == "__main__":
+    main(prog_name="roundsman cloud")

@@ -1,0 +1,1 @@
+"""The driver's side: the route to drive, loading, arrivals and outcomes."""

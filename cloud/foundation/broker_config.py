@@ -1,0 +1,186 @@
+"""What the embedded MQTT broker is told: its settings, its users, and who may say what. Pure.
+
+A van may write below its own ``up/`` and read below its own ``dn/``; ingest reads every ``up/`` and
+answers on ``dn/ack``; web writes the other ``dn/`` topics. The server speaks MQTT 3.1.1 and turns
+topics into subjects: ``/`` becomes ``.``, ``+`` becomes ``*``, ``#`` becomes ``>``. A publish that
+is not permitted is acknowledged and dropped in silence, a subscription is refused.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from cloud.foundation.errors import Invalid
+from wire import topics
+
+MAX_PAYLOAD_BYTES: Final = 1_048_576
+MAX_CONNECTIONS: Final = 10_000
+MAX_UNACKNOWLEDGED: Final = 2_000
+"""Messages of one kind that ingest may hold before it has committed them."""
+ACK_WAIT_S: Final = 60
+_STORE_BYTES: Final = 4 * 1024**3
+
+type ClientId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$(?!\n)")]
+type Word = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._~-]{1,128}$(?!\n)")]
+"""Nothing that would leave its place between quotes, or look like a bcrypt hash."""
+
+
+class BrokerLogin(msgspec.Struct, frozen=True, kw_only=True):
+    """What one client signs in with. The client id is a secret too: who has it has the session."""
+
+    client_id: ClientId
+    username: Word
+    password: Word
+
+
+class GatewayCredential(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gateway of one van signs in with."""
+
+    tenant: str
+    van: str
+    client_id: ClientId
+    username: Word
+    password: Word
+
+
+class BrokerSecrets(msgspec.Struct, frozen=True, kw_only=True):
+    """``secrets/broker.json``: every user of the embedded broker."""
+
+    ingest: BrokerLogin
+    web: BrokerLogin
+    gateways: tuple[GatewayCredential, ...] = ()
+
+
+class BrokerPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the embedded broker listens and keeps its store."""
+
+    listen: str
+    mqtt_port: int
+    nats_port: int
+    monitor_port: int
+    folder: str
+
+
+type NewHex = Callable[[int], str]
+"""Gives so many random bytes as hexadecimal digits, as `secrets.token_hex` does."""
+
+
+def new_login(username: str, new_hex: NewHex) -> BrokerLogin:
+    """A new client id of 128 bits and a new password of 256."""
+    return BrokerLogin(client_id=new_hex(16), username=username, password=new_hex(32))
+
+
+def new_gateway_credential(tenant: str, van: str, new_hex: NewHex) -> GatewayCredential:
+    """New credentials for the gateway of ``van``; the ones before stop to work when they are set.
+
+    Raises:
+        TopicError: ``tenant`` or ``van`` cannot stand in a topic.
+    """
+    topics.up_all(tenant, van)
+    return GatewayCredential(
+        tenant=tenant,
+        van=van,
+        client_id=new_hex(16),
+        username=f"{tenant}.{van}.{new_hex(4)}",
+        password=new_hex(32),
+    )
+
+
+def to_subject(topic: str) -> str:
+    """The server's subject for an MQTT topic or filter whose levels are names or wildcards."""
+    return topic.translate(str.maketrans("/+#", ".*>"))
+
+
+def render_config(place: BrokerPlace, users: BrokerSecrets) -> str:
+    """The server's whole settings file.
+
+    Raises:
+        Invalid: a credential holds a character that the file could misread; names the field.
+    """
+    rows = [_user(users.ingest, *_ingest_permissions()), _user(users.web, *_web_permissions())]
+    rows += [_gateway_user(gateway) for gateway in users.gateways]
+    listed = "\n".join(f"        {row}" for row in rows)
+    quoted = json.dumps
+    return f"""\
+server_name: "roundsman"
+host: "127.0.0.1"
+port: {place.nats_port}
+http: "127.0.0.1:{place.monitor_port}"
+log_file: {quoted(f"{place.folder}/broker.log")}
+logfile_size_limit: 10MB
+logfile_max_num: 3
+max_payload: {MAX_PAYLOAD_BYTES}
+max_connections: {MAX_CONNECTIONS}
+max_subscriptions: 64
+jetstream {{
+    store_dir: {quoted(f"{place.folder}/store")}
+    max_memory_store: {64 * 1024**2}
+    max_file_store: {_STORE_BYTES}
+}}
+mqtt {{
+    host: {quoted(place.listen)}
+    port: {place.mqtt_port}
+    ack_wait: "{ACK_WAIT_S}s"
+    max_ack_pending: {MAX_UNACKNOWLEDGED}
+}}
+accounts {{
+    FLEET {{
+        jetstream: enabled
+        users: [
+{listed}
+        ]
+    }}
+}}
+"""
+
+
+def _ingest_permissions() -> tuple[list[str], list[str]]:
+    heard = [to_subject(topics.every_up(kind)) for kind in topics.UP_KINDS]
+    return [_every_down("ack"), _feed()], heard
+
+
+def _web_permissions() -> tuple[list[str], list[str]]:
+    told = [_every_down(kind) for kind in topics.DOWN_KINDS if kind != "ack"]
+    return [*told, _feed()], [_feed()]
+
+
+def _every_down(kind: str) -> str:
+    return f"fleet.{topics.VERSION}.*.*.dn.{kind}"
+
+
+def _feed() -> str:
+    return f"feed.{topics.VERSION}.>"
+
+
+def _gateway_user(gateway: GatewayCredential) -> str:
+    login = BrokerLogin(
+        client_id=gateway.client_id, username=gateway.username, password=gateway.password
+    )
+    return _user(
+        login,
+        [to_subject(topics.up_all(gateway.tenant, gateway.van))],
+        [to_subject(topics.down_all(gateway.tenant, gateway.van))],
+    )
+
+
+def _user(login: BrokerLogin, publish: list[str], subscribe: list[str]) -> str:
+    try:
+        msgspec.convert(msgspec.structs.asdict(login), BrokerLogin)
+    except msgspec.ValidationError as error:
+        raise Invalid.field(
+            f"broker user {login.username!r}", str(error), "make new credentials"
+        ) from error
+    permissions = json.dumps({"publish": publish, "subscribe": subscribe})
+    return (
+        f'{{user: "{login.username}", password: "{login.password}", '
+        f'allowed_connection_types: ["MQTT"], permissions: {permissions}}}'
+    )
+
+
+def users_of(gateways: Iterable[GatewayCredential], logins: BrokerSecrets) -> BrokerSecrets:
+    """``logins`` with ``gateways`` in the place of those before, in a fixed order."""
+    ordered = sorted(gateways, key=lambda one: (one.tenant, one.van, one.username))
+    return msgspec.structs.replace(logins, gateways=tuple(ordered))

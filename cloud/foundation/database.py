@@ -1,0 +1,107 @@
+"""One writer and many readers over a SQLite file, by SQLAlchemy Core.
+
+Each file is written by one process through one connection. Every writing transaction starts with
+BEGIN IMMEDIATE: a deferred one that first reads and then writes fails at once with
+SQLITE_BUSY_SNAPSHOT, whatever the timeout. Readers open the file read-only, so they never
+checkpoint.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event
+from sqlalchemy.pool import QueuePool, StaticPool
+
+_NAMING: Final = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+BUSINESS: Final = MetaData(naming_convention=_NAMING)
+"""Fleet, orders, plans, users: written by web alone."""
+TELEMETRY: Final = MetaData(naming_convention=_NAMING)
+"""Fixes and events of the vans: written by ingest alone."""
+
+
+class Database:
+    """Transactions on one SQLite file; ``reading`` from any process, ``writing`` from one."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._reader: Engine | None = None
+        self._writer: Engine | None = None
+        self._opening = threading.Lock()
+        self._writing = threading.Lock()
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction on the one writing connection; commits at the end, or rolls back."""
+        with self._opening:
+            if self._writer is None:
+                self._writer = _writer_engine(self.path)
+        with self._writing, self._writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One consistent view; never blocks a writer and is never blocked."""
+        with self._opening:
+            if self._reader is None:
+                self._reader = _reader_engine(self.path)
+        with self._reader.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """End every connection; a closed database opens again when it is used."""
+        for engine in (self._reader, self._writer):
+            if engine is not None:
+                engine.dispose()
+        self._reader = self._writer = None
+
+
+def _writer_engine(path: Path) -> Engine:
+    engine = create_engine(
+        f"sqlite:///{path}", poolclass=StaticPool, connect_args={"check_same_thread": False}
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: sqlite3.Connection, _: Any) -> None:
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA busy_timeout=5000")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _reader_engine(path: Path) -> Engine:
+    engine = create_engine(
+        f"sqlite:///file:{path}?mode=ro&uri=true",
+        poolclass=QueuePool,
+        pool_size=4,
+        max_overflow=40,
+        connect_args={"check_same_thread": False},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: sqlite3.Connection, _: Any) -> None:
+        connection.isolation_level = None
+        connection.execute("PRAGMA query_only=ON")
+        connection.execute("PRAGMA busy_timeout=5000")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    return engine

@@ -1,0 +1,7 @@
+"""Who may call, and as what: users, tokens, sessions and the gate before every route."""
+
+from cloud.foundation.identity.api import Gate
+from cloud.foundation.identity.model import TENANT, Caller, Role
+from cloud.foundation.identity.service import Identity
+
+__all__ = ["TENANT", "Caller", "Gate", "Identity", "Role"]

@@ -1,0 +1,179 @@
+"""Domain events that commit together with the change they tell of, and reach every consumer.
+
+A use case appends events in its own transaction. Each consumer reads them in order from where it
+stands and moves on only when it is done, so an event is delivered at least once, over any crash.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from sqlalchemy import (
+    Column,
+    Connection,
+    Float,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import DBAPIError
+
+from cloud.foundation.database import BUSINESS, Database
+
+log = logging.getLogger(__name__)
+
+outbox = Table(
+    "outbox",
+    BUSINESS,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("tenant", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("at", Float, nullable=False),
+    sqlite_autoincrement=True,
+)
+outbox_cursor = Table(
+    "outbox_cursor",
+    BUSINESS,
+    Column("consumer", String, primary_key=True),
+    Column("position", Integer, nullable=False),
+)
+
+_BATCH: Final = 200
+_IDLE_S: Final = 1.0
+_RETRY_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainEvent:
+    """One event as a consumer sees it; ``payload`` is the event's struct as JSON."""
+
+    position: int
+    tenant: str
+    kind: str
+    payload: bytes
+    at: float
+
+    def body[E: msgspec.Struct](self, kind: type[E]) -> E:
+        """The event as its own type."""
+        return msgspec.json.decode(self.payload, type=kind)
+
+
+type Consumer = Callable[[DomainEvent], Awaitable[None]]
+
+
+def append(connection: Connection, tenant: str, at: float, *events: msgspec.Struct) -> None:
+    """Tell ``events``, in order, when the transaction of ``connection`` commits."""
+    for event in events:
+        connection.execute(
+            insert(outbox).values(
+                tenant=tenant, kind=type(event).__name__, payload=msgspec.json.encode(event), at=at
+            )
+        )
+
+
+class Outbox:
+    """Brings events to their consumers, one task each; a slow or failing one holds up no other."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._wakers: list[asyncio.Event] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def wake(self) -> None:
+        """Look for new events now; safe from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._wake_all)
+
+    async def run(self, name: str, consumer: Consumer) -> None:
+        """Deliver to ``consumer`` until cancelled, from where ``name`` stood at the last run."""
+        self._loop = asyncio.get_running_loop()
+        waker = asyncio.Event()
+        self._wakers.append(waker)
+        position: int | None = None
+        while True:
+            waker.clear()
+            try:
+                if position is None:
+                    position = await asyncio.to_thread(self._position, name)
+                events = await asyncio.to_thread(self._after, position)
+                reached = await self._deliver(name, consumer, events, position)
+                if reached != position:
+                    await asyncio.to_thread(self._move, name, reached)
+                    position = reached
+            except DBAPIError as error:
+                log.warning(
+                    "the database does not answer; events wait",
+                    extra={"consumer": name, "reason": error.orig},
+                )
+                await asyncio.sleep(_RETRY_S)
+                continue
+            if not events:
+                await _wait(waker, _IDLE_S)
+
+    async def _deliver(
+        self, name: str, consumer: Consumer, events: Sequence[DomainEvent], position: int
+    ) -> int:
+        for event in events:
+            try:
+                await consumer(event)
+            except Exception:
+                log.exception(
+                    "consumer failed; it is tried again",
+                    extra={"consumer": name, "kind": event.kind, "position": event.position},
+                )
+                await asyncio.sleep(_RETRY_S)
+                return position
+            position = event.position
+        return position
+
+    def _wake_all(self) -> None:
+        for waker in self._wakers:
+            waker.set()
+
+    def _position(self, name: str) -> int:
+        with self._database.writing() as connection:
+            found = connection.execute(
+                select(outbox_cursor.c.position).where(outbox_cursor.c.consumer == name)
+            ).scalar()
+            if found is not None:
+                return int(found)
+            connection.execute(insert(outbox_cursor).values(consumer=name, position=0))
+            return 0
+
+    def _after(self, position: int) -> list[DomainEvent]:
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                select(outbox)
+                .where(outbox.c.position > position)
+                .order_by(outbox.c.position)
+                .limit(_BATCH)
+            )
+            return [DomainEvent(**row) for row in rows.mappings()]
+
+    def _move(self, name: str, position: int) -> None:
+        with self._database.writing() as connection:
+            connection.execute(
+                update(outbox_cursor)
+                .where(outbox_cursor.c.consumer == name)
+                .values(position=position)
+            )
+            slowest = connection.execute(select(func.min(outbox_cursor.c.position))).scalar()
+            connection.execute(delete(outbox).where(outbox.c.position <= (slowest or 0)))
+
+
+async def _wait(waker: asyncio.Event, timeout_s: float) -> None:
+    try:
+        async with asyncio.timeout(timeout_s):
+            await waker.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,1 @@
+"""What leaves for vans and third parties over MQTT."""

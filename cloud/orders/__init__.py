@@ -1,0 +1,1 @@
+"""Orders, their parcels and where these are, promises, the state table, attempts."""

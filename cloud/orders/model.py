@@ -1,0 +1,162 @@
+"""Orders, parcels and promises as values, and what happened to them as events. Pure.
+
+Every instant is in seconds since 1970, UTC.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Final, Literal
+
+import msgspec
+
+from cloud.orders.states import OrderState
+
+type Priority = Literal["normal", "urgent"]
+type WhereaboutsKind = Literal["shop", "depot", "van", "handed_over"]
+
+_QUARTER_S: Final = 900.0
+_PROMISE_EARLY_S: Final = 3600.0
+_PROMISE_LATE_S: Final = 3600.0
+_URGENT_WITHIN_S: Final = 7200.0
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From an instant to a later one."""
+
+    begin: float
+    end: float
+
+    def __post_init__(self) -> None:
+        if not self.begin <= self.end:
+            raise ValueError(f"a span ends at {self.end} before it begins at {self.begin}")
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What the customer was told: first, and now. The courier's own window is another field."""
+
+    original: Span
+    current: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Where a parcel is: which kind of place, and which one."""
+
+    kind: WhereaboutsKind
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """One labelled piece."""
+
+    id: str
+    order_id: str
+    label: str
+    whereabouts: Whereabouts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A request to bring parcels to a place on a service date.
+
+    Attributes:
+        window: when the recipient can be served; None means any time of the shift.
+        service_s: expected time at the door. promise: None until a plan was published.
+        version: counts each change.
+    """
+
+    tenant: str
+    id: str
+    reference: str
+    depot_id: str
+    service_date: date
+    state: OrderState
+    priority: Priority
+    address: str
+    lat: float
+    lon: float
+    window: Span | None
+    service_s: int
+    parcels: tuple[Parcel, ...]
+    promise: Promise | None
+    created_at: float
+    version: int
+
+    def is_aboard(self, vehicle_id: str) -> bool:
+        """Whether every parcel is in this van."""
+        return all(parcel.whereabouts == Whereabouts("van", vehicle_id) for parcel in self.parcels)
+
+    def aboard_count(self, vehicle_id: str) -> int:
+        """How many of its parcels are in this van."""
+        return sum(p.whereabouts == Whereabouts("van", vehicle_id) for p in self.parcels)
+
+
+class OrderReceived(msgspec.Struct, frozen=True, kw_only=True):
+    """A new order has come in."""
+
+    order_id: str
+    depot_id: str
+    service_date: str
+    priority: Priority
+
+
+class OrderMoved(msgspec.Struct, frozen=True, kw_only=True):
+    """An order has a new state."""
+
+    order_id: str
+    depot_id: str
+    service_date: str
+    before: OrderState
+    after: OrderState
+
+
+class OrderChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for has changed: its window, time at the door or note."""
+
+    order_id: str
+    depot_id: str
+    service_date: str
+    fields: tuple[str, ...]
+
+
+def urgent_span(now: float) -> Span:
+    """When an urgent order is to be served that came in without a window: within two hours."""
+    return Span(now, now + _URGENT_WITHIN_S)
+
+
+def served_within(order: Order) -> Span | None:
+    """When an order may be served: what was promised first, within what is asked for now.
+
+    The first promise and not the current one: lateness that was told once is not forgiven. A
+    window that was changed to another time stands in the promise's place. None: at any time.
+    """
+    if order.promise is None:
+        return order.window
+    told = order.promise.original
+    if order.window is None:
+        return told
+    begin, end = max(told.begin, order.window.begin), min(told.end, order.window.end)
+    return Span(begin, end) if begin < end else order.window
+
+
+def promise_after_change(promise: Promise, window: Span) -> Promise:
+    """What is told when the recipient asks for another window; the original stays."""
+    begin = max(promise.current.begin, window.begin)
+    end = min(promise.current.end, window.end)
+    return Promise(promise.original, Span(begin, end) if begin < end else window)
+
+
+def promise_span(planned_service: float, window: Span | None) -> Span:
+    """The window first told to a customer whose service is planned to begin at an instant.
+
+    An hour to both sides, on whole quarters, and never outside what the recipient asked for,
+    unless the plan itself already comes later than that.
+    """
+    begin = (planned_service - _PROMISE_EARLY_S) // _QUARTER_S * _QUARTER_S
+    end = -(-(planned_service + _PROMISE_LATE_S) // _QUARTER_S) * _QUARTER_S
+    if window is None or planned_service > window.end:
+        return Span(begin, end)
+    return Span(max(begin, window.begin), min(end, window.end))

@@ -1,0 +1,332 @@
+"""Use cases of orders, one transaction each, and the moves that other features make in theirs."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from datetime import date
+
+from sqlalchemy import Connection
+
+from cloud.fleet.model import Depot, require_not_past
+from cloud.fleet.service import require_depot
+from cloud.foundation import outbox
+from cloud.foundation.clock import Clock
+from cloud.foundation.database import Database
+from cloud.foundation.errors import CloudError, Conflict, Invalid, NotFound
+from cloud.foundation.ids import NewId
+from cloud.orders import store
+from cloud.orders.intake import NewOrder, require_window_on_day
+from cloud.orders.model import (
+    Order,
+    OrderChanged,
+    OrderMoved,
+    OrderReceived,
+    Parcel,
+    Span,
+    Whereabouts,
+    promise_after_change,
+    urgent_span,
+)
+from cloud.orders.states import FINAL, Move, moved
+from cloud.places.store import known_or_new
+from cloud.roads.client import RoadsClient
+from cloud.roads.model import NoStreetNear, Snapped
+
+
+class Orders:
+    """Orders come in, change, are cancelled and are looked up."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        roads: RoadsClient,
+        events: outbox.Outbox,
+        new_id: NewId,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._roads = roads
+        self._events = events
+        self._new_id = new_id
+
+    def service_date(self, tenant: str, depot_id: str) -> date:
+        """Today's date at a depot.
+
+        Raises:
+            NotFound: there is no such depot.
+        """
+        with self._database.reading() as connection:
+            return require_depot(connection, tenant, depot_id).service_date(self._clock.now_s())
+
+    async def snap(self, lat: float, lon: float) -> Snapped:
+        """The street point nearest to a door.
+
+        Raises:
+            Invalid: there is no street near it. Unavailable: roads do not answer.
+        """
+        try:
+            return await self._roads.snap(lat, lon)
+        except NoStreetNear as error:
+            raise Invalid(error.detail, *error.problems) from error
+
+    def depot_for(self, tenant: str, depot_id: str, service_date: date) -> Depot:
+        """The depot that is to serve orders on a date.
+
+        Raises:
+            NotFound: there is no such depot. Invalid: the date is past there.
+        """
+        with self._database.reading() as connection:
+            depot = require_depot(connection, tenant, depot_id)
+        require_not_past(service_date, depot, self._clock.now_s())
+        return depot
+
+    def add(self, tenant: str, new: NewOrder, street: Snapped) -> Order:
+        """Take one order.
+
+        Raises:
+            NotFound: no such depot. Invalid: the date is past, or the window is not on it.
+            Conflict: the reference is known already.
+        """
+        (made,) = self.add_many(tenant, new.depot_id, [(new, street)])
+        if isinstance(made, CloudError):
+            raise made
+        return made
+
+    def add_many(
+        self, tenant: str, depot_id: str, wanted: Sequence[tuple[NewOrder, Snapped]]
+    ) -> list[Order | CloudError]:
+        """Take orders for one depot in one transaction; what is made of each, or why it is not.
+
+        Raises:
+            NotFound: no such depot.
+        """
+        with self._database.writing() as connection:
+            depot = require_depot(connection, tenant, depot_id)
+            made = self._add(connection, depot, wanted)
+        self._events.wake()
+        return made
+
+    def get(self, tenant: str, order_id: str) -> Order:
+        """One order.
+
+        Raises:
+            NotFound: there is none of that id.
+        """
+        with self._database.reading() as connection:
+            return require_order(connection, tenant, order_id)
+
+    def personal(self, tenant: str, order_id: str) -> dict[str, str | None]:
+        """Name, phone and note of the recipient; for the office and the assigned driver only."""
+        with self._database.reading() as connection:
+            return store.personal_of(connection, tenant, order_id)
+
+    def page(
+        self, tenant: str, *, equal: dict[str, str], cursor: str | None, limit: int
+    ) -> tuple[list[Order], str | None]:
+        """Some orders in the order they came in, and the cursor of the next page.
+
+        Raises:
+            Invalid: the cursor was not given by an earlier page.
+        """
+        after = None if cursor is None else _read_cursor(cursor)
+        with self._database.reading() as connection:
+            found = store.page(connection, tenant, equal=equal, after=after, limit=limit + 1)
+        if len(found) <= limit:
+            return found, None
+        return found[:limit], _cursor(found[limit - 1])
+
+    def change(
+        self, tenant: str, order_id: str, values: dict[str, str | int | None], window: Span | None
+    ) -> Order:
+        """Change what is asked for; ``window`` only when ``values`` holds ``window``.
+
+        Raises:
+            NotFound: no such order. Conflict: it has ended. Invalid: the window is on another day.
+        """
+        with self._database.writing() as connection:
+            order = require_order(connection, tenant, order_id)
+            if order.state in FINAL:
+                raise Conflict(f"order {order_id} is {order.state}, so it cannot change any more")
+            columns: dict[str, object] = {k: v for k, v in values.items() if k != "window"}
+            if "window" in values:
+                if window is not None:
+                    depot = require_depot(connection, tenant, order.depot_id)
+                    require_window_on_day(window, order.service_date, depot.zone)
+                columns["window_begin"] = window.begin if window else None
+                columns["window_end"] = window.end if window else None
+                if window is not None and order.promise is not None:
+                    told = promise_after_change(order.promise, window).current
+                    columns["promise_current_begin"] = told.begin
+                    columns["promise_current_end"] = told.end
+            if columns:
+                store.change(connection, order, **columns)
+                outbox.append(
+                    connection,
+                    tenant,
+                    self._clock.now_s(),
+                    OrderChanged(
+                        order_id=order.id,
+                        depot_id=order.depot_id,
+                        service_date=order.service_date.isoformat(),
+                        fields=tuple(values),
+                    ),
+                )
+            changed = require_order(connection, tenant, order_id)
+        self._events.wake()
+        return changed
+
+    def cancel(self, tenant: str, order_id: str, reason: str) -> Order:
+        """The order is not wanted any more; parcels aboard stay where they are.
+
+        Raises:
+            NotFound: no such order. Conflict: it has ended in another way. Twice is no error.
+        """
+        with self._database.writing() as connection:
+            order = require_order(connection, tenant, order_id)
+            if order.state != "cancelled":
+                order = move(connection, order, "cancel", self._clock.now_s(), cancel_reason=reason)
+        self._events.wake()
+        return order
+
+    def _add(
+        self, connection: Connection, depot: Depot, wanted: Sequence[tuple[NewOrder, Snapped]]
+    ) -> list[Order | CloudError]:
+        references = {new.reference for new, _ in wanted if new.reference}
+        known = store.known_references(connection, depot.tenant, references)
+        results: list[Order | CloudError] = []
+        rows: list[store.NewRow] = []
+        for new, street in wanted:
+            try:
+                order = self._received(depot, new, known)
+            except (Invalid, Conflict) as error:
+                results.append(error)
+                continue
+            known.add(order.reference)
+            results.append(order)
+            rows.append((order, self._place_id(connection, order, street), _personal(new)))
+        store.add_orders(connection, rows)
+        for order, _, _ in rows:
+            outbox.append(connection, depot.tenant, order.created_at, _received_event(order))
+        return results
+
+    def _received(self, depot: Depot, new: NewOrder, known: set[str]) -> Order:
+        """The order that is made of what somebody asks for; nothing is stored yet."""
+        now = self._clock.now_s()
+        if new.reference in known:
+            raise Conflict(f"reference {new.reference!r} is known already")
+        require_not_past(new.service_date, depot, now)
+        window = new.window
+        if window is not None:
+            require_window_on_day(window, new.service_date, depot.zone)
+        elif new.priority == "urgent" and new.service_date == depot.service_date(now):
+            window = urgent_span(now)
+        order_id = self._new_id("ord")
+        return Order(
+            tenant=depot.tenant,
+            id=order_id,
+            reference=new.reference or order_id,
+            depot_id=depot.id,
+            service_date=new.service_date,
+            state="received",
+            priority=new.priority,
+            address=new.address,
+            lat=new.lat,
+            lon=new.lon,
+            window=window,
+            service_s=new.service_s,
+            parcels=tuple(
+                Parcel(
+                    id=self._new_id("parcel"),
+                    order_id=order_id,
+                    label=f"{new.reference or order_id}/{number}",
+                    whereabouts=Whereabouts("depot", depot.id),
+                )
+                for number in range(1, new.parcels + 1)
+            ),
+            promise=None,
+            created_at=now,
+            version=1,
+        )
+
+    def _place_id(self, connection: Connection, order: Order, street: Snapped) -> str:
+        return known_or_new(
+            connection,
+            tenant=order.tenant,
+            address=order.address,
+            lat=order.lat,
+            lon=order.lon,
+            street=street.street,
+            street_distance_m=street.distance_m,
+            new_id=self._new_id,
+        )
+
+
+def _personal(new: NewOrder) -> dict[str, str | None]:
+    return {
+        "recipient_name": new.recipient_name,
+        "recipient_phone": new.recipient_phone,
+        "note": new.note,
+    }
+
+
+def _received_event(order: Order) -> OrderReceived:
+    return OrderReceived(
+        order_id=order.id,
+        depot_id=order.depot_id,
+        service_date=order.service_date.isoformat(),
+        priority=order.priority,
+    )
+
+
+def require_order(connection: Connection, tenant: str, order_id: str) -> Order:
+    """One order, inside a transaction.
+
+    Raises:
+        NotFound: there is none of that id.
+    """
+    order = store.find(connection, tenant, order_id)
+    if order is None:
+        raise NotFound(f"order {order_id!r} is not known; GET /api/v1/orders lists them")
+    return order
+
+
+def move(connection: Connection, order: Order, step: Move, at: float, **values: object) -> Order:
+    """Move an order by the state table, inside a transaction, and tell of it.
+
+    ``values`` are further columns that change with the state.
+
+    Raises:
+        Conflict: the table does not know this move from the order's state.
+    """
+    after = moved(order.id, order.state, step)
+    store.change(connection, order, state=after, **values)
+    outbox.append(
+        connection,
+        order.tenant,
+        at,
+        OrderMoved(
+            order_id=order.id,
+            depot_id=order.depot_id,
+            service_date=order.service_date.isoformat(),
+            before=order.state,
+            after=after,
+        ),
+    )
+    return require_order(connection, order.tenant, order.id)
+
+
+def _cursor(order: Order) -> str:
+    text = f"{order.created_at!r} {order.id}"
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> tuple[float, str]:
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        created_at, order_id = text.split(" ")
+        return float(created_at), order_id
+    except (ValueError, binascii.Error, UnicodeDecodeError) as error:
+        raise Invalid.field(
+            "cursor", "was not given by an earlier page", "begin again without a cursor"
+        ) from error

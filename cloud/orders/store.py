@@ -1,0 +1,351 @@
+"""Tables of orders, parcels and attempts."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Float,
+    Index,
+    Integer,
+    RowMapping,
+    String,
+    Table,
+    UniqueConstraint,
+    func,
+    insert,
+    select,
+    tuple_,
+    update,
+)
+
+from cloud.foundation.database import BUSINESS
+from cloud.orders.model import Order, Parcel, Promise, Span, Whereabouts
+from cloud.places.store import place
+
+type NewRow = tuple[Order, str, Mapping[str, str | None]]
+"""An order, the id of its place, and name, phone and note by column."""
+
+order_row = Table(
+    "customer_order",
+    BUSINESS,
+    Column("tenant", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("reference", String, nullable=False),
+    Column("depot_id", String, nullable=False),
+    Column("service_date", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("priority", String, nullable=False),
+    Column("place_id", String, nullable=False),
+    Column("window_begin", Float),
+    Column("window_end", Float),
+    Column("service_s", Integer, nullable=False),
+    Column("recipient_name", String),
+    Column("recipient_phone", String),
+    Column("note", String),
+    Column("cancel_reason", String),
+    Column("promise_original_begin", Float),
+    Column("promise_original_end", Float),
+    Column("promise_current_begin", Float),
+    Column("promise_current_end", Float),
+    Column("created_at", Float, nullable=False),
+    Column("version", Integer, nullable=False),
+    Index("ix_customer_order_day", "tenant", "depot_id", "service_date"),
+    UniqueConstraint("tenant", "reference"),
+    Index("ix_customer_order_created", "tenant", "created_at", "id"),
+)
+parcel = Table(
+    "parcel",
+    BUSINESS,
+    Column("tenant", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("order_id", String, nullable=False, index=True),
+    Column("label", String, nullable=False),
+    Column("whereabouts_kind", String, nullable=False),
+    Column("whereabouts_at", String, nullable=False),
+)
+attempt = Table(
+    "attempt",
+    BUSINESS,
+    Column("tenant", String, primary_key=True),
+    Column("order_id", String, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("stop_id", String, nullable=False),
+    Column("vehicle_id", String, nullable=False),
+    Column("driver_id", String, nullable=False),
+    Column("arrived_at", Float, nullable=False),
+    Column("outcome", String),
+    Column("reason", String),
+    Column("outcome_at", Float),
+)
+
+
+def known_references(connection: Connection, tenant: str, references: Iterable[str]) -> set[str]:
+    """Which of some references an order has already."""
+    return set(
+        connection.execute(
+            select(order_row.c.reference).where(
+                order_row.c.tenant == tenant, order_row.c.reference.in_(list(references))
+            )
+        ).scalars()
+    )
+
+
+def add_orders(connection: Connection, rows: Sequence[NewRow]) -> None:
+    """Store new orders with their parcels."""
+    if not rows:
+        return
+    connection.execute(insert(order_row), [_order_values(*row) for row in rows])
+    connection.execute(
+        insert(parcel),
+        [
+            {
+                "tenant": order.tenant,
+                "id": piece.id,
+                "order_id": order.id,
+                "label": piece.label,
+                "whereabouts_kind": piece.whereabouts.kind,
+                "whereabouts_at": piece.whereabouts.at,
+            }
+            for order, _, _ in rows
+            for piece in order.parcels
+        ],
+    )
+
+
+def _order_values(
+    order: Order, place_id: str, personal: Mapping[str, str | None]
+) -> dict[str, object]:
+    return {
+        "tenant": order.tenant,
+        "id": order.id,
+        "reference": order.reference,
+        "depot_id": order.depot_id,
+        "service_date": order.service_date.isoformat(),
+        "state": order.state,
+        "priority": order.priority,
+        "place_id": place_id,
+        "window_begin": order.window.begin if order.window else None,
+        "window_end": order.window.end if order.window else None,
+        "service_s": order.service_s,
+        "created_at": order.created_at,
+        "version": order.version,
+        **personal,
+    }
+
+
+def find(connection: Connection, tenant: str, order_id: str) -> Order | None:
+    """One order."""
+    found = _orders(connection, [order_row.c.tenant == tenant, order_row.c.id == order_id])
+    return found[0] if found else None
+
+
+def of_day(connection: Connection, tenant: str, depot_id: str, service_date: date) -> list[Order]:
+    """Every order of a depot on one service date."""
+    return _orders(
+        connection,
+        [
+            order_row.c.tenant == tenant,
+            order_row.c.depot_id == depot_id,
+            order_row.c.service_date == service_date.isoformat(),
+        ],
+    )
+
+
+def page(
+    connection: Connection,
+    tenant: str,
+    *,
+    equal: dict[str, str],
+    after: tuple[float, str] | None,
+    limit: int,
+) -> list[Order]:
+    """Orders by (created_at, id) after a place in that order; ``equal`` filters by column."""
+    wanted: list[ColumnElement[bool]] = [order_row.c.tenant == tenant]
+    wanted += [order_row.c[name] == value for name, value in equal.items()]
+    if after is not None:
+        wanted.append(tuple_(order_row.c.created_at, order_row.c.id) > tuple_(*after))
+    return _orders(connection, wanted, limit)
+
+
+def personal_of(connection: Connection, tenant: str, order_id: str) -> dict[str, str | None]:
+    """Name, phone and note of one order's recipient."""
+    row = connection.execute(
+        select(order_row.c.recipient_name, order_row.c.recipient_phone, order_row.c.note).where(
+            order_row.c.tenant == tenant, order_row.c.id == order_id
+        )
+    ).one()
+    return {"name": row.recipient_name, "phone": row.recipient_phone, "note": row.note}
+
+
+def change(connection: Connection, order: Order, **values: Any) -> None:
+    """Write new values of an order and count its version up."""
+    connection.execute(
+        update(order_row)
+        .where(order_row.c.tenant == order.tenant, order_row.c.id == order.id)
+        .values(version=order_row.c.version + 1, **values)
+    )
+
+
+def find_parcel(connection: Connection, tenant: str, parcel_id: str) -> Parcel | None:
+    """One parcel."""
+    row = (
+        connection.execute(
+            select(parcel).where(parcel.c.tenant == tenant, parcel.c.id == parcel_id)
+        )
+        .mappings()
+        .first()
+    )
+    return None if row is None else _parcel(row)
+
+
+def move_parcels(
+    connection: Connection, tenant: str, parcel_ids: Iterable[str], whereabouts: Whereabouts
+) -> None:
+    """Parcels are now somewhere else."""
+    connection.execute(
+        update(parcel)
+        .where(parcel.c.tenant == tenant, parcel.c.id.in_(list(parcel_ids)))
+        .values(whereabouts_kind=whereabouts.kind, whereabouts_at=whereabouts.at)
+    )
+
+
+def open_attempt(
+    connection: Connection,
+    order: Order,
+    *,
+    stop_id: str,
+    vehicle_id: str,
+    driver_id: str,
+    arrived_at: float,
+) -> None:
+    """The van stands at the door: a further attempt has begun."""
+    number = len(
+        connection.execute(
+            select(attempt.c.number).where(
+                attempt.c.tenant == order.tenant, attempt.c.order_id == order.id
+            )
+        ).all()
+    )
+    connection.execute(
+        insert(attempt).values(
+            tenant=order.tenant,
+            order_id=order.id,
+            number=number + 1,
+            stop_id=stop_id,
+            vehicle_id=vehicle_id,
+            driver_id=driver_id,
+            arrived_at=arrived_at,
+        )
+    )
+
+
+def close_attempt(
+    connection: Connection,
+    order: Order,
+    *,
+    stop_id: str,
+    outcome: str,
+    reason: str | None,
+    outcome_at: float,
+) -> None:
+    """The attempt at this stop has its outcome."""
+    connection.execute(
+        update(attempt)
+        .where(
+            attempt.c.tenant == order.tenant,
+            attempt.c.order_id == order.id,
+            attempt.c.stop_id == stop_id,
+            attempt.c.outcome.is_(None),
+        )
+        .values(outcome=outcome, reason=reason, outcome_at=outcome_at)
+    )
+
+
+def attempt_at(
+    connection: Connection, tenant: str, order_id: str, stop_id: str
+) -> RowMapping | None:
+    """The newest attempt of an order at a stop."""
+    return (
+        connection.execute(
+            select(attempt)
+            .where(
+                attempt.c.tenant == tenant,
+                attempt.c.order_id == order_id,
+                attempt.c.stop_id == stop_id,
+            )
+            .order_by(attempt.c.number.desc())
+        )
+        .mappings()
+        .first()
+    )
+
+
+def _orders(
+    connection: Connection, wanted: list[ColumnElement[bool]], limit: int | None = None
+) -> list[Order]:
+    rows = (
+        connection.execute(
+            select(order_row, place.c.address, place.c.lat, place.c.lon)
+            .join(
+                place,
+                (place.c.tenant == order_row.c.tenant) & (place.c.id == order_row.c.place_id),
+            )
+            .where(*wanted)
+            .order_by(order_row.c.created_at, order_row.c.id)
+            .limit(limit)
+        )
+        .mappings()
+        .all()
+    )
+    pieces: dict[str, list[Parcel]] = {}
+    if rows:
+        chosen = select(order_row.c.id).where(*wanted)
+        if limit is not None:
+            chosen = select(order_row.c.id).where(order_row.c.id.in_([row["id"] for row in rows]))
+        for row in connection.execute(
+            select(parcel)
+            .where(parcel.c.tenant == rows[0]["tenant"], parcel.c.order_id.in_(chosen))
+            .order_by(func.length(parcel.c.label), parcel.c.label)  # so that /10 follows /9
+        ).mappings():
+            pieces.setdefault(row["order_id"], []).append(_parcel(row))
+    return [_order(row, tuple(pieces.get(row["id"], ()))) for row in rows]
+
+
+def _parcel(row: RowMapping) -> Parcel:
+    return Parcel(
+        id=row["id"],
+        order_id=row["order_id"],
+        label=row["label"],
+        whereabouts=Whereabouts(row["whereabouts_kind"], row["whereabouts_at"]),
+    )
+
+
+def _span(row: RowMapping, name: str) -> Span | None:
+    begin = row[f"{name}_begin"]
+    return None if begin is None else Span(begin, row[f"{name}_end"])
+
+
+def _order(row: RowMapping, parcels: tuple[Parcel, ...]) -> Order:
+    original, current = _span(row, "promise_original"), _span(row, "promise_current")
+    return Order(
+        tenant=row["tenant"],
+        id=row["id"],
+        reference=row["reference"],
+        depot_id=row["depot_id"],
+        service_date=date.fromisoformat(row["service_date"]),
+        state=row["state"],
+        priority=row["priority"],
+        address=row["address"],
+        lat=row["lat"],
+        lon=row["lon"],
+        window=_span(row, "window"),
+        service_s=row["service_s"],
+        parcels=parcels,
+        promise=Promise(original, current) if original and current else None,
+        created_at=row["created_at"],
+        version=row["version"],
+    )

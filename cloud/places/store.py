@@ -1,0 +1,56 @@
+"""Table of places. The same address at the same point is one place, so that it can be learned."""
+
+from sqlalchemy import Column, Connection, Float, String, Table, UniqueConstraint, insert, select
+
+from cloud.foundation.database import BUSINESS
+from cloud.foundation.ids import NewId
+from cloud.places.model import Place
+
+place = Table(
+    "place",
+    BUSINESS,
+    Column("tenant", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("address", String, nullable=False),
+    Column("lat", Float, nullable=False),
+    Column("lon", Float, nullable=False),
+    Column("street", String, nullable=False),
+    Column("street_distance_m", Float, nullable=False),
+    UniqueConstraint("tenant", "address", "lat", "lon"),
+)
+
+
+def known_or_new(
+    connection: Connection,
+    *,
+    tenant: str,
+    address: str,
+    lat: float,
+    lon: float,
+    street: str,
+    street_distance_m: float,
+    new_id: NewId,
+) -> str:
+    """The id of the place with this address and point, stored now when it is new."""
+    found = connection.execute(
+        select(place.c.id).where(
+            place.c.tenant == tenant,
+            place.c.address == address,
+            place.c.lat == lat,
+            place.c.lon == lon,
+        )
+    ).scalar()
+    if found is not None:
+        return str(found)
+    made = Place(
+        tenant=tenant,
+        id=new_id("place"),
+        address=address,
+        lat=lat,
+        lon=lon,
+        street=street,
+        street_distance_m=street_distance_m,
+    )
+    row = {name: getattr(made, name) for name in place.c.keys()}  # noqa: SIM118 - not a dict
+    connection.execute(insert(place).values(**row))
+    return made.id

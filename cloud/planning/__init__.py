@@ -1,0 +1,1 @@
+"""Plans: the problem of a day, solvers, the independent check, revisions."""

@@ -1,0 +1,290 @@
+"""Plans, routes and vans over HTTP."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from cloud.foundation.clock import to_rfc3339
+from cloud.foundation.given import ServiceDate
+from cloud.foundation.identity import Caller, Gate
+from cloud.orders.api import InstantSpan, span_body
+from cloud.orders.model import Order
+from cloud.planning.day import Diff, Job, Route, Stop
+from cloud.planning.loop import PlanningLoop
+from cloud.planning.service import Planning
+
+_NOT_FETCHED: Final = frozenset({"cancelled", "failed_attempt"})
+
+type OrdersOf = Mapping[str, Order]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class OptimizeBody(_Body):
+    """How to plan: by which solver, for how long, with which seed."""
+
+    solver: Literal["auto", "pyvrp", "ortools"] = "auto"
+    seconds: Annotated[float, Field(ge=0.1, le=120, allow_inf_nan=False)] = 3.0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
+
+
+class JobAccepted(BaseModel):
+    """Where to follow a plan that is being made."""
+
+    job_id: str
+
+
+class JobBody(BaseModel):
+    """How far a job is; ``revision`` when it is done, ``error`` when it has failed."""
+
+    id: str
+    state: Literal["queued", "running", "done", "failed"]
+    revision: int | None
+    error: str | None
+
+
+class StopBody(BaseModel):
+    """One halt of a route."""
+
+    id: str
+    kind: Literal["pickup", "delivery"]
+    position: int
+    state: Literal["open", "arrived", "done"]
+    lat: float
+    lon: float
+    address: str
+    order_ids: list[str]
+    parcel_ids: list[str]
+    service_s: int
+    window: InstantSpan | None
+    planned_arrival: str
+    planned_departure: str
+    arrived_at: str | None
+    done_at: str | None
+
+
+class ShiftSpan(BaseModel):
+    """Begin and end of a shift."""
+
+    starts_at: str
+    ends_at: str
+
+
+class LineString(BaseModel):
+    """GeoJSON line: (longitude, latitude)."""
+
+    type: Literal["LineString"] = "LineString"
+    coordinates: list[tuple[float, float]]
+
+
+class RouteBody(BaseModel):
+    """One van's ordered stops in one shift; distance and drive are what is still open."""
+
+    id: str
+    vehicle_id: str
+    driver_id: str
+    depot_id: str
+    service_date: date
+    revision: int
+    state: Literal["planned", "under_way", "finished"]
+    shift: ShiftSpan
+    distance_m: int
+    drive_s: int
+    geometry: LineString
+    stops: list[StopBody]
+
+
+class UnservedBody(BaseModel):
+    """An order that no route serves, and why."""
+
+    order_id: str
+    reason: str
+
+
+class PlanBody(BaseModel):
+    """A day's plan in its current revision."""
+
+    depot_id: str
+    service_date: date
+    revision: int
+    routes: list[RouteBody]
+    unserved: list[UnservedBody]
+
+
+class CostBody(BaseModel):
+    """What is still to be driven, and the lateness accepted."""
+
+    drive_s: int
+    distance_m: int
+    late_s: int
+
+
+class MovedBody(BaseModel):
+    """An order that changed its van, or its place in the sequence of the same van."""
+
+    order_id: str
+    from_vehicle: str | None
+    to_vehicle: str | None
+
+
+class DiffBody(BaseModel):
+    """What a revision changed against the one before it, by orders."""
+
+    added: list[str]
+    removed: list[str]
+    moved: list[MovedBody]
+    drive_s: int
+    distance_m: int
+    promises_moved: list[str]
+
+
+class RevisionBody(BaseModel):
+    """One published state of a day's plan: why it came and what it changed."""
+
+    number: int
+    trigger: str
+    reason: str
+    solver: str
+    created_at: str
+    cost: CostBody
+    diff: DiffBody
+
+
+class Revisions(BaseModel):
+    """Every revision of a day's plan, the first one first."""
+
+    items: list[RevisionBody]
+
+
+def stop_body(stop: Stop, orders: OrdersOf) -> StopBody:
+    """A stop as it looks over HTTP."""
+    names = (
+        "id", "kind", "position", "state", "lat", "lon", "address", "service_s",
+    )  # fmt: skip
+    parcels = [
+        parcel.id
+        for order_id in stop.order_ids
+        if order_id in orders and orders[order_id].state not in _NOT_FETCHED
+        for parcel in orders[order_id].parcels
+    ]
+    return StopBody(
+        **{name: getattr(stop, name) for name in names},
+        order_ids=list(stop.order_ids),
+        parcel_ids=parcels,
+        window=span_body(stop.window),
+        planned_arrival=to_rfc3339(stop.planned_arrival),
+        planned_departure=to_rfc3339(stop.planned_departure),
+        arrived_at=None if stop.arrived_at is None else to_rfc3339(stop.arrived_at),
+        done_at=None if stop.done_at is None else to_rfc3339(stop.done_at),
+    )
+
+
+def route_body(route: Route, orders: OrdersOf) -> RouteBody:
+    """A route as it looks over HTTP."""
+    names = (
+        "id", "vehicle_id", "driver_id", "depot_id", "service_date", "revision", "state",
+        "distance_m", "drive_s",
+    )  # fmt: skip
+    return RouteBody(
+        **{name: getattr(route, name) for name in names},
+        shift=ShiftSpan(starts_at=to_rfc3339(route.starts_at), ends_at=to_rfc3339(route.ends_at)),
+        geometry=LineString(coordinates=list(route.geometry)),
+        stops=[stop_body(stop, orders) for stop in route.stops],
+    )
+
+
+def _diff_body(diff: Diff) -> DiffBody:
+    return DiffBody(
+        added=list(diff.added),
+        removed=list(diff.removed),
+        moved=[MovedBody.model_validate(one, from_attributes=True) for one in diff.moved],
+        drive_s=diff.drive_s,
+        distance_m=diff.distance_m,
+        promises_moved=list(diff.promises_moved),
+    )
+
+
+def routes(planning: Planning, loop: PlanningLoop, gate: Gate) -> APIRouter:
+    """Plan a day, follow the job, look at plan, revisions and routes."""
+    router = APIRouter(tags=["planning"])
+    dispatcher = Annotated[Caller, Depends(gate.roles("dispatcher"))]
+    reader = Annotated[Caller, Depends(gate.roles("dispatcher", "viewer"))]
+
+    @router.post("/depots/{depot_id}/plans/{service_date}/optimize", status_code=202)
+    def optimize(
+        depot_id: str,
+        service_date: ServiceDate,
+        caller: dispatcher,
+        response: Response,
+        body: OptimizeBody | None = None,
+    ) -> JobAccepted:
+        """Plan what is still open of a day; follow the job at its Location."""
+        wanted = body or OptimizeBody()
+        job = planning.ask(
+            Job(
+                tenant=caller.tenant,
+                id=planning.new_job_id(),
+                depot_id=depot_id,
+                service_date=service_date,
+                trigger="optimize",
+                reason=f"asked for by {caller.name}",
+                solver=wanted.solver,
+                seconds=wanted.seconds,
+                seed=wanted.seed,
+            )
+        )
+        loop.wake()
+        response.headers["Location"] = f"/api/v1/jobs/{job.id}"
+        return JobAccepted(job_id=job.id)
+
+    @router.get("/jobs/{job_id}")
+    def job(job_id: str, caller: reader) -> JobBody:
+        """How far a job is."""
+        return JobBody.model_validate(planning.job(caller.tenant, job_id), from_attributes=True)
+
+    @router.get("/depots/{depot_id}/plans/{service_date}")
+    def plan(depot_id: str, service_date: ServiceDate, caller: reader) -> PlanBody:
+        """A day's plan in its current revision."""
+        found = planning.plan(caller.tenant, depot_id, service_date)
+        orders = planning.orders_of_day(caller.tenant, depot_id, service_date)
+        return PlanBody(
+            depot_id=depot_id,
+            service_date=service_date,
+            revision=found.revision,
+            routes=[route_body(route, orders) for route in found.routes],
+            unserved=[
+                UnservedBody.model_validate(left, from_attributes=True) for left in found.unserved
+            ],
+        )
+
+    @router.get("/depots/{depot_id}/plans/{service_date}/revisions")
+    def revisions(depot_id: str, service_date: ServiceDate, caller: reader) -> Revisions:
+        """Every revision of a day's plan: why it came and what it changed."""
+        return Revisions(
+            items=[
+                RevisionBody(
+                    number=one.number,
+                    trigger=one.trigger,
+                    reason=one.reason,
+                    solver=one.solver,
+                    created_at=to_rfc3339(one.created_at),
+                    cost=CostBody.model_validate(one.cost, from_attributes=True),
+                    diff=_diff_body(one.diff),
+                )
+                for one in planning.revisions(caller.tenant, depot_id, service_date)
+            ]
+        )
+
+    @router.get("/routes/{route_id}")
+    def route(route_id: str, caller: reader) -> RouteBody:
+        """One route."""
+        found = planning.route(caller.tenant, route_id)
+        orders = planning.orders_of_day(caller.tenant, found.depot_id, found.service_date)
+        return route_body(found, orders)
+
+    return router

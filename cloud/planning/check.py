@@ -1,0 +1,235 @@
+"""The independent check of a plan: every rule again from the problem, sharing no code with solvers.
+
+A plan with a violation is never used. Lateness of jobs that may be late is no violation.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+
+from cloud.planning.model import (
+    Job,
+    Plan,
+    PlannedRoute,
+    Problem,
+    Vehicle,
+    Violation,
+    Visit,
+)
+from cloud.roads.model import NO_WAY, Matrix
+
+
+def check(problem: Problem, matrix: Matrix, plan: Plan) -> tuple[Violation, ...]:
+    """Every rule that ``plan`` breaks; ``matrix`` is between the problem's locations."""
+    return _Check(problem, matrix, plan).violations()
+
+
+class _Check:
+    def __init__(self, problem: Problem, matrix: Matrix, plan: Plan) -> None:
+        self._jobs = {job.id: job for job in problem.jobs}
+        self._vehicles = {vehicle.id: vehicle for vehicle in problem.vehicles}
+        self._matrix = matrix
+        self._plan = plan
+
+    def violations(self) -> tuple[Violation, ...]:
+        """All of them, whole-plan rules first."""
+        found = [*self._strangers(), *self._each_job_once(), *self._each_van_once()]
+        if found:
+            return tuple(found)
+        for route in self._plan.routes:
+            van = self._vehicles[route.vehicle]
+            found += self._order(route)
+            found += self._load(van, route)
+            found += self._times(van, route)
+            found += self._end(van, route)
+            for visit in route.visits:
+                found += self._visit(van, visit)
+        return (*found, *self._cost())
+
+    def _strangers(self) -> Iterator[Violation]:
+        for route in self._plan.routes:
+            if route.vehicle not in self._vehicles:
+                yield _broken("known", "the plan has a van that the problem has not", None, route)
+            for visit in route.visits:
+                if visit.job not in self._jobs:
+                    yield _broken("known", "the plan has a job that is not asked", visit, route)
+        for left in self._plan.unserved:
+            if left.job not in self._jobs:
+                yield Violation(
+                    rule="known",
+                    text=f"{left.job}: left unserved and was never asked",
+                    job=left.job,
+                )
+
+    def _each_job_once(self) -> Iterator[Violation]:
+        delivered = Counter(
+            visit.job
+            for route in self._plan.routes
+            for visit in route.visits
+            if visit.kind == "delivery"
+        )
+        left = Counter(each.job for each in self._plan.unserved)
+        for job in self._jobs:
+            if delivered[job] + left[job] != 1:
+                yield Violation(
+                    rule="once",
+                    text=f"{job}: delivered {delivered[job]} times and left {left[job]} times",
+                    job=job,
+                )
+        for each in self._plan.unserved:
+            if not each.reason.strip():
+                yield Violation(
+                    rule="reason", text=f"{each.job}: left without a reason", job=each.job
+                )
+
+    def _each_van_once(self) -> Iterator[Violation]:
+        drawn = Counter(route.vehicle for route in self._plan.routes)
+        for van in self._vehicles:
+            if drawn[van] != 1:
+                yield Violation(
+                    rule="vehicle", text=f"{van}: has {drawn[van]} routes, not one", vehicle=van
+                )
+
+    def _order(self, route: PlannedRoute) -> Iterator[Violation]:
+        fetched: set[str] = set()
+        delivered: set[str] = set()
+        for visit in route.visits:
+            is_aboard = self._jobs[visit.job].pickup is None
+            if visit.kind == "pickup":
+                if is_aboard or visit.job in fetched:
+                    yield _broken("pickup", "it is fetched though it is aboard", visit, route)
+                fetched.add(visit.job)
+            elif not is_aboard and visit.job not in fetched:
+                yield _broken("pickup", "it is delivered before it is fetched", visit, route)
+            else:
+                delivered.add(visit.job)
+        for job in sorted(fetched - delivered):
+            yield Violation(
+                rule="pickup",
+                text=f"{job}: fetched by {route.vehicle} and never delivered",
+                job=job,
+                vehicle=route.vehicle,
+            )
+
+    def _load(self, van: Vehicle, route: PlannedRoute) -> Iterator[Violation]:
+        """What is aboard at first is a fact; only taking more than fits is a fault."""
+        aboard = sum(
+            job.size
+            for job in self._jobs.values()
+            if job.pickup is None and job.only_vehicle == van.id
+        )
+        for visit in route.visits:
+            size = self._jobs[visit.job].size
+            aboard += size if visit.kind == "pickup" else -size
+            if visit.kind == "pickup" and aboard > van.capacity:
+                text = f"{aboard} parcels are aboard and {van.capacity} fit"
+                yield _broken("capacity", text, visit, route)
+
+    def _times(self, van: Vehicle, route: PlannedRoute) -> Iterator[Violation]:
+        place, free_at = van.start, van.available_from
+        for number, visit in enumerate(route.visits):
+            is_loading = self._is_loading(van, route, number)
+            leg_s, leg_m = self._leg(place, visit.location)
+            if (visit.leg_s, visit.leg_m) != (leg_s, leg_m) or leg_s >= NO_WAY:
+                text = f"the drive there takes {leg_s} s and {leg_m} m, not {visit.leg_s}"
+                yield _broken("roads", text, visit, route)
+            if visit.arrival < free_at + leg_s:
+                text = f"it arrives at {visit.arrival}, {free_at + leg_s} is the earliest"
+                yield _broken("time", text, visit, route)
+            if visit.start < visit.arrival:
+                yield _broken("time", "its service starts before the arrival", visit, route)
+            if visit.departure < visit.start + self._service_s(van, visit, is_loading=is_loading):
+                yield _broken("service", "its service is too short", visit, route)
+            place = visit.location
+            free_at = van.available_from if is_loading else visit.departure
+            if is_loading and not self._is_loading(van, route, number + 1):
+                free_at = max(each.departure for each in route.visits[: number + 1])
+        yield from self._loading(van, route)
+
+    def _is_loading(self, van: Vehicle, route: PlannedRoute, number: int) -> bool:
+        """Whether the visit belongs to the loading at the start, which is done in one go."""
+        return (
+            van.loads_at_start
+            and all(
+                visit.kind == "pickup" and visit.location == van.start
+                for visit in route.visits[: number + 1]
+            )
+            and number < len(route.visits)
+        )
+
+    def _loading(self, van: Vehicle, route: PlannedRoute) -> Iterator[Violation]:
+        loaded = [
+            visit
+            for number, visit in enumerate(route.visits)
+            if self._is_loading(van, route, number)
+        ]
+        for one, other in pairwise(loaded):
+            if one.departure != other.departure:
+                yield _broken("service", "the loading does not end for all at once", other, route)
+
+    def _service_s(self, van: Vehicle, visit: Visit, *, is_loading: bool) -> int:
+        job = self._jobs[visit.job]
+        if is_loading:
+            return van.loading_s
+        return job.service_s if visit.kind == "delivery" else job.pickup_service_s
+
+    def _end(self, van: Vehicle, route: PlannedRoute) -> Iterator[Violation]:
+        if not route.visits:
+            return
+        last = route.visits[-1]
+        leg_s, leg_m = self._leg(last.location, van.end)
+        if (route.end_leg_s, route.end_leg_m) != (leg_s, leg_m) or leg_s >= NO_WAY:
+            yield _broken("roads", f"the drive back takes {leg_s} s and {leg_m} m", last, route)
+        if route.ends_at < last.departure + leg_s:
+            yield _broken("time", "the van is back before it can be", last, route)
+        if max(route.ends_at, last.departure + leg_s) > van.shift_end:
+            text = f"the route ends at {route.ends_at}, the shift at {van.shift_end}"
+            yield _broken("shift", text, last, route)
+
+    def _visit(self, van: Vehicle, visit: Visit) -> Iterator[Violation]:
+        job = self._jobs[visit.job]
+        place = job.pickup if visit.kind == "pickup" else job.delivery
+        if visit.location != place:
+            yield _broken("place", f"it is at {visit.location}, not {place}", visit, van)
+        if job.only_vehicle not in {None, van.id}:
+            yield _broken("locked", f"only {job.only_vehicle} may serve it", visit, van)
+        if visit.kind == "pickup" and job.ready_from and visit.start < job.ready_from:
+            yield _broken("ready", f"it is not ready before {job.ready_from}", visit, van)
+        if visit.kind == "delivery" and not _is_in_window(job, visit.start):
+            yield _broken("window", f"service at {visit.start} is outside its windows", visit, van)
+
+    def _cost(self) -> Iterator[Violation]:
+        drive_s = distance_m = late_s = 0
+        for route in self._plan.routes:
+            drive_s += route.end_leg_s
+            distance_m += route.end_leg_m
+            for visit in route.visits:
+                drive_s += visit.leg_s
+                distance_m += visit.leg_m
+                windows = self._jobs[visit.job].windows
+                if visit.kind == "delivery" and windows:
+                    late_s += max(0, visit.start - windows[-1].closes)
+        told = self._plan.cost
+        if (told.drive_s, told.distance_m, told.late_s) != (drive_s, distance_m, late_s):
+            yield Violation(
+                rule="cost",
+                text=f"its cost is {drive_s} s, {distance_m} m, {late_s} s late; it says {told}",
+            )
+
+    def _leg(self, origin: int, goal: int) -> tuple[int, int]:
+        return int(self._matrix.seconds[origin, goal]), int(self._matrix.metres[origin, goal])
+
+
+def _is_in_window(job: Job, start: int) -> bool:
+    if not job.windows:
+        return True
+    if job.may_be_late and start > job.windows[-1].closes:
+        return True
+    return any(window.opens <= start <= window.closes for window in job.windows)
+
+
+def _broken(rule: str, text: str, visit: Visit | None, on: PlannedRoute | Vehicle) -> Violation:
+    van = on.vehicle if isinstance(on, PlannedRoute) else on.id
+    job = None if visit is None else visit.job
+    about = van if visit is None else f"{visit.job} ({visit.kind}) on {van}"
+    return Violation(rule=rule, text=f"{about}: {text}", job=job, vehicle=van)

@@ -1,0 +1,295 @@
+"""A depot's plan for one service date as it stands: routes, their stops, and what is fixed. Pure.
+
+Every instant is in seconds since 1970, UTC; spans are seconds, distances metres.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+import msgspec
+
+from cloud.orders.model import Span
+
+type StopKind = Literal["pickup", "delivery"]
+type StopState = Literal["open", "arrived", "done"]
+type RouteState = Literal["planned", "under_way", "finished"]
+type Trigger = Literal[
+    "optimize", "new_order", "urgent_order", "cancellation", "changed_order", "failed_pickup"
+]
+type JobState = Literal["queued", "running", "done", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """One halt of a route: parcels are fetched, or one order is delivered.
+
+    Attributes:
+        leg_s: planned drive from the stop before. leg_m: its length.
+        window: when the service may begin; None means at any time.
+    """
+
+    id: str
+    route_id: str
+    kind: StopKind
+    position: int
+    state: StopState
+    lat: float
+    lon: float
+    address: str
+    order_ids: tuple[str, ...]
+    service_s: int
+    window: Span | None
+    planned_arrival: float
+    planned_departure: float
+    leg_s: int
+    leg_m: int
+    arrived_at: float | None = None
+    done_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One van's ordered stops in one shift.
+
+    Attributes:
+        revision: of the plan, at which this route last changed.
+        end_leg_s: planned drive from the last stop to the depot. end_leg_m: its length.
+        geometry: (lon, lat) along the streets, through every stop that was open at ``revision``.
+    """
+
+    tenant: str
+    id: str
+    depot_id: str
+    service_date: date
+    vehicle_id: str
+    driver_id: str
+    starts_at: float
+    ends_at: float
+    revision: int
+    end_leg_s: int
+    end_leg_m: int
+    geometry: tuple[tuple[float, float], ...]
+    stops: tuple[Stop, ...]
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the driver has arrived anywhere on it."""
+        return any(stop.state != "open" for stop in self.stops)
+
+    @property
+    def state(self) -> RouteState:
+        """How far it is."""
+        if not self.has_begun:
+            return "planned"
+        return "under_way" if self.open_stops else "finished"
+
+    @property
+    def open_stops(self) -> tuple[Stop, ...]:
+        """What is still to be done, in order; the one arrived at included."""
+        return tuple(stop for stop in self.stops if stop.state != "done")
+
+    @property
+    def drive_s(self) -> int:
+        """Planned driving of what is still open, to the depot."""
+        return sum(stop.leg_s for stop in self.open_stops) + self.end_leg_s
+
+    @property
+    def distance_m(self) -> int:
+        """Planned distance of what is still open, to the depot."""
+        return sum(stop.leg_m for stop in self.open_stops) + self.end_leg_m
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unplanned:
+    """An order that no route serves, and why."""
+
+    order_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayPlan:
+    """Everything planned for one depot and service date; revision 0 means nothing yet."""
+
+    tenant: str
+    depot_id: str
+    service_date: date
+    revision: int = 0
+    routes: tuple[Route, ...] = ()
+    unserved: tuple[Unplanned, ...] = ()
+
+    def route_of(self, vehicle_id: str) -> Route | None:
+        """The route of a van."""
+        return next((route for route in self.routes if route.vehicle_id == vehicle_id), None)
+
+
+class RouteChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A stop's order was on one van and is on another, or in another place of the sequence."""
+
+    order_id: str
+    from_vehicle: str | None
+    to_vehicle: str | None
+
+
+class Diff(msgspec.Struct, frozen=True, kw_only=True):
+    """What a revision changed against the one before it, by orders.
+
+    Attributes:
+        moved: orders that have another van or another place among those that stayed on theirs.
+        drive_s, distance_m: more (or less) of what is still to be driven.
+        promises_moved: orders whose customer must be told another time.
+    """
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    moved: tuple[RouteChange, ...]
+    drive_s: int
+    distance_m: int
+    promises_moved: tuple[str, ...]
+
+
+class RevisionCost(msgspec.Struct, frozen=True, kw_only=True):
+    """What is still to be driven after a revision, and the lateness it accepts."""
+
+    drive_s: int
+    distance_m: int
+    late_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """One published state of a day's plan: why it came and what it changed."""
+
+    number: int
+    trigger: Trigger
+    reason: str
+    solver: str
+    created_at: float
+    cost: RevisionCost
+    diff: Diff
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A plan somebody or something asked for; followed until it is done."""
+
+    tenant: str
+    id: str
+    depot_id: str
+    service_date: date
+    trigger: Trigger
+    reason: str
+    solver: Literal["auto", "pyvrp", "ortools"]
+    seconds: float
+    seed: int
+    state: JobState = "queued"
+    revision: int | None = None
+    error: str | None = None
+
+    def is_of_same_day(self, other: "Job") -> bool:
+        """Whether both plan the same depot and service date."""
+        return (self.tenant, self.depot_id, self.service_date) == (
+            other.tenant,
+            other.depot_id,
+            other.service_date,
+        )
+
+
+class RevisionCommitted(msgspec.Struct, frozen=True, kw_only=True):
+    """A day's plan has a new revision; ``routes`` are those that changed."""
+
+    depot_id: str
+    service_date: str
+    number: int
+    trigger: Trigger
+    reason: str
+    routes: tuple[str, ...]
+
+
+class PlanningFailed(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan was asked for and could not be made; the one before stays in force."""
+
+    depot_id: str
+    service_date: str
+    job_id: str
+    error: str
+
+
+def served_orders(routes: Iterable[Route]) -> dict[str, str]:
+    """The van that delivers each order which still has an open delivery stop."""
+    return {
+        order_id: route.vehicle_id
+        for route in routes
+        for stop in route.open_stops
+        if stop.kind == "delivery"
+        for order_id in stop.order_ids
+    }
+
+
+def difference(before: DayPlan, routes: Iterable[Route], promises_moved: Iterable[str]) -> Diff:
+    """What changes when ``routes`` replace those of ``before``."""
+    after = tuple(routes)
+    was, now = served_orders(before.routes), served_orders(after)
+    moved = {
+        order: RouteChange(order_id=order, from_vehicle=was[order], to_vehicle=now[order])
+        for order in was.keys() & now.keys()
+        if was[order] != now[order]
+    }
+    for order in _resequenced(before.routes, after):
+        moved.setdefault(
+            order, RouteChange(order_id=order, from_vehicle=was[order], to_vehicle=was[order])
+        )
+    return Diff(
+        added=tuple(sorted(now.keys() - was.keys())),
+        removed=tuple(sorted(was.keys() - now.keys())),
+        moved=tuple(moved[order] for order in sorted(moved)),
+        drive_s=_drive_s(after) - _drive_s(before.routes),
+        distance_m=_distance_m(after) - _distance_m(before.routes),
+        promises_moved=tuple(sorted(promises_moved)),
+    )
+
+
+def _drive_s(routes: Iterable[Route]) -> int:
+    return sum(route.drive_s for route in routes)
+
+
+def _distance_m(routes: Iterable[Route]) -> int:
+    return sum(route.distance_m for route in routes)
+
+
+def _deliveries(route: Route) -> list[str]:
+    return [
+        order for stop in route.open_stops if stop.kind == "delivery" for order in stop.order_ids
+    ]
+
+
+def _resequenced(before: Iterable[Route], after: Iterable[Route]) -> list[str]:
+    """Orders that stayed on their van but not in their place among those that stayed."""
+    later = {route.vehicle_id: _deliveries(route) for route in after}
+    changed: list[str] = []
+    for route in before:
+        now = later.get(route.vehicle_id, [])
+        was = _deliveries(route)
+        stayed_before = [order for order in was if order in set(now)]
+        stayed_after = [order for order in now if order in set(was)]
+        kept = _longest_common(stayed_before, stayed_after)
+        changed += [order for order in stayed_before if order not in kept]
+    return changed
+
+
+def _longest_common(one: list[str], other: list[str]) -> set[str]:
+    """The largest set of orders that have the same sequence in both lists of the same orders."""
+    place = {order: index for index, order in enumerate(other)}
+    runs: list[list[str]] = []
+    for order in one:
+        ahead: list[str] = []
+        for run in runs:
+            if place[run[-1]] < place[order] and len(run) > len(ahead):
+                ahead = run
+        runs.append([*ahead, order])
+    longest: list[str] = []
+    for run in runs:
+        longest = run if len(run) > len(longest) else longest
+    return set(longest)

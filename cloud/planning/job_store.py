@@ -1,0 +1,140 @@
+"""The queue of planning jobs, kept over a restart."""
+
+from datetime import date
+from typing import Any, Final
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Float,
+    Integer,
+    String,
+    Table,
+    insert,
+    select,
+    update,
+)
+
+from cloud.foundation.database import BUSINESS
+from cloud.planning.day import Job, JobState
+
+_MAX_REASON: Final = 500
+
+job_row = Table(
+    "planning_job",
+    BUSINESS,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("tenant", String, nullable=False),
+    Column("id", String, nullable=False, unique=True),
+    Column("depot_id", String, nullable=False),
+    Column("service_date", String, nullable=False),
+    Column("trigger", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("solver", String, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("seed", Integer, nullable=False),
+    Column("state", String, nullable=False, index=True),
+    Column("revision", Integer),
+    Column("error", String),
+    Column("created_at", Float, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+
+def add_job(connection: Connection, job: Job, created_at: float) -> None:
+    """Queue a job."""
+    connection.execute(
+        insert(job_row).values(
+            tenant=job.tenant,
+            id=job.id,
+            depot_id=job.depot_id,
+            service_date=job.service_date.isoformat(),
+            trigger=job.trigger,
+            reason=job.reason,
+            solver=job.solver,
+            seconds=job.seconds,
+            seed=job.seed,
+            state=job.state,
+            created_at=created_at,
+        )
+    )
+
+
+def find_job(connection: Connection, tenant: str, job_id: str) -> Job | None:
+    """One job."""
+    found = _jobs(connection, [job_row.c.tenant == tenant, job_row.c.id == job_id])
+    return found[0] if found else None
+
+
+def queued_jobs(connection: Connection) -> list[Job]:
+    """Jobs that nobody works on yet: urgent orders first, then in the order they came in."""
+    return _jobs(connection, [job_row.c.state == "queued"])
+
+
+def unfinished_of_day(connection: Connection, job: Job) -> bool:
+    """Whether a job for the same day waits or is being worked on."""
+    same_day = [
+        job_row.c.tenant == job.tenant,
+        job_row.c.depot_id == job.depot_id,
+        job_row.c.service_date == job.service_date.isoformat(),
+        job_row.c.state.in_(("queued", "running")),
+    ]
+    return bool(_jobs(connection, same_day))
+
+
+def count_queued(connection: Connection, tenant: str) -> int:
+    """How many jobs of a tenant wait."""
+    return len(
+        connection.execute(
+            select(job_row.c.id).where(job_row.c.tenant == tenant, job_row.c.state == "queued")
+        ).all()
+    )
+
+
+def mark_job(connection: Connection, job_id: str, state: JobState, **values: Any) -> None:
+    """A job has gone on."""
+    connection.execute(update(job_row).where(job_row.c.id == job_id).values(state=state, **values))
+
+
+def queue_again(connection: Connection) -> None:
+    """Jobs that were being worked on when the service stopped wait again."""
+    connection.execute(update(job_row).where(job_row.c.state == "running").values(state="queued"))
+
+
+def _jobs(connection: Connection, wanted: list[ColumnElement[bool]]) -> list[Job]:
+    rows = connection.execute(
+        select(job_row)
+        .where(*wanted)
+        .order_by(job_row.c.trigger != "urgent_order", job_row.c.number)
+    ).mappings()
+    return [
+        Job(
+            **{
+                name: row[name]
+                for name in row
+                if name not in {"number", "created_at", "service_date"}
+            },
+            service_date=date.fromisoformat(row["service_date"]),
+        )
+        for row in rows
+    ]
+
+
+def join(connection: Connection, waiting: Job, further: Job) -> None:
+    """A waiting job serves a further reason too; the more urgent trigger names it.
+
+    A plan that somebody asked for stays what it is, and reads the day when its turn comes.
+    """
+    is_asked = waiting.trigger == "optimize"
+    is_urgent = further.trigger == "urgent_order" and not is_asked
+    trigger = further.trigger if is_urgent else waiting.trigger
+    seconds = waiting.seconds if is_asked else min(waiting.seconds, further.seconds)
+    reason = f"{waiting.reason}; {further.reason}"
+    if len(reason) > _MAX_REASON:
+        reason = f"{reason[: _MAX_REASON - 1]}…"
+    connection.execute(
+        update(job_row)
+        .where(job_row.c.id == waiting.id)
+        .values(trigger=trigger, reason=reason, seconds=seconds)
+    )

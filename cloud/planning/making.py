@@ -1,0 +1,280 @@
+"""Making a plan: read the day as it stands, solve it, publish the next revision."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Final
+
+from sqlalchemy import Connection
+
+from cloud.fleet import store as fleet_store
+from cloud.fleet.service import require_depot
+from cloud.foundation import outbox
+from cloud.foundation.clock import Clock
+from cloud.foundation.database import Database
+from cloud.foundation.errors import CloudError
+from cloud.foundation.ids import NewId
+from cloud.orders import store as order_store
+from cloud.orders.model import Promise
+from cloud.orders.service import move
+from cloud.planning import store
+from cloud.planning.client import PlannerClient, PlannerUnavailable
+from cloud.planning.day import (
+    DayPlan,
+    Diff,
+    Job,
+    Revision,
+    RevisionCommitted,
+    RevisionCost,
+    Route,
+    difference,
+    served_orders,
+)
+from cloud.planning.model import Plan, Solved, SolveRequest
+from cloud.planning.revising import NewRoutes, outdated_by, routes_of, with_progress
+from cloud.planning.situation import At, Day, problem_of
+from cloud.roads.client import RoadsClient
+from cloud.roads.model import PlaceError, Point
+
+log = logging.getLogger(__name__)
+
+MAX_TRIES: Final = 5
+SPARE_S: Final = 20.0
+"""What the planner may take beside the solving itself, before it is given up."""
+_RESTART_S: Final = 2.0
+_SHIFTED_S: Final = 300.0
+_MAY_BE_NOTHING: Final = frozenset({"new_order", "urgent_order", "cancellation"})
+
+type Positions = Callable[[str], Mapping[str, At]]
+"""Gives where each van of a tenant is."""
+
+
+class PlanRefused(CloudError):
+    """No plan can be made of the day as it stands; the text says why and what to do."""
+
+
+class PlanMaker:
+    """Turns a job into the next revision of its day."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        roads: RoadsClient,
+        planner: PlannerClient,
+        positions: Positions,
+        events: outbox.Outbox,
+        new_id: NewId,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._roads = roads
+        self._planner = planner
+        self._positions = positions
+        self._events = events
+        self._new_id = new_id
+
+    async def make(self, job: Job) -> int:
+        """Solve the day as it stands now and publish the next revision; gives its number.
+
+        When the day has gone on meanwhile in a way the plan does not know of, it is solved anew.
+
+        Raises:
+            PlanRefused: no plan can be made. CloudError: the planner or the roads do not answer.
+        """
+        news = ""
+        for _ in range(MAX_TRIES):
+            day = await asyncio.to_thread(self._read_day, job)
+            if not day.open_shifts():
+                raise PlanRefused(
+                    f"no shift is open for depot {job.depot_id} on {job.service_date}; add shifts"
+                )
+            solved = await self._solve(job, day)
+            new = routes_of(day, solved.plan, self._new_id)
+            routes = await self._along_streets(day, new.routes)
+            outcome = await asyncio.to_thread(
+                self._publish, job, day, replace(new, routes=routes), solved.plan
+            )
+            if isinstance(outcome, int):
+                self._events.wake()
+                return outcome
+            news = outcome
+            log.info("the day went on, it is planned anew", extra={"news": news})
+        raise PlanRefused(f"the day went on faster than it could be planned ({news}); try again")
+
+    async def _solve(self, job: Job, day: Day) -> Solved:
+        request = SolveRequest(
+            problem=problem_of(day, await self._drives_s(day)),
+            solver=job.solver,
+            seconds=job.seconds,
+            seed=job.seed,
+        )
+        try:
+            answer = await self._planner.solve(request, timeout_s=job.seconds + SPARE_S)
+        except PlannerUnavailable:
+            await asyncio.sleep(_RESTART_S)
+            answer = await self._planner.solve(request, timeout_s=job.seconds + SPARE_S)
+        if answer.check:
+            raise PlanRefused(
+                "the plan breaks its own rules and was not used: "
+                + "; ".join(violation.text for violation in answer.check[:3])
+            )
+        return answer
+
+    async def _drives_s(self, day: Day) -> dict[str, int]:
+        async def ask(at: At, lat: float, lon: float) -> int | None:
+            try:
+                path = await self._roads.route([Point(at.lat, at.lon), Point(lat, lon)])
+            except PlaceError:
+                return None
+            return path.seconds
+
+        asked = day.drives_to_ask()
+        answers = await asyncio.gather(
+            *(ask(at, stop.lat, stop.lon) for at, stop in asked.values())
+        )
+        return {
+            van: seconds for van, seconds in zip(asked, answers, strict=True) if seconds is not None
+        }
+
+    async def _along_streets(self, day: Day, routes: Iterable[Route]) -> tuple[Route, ...]:
+        return tuple(await asyncio.gather(*(self._with_geometry(day, route) for route in routes)))
+
+    async def _with_geometry(self, day: Day, route: Route) -> Route:
+        if not route.open_stops:
+            return route
+        at = day.newest_position(route.vehicle_id) if route.has_begun else None
+        begin = Point(at.lat, at.lon) if at else Point(day.depot.lat, day.depot.lon)
+        through = [Point(stop.lat, stop.lon) for stop in route.open_stops]
+        try:
+            path = await self._roads.route([begin, *through, Point(day.depot.lat, day.depot.lon)])
+        except PlaceError:
+            path = await self._roads.route([*through, Point(day.depot.lat, day.depot.lon)])
+        return replace(route, geometry=path.geometry)
+
+    def _read_day(self, job: Job) -> Day:
+        with self._database.reading() as connection:
+            return self._day(connection, job)
+
+    def _day(self, connection: Connection, job: Job) -> Day:
+        tenant, service_date = job.tenant, job.service_date
+        depot = require_depot(connection, tenant, job.depot_id)
+        orders = order_store.of_day(connection, tenant, depot.id, service_date)
+        return Day(
+            now=self._clock.now_s(),
+            depot=depot,
+            plan=store.find_plan(connection, tenant, depot.id, service_date),
+            shifts=tuple(fleet_store.shifts_of_day(connection, tenant, depot.id, service_date)),
+            vehicles={van.id: van for van in fleet_store.vehicles(connection, tenant)},
+            orders={order.id: order for order in orders},
+            positions=self._positions(tenant),
+        )
+
+    def _publish(self, job: Job, before: Day, new: NewRoutes, plan: Plan) -> int | str:
+        """Commit the next revision; gives its number, or what makes the plan outdated."""
+        with self._database.writing() as connection:
+            now = self._day(connection, job)
+            news = outdated_by(before, now, new.routes)
+            if news is not None:
+                return news
+            routes = with_progress(new.routes, now.plan)
+            diff = difference(now.plan, routes, new.promises_moved)
+            if job.trigger in _MAY_BE_NOTHING and _is_nothing(diff, now.plan, new):
+                return now.plan.revision
+            _tell_orders(connection, now, routes, new.promises)
+            number = now.plan.revision + 1
+            routes = _numbered(now.plan, routes, number)
+            store.commit_revision(
+                connection,
+                now.plan,
+                routes,
+                new.unserved,
+                Revision(
+                    number=number,
+                    trigger=job.trigger,
+                    reason=job.reason,
+                    solver=plan.solver,
+                    created_at=now.now,
+                    cost=RevisionCost(
+                        drive_s=sum(route.drive_s for route in routes),
+                        distance_m=sum(route.distance_m for route in routes),
+                        late_s=plan.cost.late_s,
+                    ),
+                    diff=diff,
+                ),
+            )
+            outbox.append(
+                connection,
+                job.tenant,
+                now.now,
+                RevisionCommitted(
+                    depot_id=job.depot_id,
+                    service_date=job.service_date.isoformat(),
+                    number=number,
+                    trigger=job.trigger,
+                    reason=job.reason,
+                    routes=tuple(route.id for route in routes if route.revision == number),
+                ),
+            )
+        return number
+
+
+def _is_nothing(diff: Diff, before: DayPlan, new: NewRoutes) -> bool:
+    return (
+        not (diff.added or diff.removed or diff.moved or diff.promises_moved)
+        and {left.order_id for left in before.unserved} == {left.order_id for left in new.unserved}
+        and before.revision > 0
+    )
+
+
+def _tell_orders(
+    connection: Connection, day: Day, routes: Iterable[Route], promises: Mapping[str, Promise]
+) -> None:
+    """Orders learn whether they are planned, and what is promised of them."""
+    served = served_orders(routes)
+    for order in day.orders.values():
+        columns = _promise_columns(promises.get(order.id))
+        if order.id in served and order.state == "received":
+            move(connection, order, "plan", day.now, **columns)
+        elif order.id not in served and order.state == "planned":
+            move(connection, order, "unplan", day.now)
+        elif columns:
+            order_store.change(connection, order, **columns)
+
+
+def _promise_columns(promise: Promise | None) -> dict[str, float]:
+    if promise is None:
+        return {}
+    return {
+        "promise_original_begin": promise.original.begin,
+        "promise_original_end": promise.original.end,
+        "promise_current_begin": promise.current.begin,
+        "promise_current_end": promise.current.end,
+    }
+
+
+def _numbered(before: DayPlan, routes: Iterable[Route], number: int) -> tuple[Route, ...]:
+    """Routes that changed carry the new revision; the others keep theirs and their geometry."""
+    known = {route.id: route for route in before.routes}
+
+    def numbered(route: Route) -> Route:
+        was = known.get(route.id)
+        if was is None or _differs(was, route):
+            return replace(route, revision=number)
+        return replace(route, revision=was.revision, geometry=was.geometry)
+
+    return tuple(numbered(route) for route in routes)
+
+
+def _differs(was: Route, now: Route) -> bool:
+    """Whether a driver would notice: other stops, or the same at quite another time."""
+    if [stop.id for stop in was.stops] != [stop.id for stop in now.stops]:
+        return True
+    return any(
+        (before.window, before.service_s) != (after.window, after.service_s)
+        or abs(before.planned_arrival - after.planned_arrival) > _SHIFTED_S
+        for before, after in zip(was.stops, now.stops, strict=True)
+        if after.state == "open"
+    )

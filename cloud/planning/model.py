@@ -1,0 +1,286 @@
+"""A day's problem, its plan, and what planner and caller say to each other. Pure values.
+
+Instants are whole seconds since 1970 UTC, spans whole seconds, distances whole metres. A van under
+way starts at the stop it is being driven to, when that will be done: that stop is not in the
+problem, so no solver can touch it.
+"""
+
+from itertools import pairwise
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+type Id = Annotated[str, Meta(min_length=1, max_length=128)]
+type Instant = Annotated[int, Meta(ge=0, le=2**40)]
+type Seconds = Annotated[int, Meta(ge=0, le=1_000_000)]
+type Metres = Annotated[int, Meta(ge=0, le=100_000_000)]
+type Index = Annotated[int, Meta(ge=0, lt=20_000)]
+type Count = Annotated[int, Meta(ge=0, le=1_000_000)]
+type Price = Annotated[float, Meta(ge=0, le=1e9)]
+
+type Priority = Literal["normal", "urgent"]
+type SolverName = Literal["auto", "pyvrp", "ortools"]
+type VisitKind = Literal["pickup", "delivery"]
+type Constraint = Literal["street", "capacity", "window", "shift", "vehicle", "time"]
+"""What keeps an order from being served; ``time`` means: each alone would fit, not all together."""
+
+MAX_LOCATIONS: Final = 5_000
+MAX_REQUEST_BYTES: Final = 8_000_000
+MAX_ANSWER_BYTES: Final = 16_000_000
+
+
+class Location(msgspec.Struct, frozen=True, kw_only=True):
+    """A place in degrees (WGS 84). The planner snaps it to the nearest street."""
+
+    lat: Annotated[float, Meta(ge=-90, le=90)]
+    lon: Annotated[float, Meta(ge=-180, le=180)]
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """When service may start: not before ``opens``, not after ``closes``, both inclusive."""
+
+    opens: Instant
+    closes: Instant
+
+    def __post_init__(self) -> None:
+        if self.opens > self.closes:
+            raise ValueError(
+                f"opens {self.opens} is after closes {self.closes}; swap them, or move closes on"
+            )
+
+
+class Vehicle(msgspec.Struct, frozen=True, kw_only=True):
+    """A van in its shift.
+
+    Attributes:
+        start: index of the location it sets out from. end: where it must be by ``shift_end``.
+        available_from: when it can leave ``start`` (or begin to load there).
+        capacity: parcels it can hold at once, those aboard included.
+        loads_at_start: it stands at its depot and loads what it takes from there in one go before
+            it leaves; no extra visit is made for that. ``loading_s``: how long the loading takes.
+            Without it every parcel that is not aboard is fetched by a visit of its own.
+    """
+
+    id: Id
+    start: Index
+    end: Index
+    available_from: Instant
+    shift_end: Instant
+    capacity: Count
+    loads_at_start: bool = False
+    loading_s: Seconds = 0
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One order: its parcels are fetched, unless they are aboard, and delivered by one van.
+
+    Attributes:
+        size: parcels. delivery: index of the door's location.
+        windows: when the service may start, in order and apart; none means at any time.
+        service_s: time at the door. pickup_service_s: time for fetching it.
+        pickup: index of the place where the parcels lie; None when they are aboard
+            ``only_vehicle``.
+        ready_from: the parcels cannot be fetched earlier.
+        only_vehicle: no other van may serve it: its parcels are aboard, or a dispatcher wants it.
+        may_be_late: when it cannot be served within its windows it is still served, after the last
+            of them, and the lateness counts in the plan's cost. Meant for parcels aboard and for
+            promises that are lost already.
+        previous_vehicle: the van of the plan in force; another one costs `Policy.changed_vehicle`.
+    """
+
+    id: Id
+    size: Count
+    delivery: Index
+    pickup: Index | None
+    windows: Annotated[tuple[Window, ...], Meta(max_length=8)] = ()
+    service_s: Seconds = 0
+    pickup_service_s: Seconds = 0
+    ready_from: Instant | None = None
+    only_vehicle: Id | None = None
+    may_be_late: bool = False
+    priority: Priority = "normal"
+    previous_vehicle: Id | None = None
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """What things cost a tenant, all in seconds of driving.
+
+    Attributes:
+        km: driving one kilometre, beside the time it takes.
+        vehicle: sending out one more van.
+        late_s: one second of lateness (of jobs that may be late).
+        unserved, unserved_urgent: leaving an order out of the plan.
+        changed_vehicle: giving an order to another van than in the plan in force.
+    """
+
+    km: Price = 60.0
+    vehicle: Price = 0.0
+    late_s: Price = 5.0
+    unserved: Price = 36_000.0
+    unserved_urgent: Price = 360_000.0
+    changed_vehicle: Price = 0.0
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a solver knows but the travel times. Indices point into ``locations``.
+
+    Raises:
+        ValueError: an index or a van's id points nowhere, an id stands twice, or a job without
+            pickup names no van; the text names the field.
+    """
+
+    locations: Annotated[tuple[Location, ...], Meta(max_length=MAX_LOCATIONS)]
+    vehicles: Annotated[tuple[Vehicle, ...], Meta(max_length=2_000)]
+    jobs: Annotated[tuple[Job, ...], Meta(max_length=MAX_LOCATIONS)]
+    policy: Policy = Policy()
+
+    def __post_init__(self) -> None:
+        _require_distinct("vehicles", [vehicle.id for vehicle in self.vehicles])
+        _require_distinct("jobs", [job.id for job in self.jobs])
+        for at, vehicle in enumerate(self.vehicles):
+            self._require_location(f"vehicles[{at}].start", vehicle.start)
+            self._require_location(f"vehicles[{at}].end", vehicle.end)
+        known = {vehicle.id for vehicle in self.vehicles}
+        for at, job in enumerate(self.jobs):
+            self._require_location(f"jobs[{at}].delivery", job.delivery)
+            self._require_location(f"jobs[{at}].pickup", job.pickup)
+            _require_van(f"jobs[{at}]", job, known)
+
+    def _require_location(self, field: str, index: int | None) -> None:
+        if index is not None and index >= len(self.locations):
+            raise ValueError(
+                f"{field}: {index} is none of the {len(self.locations)} locations; "
+                "give an index into locations"
+            )
+
+
+def _require_distinct(field: str, ids: list[str]) -> None:
+    seen: set[str] = set()
+    for at, name in enumerate(ids):
+        if name in seen:
+            raise ValueError(f"{field}[{at}].id: {name!r} stands twice; give each its own id")
+        seen.add(name)
+
+
+def _require_van(field: str, job: Job, known: set[str]) -> None:
+    if job.only_vehicle is None:
+        if job.pickup is None:
+            raise ValueError(
+                f"{field}.pickup: missing; say where the parcels lie, or name the van that has "
+                "them aboard in only_vehicle"
+            )
+    elif job.only_vehicle not in known:
+        raise ValueError(
+            f"{field}.only_vehicle: {job.only_vehicle!r} is none of the vehicles; "
+            "add the van or free the job"
+        )
+    _require_order(field, job.windows)
+
+
+def _require_order(field: str, windows: tuple[Window, ...]) -> None:
+    for at, (earlier, later) in enumerate(pairwise(windows), start=1):
+        if later.opens <= earlier.closes:
+            raise ValueError(
+                f"{field}.windows[{at}]: opens before the one before it has closed; "
+                "put them in order and apart"
+            )
+
+
+class Visit(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing done for one job at one place.
+
+    Attributes:
+        arrival: the van is there. start: the service begins (later when it waits for a window).
+        departure: the service is done. leg_s, leg_m: the drive from the visit before, or from the
+            van's start.
+    """
+
+    job: Id
+    kind: VisitKind
+    location: Index
+    arrival: Instant
+    start: Instant
+    departure: Instant
+    leg_s: Seconds
+    leg_m: Metres
+
+
+class PlannedRoute(msgspec.Struct, frozen=True, kw_only=True):
+    """One van's visits in order. Each van of the problem has one, without visits when unused.
+
+    What is loaded at the start comes first, as pickups at the van's start that all end when the
+    loading is done. ``end_leg_s`` and ``end_leg_m`` are the drive to the van's end, reached at
+    ``ends_at``; an unused van stays where it is (zero, zero, ``available_from``).
+    """
+
+    vehicle: Id
+    visits: tuple[Visit, ...]
+    end_leg_s: Seconds
+    end_leg_m: Metres
+    ends_at: Instant
+
+
+class Unserved(msgspec.Struct, frozen=True, kw_only=True):
+    """A job left out, what stands against it, and that in words for a dispatcher."""
+
+    job: Id
+    constraint: Constraint
+    reason: str
+
+
+class Cost(msgspec.Struct, frozen=True, kw_only=True):
+    """What a plan costs: driving, and lateness summed over deliveries."""
+
+    drive_s: int
+    distance_m: int
+    late_s: int
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """All routes of a problem. ``solver`` names what made it, e.g. ``pyvrp``."""
+
+    routes: tuple[PlannedRoute, ...]
+    unserved: tuple[Unserved, ...]
+    cost: Cost
+    solver: str
+
+
+class Violation(msgspec.Struct, frozen=True, kw_only=True):
+    """One rule a plan breaks, as the independent checker names it."""
+
+    rule: str
+    text: str
+    job: str | None = None
+    vehicle: str | None = None
+
+
+class SolveRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Asks the planner for a plan. ``previous`` is where the search starts when it is given."""
+
+    problem: Problem
+    solver: SolverName = "auto"
+    seconds: Annotated[float, Meta(ge=0.01, le=600)] = 2.0
+    seed: Annotated[int, Meta(ge=0, lt=2**32)] = 1
+    previous: Plan | None = None
+
+
+class Solved(msgspec.Struct, frozen=True, kw_only=True, tag="solved"):
+    """A plan. ``check`` is empty, or the plan must not be used. ``seconds``: real time taken."""
+
+    plan: Plan
+    check: tuple[Violation, ...]
+    seconds: float
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
+    """No plan: the reason names the field at fault, or the part that failed, and the remedy.
+
+    ``is_passing``: a part does not answer now, so the same request may be answered later.
+    """
+
+    reason: str
+    is_passing: bool = False
+
+
+type Answer = Solved | Refused

@@ -1,0 +1,270 @@
+"""From the planner's plan back to routes that keep what is fixed. Pure."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from cloud.fleet.model import Depot, Shift
+from cloud.orders.model import Order, Promise, Span, promise_span
+from cloud.planning import model
+from cloud.planning.day import DayPlan, Route, Stop, Unplanned
+from cloud.planning.situation import EARLY_S, TO_DELIVER, Day, stranded, van_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRoutes:
+    """A solved day: what the routes become, what is told to whom, what is left out."""
+
+    routes: tuple[Route, ...]
+    promises: Mapping[str, Promise]
+    promises_moved: tuple[str, ...]
+    unserved: tuple[Unplanned, ...]
+
+
+def routes_of(day: Day, plan: model.Plan, new_id: Callable[[str], str]) -> NewRoutes:
+    """The plan as routes: what is fixed stays in front, what was planned keeps its ids."""
+    shifts = {shift.vehicle_id: shift for shift in day.shifts}
+    planned = {route.vehicle: route for route in plan.routes}
+    routes = []
+    for vehicle_id, shift in shifts.items():
+        known = day.plan.route_of(vehicle_id)
+        visits = planned.get(vehicle_id)
+        if known is None and (visits is None or not visits.visits):
+            continue
+        routes.append(_route(day, shift, known, visits, new_id))
+    promises, moved = _promises(day, routes)
+    told = [_with_promised_windows(route, promises) for route in routes]
+    unserved = [Unplanned(order_id=left.job, reason=left.reason) for left in plan.unserved]
+    return NewRoutes(
+        routes=tuple(told),
+        promises=promises,
+        promises_moved=moved,
+        unserved=(*unserved, *stranded(day)),
+    )
+
+
+def _route(
+    day: Day,
+    shift: Shift,
+    known: Route | None,
+    planned: model.PlannedRoute | None,
+    new_id: Callable[[str], str],
+) -> Route:
+    route_id = known.id if known is not None else new_id("route")
+    fixed = _fixed_stops(day, known)
+    made = _new_stops(day, known, route_id, planned.visits if planned else (), new_id)
+    stops = tuple(replace(stop, position=at) for at, stop in enumerate((*fixed, *made)))
+    return Route(
+        tenant=day.plan.tenant,
+        id=route_id,
+        depot_id=day.plan.depot_id,
+        service_date=day.plan.service_date,
+        vehicle_id=shift.vehicle_id,
+        driver_id=shift.driver_id,
+        starts_at=shift.starts_at,
+        ends_at=shift.ends_at,
+        revision=day.plan.revision + 1,
+        end_leg_s=planned.end_leg_s if planned else 0,
+        end_leg_m=planned.end_leg_m if planned else 0,
+        geometry=(),
+        stops=stops,
+    )
+
+
+def _fixed_stops(day: Day, known: Route | None) -> list[Stop]:
+    if known is None:
+        return []
+    frozen = day.frozen_stop(known.vehicle_id)
+    done = [stop for stop in known.stops if stop.state == "done"]
+    return done if frozen is None else [*done, frozen]
+
+
+def _new_stops(
+    day: Day,
+    known: Route | None,
+    route_id: str,
+    visits: Iterable[model.Visit],
+    new_id: Callable[[str], str],
+) -> list[Stop]:
+    fixed = {stop.id for stop in _fixed_stops(day, known)}
+    pickups = [
+        stop.id
+        for stop in (known.open_stops if known else ())
+        if stop.kind == "pickup" and stop.id not in fixed
+    ]
+    deliveries = {
+        order_id: stop.id
+        for route in day.plan.routes
+        for stop in route.open_stops
+        if stop.kind == "delivery"
+        for order_id in stop.order_ids
+    }
+    stops: list[Stop] = []
+    for visit in visits:
+        order = day.orders[visit.job]
+        if visit.kind == "delivery":
+            known_id = deliveries.get(order.id)
+            stops.append(_delivery_stop(order, visit, route_id, known_id or new_id("stop")))
+        elif stops and stops[-1].kind == "pickup" and visit.leg_m == 0:
+            stops[-1] = _joined(stops[-1], visit)
+        else:
+            stop_id = pickups.pop(0) if pickups else new_id("stop")
+            stops.append(_pickup_stop(day.depot, visit, route_id, stop_id))
+    return stops
+
+
+def _delivery_stop(order: Order, visit: model.Visit, route_id: str, stop_id: str) -> Stop:
+    return _stop(
+        visit,
+        route_id,
+        stop_id,
+        door=(order.lat, order.lon, order.address),
+        service_s=order.service_s,
+        window=_told_or_asked(order),
+    )
+
+
+def _told_or_asked(order: Order) -> Span | None:
+    return order.promise.current if order.promise is not None else order.window
+
+
+def _pickup_stop(depot: Depot, visit: model.Visit, route_id: str, stop_id: str) -> Stop:
+    return _stop(
+        visit,
+        route_id,
+        stop_id,
+        door=(depot.lat, depot.lon, depot.name),
+        service_s=visit.departure - visit.start,
+        window=None,
+    )
+
+
+def _stop(
+    visit: model.Visit,
+    route_id: str,
+    stop_id: str,
+    *,
+    door: tuple[float, float, str],
+    service_s: int,
+    window: Span | None,
+) -> Stop:
+    lat, lon, address = door
+    return Stop(
+        id=stop_id,
+        route_id=route_id,
+        kind=visit.kind,
+        position=0,
+        state="open",
+        lat=lat,
+        lon=lon,
+        address=address,
+        order_ids=(visit.job,),
+        service_s=service_s,
+        window=window,
+        planned_arrival=max(visit.arrival, visit.start - EARLY_S),
+        planned_departure=visit.departure,
+        leg_s=visit.leg_s,
+        leg_m=visit.leg_m,
+    )
+
+
+def _joined(stop: Stop, visit: model.Visit) -> Stop:
+    """One halt at a place serves every order that is fetched there."""
+    return replace(
+        stop,
+        order_ids=(*stop.order_ids, visit.job),
+        planned_departure=max(stop.planned_departure, visit.departure),
+        service_s=int(max(stop.planned_departure, visit.departure) - stop.planned_arrival),
+    )
+
+
+def _with_promised_windows(route: Route, promises: Mapping[str, Promise]) -> Route:
+    def told(stop: Stop) -> Stop:
+        promise = next((promises[one] for one in stop.order_ids if one in promises), None)
+        if promise is None or stop.kind != "delivery" or stop.state != "open":
+            return stop
+        return replace(stop, window=promise.current)
+
+    return replace(route, stops=tuple(told(stop) for stop in route.stops))
+
+
+def _promises(day: Day, routes: Iterable[Route]) -> tuple[dict[str, Promise], tuple[str, ...]]:
+    """First promises for what was never promised, new ones for what comes too late."""
+    promises: dict[str, Promise] = {}
+    moved: list[str] = []
+    for route in routes:
+        for stop in route.open_stops:
+            if stop.kind != "delivery" or stop.state != "open":
+                continue
+            for order_id in stop.order_ids:
+                order = day.orders[order_id]
+                service = _planned_service(stop)
+                if order.promise is None:
+                    span = promise_span(service, order.window)
+                    promises[order_id] = Promise(span, span)
+                elif service > order.promise.current.end:
+                    span = promise_span(service, None)
+                    promises[order_id] = Promise(order.promise.original, span)
+                    moved.append(order_id)
+    return promises, tuple(moved)
+
+
+def _planned_service(stop: Stop) -> float:
+    """When the service is planned to begin: a van that is early waits for the window."""
+    if stop.window is None:
+        return stop.planned_arrival
+    return max(stop.planned_arrival, stop.window.begin)
+
+
+def outdated_by(before: Day, now: Day, routes: Iterable[Route]) -> str | None:
+    """What happened while the planner worked that its routes do not know of; None when nothing.
+
+    A van that went on to the very stop that comes next for it is no hindrance.
+    """
+    if before.plan.revision != now.plan.revision:
+        return f"revision {now.plan.revision} was published"
+    new_routes = tuple(routes)
+    for route in new_routes:
+        was, is_now = before.frozen_stop(route.vehicle_id), now.frozen_stop(route.vehicle_id)
+        following = next((s for s in route.open_stops if was is None or s.id != was.id), None)
+        if not _goes_along(was, is_now, following):
+            return f"{route.vehicle_id} has driven on"
+        for stop in route.open_stops:
+            if was is not None and stop.id == was.id:
+                continue
+            for order_id in stop.order_ids:
+                news = _news_of(now.orders[order_id], route.vehicle_id)
+                if news is not None:
+                    return news
+    return None
+
+
+def _news_of(order: Order, vehicle_id: str) -> str | None:
+    if order.state not in TO_DELIVER:
+        return f"order {order.id} is {order.state}"
+    van = van_of(order)
+    if van is not None and van != vehicle_id:
+        return f"order {order.id} was loaded into {van}"
+    return None
+
+
+def _goes_along(was: Stop | None, is_now: Stop | None, following: Stop | None) -> bool:
+    if is_now is None:
+        return was is None or following is None
+    if was is not None and was.id == is_now.id:
+        return True
+    return following is not None and following.id == is_now.id
+
+
+def with_progress(routes: Iterable[Route], now: DayPlan) -> tuple[Route, ...]:
+    """The routes with what their stops have gone through since they were planned."""
+    seen = {stop.id: stop for route in now.routes for stop in route.stops}
+    return tuple(
+        replace(route, stops=tuple(_as_seen(stop, seen.get(stop.id)) for stop in route.stops))
+        for route in routes
+    )
+
+
+def _as_seen(stop: Stop, seen: Stop | None) -> Stop:
+    if seen is None:
+        return stop
+    return replace(stop, state=seen.state, arrived_at=seen.arrived_at, done_at=seen.done_at)

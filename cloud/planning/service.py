@@ -1,0 +1,145 @@
+"""Use cases of planning that look at plans or ask for one."""
+
+from datetime import date
+from typing import Final
+
+from sqlalchemy import Connection
+
+from cloud.fleet import store as fleet_store
+from cloud.fleet.service import require_depot
+from cloud.foundation.clock import Clock
+from cloud.foundation.database import Database
+from cloud.foundation.errors import Conflict, NotFound, Unavailable
+from cloud.foundation.ids import NewId
+from cloud.orders import store as order_store
+from cloud.orders.model import Order
+from cloud.planning import job_store, store
+from cloud.planning.day import DayPlan, Job, Revision, Route
+
+MAX_QUEUED: Final = 20
+
+
+class Planning:
+    """The plans of every depot and service date, and asking for new ones."""
+
+    def __init__(self, database: Database, clock: Clock, new_id: NewId) -> None:
+        self._database = database
+        self._clock = clock
+        self._new_id = new_id
+
+    def plan(self, tenant: str, depot_id: str, service_date: date) -> DayPlan:
+        """The plan of a day as it stands.
+
+        Raises:
+            NotFound: no such depot, or nothing is planned for that date yet.
+        """
+        with self._database.reading() as connection:
+            require_depot(connection, tenant, depot_id)
+            found = store.find_plan(connection, tenant, depot_id, service_date)
+        if found.revision == 0:
+            raise NotFound(f"nothing is planned for {service_date} yet; POST …/optimize plans it")
+        return found
+
+    def revisions(self, tenant: str, depot_id: str, service_date: date) -> list[Revision]:
+        """Every revision of a day's plan, the first one first.
+
+        Raises:
+            NotFound: no such depot.
+        """
+        with self._database.reading() as connection:
+            require_depot(connection, tenant, depot_id)
+            return store.revisions(connection, tenant, depot_id, service_date)
+
+    def route(self, tenant: str, route_id: str) -> Route:
+        """One route.
+
+        Raises:
+            NotFound: there is none of that id.
+        """
+        with self._database.reading() as connection:
+            found = store.find_route(connection, tenant, route_id)
+        if found is None:
+            raise NotFound(f"route {route_id!r} is not known")
+        return found
+
+    def routes_now(self, tenant: str) -> list[Route]:
+        """The routes of the shifts that are on now."""
+        now = self._clock.now_s()
+        with self._database.reading() as connection:
+            return store.routes_between(connection, tenant, now, now + 1)
+
+    def orders_of_day(self, tenant: str, depot_id: str, service_date: date) -> dict[str, Order]:
+        """Every order of a depot's service date, by id."""
+        with self._database.reading() as connection:
+            every = order_store.of_day(connection, tenant, depot_id, service_date)
+        return {order.id: order for order in every}
+
+    def places_in_plan(
+        self, tenant: str, order_ids: list[str]
+    ) -> dict[str, tuple[str | None, str | None]]:
+        """Route and delivery stop of each of some orders that is planned."""
+        with self._database.reading() as connection:
+            return store.places_in_plan(connection, tenant, order_ids)
+
+    def job(self, tenant: str, job_id: str) -> Job:
+        """How far a job is.
+
+        Raises:
+            NotFound: there is none of that id.
+        """
+        with self._database.reading() as connection:
+            found = job_store.find_job(connection, tenant, job_id)
+        if found is None:
+            raise NotFound(f"job {job_id!r} is not known")
+        return found
+
+    def ask(self, job: Job) -> Job:
+        """Queue a job.
+
+        Raises:
+            NotFound: no such depot. Unavailable: too many jobs wait already.
+        """
+        with self._database.writing() as connection:
+            require_depot(connection, job.tenant, job.depot_id)
+            if job_store.count_queued(connection, job.tenant) >= MAX_QUEUED:
+                raise Unavailable(f"{MAX_QUEUED} plans are waiting already; try again later")
+            job_store.add_job(connection, job, self._clock.now_s())
+        return job
+
+    def new_job_id(self) -> str:
+        """An id for a job."""
+        return self._new_id("job")
+
+
+def require_route_of_driver(
+    connection: Connection, tenant: str, driver_id: str, now: float
+) -> Route:
+    """The route of a driver's shift that is on; else one not finished yet; else the next one.
+
+    Raises:
+        NotFound: the driver has no shift now or later, or nothing is planned for it.
+    """
+    shifts = fleet_store.shifts_between(connection, tenant, now, now + 7 * 86_400, driver_id)
+    if not shifts or shifts[0].starts_at > now:
+        late = store.unfinished_route(connection, tenant, driver_id, now)
+        if late is not None:
+            return late
+    if not shifts:
+        raise NotFound(f"driver {driver_id} has no shift now or in the next seven days")
+    route = store.route_of_shift(connection, tenant, driver_id, shifts[0].starts_at)
+    if route is None:
+        raise NotFound(f"nothing is planned yet for the shift on {shifts[0].service_date}")
+    return route
+
+
+def require_open_stop(route: Route, stop_id: str) -> None:
+    """A driver reports on stops in their order.
+
+    Raises:
+        NotFound: the stop is not on this route. Conflict: another stop comes first.
+    """
+    if all(stop.id != stop_id for stop in route.stops):
+        raise NotFound(f"stop {stop_id!r} is not on your route; fetch the route again")
+    following = route.open_stops[0] if route.open_stops else None
+    if following is not None and following.id != stop_id:
+        raise Conflict(f"stop {following.id} comes first; report its outcome, then this one's")

@@ -1,0 +1,279 @@
+"""A depot's day at one instant, and the problem it poses to the planner. Pure.
+
+What is fixed: a stop that is done, the stop being driven to or stood at, and parcels aboard a van.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from cloud.fleet.model import Depot, Shift, Vehicle
+from cloud.orders.model import Order, Span, served_within
+from cloud.orders.states import OrderState
+from cloud.planning import model
+from cloud.planning.day import DayPlan, Route, Stop, Unplanned
+
+LOADING_S: Final = 600
+PICKUP_S: Final = 60
+LEAST_REST_S: Final = 30
+EARLY_S: Final = 600
+"""A driver sets out so as to stand at the door this long before its window opens, not earlier."""
+OVERTIME_S: Final = 3600
+"""A van under way may come back so much after its shift rather than leave aboard undelivered."""
+POSITION_TOO_OLD_S: Final = 900.0
+CHANGED_VEHICLE_S: Final = 300.0
+
+TO_DELIVER: Final[frozenset[OrderState]] = frozenset(
+    {"received", "planned", "loaded", "out_for_delivery"}
+)
+_ABOARD: Final[frozenset[OrderState]] = frozenset({"loaded", "out_for_delivery"})
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Where a van is, and when that was true (seconds since 1970)."""
+
+    lat: float
+    lon: float
+    fix_time: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Day:
+    """Everything that is known of a depot's service date at one instant."""
+
+    now: float
+    depot: Depot
+    plan: DayPlan
+    shifts: tuple[Shift, ...]
+    vehicles: Mapping[str, Vehicle]
+    orders: Mapping[str, Order]
+    positions: Mapping[str, At]
+
+    def is_wanted(self, stop: Stop) -> bool:
+        """Whether anything of a stop is still to be done for somebody."""
+        return any(
+            order.state in TO_DELIVER
+            for order_id in stop.order_ids
+            if (order := self.orders.get(order_id)) is not None
+        )
+
+    def frozen_stop(self, vehicle_id: str) -> Stop | None:
+        """The stop a van under way is driving to, or stands at; None while it waits."""
+        route = self.plan.route_of(vehicle_id)
+        if route is None or not route.has_begun:
+            return None
+        stop = next(
+            (s for s in route.open_stops if s.state == "arrived" or self.is_wanted(s)), None
+        )
+        return None if stop is None or self.is_waited_for(stop) else stop
+
+    def is_waited_for(self, stop: Stop) -> bool:
+        """Whether it is too early to set out for a stop, because its window opens much later."""
+        if stop.state != "open" or stop.window is None:
+            return False
+        return self.now < stop.window.begin - EARLY_S - stop.leg_s
+
+    def open_shifts(self) -> list[Shift]:
+        """Shifts that are to come or on, and those over whose van still has something to do."""
+        return [
+            shift
+            for shift in self.shifts
+            if shift.ends_at > self.now or self._is_in_overtime(shift)
+        ]
+
+    def _is_in_overtime(self, shift: Shift) -> bool:
+        route = self.plan.route_of(shift.vehicle_id)
+        is_under_way = route is not None and route.state == "under_way"
+        return is_under_way and self.now < shift.ends_at + OVERTIME_S
+
+    def newest_position(self, vehicle_id: str) -> At | None:
+        """Where a van is, unless that was true too long ago."""
+        at = self.positions.get(vehicle_id)
+        if at is None or self.now - at.fix_time > POSITION_TOO_OLD_S:
+            return None
+        return at
+
+    def drives_to_ask(self) -> dict[str, tuple[At, Stop]]:
+        """For each van on its way to a frozen stop: from where to where it drives."""
+        asked = {}
+        for shift in self.shifts:
+            stop, at = self.frozen_stop(shift.vehicle_id), self.newest_position(shift.vehicle_id)
+            if stop is not None and stop.state == "open" and at is not None:
+                asked[shift.vehicle_id] = (at, stop)
+        return asked
+
+
+class _Locations:
+    """Distinct places, in the order in which they are first asked for."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[float, float], int] = {}
+
+    def index(self, lat: float, lon: float) -> int:
+        return self._known.setdefault((lat, lon), len(self._known))
+
+    def all(self) -> tuple[model.Location, ...]:
+        return tuple(model.Location(lat=lat, lon=lon) for lat, lon in self._known)
+
+
+def problem_of(day: Day, drives_s: Mapping[str, int]) -> model.Problem:
+    """What the planner is asked.
+
+    ``drives_s`` tells how long each van of `Day.drives_to_ask` still drives to its frozen stop.
+    """
+    places = _Locations()
+    depot = places.index(day.depot.lat, day.depot.lon)
+    vehicles = [
+        _vehicle(day, shift, places, drives_s.get(shift.vehicle_id)) for shift in day.open_shifts()
+    ]
+    on_shift = {vehicle.id for vehicle in vehicles}
+    jobs = [
+        job
+        for order in day.orders.values()
+        if (job := _job(day, order, places, depot, on_shift)) is not None
+    ]
+    return model.Problem(
+        locations=places.all(),
+        vehicles=tuple(vehicles),
+        jobs=tuple(jobs),
+        policy=model.Policy(changed_vehicle=CHANGED_VEHICLE_S),
+    )
+
+
+def stranded(day: Day) -> tuple[Unplanned, ...]:
+    """Orders aboard a van that has no shift any more: nobody can deliver them."""
+    on_shift = {shift.vehicle_id for shift in day.open_shifts()}
+    return tuple(
+        Unplanned(
+            order_id=order.id,
+            reason=f"its parcels are aboard {van}, which has no shift; give it one",
+        )
+        for order in day.orders.values()
+        if order.state in _ABOARD and (van := van_of(order)) not in on_shift
+    )
+
+
+def van_of(order: Order) -> str | None:
+    """The van that has parcels of an order aboard."""
+    return next((p.whereabouts.at for p in order.parcels if p.whereabouts.kind == "van"), None)
+
+
+def _vehicle(day: Day, shift: Shift, places: _Locations, drive_s: int | None) -> model.Vehicle:
+    van = day.vehicles[shift.vehicle_id]
+    route = day.plan.route_of(van.id)
+    dead_load = sum(
+        order.aboard_count(van.id) for order in day.orders.values() if order.state not in TO_DELIVER
+    )
+    capacity = max(0, van.capacity_parcels - dead_load)
+    depot = places.index(day.depot.lat, day.depot.lon)
+    if route is None or not route.has_begun:
+        return model.Vehicle(
+            id=van.id,
+            start=depot,
+            end=depot,
+            available_from=int(max(shift.starts_at, day.now)),
+            shift_end=int(shift.ends_at),
+            capacity=capacity,
+            loads_at_start=True,
+            loading_s=LOADING_S,
+        )
+    lat, lon, free_at = _free_where_and_when(day, route, drive_s)
+    return model.Vehicle(
+        id=van.id,
+        start=places.index(lat, lon),
+        end=depot,
+        available_from=int(free_at),
+        shift_end=int(shift.ends_at) + OVERTIME_S,
+        capacity=capacity,
+    )
+
+
+def _free_where_and_when(day: Day, route: Route, drive_s: int | None) -> tuple[float, float, float]:
+    stop = day.frozen_stop(route.vehicle_id)
+    if stop is not None:
+        return stop.lat, stop.lon, _done_at(day.now, stop, drive_s)
+    at = day.newest_position(route.vehicle_id)
+    if at is not None:
+        return at.lat, at.lon, day.now
+    last = [one for one in route.stops if one.state == "done"][-1]
+    return last.lat, last.lon, day.now
+
+
+def _done_at(now: float, stop: Stop, drive_s: int | None) -> float:
+    """When the service at a frozen stop will probably be done."""
+    if stop.arrived_at is not None:
+        arrival = stop.arrived_at
+    elif drive_s is not None:
+        arrival = now + drive_s
+    else:
+        arrival = max(now, stop.planned_arrival)
+    begin = max(arrival, stop.window.begin) if stop.window else arrival
+    return max(begin + stop.service_s, now + LEAST_REST_S)
+
+
+def _job(
+    day: Day, order: Order, places: _Locations, depot: int, on_shift: set[str]
+) -> model.Job | None:
+    if order.state not in TO_DELIVER:
+        return None
+    van, is_aboard = _locked_van(day, order)
+    if van is not None:
+        frozen = day.frozen_stop(van)
+        if frozen is not None and frozen.kind == "delivery" and order.id in frozen.order_ids:
+            return None
+    if is_aboard and van not in on_shift:
+        return None
+    previous = _previous_vehicle(day, order)
+    return model.Job(
+        id=order.id,
+        size=len(order.parcels),
+        delivery=places.index(order.lat, order.lon),
+        windows=_windows(day, order, is_aboard=is_aboard),
+        service_s=order.service_s,
+        pickup=None if is_aboard else depot,
+        pickup_service_s=PICKUP_S,
+        only_vehicle=van if is_aboard else None,
+        may_be_late=is_aboard or order.promise is not None or order.priority == "urgent",
+        priority=order.priority,
+        previous_vehicle=previous if previous in on_shift else None,
+    )
+
+
+def _locked_van(day: Day, order: Order) -> tuple[str | None, bool]:
+    """The van that has an order's parcels, or is about to fetch them; and whether that is so."""
+    van = van_of(order)
+    if van is not None:
+        return van, True
+    for shift in day.shifts:
+        frozen = day.frozen_stop(shift.vehicle_id)
+        if frozen is not None and frozen.kind == "pickup" and order.id in frozen.order_ids:
+            return shift.vehicle_id, True
+    return None, False
+
+
+def _previous_vehicle(day: Day, order: Order) -> str | None:
+    return next(
+        (
+            route.vehicle_id
+            for route in day.plan.routes
+            for stop in route.open_stops
+            if stop.kind == "delivery" and order.id in stop.order_ids
+        ),
+        None,
+    )
+
+
+def _windows(day: Day, order: Order, *, is_aboard: bool) -> tuple[model.Window, ...]:
+    """What was promised and asked for; only what is aboard may be served in overtime."""
+    span = served_within(order)
+    if is_aboard:
+        return () if span is None else (_window(span),)
+    last = max(shift.ends_at for shift in day.open_shifts())
+    if span is None:
+        span = Span(0.0, last)
+    return (_window(Span(min(span.begin, last), min(span.end, last))),)
+
+
+def _window(span: Span) -> model.Window:
+    return model.Window(opens=int(span.begin), closes=int(span.end))

@@ -1,0 +1,177 @@
+"""The problem in the shape both solvers take: nodes, prices and forbidden pairs. Pure.
+
+An order is one node, its delivery, when its parcels are aboard a van (and forbidden to the others)
+or when vans that still stand at their depot load it before they leave (and forbidden to those that
+are away): far better to search than pairs. Any other order is a pair of nodes, fetched and
+delivered. While some vans are away, only what was planned for a van at the depot stays a single.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from cloud.planning.model import Job, Problem, Vehicle
+from cloud.planning.solvers.port import Step, Task
+from cloud.planning.solvers.schedule import price_of_leaving
+from cloud.roads.model import NO_WAY
+
+type Ints = npt.NDArray[np.int64]
+
+HORIZON_S: Final = 40 * 86_400
+"""Shifts and windows lie within 40 days of the first instant; a later one never comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One visit that may be made.
+
+    Attributes:
+        step: whose visit it is. place: its location.
+        windows: when its service may start, in seconds after the problem's origin.
+        leaves_after: a van that loads it at its start cannot leave earlier.
+        surcharge: for each van, what an arc into the node costs more; `Formulation.forbidden` bans.
+    """
+
+    step: Step
+    place: int
+    windows: tuple[tuple[int, int], ...]
+    service_s: int
+    size: int
+    leaves_after: int
+    prize: int
+    surcharge: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Formulation:
+    """The whole problem: single nodes (a delivery alone) and pairs (fetch, deliver).
+
+    Attributes:
+        origin: the instant that all times count from.
+        seconds, prices: between locations; a price is an arc's cost in seconds of driving.
+        forbidden: a surcharge that costs more than leaving any order unserved.
+        leaves_at, back_by: for each van when it can set out at the earliest, must be back.
+        capacity: of each van; what is aboard fits, whatever was said of the van.
+    """
+
+    problem: Problem
+    origin: int
+    seconds: Ints
+    prices: Ints
+    forbidden: int
+    leaves_at: tuple[int, ...]
+    back_by: tuple[int, ...]
+    capacity: tuple[int, ...]
+    singles: tuple[Node, ...]
+    pairs: tuple[tuple[Node, Node], ...]
+
+
+def formulate(task: Task) -> Formulation:
+    """Bring ``task`` into the solvers' shape."""
+    return _Builder(task).build()
+
+
+class _Builder:
+    def __init__(self, task: Task) -> None:
+        self._problem = problem = task.problem
+        self._matrix = task.matrix
+        self._origin = min((vehicle.available_from for vehicle in problem.vehicles), default=0)
+        self._loading = {van.id: van.start for van in problem.vehicles if van.loads_at_start}
+        self._all_load = len(self._loading) == len(problem.vehicles)
+        self._most_loading_s = max((vehicle.loading_s for vehicle in problem.vehicles), default=0)
+        policy = problem.policy
+        self._forbidden = 2 * int(max(policy.unserved, policy.unserved_urgent)) + 1_000_000
+
+    def build(self) -> Formulation:
+        problem = self._problem
+        seconds = self._matrix.seconds.astype(np.int64)
+        prices = seconds + np.rint(self._matrix.metres * (problem.policy.km / 1_000)).astype(
+            np.int64
+        )
+        prices[seconds >= NO_WAY] = self._forbidden
+        singles: list[Node] = []
+        pairs: list[tuple[Node, Node]] = []
+        for index, job in enumerate(problem.jobs):
+            if job.pickup is None or self._is_loaded(job):
+                singles.append(self._delivery(index, job))
+            else:
+                pairs.append((self._pickup(index, job, job.pickup), self._delivery(index, job)))
+        return Formulation(
+            problem=problem,
+            origin=self._origin,
+            seconds=seconds,
+            prices=prices,
+            forbidden=self._forbidden,
+            leaves_at=tuple(self._leaves_at(vehicle) for vehicle in problem.vehicles),
+            back_by=tuple(self._relative(vehicle.shift_end) for vehicle in problem.vehicles),
+            capacity=tuple(max(van.capacity, self._aboard(van)) for van in problem.vehicles),
+            singles=tuple(singles),
+            pairs=tuple(pairs),
+        )
+
+    def _leaves_at(self, vehicle: Vehicle) -> int:
+        loading_s = vehicle.loading_s if vehicle.loads_at_start else 0
+        return vehicle.available_from + loading_s - self._origin
+
+    def _is_loaded(self, job: Job) -> bool:
+        """Whether the job's parcels are loaded by a van before it leaves."""
+        if job.pickup is None:
+            return False
+        if self._all_load:
+            return job.pickup in self._loading.values()
+        return self._loading.get(job.previous_vehicle or "") == job.pickup
+
+    def _aboard(self, vehicle: Vehicle) -> int:
+        return sum(
+            job.size
+            for job in self._problem.jobs
+            if job.pickup is None and job.only_vehicle == vehicle.id
+        )
+
+    def _delivery(self, index: int, job: Job) -> Node:
+        windows = [(window.opens, window.closes) for window in job.windows] or [
+            (self._origin, self._origin + HORIZON_S)
+        ]
+        ready = 0
+        if self._is_loaded(job):
+            ready = (job.ready_from or self._origin) + self._most_loading_s
+        return Node(
+            step=Step(index, "delivery"),
+            place=job.delivery,
+            windows=tuple((self._relative(opens), self._relative(ends)) for opens, ends in windows),
+            service_s=job.service_s,
+            size=job.size,
+            leaves_after=self._relative(ready),
+            prize=round(price_of_leaving(self._problem, job)),
+            surcharge=tuple(self._surcharge(job, vehicle) for vehicle in self._problem.vehicles),
+        )
+
+    def _pickup(self, index: int, job: Job, place: int) -> Node:
+        ready = self._relative(job.ready_from or 0)
+        return Node(
+            step=Step(index, "pickup"),
+            place=place,
+            windows=((ready, max(ready, HORIZON_S)),),
+            service_s=job.pickup_service_s,
+            size=job.size,
+            leaves_after=0,
+            prize=0,
+            surcharge=tuple(self._ban(job, vehicle) for vehicle in self._problem.vehicles),
+        )
+
+    def _relative(self, instant: int) -> int:
+        return min(max(0, instant - self._origin), HORIZON_S)
+
+    def _surcharge(self, job: Job, vehicle: Vehicle) -> int:
+        if ban := self._ban(job, vehicle):
+            return ban
+        is_change = job.previous_vehicle not in {None, vehicle.id}
+        return round(self._problem.policy.changed_vehicle) if is_change else 0
+
+    def _ban(self, job: Job, vehicle: Vehicle) -> int:
+        elsewhere = self._is_loaded(job) and self._loading.get(vehicle.id) != job.pickup
+        foreign = job.only_vehicle not in {None, vehicle.id}
+        too_large = job.size > vehicle.capacity
+        return self._forbidden if elsewhere or foreign or too_large else 0

@@ -1,0 +1,79 @@
+"""What every solver is to the planner: a problem in, an order of visits out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from cloud.planning.model import Plan, Problem, VisitKind
+from cloud.roads.model import Matrix
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One visit before it has a time: ``job`` is an index into the problem's jobs."""
+
+    job: int
+    kind: VisitKind
+
+
+type Sequences = tuple[tuple[Step, ...], ...]
+"""For each vehicle of the problem its visits in order. A delivery whose pickup is not among them
+is loaded at the van's start."""
+
+
+class SolverFailed(RuntimeError):
+    """A solver ended without an answer; the text says what it told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a solver is asked.
+
+    Attributes:
+        problem: no job in it is impossible by itself. matrix: between its locations.
+        seconds: real time it may take. seed: of its randomness.
+        start: where to start the search, or None.
+        is_cancelled: asked now and then; when true the best so far is enough.
+    """
+
+    problem: Problem
+    matrix: Matrix
+    seconds: float
+    seed: int
+    start: Sequences | None
+    is_cancelled: Callable[[], bool]
+
+
+class Solver(Protocol):
+    """Orders the visits. Jobs that stand in no sequence are left unserved."""
+
+    name: str
+
+    def solve(self, task: Task) -> Sequences:
+        """The best order of visits found in the time given.
+
+        Raises:
+            SolverFailed: it ended without any.
+        """
+        ...
+
+
+def sequences_of(plan: Plan, problem: Problem) -> Sequences:
+    """The order of a plan's visits, as far as its jobs and vans are still in ``problem``.
+
+    A job whose parcels have been taken aboard since keeps its delivery only, on that van.
+    """
+    jobs = {job.id: at for at, job in enumerate(problem.jobs)}
+    routes = {route.vehicle: route for route in plan.routes}
+    sequences: list[tuple[Step, ...]] = []
+    for vehicle in problem.vehicles:
+        route = routes.get(vehicle.id)
+        steps: list[Step] = []
+        for visit in route.visits if route else ():
+            at = jobs.get(visit.job)
+            if at is None or problem.jobs[at].only_vehicle not in {None, vehicle.id}:
+                continue
+            if visit.kind == "delivery" or problem.jobs[at].pickup is not None:
+                steps.append(Step(at, visit.kind))
+        sequences.append(tuple(steps))
+    return tuple(sequences)

@@ -1,0 +1,249 @@
+"""PyVRP behind the port: iterated local search, the default. It releases the GIL.
+
+PyVRP knows no locks and no orders that belong to one van: vans share a travel profile, and a van
+that owns parcels, or that another should not lose an order to, has one of its own in which arcs
+into foreign orders cost more than leaving them (docs/decisions/solvers.md).
+"""
+
+import time
+import warnings
+from collections import defaultdict
+from dataclasses import replace
+from typing import Any, Final, cast
+
+import numpy as np
+import pyvrp
+from pyvrp import Activity, ActivityType
+from pyvrp.exceptions import PenaltyBoundWarning
+from pyvrp.stop import MaxRuntime, NoImprovement
+
+from cloud.planning.solvers.formulation import Formulation, Ints, Node, formulate
+from cloud.planning.solvers.port import Sequences, Step, Task
+from cloud.planning.solvers.schedule import timed
+
+_IDLE_ITERATIONS: Final = 20_000
+"""So many iterations without a better plan end the search before its time does."""
+
+
+class PyvrpSolver:
+    """Quality first; see the figures in docs/decisions/solvers.md."""
+
+    name = "pyvrp"
+
+    def solve(self, task: Task) -> Sequences:
+        """The best order of visits found; feasible by PyVRP's own account, or to be trimmed."""
+        ends = time.perf_counter() + task.seconds
+        form = formulate(task)
+        if not has_open_windows(form):
+            return _search(form, task, task.start, ends)
+        half = _search(form, task, task.start, ends - task.seconds / 2)
+        return _search(narrowed(form, task, half), task, half, ends)
+
+
+def has_open_windows(form: Formulation) -> bool:
+    """Whether a fetched order has several windows: PyVRP takes one, so two searches are made."""
+    return any(len(delivery.windows) > 1 for _, delivery in form.pairs)
+
+
+def narrowed(form: Formulation, task: Task, sequences: Sequences) -> Formulation:
+    """The formulation where each fetched order keeps the one window it is served in now."""
+    starts: dict[int, int] = {}
+    for vehicle, steps in zip(task.problem.vehicles, sequences, strict=True):
+        drive = timed(task.problem, task.matrix, vehicle, steps).route
+        ids = {job.id: at for at, job in enumerate(task.problem.jobs)}
+        for visit in drive.visits:
+            if visit.kind == "delivery":
+                starts[ids[visit.job]] = visit.start - form.origin
+    pairs = tuple(
+        (pickup, _in_one_window(delivery, starts.get(delivery.step.job, 0)))
+        for pickup, delivery in form.pairs
+    )
+    return replace(form, pairs=pairs)
+
+
+def _in_one_window(node: Node, start: int) -> Node:
+    chosen = next((window for window in node.windows if start <= window[1]), node.windows[-1])
+    return replace(node, windows=(chosen,))
+
+
+def _search(form: Formulation, task: Task, start: Sequences | None, ends: float) -> Sequences:
+    model = _Model(form)
+    limit = MaxRuntime(max(0.0, ends - time.perf_counter()))
+    idle = NoImprovement(_IDLE_ITERATIONS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PenaltyBoundWarning)
+        result = pyvrp.solve(
+            model.data,
+            stop=lambda best: limit(best) or idle(best) or task.is_cancelled(),
+            seed=task.seed,
+            collect_stats=False,
+            display=False,
+            initial_solution=None if start is None else model.solution(start),
+        )
+    return model.sequences(result.best)
+
+
+class _Model:
+    """A formulation as PyVRP's data, and the way back."""
+
+    def __init__(self, form: Formulation) -> None:
+        self._form = form
+        vehicles = form.problem.vehicles
+        self._clients = [(node, window) for node in form.singles for window in node.windows]
+        self._nodes = [node for node, _ in self._clients]
+        self._nodes += [node for pair in form.pairs for node in pair]
+        self._depots = sorted({place for each in vehicles for place in (each.start, each.end)})
+        places = [*self._depots, *(node.place for node in self._nodes)]
+        distances, profile_of = self._profiles(np.ix_(places, places))
+        durations: Any = form.seconds[np.ix_(places, places)]
+        types, self._vans = self._alike(profile_of)
+        self.data = pyvrp.ProblemData(
+            locations=[pyvrp.Location(0, 0) for _ in places],
+            clients=self._client_list(),
+            depots=[pyvrp.Depot(at) for at in range(len(self._depots))],
+            vehicle_types=types,
+            distance_matrices=cast("list[Any]", distances),
+            duration_matrices=[durations] * len(distances),
+            groups=[pyvrp.ClientGroup(each, required=False) for each in self._groups().values()],
+            shipments=self._shipments(),
+        )
+
+    def _profiles(self, at: tuple[Ints, ...]) -> tuple[list[Ints], list[int]]:
+        """One price matrix for all vans with equal surcharges; which of them each van has."""
+        base = self._form.prices[at]
+        known: dict[tuple[int, ...], int] = {}
+        matrices: list[Ints] = []
+        profile_of: list[int] = []
+        for van in range(len(self._form.problem.vehicles)):
+            extra = tuple(node.surcharge[van] for node in self._nodes)
+            if extra not in known:
+                known[extra] = len(matrices)
+                matrix = base + np.array([0] * len(self._depots) + list(extra), dtype=np.int64)
+                np.fill_diagonal(matrix, 0)
+                matrices.append(matrix)
+            profile_of.append(known[extra])
+        return matrices, profile_of
+
+    def _alike(self, profile_of: list[int]) -> tuple[list[pyvrp.VehicleType], list[list[int]]]:
+        """Vehicle types, and the vans each stands for: the search is quicker with few types."""
+        form = self._form
+        kinds: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for van, vehicle in enumerate(form.problem.vehicles):
+            ends = self._depots.index(vehicle.start), self._depots.index(vehicle.end)
+            times = form.leaves_at[van], form.back_by[van]
+            kinds[(*ends, *times, form.capacity[van], profile_of[van])].append(van)
+        types = [
+            pyvrp.VehicleType(
+                num_available=len(vans),
+                capacity=[capacity],
+                start_depot=start,
+                end_depot=end,
+                fixed_cost=round(form.problem.policy.vehicle),
+                tw_early=leaves_at,
+                tw_late=back_by,
+                profile=profile,
+            )
+            for (start, end, leaves_at, back_by, capacity, profile), vans in kinds.items()
+        ]
+        return types, list(kinds.values())
+
+    def _client_list(self) -> list[pyvrp.Client]:
+        groups = {job: at for at, job in enumerate(self._groups())}
+        return [
+            pyvrp.Client(
+                location=len(self._depots) + at,
+                delivery=[node.size],
+                service_duration=node.service_s,
+                tw_early=opens,
+                tw_late=closes,
+                release_time=min(node.leaves_after, closes),
+                prize=node.prize,
+                required=False,
+                group=groups.get(node.step.job),
+            )
+            for at, (node, (opens, closes)) in enumerate(self._clients)
+        ]
+
+    def _groups(self) -> dict[int, list[int]]:
+        """Jobs with several windows: a client for each, of which one may be served."""
+        clients: dict[int, list[int]] = defaultdict(list)
+        for at, (node, _) in enumerate(self._clients):
+            clients[node.step.job].append(at)
+        return {job: each for job, each in clients.items() if len(each) > 1}
+
+    def _shipments(self) -> list[pyvrp.Shipment]:
+        first = len(self._depots) + len(self._clients)
+        return [
+            pyvrp.Shipment(
+                pickup_location=first + 2 * at,
+                delivery_location=first + 2 * at + 1,
+                pickup_tw_early=pickup.windows[0][0],
+                pickup_tw_late=pickup.windows[0][1],
+                pickup_service_duration=pickup.service_s,
+                delivery_tw_early=delivery.windows[0][0],
+                delivery_tw_late=delivery.windows[-1][1],
+                delivery_service_duration=delivery.service_s,
+                amount=[delivery.size],
+                prize=delivery.prize,
+                required=False,
+            )
+            for at, (pickup, delivery) in enumerate(self._form.pairs)
+        ]
+
+    def solution(self, sequences: Sequences) -> pyvrp.Solution:
+        """Where the search starts. A client of the first window stands for its group."""
+        activity = self._activities()
+        kind_of = {van: kind for kind, vans in enumerate(self._vans) for van in vans}
+        routes = [
+            pyvrp.Route(
+                self.data, [activity[step] for step in steps if step in activity], kind_of[van]
+            )
+            for van, steps in enumerate(sequences)
+            if any(step in activity for step in steps)
+        ]
+        return pyvrp.Solution(self.data, routes)
+
+    def _activities(self) -> dict[Step, Activity]:
+        known: dict[Step, Activity] = {}
+        for at, (node, _) in enumerate(self._clients):
+            known.setdefault(node.step, Activity(ActivityType.CLIENT, at))
+        for at, (pickup, delivery) in enumerate(self._form.pairs):
+            known[pickup.step] = Activity(ActivityType.PICKUP, at)
+            known[delivery.step] = Activity(ActivityType.DELIVERY, at)
+        return known
+
+    def sequences(self, solution: pyvrp.Solution) -> Sequences:
+        """What each van does; alike vans keep the most of what they had before."""
+        routes: dict[int, list[tuple[Step, ...]]] = defaultdict(list)
+        for route in solution.routes():
+            steps = tuple(self._step(each) for each in route if not each.is_depot())
+            routes[route.vehicle_type()].append(steps)
+        sequences: dict[int, tuple[Step, ...]] = {}
+        for kind, vans in enumerate(self._vans):
+            sequences |= self._shared_out(vans, routes[kind])
+        return tuple(sequences[van] for van in range(len(self._form.problem.vehicles)))
+
+    def _step(self, activity: Activity) -> Step:
+        if activity.is_client():
+            return self._clients[activity.idx][0].step
+        pickup, delivery = self._form.pairs[activity.idx]
+        return pickup.step if activity.is_pickup() else delivery.step
+
+    def _shared_out(
+        self, vans: list[int], routes: list[tuple[Step, ...]]
+    ) -> dict[int, tuple[Step, ...]]:
+        best_first = sorted(
+            (-self._kept(van, steps), at, van) for van in vans for at, steps in enumerate(routes)
+        )
+        sequences: dict[int, tuple[Step, ...]] = {}
+        given: set[int] = set()
+        for _, at, van in best_first:
+            if at not in given and van not in sequences:
+                sequences[van] = routes[at]
+                given.add(at)
+        return {van: sequences.get(van, ()) for van in vans}
+
+    def _kept(self, van: int, steps: tuple[Step, ...]) -> int:
+        problem = self._form.problem
+        name = problem.vehicles[van].id
+        return sum(problem.jobs[step.job].previous_vehicle == name for step in steps)

@@ -1,0 +1,232 @@
+"""From an order of visits to a plan with times: as early as possible, waiting for windows. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from cloud.planning.model import Cost, Job, Plan, PlannedRoute, Problem, Unserved, Vehicle, Visit
+from cloud.planning.solvers.port import Sequences, Step
+from cloud.roads.model import NO_WAY, Matrix
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A route with times, and the job that breaks a rule first, if one does."""
+
+    route: PlannedRoute
+    broken_by: int | None
+
+
+def timed(problem: Problem, matrix: Matrix, vehicle: Vehicle, steps: Iterable[Step]) -> Timed:
+    """Drive ``steps`` with ``vehicle``, each as early as it can be."""
+    return _Drive(problem, matrix, vehicle).through(with_pickups(problem, tuple(steps)))
+
+
+def with_pickups(problem: Problem, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Put the pickups that ``steps`` leave out in front: they are loaded at the start."""
+    fetched = {step.job for step in steps if step.kind == "pickup"}
+    loaded = [
+        Step(step.job, "pickup")
+        for step in steps
+        if step.kind == "delivery"
+        and step.job not in fetched
+        and problem.jobs[step.job].pickup is not None
+    ]
+    return (*loaded, *steps)
+
+
+def feasible(problem: Problem, matrix: Matrix, sequences: Sequences) -> Sequences:
+    """The same sequences without the jobs that break a rule where they stand."""
+    kept: list[tuple[Step, ...]] = []
+    for vehicle, steps in zip(problem.vehicles, sequences, strict=True):
+        left = with_pickups(problem, steps)
+        while (broken := timed(problem, matrix, vehicle, left).broken_by) is not None:
+            left = tuple(step for step in left if step.job != broken)
+        kept.append(left)
+    return tuple(kept)
+
+
+def plan_of(
+    problem: Problem,
+    matrix: Matrix,
+    sequences: Sequences,
+    unserved: Iterable[Unserved],
+    solver: str,
+) -> Plan:
+    """The plan that drives ``sequences``."""
+    routes = tuple(
+        timed(problem, matrix, vehicle, steps).route
+        for vehicle, steps in zip(problem.vehicles, sequences, strict=True)
+    )
+    return Plan(
+        routes=routes,
+        unserved=tuple(unserved),
+        cost=cost_of(problem, routes),
+        solver=solver,
+    )
+
+
+def cost_of(problem: Problem, routes: Iterable[PlannedRoute]) -> Cost:
+    """What ``routes`` cost in driving and lateness."""
+    jobs = {job.id: job for job in problem.jobs}
+    cost = Cost(drive_s=0, distance_m=0, late_s=0)
+    for route in routes:
+        late = sum(
+            lateness_s(jobs[visit.job], visit.start)
+            for visit in route.visits
+            if visit.kind == "delivery"
+        )
+        cost = msgspec.structs.replace(
+            cost,
+            drive_s=cost.drive_s + sum(visit.leg_s for visit in route.visits) + route.end_leg_s,
+            distance_m=cost.distance_m
+            + sum(visit.leg_m for visit in route.visits)
+            + route.end_leg_m,
+            late_s=cost.late_s + late,
+        )
+    return cost
+
+
+def price_of(problem: Problem, plan: Plan) -> float:
+    """What a plan costs by the problem's policy, in seconds of driving."""
+    policy = problem.policy
+    jobs = {job.id: job for job in problem.jobs}
+    changed = sum(
+        jobs[visit.job].previous_vehicle not in {None, route.vehicle}
+        for route in plan.routes
+        for visit in route.visits
+        if visit.kind == "delivery"
+    )
+    return (
+        plan.cost.drive_s
+        + plan.cost.distance_m / 1_000 * policy.km
+        + plan.cost.late_s * policy.late_s
+        + sum(bool(route.visits) for route in plan.routes) * policy.vehicle
+        + changed * policy.changed_vehicle
+        + sum(price_of_leaving(problem, jobs[left.job]) for left in plan.unserved)
+    )
+
+
+def price_of_leaving(problem: Problem, job: Job) -> float:
+    """What leaving ``job`` unserved costs, in seconds of driving."""
+    urgent = job.priority == "urgent"
+    return problem.policy.unserved_urgent if urgent else problem.policy.unserved
+
+
+def lateness_s(job: Job, start: int) -> int:
+    """How long after the job's last window its service starts."""
+    return max(0, start - job.windows[-1].closes) if job.windows else 0
+
+
+class _Drive:
+    """One van on its way through its visits."""
+
+    def __init__(self, problem: Problem, matrix: Matrix, vehicle: Vehicle) -> None:
+        self._problem = problem
+        self._matrix = matrix
+        self._vehicle = vehicle
+        self._at = vehicle.start
+        self._clock = vehicle.available_from
+        self._load = sum(
+            job.size
+            for job in problem.jobs
+            if job.pickup is None and job.only_vehicle == vehicle.id
+        )
+        self._visits: list[Visit] = []
+        self._broken_by: int | None = None
+
+    def through(self, steps: tuple[Step, ...]) -> Timed:
+        loaded = self._load_at_start(steps)
+        for step in steps[loaded:]:
+            self._drive_to(step)
+        seconds, metres = self._leg(self._vehicle.end) if steps else (0, 0)
+        ends_at = self._clock + seconds
+        if steps and ends_at > self._vehicle.shift_end:
+            self._break(steps[-1].job)
+        route = PlannedRoute(
+            vehicle=self._vehicle.id,
+            visits=tuple(self._visits),
+            end_leg_s=seconds,
+            end_leg_m=metres,
+            ends_at=ends_at,
+        )
+        return Timed(route, self._broken_by)
+
+    def _load_at_start(self, steps: tuple[Step, ...]) -> int:
+        """Load what stands first and lies at the start, in one go; say how many visits that is."""
+        if not self._vehicle.loads_at_start:
+            return 0
+        loaded: list[Step] = []
+        for step in steps:
+            if step.kind != "pickup" or self._job(step).pickup != self._vehicle.start:
+                break
+            loaded.append(step)
+        if not loaded:
+            return 0
+        ready = [self._job(step).ready_from or 0 for step in loaded]
+        start = max(self._clock, *ready)
+        for step in loaded:
+            self._visit(step, start, self._vehicle.loading_s, (0, 0))
+        self._clock = start + self._vehicle.loading_s
+        return len(loaded)
+
+    def _drive_to(self, step: Step) -> None:
+        job = self._job(step)
+        place = _place(job, step)
+        leg = self._leg(place)
+        arrival = self._clock + leg[0]
+        if step.kind == "pickup":
+            start = max(arrival, job.ready_from or 0)
+            service_s = job.pickup_service_s
+        else:
+            start = _start_in_window(job, arrival)
+            service_s = job.service_s
+            if not job.may_be_late and lateness_s(job, start):
+                self._break(step.job)
+        self._visit(step, start, service_s, leg)
+        self._clock = start + service_s
+        self._at = place
+
+    def _visit(self, step: Step, start: int, service_s: int, leg: tuple[int, int]) -> None:
+        job = self._job(step)
+        self._load += job.size if step.kind == "pickup" else -job.size
+        if self._load > self._vehicle.capacity and step.kind == "pickup":
+            self._break(step.job)
+        if leg[0] >= NO_WAY:
+            self._break(step.job)
+        self._visits.append(
+            Visit(
+                job=job.id,
+                kind=step.kind,
+                location=_place(job, step),
+                arrival=self._clock + leg[0],
+                start=start,
+                departure=start + service_s,
+                leg_s=leg[0],
+                leg_m=leg[1],
+            )
+        )
+
+    def _leg(self, place: int) -> tuple[int, int]:
+        return (
+            int(self._matrix.seconds[self._at, place]),
+            int(self._matrix.metres[self._at, place]),
+        )
+
+    def _job(self, step: Step) -> Job:
+        return self._problem.jobs[step.job]
+
+    def _break(self, job: int) -> None:
+        self._broken_by = job if self._broken_by is None else self._broken_by
+
+
+def _place(job: Job, step: Step) -> int:
+    return job.pickup if step.kind == "pickup" and job.pickup is not None else job.delivery
+
+
+def _start_in_window(job: Job, arrival: int) -> int:
+    for window in job.windows:
+        if arrival <= window.closes:
+            return max(arrival, window.opens)
+    return arrival

@@ -1,0 +1,172 @@
+"""Finding before any search what cannot be served, and why, in words for a dispatcher. Pure."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from msgspec.structs import replace
+
+from cloud.planning.model import Constraint, Job, Problem, Unserved, Vehicle
+from cloud.roads.model import NO_WAY, Matrix
+
+
+@dataclass(frozen=True, slots=True)
+class Screened:
+    """The part of a problem that a solver may try, and what is left out with reasons."""
+
+    problem: Problem
+    unserved: tuple[Unserved, ...]
+
+
+def screened(problem: Problem, matrix: Matrix, far_m: dict[int, float]) -> Screened:
+    """Leave out each job that no van can serve even when it does nothing else.
+
+    Args:
+        problem: the whole problem.
+        matrix: between its locations; anything for those without a street.
+        far_m: locations without a street near, and how far away the nearest is.
+    """
+    vehicles = [van for van in problem.vehicles if _can_work(van, matrix, far_m)]
+    kept: list[Job] = []
+    unserved: list[Unserved] = []
+    for job in problem.jobs:
+        against = _Screen(problem, matrix, far_m, vehicles, job).verdict()
+        if against is None:
+            kept.append(job)
+        else:
+            unserved.append(Unserved(job=job.id, constraint=against[0], reason=against[1]))
+    left_aboard = [job for job in problem.jobs if job.pickup is None and job not in kept]
+    vans = tuple(_without_room_for(van, left_aboard) for van in vehicles)
+    known = {van.id for van in vans}
+    jobs = tuple(
+        job if job.previous_vehicle in known else replace(job, previous_vehicle=None)
+        for job in kept
+    )
+    return Screened(replace(problem, vehicles=vans, jobs=jobs), tuple(unserved))
+
+
+def earliest_delivery(matrix: Matrix, vehicle: Vehicle, job: Job) -> int:
+    """The earliest instant at which ``vehicle`` can be at the job's door, doing nothing else."""
+    leaves = vehicle.available_from
+    if job.pickup is None:
+        return leaves + int(matrix.seconds[vehicle.start, job.delivery])
+    there = leaves + int(matrix.seconds[vehicle.start, job.pickup])
+    is_loaded = vehicle.loads_at_start and job.pickup == vehicle.start
+    fetching_s = vehicle.loading_s if is_loaded else job.pickup_service_s
+    fetched = max(there, job.ready_from or 0) + fetching_s
+    return fetched + int(matrix.seconds[job.pickup, job.delivery])
+
+
+def _can_work(vehicle: Vehicle, matrix: Matrix, far_m: dict[int, float]) -> bool:
+    if vehicle.start in far_m or vehicle.end in far_m:
+        return False
+    home = int(matrix.seconds[vehicle.start, vehicle.end])
+    loading_s = vehicle.loading_s if vehicle.loads_at_start else 0
+    return vehicle.available_from + max(home, loading_s) <= vehicle.shift_end
+
+
+def _without_room_for(vehicle: Vehicle, left_aboard: list[Job]) -> Vehicle:
+    stuck = sum(job.size for job in left_aboard if job.only_vehicle == vehicle.id)
+    return replace(vehicle, capacity=max(0, vehicle.capacity - stuck))
+
+
+@dataclass(frozen=True, slots=True)
+class _Screen:
+    problem: Problem
+    matrix: Matrix
+    far_m: dict[int, float]
+    working: list[Vehicle]
+    job: Job
+
+    def verdict(self) -> tuple[Constraint, str] | None:
+        """What stands against the job, or None."""
+        return self._street() or self._vehicle() or self._size() or self._way() or self._time()
+
+    def _street(self) -> tuple[Constraint, str] | None:
+        for place, what in ((self.job.pickup, "the pickup"), (self.job.delivery, "the door")):
+            if place in self.far_m:
+                at = self.problem.locations[place]
+                return "street", (
+                    f"there is no street near {what} at {at.lat:.5f}, {at.lon:.5f}; "
+                    "correct the place"
+                )
+        return None
+
+    def _vehicle(self) -> tuple[Constraint, str] | None:
+        if self._allowed():
+            return None
+        if self.job.only_vehicle is None:
+            return "vehicle", "no van is on duty long enough; add or lengthen a shift"
+        return "vehicle", (
+            f"only {self.job.only_vehicle} may serve it, and that van cannot be back before its "
+            "shift ends, or is where no street is; lengthen the shift or free the order"
+        )
+
+    def _size(self) -> tuple[Constraint, str] | None:
+        if self.job.pickup is None:
+            return None
+        largest = max(van.capacity for van in self._allowed())
+        if self.job.size <= largest:
+            return None
+        return "capacity", (
+            f"it has {self.job.size} parcels and the largest van that may serve it holds "
+            f"{largest}; split the order or take a larger van"
+        )
+
+    def _way(self) -> tuple[Constraint, str] | None:
+        if any(self._back(van) < NO_WAY for van in self._able()):
+            return None
+        return "street", "no way along streets leads there and back; correct the place"
+
+    def _time(self) -> tuple[Constraint, str] | None:
+        vans = [van for van in self._able() if self._back(van) < NO_WAY]
+        if any(self._fits(van) for van in vans):
+            return None
+        earliest = min(earliest_delivery(self.matrix, van, self.job) for van in vans)
+        last = self.job.windows[-1] if self.job.windows else None
+        if last and last.closes < earliest and not self.job.may_be_late:
+            return "window", (
+                f"its window closes at {_clock(last.closes)} and no van can be there before "
+                f"{_clock(earliest)}; agree on a later window"
+            )
+        end = max(van.shift_end for van in vans)
+        if last and self.job.windows[0].opens > end:
+            return "window", (
+                f"its window opens at {_clock(self.job.windows[0].opens)} and the last shift ends "
+                f"at {_clock(end)}; agree on an earlier window or lengthen a shift"
+            )
+        return "shift", (
+            f"no van can serve it and be back when its shift ends, at {_clock(end)} at the latest; "
+            "lengthen a shift or agree on another window"
+        )
+
+    def _allowed(self) -> list[Vehicle]:
+        return [van for van in self.working if self.job.only_vehicle in {None, van.id}]
+
+    def _able(self) -> list[Vehicle]:
+        return [
+            van
+            for van in self._allowed()
+            if self.job.pickup is None or van.capacity >= self.job.size
+        ]
+
+    def _back(self, vehicle: Vehicle) -> int:
+        """Seconds of driving for this job alone; `NO_WAY` or more when no way leads there."""
+        seconds = self.matrix.seconds
+        pickup = vehicle.start if self.job.pickup is None else self.job.pickup
+        return (
+            int(seconds[vehicle.start, pickup])
+            + int(seconds[pickup, self.job.delivery])
+            + int(seconds[self.job.delivery, vehicle.end])
+        )
+
+    def _fits(self, vehicle: Vehicle) -> bool:
+        arrival = earliest_delivery(self.matrix, vehicle, self.job)
+        home = self.job.service_s + int(self.matrix.seconds[self.job.delivery, vehicle.end])
+        starts = [max(arrival, each.opens) for each in self.job.windows if arrival <= each.closes]
+        if not starts and (self.job.may_be_late or not self.job.windows):
+            starts = [arrival]
+        return any(start + home <= vehicle.shift_end for start in starts)
+
+
+def _clock(instant: int) -> str:
+    return datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,176 @@
+"""From a request and a matrix to a plan: screen, search, put times to it, name what is left."""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from msgspec.structs import replace
+
+from cloud.planning.model import (
+    Job,
+    Plan,
+    PlannedRoute,
+    Problem,
+    SolveRequest,
+    SolverName,
+    Unserved,
+    Window,
+)
+from cloud.planning.solvers.ortools_solver import OrtoolsSolver
+from cloud.planning.solvers.port import Sequences, Solver, Task, sequences_of
+from cloud.planning.solvers.pyvrp_solver import PyvrpSolver
+from cloud.planning.solvers.schedule import feasible, plan_of
+from cloud.planning.solvers.screening import earliest_delivery, screened
+from cloud.roads.model import Matrix
+
+_JUST_LATE_S: Final = 900
+_LATER_S: Final = (1_800, 7_200, 1_000_000)
+"""How much later what a search left out may come in the next; at last until the shift ends."""
+_LATE_SHARE: Final = 0.4
+"""Of the time, kept for those further searches."""
+
+
+def solver_named(name: SolverName) -> Solver:
+    """The solver of that name; ``auto`` is PyVRP, by the figures of docs/decisions/solvers.md."""
+    match name:
+        case "auto" | "pyvrp":
+            return PyvrpSolver()
+        case "ortools":
+            return OrtoolsSolver()
+
+
+def solve(
+    request: SolveRequest,
+    matrix: Matrix,
+    *,
+    far_m: dict[int, float] | None = None,
+    is_cancelled: Callable[[], bool] = lambda: False,
+) -> Plan:
+    """A plan for the request's problem within about its seconds.
+
+    Args:
+        request: what is asked.
+        matrix: between all its locations.
+        far_m: locations without a street near them; orders there are left unserved.
+        is_cancelled: when true the search ends with the best so far.
+
+    Raises:
+        SolverFailed: the solver ended without an answer.
+    """
+    screen = screened(request.problem, matrix, far_m or {})
+    solver = solver_named(request.solver)
+    sequences = _Search(request, screen.problem, matrix, solver, is_cancelled).run()
+    unserved = (*screen.unserved, *_left_out(screen.problem, sequences))
+    plan = plan_of(screen.problem, matrix, sequences, unserved, solver.name)
+    return _with_idle_vans(request.problem, plan)
+
+
+class _Search:
+    """The search proper; once more with later windows when something that may be late is left."""
+
+    def __init__(
+        self,
+        request: SolveRequest,
+        problem: Problem,
+        matrix: Matrix,
+        solver: Solver,
+        is_cancelled: Callable[[], bool],
+    ) -> None:
+        self._request = request
+        self._problem = problem
+        self._matrix = matrix
+        self._solver = solver
+        self._is_cancelled = is_cancelled
+        self._ends = time.perf_counter() + request.seconds
+
+    def run(self) -> Sequences:
+        problem = self._problem
+        if not problem.jobs or not problem.vehicles:
+            return tuple(() for _ in problem.vehicles)
+        previous = self._request.previous
+        start = None if previous is None else sequences_of(previous, problem)
+        later: dict[int, int] = {}
+        share = _LATE_SHARE if any(job.may_be_late for job in problem.jobs) else 0.0
+        sequences = self._search(_relaxed(problem, self._matrix, later), start, share)
+        for later_s in _LATER_S:
+            left = [at for at in _jobs_left(problem, sequences) if problem.jobs[at].may_be_late]
+            if not left:
+                break
+            later |= dict.fromkeys(left, later_s)
+            relaxed = _relaxed(problem, self._matrix, later)
+            share = 0.0 if later_s == _LATER_S[-1] else _LATE_SHARE / 2
+            sequences = self._search(relaxed, sequences, share)
+        return sequences
+
+    def _search(self, problem: Problem, start: Sequences | None, spared: float) -> Sequences:
+        """Search in what is left of the time but the share ``spared``."""
+        task = Task(
+            problem=problem,
+            matrix=self._matrix,
+            seconds=max(0.01, self._ends - time.perf_counter() - spared * self._request.seconds),
+            seed=self._request.seed,
+            start=start,
+            is_cancelled=self._is_cancelled,
+        )
+        return feasible(problem, self._matrix, self._solver.solve(task))
+
+
+def _relaxed(problem: Problem, matrix: Matrix, later: dict[int, int]) -> Problem:
+    """Lengthen the last window of what may be late.
+
+    Where no van can keep it, just enough to be reached; for each job in ``later``, which a search
+    left out, so many seconds more.
+    """
+    vans = problem.vehicles
+
+    def relax(at: int, job: Job) -> Job:
+        if not job.may_be_late or not job.windows:
+            return job
+        last = job.windows[-1]
+        able = [van for van in vans if job.only_vehicle in {None, van.id}]
+        earliest = min(earliest_delivery(matrix, van, job) for van in able)
+        within = later.get(at, _JUST_LATE_S if earliest > last.closes else 0)
+        closes = min(max(last.closes, earliest) + within, max(van.shift_end for van in able))
+        if not within or closes <= last.closes:
+            return job
+        return replace(job, windows=(*job.windows[:-1], Window(opens=last.opens, closes=closes)))
+
+    jobs = tuple(relax(at, job) for at, job in enumerate(problem.jobs))
+    return replace(problem, jobs=jobs)
+
+
+def _jobs_left(problem: Problem, sequences: Sequences) -> list[int]:
+    served = {step.job for steps in sequences for step in steps}
+    return [at for at in range(len(problem.jobs)) if at not in served]
+
+
+def _left_out(problem: Problem, sequences: Sequences) -> list[Unserved]:
+    left = _jobs_left(problem, sequences)
+    demand = sum(job.size for job in problem.jobs)
+    room = sum(van.capacity for van in problem.vehicles)
+    if demand > room:
+        reason = (
+            f"the vans hold {room} parcels together and the orders have {demand}; "
+            "add a van, or move orders to another day"
+        )
+        return [
+            Unserved(job=problem.jobs[at].id, constraint="capacity", reason=reason) for at in left
+        ]
+    reason = (
+        "it fits no van beside the other orders within windows and shifts; "
+        "add a van, lengthen a shift, or move orders to another day"
+    )
+    return [Unserved(job=problem.jobs[at].id, constraint="time", reason=reason) for at in left]
+
+
+def _with_idle_vans(problem: Problem, plan: Plan) -> Plan:
+    """The plan with a route for each van of ``problem``, in its order."""
+    routes = {route.vehicle: route for route in plan.routes}
+    every = tuple(
+        routes.get(van.id)
+        or PlannedRoute(
+            vehicle=van.id, visits=(), end_leg_s=0, end_leg_m=0, ends_at=van.available_from
+        )
+        for van in problem.vehicles
+    )
+    return replace(plan, routes=every)

@@ -1,0 +1,406 @@
+"""Tables of plans, revisions, routes and stops."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import date
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import (
+    JSON,
+    Column,
+    ColumnElement,
+    Connection,
+    Float,
+    Index,
+    Integer,
+    RowMapping,
+    String,
+    Table,
+    and_,
+    delete,
+    insert,
+    select,
+    update,
+)
+
+from cloud.foundation.database import BUSINESS
+from cloud.orders.model import Span
+from cloud.planning.day import (
+    DayPlan,
+    Diff,
+    Revision,
+    RevisionCost,
+    Route,
+    Stop,
+    Unplanned,
+)
+
+_LATE_S: Final = 86_400.0
+
+plan = Table(
+    "plan",
+    BUSINESS,
+    Column("tenant", String, primary_key=True),
+    Column("depot_id", String, primary_key=True),
+    Column("service_date", String, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("unserved", JSON, nullable=False),
+)
+revision_row = Table(
+    "plan_revision",
+    BUSINESS,
+    Column("tenant", String, primary_key=True),
+    Column("depot_id", String, primary_key=True),
+    Column("service_date", String, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("trigger", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("solver", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("cost", JSON, nullable=False),
+    Column("diff", JSON, nullable=False),
+    Column("sequences", JSON, nullable=False),
+)
+route_row = Table(
+    "route",
+    BUSINESS,
+    Column("tenant", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("depot_id", String, nullable=False),
+    Column("service_date", String, nullable=False),
+    Column("vehicle_id", String, nullable=False),
+    Column("driver_id", String, nullable=False),
+    Column("starts_at", Float, nullable=False),
+    Column("ends_at", Float, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("end_leg_s", Integer, nullable=False),
+    Column("end_leg_m", Integer, nullable=False),
+    Column("geometry", JSON, nullable=False),
+    Index("uq_route_day", "tenant", "depot_id", "service_date", "vehicle_id", unique=True),
+)
+stop_row = Table(
+    "stop",
+    BUSINESS,
+    Column("tenant", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("route_id", String, nullable=False, index=True),
+    Column("kind", String, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("state", String, nullable=False),
+    Column("lat", Float, nullable=False),
+    Column("lon", Float, nullable=False),
+    Column("address", String, nullable=False),
+    Column("service_s", Integer, nullable=False),
+    Column("window_begin", Float),
+    Column("window_end", Float),
+    Column("planned_arrival", Float, nullable=False),
+    Column("planned_departure", Float, nullable=False),
+    Column("leg_s", Integer, nullable=False),
+    Column("leg_m", Integer, nullable=False),
+    Column("arrived_at", Float),
+    Column("done_at", Float),
+)
+stop_order = Table(
+    "stop_order",
+    BUSINESS,
+    Column("tenant", String, primary_key=True),
+    Column("stop_id", String, primary_key=True),
+    Column("order_id", String, primary_key=True, index=True),
+)
+
+
+def find_plan(connection: Connection, tenant: str, depot_id: str, service_date: date) -> DayPlan:
+    """The plan of a day; one of revision 0 when there is none yet."""
+    day = service_date.isoformat()
+    row = connection.execute(
+        select(plan.c.revision, plan.c.unserved).where(
+            plan.c.tenant == tenant, plan.c.depot_id == depot_id, plan.c.service_date == day
+        )
+    ).first()
+    if row is None:
+        return DayPlan(tenant=tenant, depot_id=depot_id, service_date=service_date)
+    return DayPlan(
+        tenant=tenant,
+        depot_id=depot_id,
+        service_date=service_date,
+        revision=row.revision,
+        routes=tuple(
+            _routes(
+                connection,
+                [
+                    route_row.c.tenant == tenant,
+                    route_row.c.depot_id == depot_id,
+                    route_row.c.service_date == day,
+                ],
+            )
+        ),
+        unserved=tuple(Unplanned(**left) for left in row.unserved),
+    )
+
+
+def find_route(connection: Connection, tenant: str, route_id: str) -> Route | None:
+    """One route."""
+    found = _routes(connection, [route_row.c.tenant == tenant, route_row.c.id == route_id])
+    return found[0] if found else None
+
+
+def routes_between(connection: Connection, tenant: str, begin: float, end: float) -> list[Route]:
+    """Routes whose shift touches the time from ``begin`` to ``end``."""
+    return _routes(
+        connection,
+        [
+            route_row.c.tenant == tenant,
+            route_row.c.ends_at > begin,
+            route_row.c.starts_at < end,
+        ],
+    )
+
+
+def route_of_shift(
+    connection: Connection, tenant: str, driver_id: str, starts_at: float
+) -> Route | None:
+    """The route of a driver in the shift that starts at an instant."""
+    found = _routes(
+        connection,
+        [
+            route_row.c.tenant == tenant,
+            route_row.c.driver_id == driver_id,
+            route_row.c.starts_at == starts_at,
+        ],
+    )
+    return found[0] if found else None
+
+
+def unfinished_route(
+    connection: Connection, tenant: str, driver_id: str, now: float
+) -> Route | None:
+    """The newest route of a driver's last day and night that is begun and not finished."""
+    begun = _routes(
+        connection,
+        [
+            route_row.c.tenant == tenant,
+            route_row.c.driver_id == driver_id,
+            route_row.c.starts_at <= now,
+            route_row.c.starts_at > now - _LATE_S,
+        ],
+    )
+    late = [route for route in begun if route.state == "under_way"]
+    return max(late, key=lambda route: route.starts_at, default=None)
+
+
+def find_stop(connection: Connection, tenant: str, stop_id: str) -> Stop | None:
+    """One stop."""
+    row = connection.execute(
+        select(stop_row.c.route_id).where(stop_row.c.tenant == tenant, stop_row.c.id == stop_id)
+    ).first()
+    if row is None:
+        return None
+    return next(s for s in _stops(connection, tenant, [row.route_id]) if s.id == stop_id)
+
+
+def mark_stop(connection: Connection, tenant: str, stop_id: str, **values: Any) -> None:
+    """A stop has gone on: its state, when it was arrived at, when it was done."""
+    connection.execute(
+        update(stop_row)
+        .where(stop_row.c.tenant == tenant, stop_row.c.id == stop_id)
+        .values(**values)
+    )
+
+
+def places_in_plan(
+    connection: Connection, tenant: str, order_ids: list[str]
+) -> dict[str, tuple[str | None, str | None]]:
+    """Route and delivery stop of each of some orders that is planned."""
+    rows = connection.execute(
+        select(stop_order.c.order_id, stop_row.c.route_id, stop_row.c.id)
+        .join(
+            stop_row,
+            and_(stop_row.c.tenant == stop_order.c.tenant, stop_row.c.id == stop_order.c.stop_id),
+        )
+        .where(
+            stop_order.c.tenant == tenant,
+            stop_order.c.order_id.in_(order_ids),
+            stop_row.c.kind == "delivery",
+        )
+    )
+    return {row.order_id: (row.route_id, row.id) for row in rows}
+
+
+def commit_revision(
+    connection: Connection,
+    before: DayPlan,
+    routes: Iterable[Route],
+    unserved: Iterable[Unplanned],
+    revision: Revision,
+) -> None:
+    """Replace the routes of a day by those of its next revision."""
+    key = {
+        "tenant": before.tenant,
+        "depot_id": before.depot_id,
+        "service_date": before.service_date.isoformat(),
+    }
+    kept = tuple(routes)
+    left = [{"order_id": one.order_id, "reason": one.reason} for one in unserved]
+    values = {"revision": revision.number, "unserved": left}
+    if before.revision == 0:
+        connection.execute(insert(plan).values(**key, **values))
+    else:
+        same = and_(*(plan.c[name] == value for name, value in key.items()))
+        connection.execute(update(plan).where(same).values(**values))
+    _drop_routes(connection, before)
+    for route in kept:
+        _put_route(connection, route)
+    connection.execute(
+        insert(revision_row).values(
+            **key,
+            number=revision.number,
+            trigger=revision.trigger,
+            reason=revision.reason,
+            solver=revision.solver,
+            created_at=revision.created_at,
+            cost=msgspec.to_builtins(revision.cost),
+            diff=msgspec.to_builtins(revision.diff),
+            sequences={
+                route.vehicle_id: [[stop.id, stop.planned_arrival] for stop in route.stops]
+                for route in kept
+            },
+        )
+    )
+
+
+def revisions(
+    connection: Connection, tenant: str, depot_id: str, service_date: date
+) -> list[Revision]:
+    """Every revision of a day's plan, the first one first."""
+    rows = connection.execute(
+        select(revision_row)
+        .where(
+            revision_row.c.tenant == tenant,
+            revision_row.c.depot_id == depot_id,
+            revision_row.c.service_date == service_date.isoformat(),
+        )
+        .order_by(revision_row.c.number)
+    ).mappings()
+    return [
+        Revision(
+            number=row["number"],
+            trigger=row["trigger"],
+            reason=row["reason"],
+            solver=row["solver"],
+            created_at=row["created_at"],
+            cost=msgspec.convert(row["cost"], RevisionCost),
+            diff=msgspec.convert(row["diff"], Diff),
+        )
+        for row in rows
+    ]
+
+
+def _drop_routes(connection: Connection, before: DayPlan) -> None:
+    for route in before.routes:
+        stops = [stop.id for stop in route.stops]
+        connection.execute(
+            delete(stop_order).where(
+                stop_order.c.tenant == before.tenant, stop_order.c.stop_id.in_(stops)
+            )
+        )
+        connection.execute(
+            delete(stop_row).where(
+                stop_row.c.tenant == before.tenant, stop_row.c.route_id == route.id
+            )
+        )
+        connection.execute(
+            delete(route_row).where(route_row.c.tenant == before.tenant, route_row.c.id == route.id)
+        )
+
+
+def _put_route(connection: Connection, route: Route) -> None:
+    columns = {name for name in route_row.c.keys() if name not in {"service_date", "geometry"}}  # noqa: SIM118 - not a dict
+    connection.execute(
+        insert(route_row).values(
+            **{name: getattr(route, name) for name in columns},
+            service_date=route.service_date.isoformat(),
+            geometry=json.loads(json.dumps(route.geometry)),
+        )
+    )
+    for stop in route.stops:
+        _put_stop(connection, route, stop)
+
+
+def _put_stop(connection: Connection, route: Route, stop: Stop) -> None:
+    own = {"tenant", "route_id", "window_begin", "window_end"}
+    columns = {name for name in stop_row.c.keys() if name not in own}  # noqa: SIM118 - not a dict
+    connection.execute(
+        insert(stop_row).values(
+            tenant=route.tenant,
+            route_id=route.id,
+            window_begin=stop.window.begin if stop.window else None,
+            window_end=stop.window.end if stop.window else None,
+            **{name: getattr(stop, name) for name in columns},
+        )
+    )
+    if stop.order_ids:
+        connection.execute(
+            insert(stop_order),
+            [
+                {"tenant": route.tenant, "stop_id": stop.id, "order_id": order_id}
+                for order_id in stop.order_ids
+            ],
+        )
+
+
+def _routes(connection: Connection, wanted: list[ColumnElement[bool]]) -> list[Route]:
+    rows = (
+        connection.execute(select(route_row).where(*wanted).order_by(route_row.c.vehicle_id))
+        .mappings()
+        .all()
+    )
+    if not rows:
+        return []
+    stops: dict[str, list[Stop]] = defaultdict(list)
+    for stop in _stops(connection, rows[0]["tenant"], [row["id"] for row in rows]):
+        stops[stop.route_id].append(stop)
+    return [
+        Route(
+            **{name: row[name] for name in row if name not in {"service_date", "geometry"}},
+            service_date=date.fromisoformat(row["service_date"]),
+            geometry=tuple((lon, lat) for lon, lat in row["geometry"]),
+            stops=tuple(stops[row["id"]]),
+        )
+        for row in rows
+    ]
+
+
+def _stops(connection: Connection, tenant: str, route_ids: list[str]) -> list[Stop]:
+    rows = (
+        connection.execute(
+            select(stop_row)
+            .where(stop_row.c.tenant == tenant, stop_row.c.route_id.in_(route_ids))
+            .order_by(stop_row.c.route_id, stop_row.c.position)
+        )
+        .mappings()
+        .all()
+    )
+    served: dict[str, list[str]] = defaultdict(list)
+    for row in connection.execute(
+        select(stop_order.c.stop_id, stop_order.c.order_id)
+        .join(
+            stop_row,
+            and_(stop_row.c.tenant == stop_order.c.tenant, stop_row.c.id == stop_order.c.stop_id),
+        )
+        .where(stop_row.c.tenant == tenant, stop_row.c.route_id.in_(route_ids))
+        .order_by(stop_order.c.order_id)
+    ):
+        served[row.stop_id].append(row.order_id)
+    return [_stop(row, tuple(served[row["id"]])) for row in rows]
+
+
+def _stop(row: RowMapping, order_ids: tuple[str, ...]) -> Stop:
+    begin = row["window_begin"]
+    own = {"tenant", "window_begin", "window_end"}
+    return Stop(
+        **{name: row[name] for name in row if name not in own},
+        order_ids=order_ids,
+        window=None if begin is None else Span(begin, row["window_end"]),
+    )

@@ -1,0 +1,192 @@
+"""The planner's process: computes plans and nothing else. One JSON line in, one JSON line out.
+
+Each connection carries one request. A caller that closes its connection ends its search.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import click
+import msgspec
+
+from cloud.foundation.logs import log_as
+from cloud.planning.check import check
+from cloud.planning.model import (
+    MAX_REQUEST_BYTES,
+    Answer,
+    Location,
+    Refused,
+    Solved,
+    SolveRequest,
+)
+from cloud.planning.solvers.port import SolverFailed
+from cloud.planning.solvers.solving import solve
+from cloud.roads.client import RoadsClient
+from cloud.roads.model import Matrix, NoStreetNear, Point, RoadsUnavailable
+
+_log: Final = logging.getLogger(__name__)
+
+_WAITING: Final = 16
+_READ_S: Final = 30.0
+_HEAR_OUT_S: Final = 2.0
+_NICE: Final = 10
+_DIGITS: Final = 6
+
+
+class Planner:
+    """Answers requests, at most ``at_once`` of them at a time; more than a few wait in turn."""
+
+    def __init__(self, roads: RoadsClient, *, at_once: int) -> None:
+        self._roads = roads
+        self._free = asyncio.Semaphore(at_once)
+        self._held = 0
+        self._most_held = at_once + _WAITING
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection: read a request, answer it."""
+        try:
+            answer = await self._hear(reader)
+            if answer is None:
+                return
+            writer.write(msgspec.json.encode(answer) + b"\n")
+            await writer.drain()
+            await _hear_out(reader)
+        except ConnectionError:
+            _log.debug("caller left before its answer")
+        finally:
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def _hear(self, reader: asyncio.StreamReader) -> Answer | None:
+        """The answer to what comes; None when nothing does."""
+        try:
+            async with asyncio.timeout(_READ_S):
+                line = await reader.readline()
+            if not line:
+                return None
+            request = msgspec.json.decode(line, type=SolveRequest)
+        except TimeoutError:
+            return Refused(reason=f"request: no whole line within {_READ_S:g} s; send it at once")
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            return Refused(reason=f"request: {error}; send one SolveRequest as one JSON line")
+        if self._held >= self._most_held:
+            reason = f"planner: {self._held} requests wait already; try again later"
+            return Refused(reason=reason, is_passing=True)
+        self._held += 1
+        try:
+            return await self._answer_or_leave(request, reader)
+        finally:
+            self._held -= 1
+
+    async def _answer_or_leave(self, request: SolveRequest, reader: asyncio.StreamReader) -> Answer:
+        """The answer, unless the caller leaves first: then the search is ended."""
+        is_left = threading.Event()
+        answering = asyncio.create_task(self._answer(request, is_left), name="answer")
+        leaving = asyncio.create_task(reader.read(1), name="caller-leaves")
+        try:
+            await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            is_left.set()
+            return await answering
+        finally:
+            is_left.set()
+            leaving.cancel()
+            await asyncio.wait({leaving})
+
+    async def _answer(self, request: SolveRequest, is_left: threading.Event) -> Answer:
+        async with self._free:
+            begun = time.perf_counter()
+            try:
+                matrix, far_m = await self._matrix(request.problem.locations)
+                return await asyncio.to_thread(_solved, request, matrix, far_m, is_left, begun)
+            except RoadsUnavailable as error:
+                return Refused(reason=str(error), is_passing=True)
+            except SolverFailed as error:
+                return Refused(reason=str(error))
+            except Exception as error:  # noqa: BLE001 - one request must not end the others
+                _log.exception("a request could not be solved")
+                return Refused(
+                    reason=f"planner: {type(error).__name__}: {error}; "
+                    "this is a fault of the planner, report it with its log"
+                )
+
+    async def _matrix(self, locations: tuple[Location, ...]) -> tuple[Matrix, dict[int, float]]:
+        """The matrix between all locations, asked once for each distinct place.
+
+        Places without a street are told apart; their rows and columns are those of another.
+        """
+        points = [Point(round(at.lat, _DIGITS), round(at.lon, _DIGITS)) for at in locations]
+        places = list(dict.fromkeys(points))
+        far: dict[Point, float] = {}
+        try:
+            matrix = await self._roads.table(places)
+        except NoStreetNear as error:
+            far = {places[at]: distance_m for at, distance_m in error.far_m.items()}
+            near = [place for place in places if place not in far]
+            matrix = await self._roads.table(near)
+            places = near
+        at = {place: index for index, place in enumerate(places)}
+        whole = matrix.cut([at.get(point, 0) for point in points]) if places else matrix
+        return whole, {index: far[point] for index, point in enumerate(points) if point in far}
+
+
+async def _hear_out(reader: asyncio.StreamReader) -> None:
+    """Read on until the caller closes: closing on unread bytes would take the answer from it."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_HEAR_OUT_S):
+            while await reader.read(65_536):
+                pass
+
+
+def _solved(
+    request: SolveRequest,
+    matrix: Matrix,
+    far_m: dict[int, float],
+    is_left: threading.Event,
+    begun: float,
+) -> Solved:
+    plan = solve(request, matrix, far_m=far_m, is_cancelled=is_left.is_set)
+    found = check(request.problem, matrix, plan)
+    return Solved(plan=plan, check=found, seconds=round(time.perf_counter() - begun, 3))
+
+
+async def serve(socket: Path, roads_url: str, *, at_once: int) -> None:
+    """Listen on ``socket``, which is not there yet, until SIGTERM or SIGINT."""
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    async with RoadsClient(roads_url, lane="bulk") as roads:
+        planner = Planner(roads, at_once=at_once)
+        old_mask = os.umask(0o177)
+        server = await asyncio.start_unix_server(planner.serve, socket, limit=MAX_REQUEST_BYTES)
+        os.umask(old_mask)
+        _log.info("planner listens")
+        await ended.wait()
+        server.close()
+
+
+@click.command()
+@click.option("--socket", type=click.Path(path_type=Path), required=True, help="Where to listen.")
+@click.option("--roads", required=True, help="Where the road engine answers: http://host:port.")
+def main(socket: Path, roads: str) -> None:
+    """Compute plans asked for over a Unix socket."""
+    log_as("planner")
+    os.nice(_NICE)
+    at_once = max(1, (os.cpu_count() or 2) - 1)
+    socket.unlink(missing_ok=True)
+    try:
+        asyncio.run(serve(socket, roads, at_once=at_once))
+    finally:
+        socket.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Streets: the imported city, the road engine, travel times and paths between places."""

@@ -1,0 +1,238 @@
+"""Importing a city: from an OpenStreetMap extract to what the road engine and the map need.
+
+The new city is built in a folder beside the old one and takes its place only when it is whole.
+"""
+
+import fcntl
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import osmium
+
+from cloud.roads.engine import BASE, argument, profile, program
+from cloud.roads.model import CityError
+
+STREETS: Final = "streets.geojson"
+FACTS: Final = "city.json"
+ATTRIBUTION: Final = "© OpenStreetMap contributors, ODbL 1.0"
+DRIVABLE: Final = frozenset(
+    f"{kind}{link}"
+    for kind in ("motorway", "trunk", "primary", "secondary", "tertiary")
+    for link in ("", "_link")
+) | {"unclassified", "residential", "living_street", "service", "road"}
+"""The values of OpenStreetMap's ``highway`` that a van drives on and the map draws."""
+
+_STEP_LIMIT_S: Final = 3_600.0
+
+
+class City(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of an imported city.
+
+    Attributes:
+        bbox: west, south, east, north of its streets, in degrees.
+        attribution: what must be shown with its map. source: the file it came from.
+    """
+
+    name: str
+    bbox: tuple[float, float, float, float]
+    attribution: str
+    source: str
+
+
+def import_city(
+    source: Path,
+    city: Path,
+    *,
+    name: str | None = None,
+    attribution: str = ATTRIBUTION,
+    told: Callable[[str], None] = lambda _: None,
+) -> City:
+    """Make the folder ``city`` from the extract ``source`` (.osm.pbf), replacing an earlier one.
+
+    Args:
+        source: the extract.
+        city: the folder to make.
+        name: what to call it; by default the file's name.
+        attribution: what its data's licence asks to be shown.
+        told: hears what is being done.
+
+    Raises:
+        CityError: the file is missing, is no extract, or has no drivable street; or another
+            import is running.
+    """
+    _require_extract(source)
+    with _alone(city), _aside(city) as new:
+        told("drawing the streets")
+        bbox = _draw(source, new / STREETS)
+        facts = City(
+            name=name or source.name.split(".")[0].replace("_", " ").title(),
+            bbox=bbox,
+            attribution=attribution,
+            source=source.name,
+        )
+        (new / FACTS).write_bytes(msgspec.json.format(msgspec.json.encode(facts)))
+        _build_network(source, new, told)
+        _put_in_place(new, city)
+    return facts
+
+
+def read_city(city: Path) -> City:
+    """The facts of the imported city.
+
+    Raises:
+        CityError: none is imported there, or its facts are damaged.
+    """
+    try:
+        return msgspec.json.decode((city / FACTS).read_bytes(), type=City)
+    except FileNotFoundError:
+        problem = "no city is imported"
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        problem = f"damaged: {error}"
+    raise CityError(
+        f"{city / FACTS}: {problem}; run: roundsman city import FILE.osm.pbf --data {city.parent}"
+    )
+
+
+def _require_extract(source: Path) -> None:
+    if not source.is_file():
+        raise CityError(
+            f"{source}: no such file; give an OpenStreetMap extract (.osm.pbf), such as one from "
+            "https://download.geofabrik.de"
+        )
+    if not source.name.endswith(".osm.pbf"):
+        raise CityError(f"{source}: not named .osm.pbf; give an extract in that format")
+    try:
+        with osmium.io.Reader(str(source)) as reader:
+            reader.header()
+    except RuntimeError as error:
+        raise CityError(
+            f"{source}: not an OpenStreetMap extract ({error}); download it again"
+        ) from error
+
+
+@contextmanager
+def _alone(city: Path) -> Iterator[None]:
+    """Hold the import's lock; it is freed with the process, however that ends."""
+    city.parent.mkdir(parents=True, exist_ok=True)
+    lock = os.open(city.parent / f".{city.name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise CityError(f"{city}: another import is running; wait until it is done") from None
+    finally:
+        os.close(lock)
+
+
+@contextmanager
+def _aside(city: Path) -> Iterator[Path]:
+    """An empty folder beside ``city``, gone afterwards if it was not put in place."""
+    new = city.with_name(f".{city.name}.new")
+    _remove(new)
+    new.mkdir()
+    try:
+        yield new
+    finally:
+        _remove(new)
+
+
+def _put_in_place(new: Path, city: Path) -> None:
+    old = city.with_name(f".{city.name}.old")
+    _remove(old)
+    if city.exists():
+        city.rename(old)
+    new.rename(city)
+    _remove(old)
+
+
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+def _draw(source: Path, target: Path) -> tuple[float, float, float, float]:
+    """Write every drivable way as GeoJSON; give the box around them."""
+    west, south, east, north = 180.0, 90.0, -180.0, -90.0
+    drawn = 0
+    with target.open("wb") as out:
+        out.write(b'{"type":"FeatureCollection","features":[')
+        for way in _ways(source):
+            line = [
+                (round(node.lon, 6), round(node.lat, 6))
+                for node in way.nodes
+                if node.location.valid()
+            ]
+            if len(line) < 2:
+                continue
+            out.write(b",\n" if drawn else b"\n")
+            out.write(_feature(way, line))
+            drawn += 1
+            lons, lats = zip(*line, strict=True)
+            west, east = min(west, *lons), max(east, *lons)
+            south, north = min(south, *lats), max(north, *lats)
+        out.write(b"\n]}\n")
+    if not drawn:
+        raise CityError(f"{source}: no drivable street in it; give an extract that has some")
+    return west, south, east, north
+
+
+def _ways(source: Path) -> Iterator[osmium.osm.Way]:
+    streets = (
+        osmium.FileProcessor(str(source), osmium.osm.NODE | osmium.osm.WAY)
+        .with_locations()
+        .with_filter(osmium.filter.EntityFilter(osmium.osm.WAY))
+        .with_filter(osmium.filter.KeyFilter("highway"))
+    )
+    try:
+        for way in streets:
+            if isinstance(way, osmium.osm.Way) and way.tags["highway"] in DRIVABLE:
+                yield way
+    except (RuntimeError, osmium.InvalidLocationError) as error:
+        raise CityError(f"{source}: damaged ({error}); download it again") from error
+
+
+def _feature(way: osmium.osm.Way, line: list[tuple[float, float]]) -> bytes:
+    properties = {"class": way.tags["highway"]}
+    if "name" in way.tags:
+        properties["name"] = way.tags["name"]
+    return msgspec.json.encode(
+        {
+            "type": "Feature",
+            "properties": properties,
+            "geometry": {"type": "LineString", "coordinates": line},
+        }
+    )
+
+
+def _build_network(source: Path, folder: Path, told: Callable[[str], None]) -> None:
+    base = argument(folder / BASE)
+    extract = [str(program("osrm-extract")), "-p", argument(profile("car")), "-o", base]
+    steps = {
+        "reading the street network": [*extract, argument(source)],
+        "dividing it into cells": [str(program("osrm-partition")), base],
+        "pricing the cells": [str(program("osrm-customize")), base],
+    }
+    for what, argv in steps.items():
+        told(what)
+        _run(what, argv)
+
+
+def _run(what: str, argv: list[str]) -> None:
+    try:
+        subprocess.run(  # noqa: S603 - OSRM's own programs on a file the administrator named
+            argv, check=True, capture_output=True, timeout=_STEP_LIMIT_S
+        )
+    except subprocess.TimeoutExpired as error:
+        raise CityError(f"{what}: not done after an hour; import a smaller extract") from error
+    except subprocess.CalledProcessError as error:
+        said = (error.stdout + error.stderr).decode(errors="replace").strip().splitlines()
+        raise CityError(
+            f"{what}: {' / '.join(said[-3:]) or f'ended with {error.returncode}'}; "
+            "check the extract, free memory and disk"
+        ) from error

@@ -1,0 +1,358 @@
+"""Asking the road engine, over HTTP on loopback, in two lanes that never wait for each other.
+
+The engine closes a kept-alive connection after a while by itself; a question that falls into that
+moment is asked again. Every question ends: with an answer, or with `RoadsUnavailable`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from math import inf
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
+
+import httpx
+import msgspec
+
+from cloud.roads.engine import KEEP_ALIVE_S, MAX_ROUTE_POINTS
+from cloud.roads.model import (
+    NEAR_M,
+    NO_WAY,
+    Leg,
+    Matrix,
+    NoStreetNear,
+    NoWay,
+    Path,
+    Point,
+    RoadsUnavailable,
+    Snapped,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+type Lane = Literal["interactive", "bulk"]
+
+_BLOCK: Final = 400
+"""Rows and columns asked for at once: 400 x 400 is within the engine's limit of 1,000,000."""
+_IN_FLIGHT: Final[dict[Lane, int]] = {"interactive": 4, "bulk": 1}
+_WAITING: Final[dict[Lane, int]] = {"interactive": 256, "bulk": 16}
+_LIMIT_S: Final[dict[Lane, float]] = {"interactive": 5.0, "bulk": 60.0}
+_TRIES: Final = 1 + max(_IN_FLIGHT.values())
+"""Each kept-alive connection may have been closed by the engine just now; the next is new."""
+_JSON: Final = {"content-type": "application/json", "accept-encoding": "identity"}
+
+
+class _Waypoint(msgspec.Struct):
+    location: tuple[float, float]
+    distance: float
+    name: str = ""
+
+
+class _Nearest(msgspec.Struct):
+    waypoints: tuple[_Waypoint, ...]
+
+
+class _Table(msgspec.Struct):
+    durations: list[list[float | None]]
+    distances: list[list[float | None]]
+    sources: list[_Waypoint]
+    destinations: list[_Waypoint]
+
+
+class _Annotation(msgspec.Struct):
+    distance: list[float]
+
+
+class _Leg(msgspec.Struct):
+    duration: float
+    distance: float
+    annotation: _Annotation
+
+
+class _Line(msgspec.Struct):
+    coordinates: tuple[tuple[float, float], ...]
+
+
+class _Route(msgspec.Struct):
+    duration: float
+    distance: float
+    legs: list[_Leg]
+    geometry: _Line
+
+
+class _Routes(msgspec.Struct):
+    routes: list[_Route]
+    waypoints: tuple[_Waypoint, ...]
+
+
+class _Failure(msgspec.Struct):
+    code: str = ""
+    message: str = ""
+
+
+class _Refusal(Exception):
+    """The engine understood the question and has no answer to it."""
+
+
+class RoadsClient:
+    """Snap, matrix and route along the streets of one city. Close it when done.
+
+    Args:
+        url: where the engine answers, such as ``http://127.0.0.1:5000``.
+        lane: whether a person waits for the answer (``interactive``) or a computation does.
+        limit_s: real time after which a question is given up.
+    """
+
+    def __init__(
+        self, url: str, *, lane: Lane = "interactive", limit_s: float | None = None
+    ) -> None:
+        self._limit_s = limit_s or _LIMIT_S[lane]
+        self._free = asyncio.Semaphore(_IN_FLIGHT[lane])
+        self._waiting = 0
+        self._most_waiting = _WAITING[lane]
+        self._http = httpx.AsyncClient(
+            base_url=url,
+            headers=_JSON,
+            timeout=httpx.Timeout(self._limit_s, connect=min(2.0, self._limit_s)),
+            limits=httpx.Limits(
+                max_connections=_IN_FLIGHT[lane], keepalive_expiry=KEEP_ALIVE_S / 2
+            ),
+            trust_env=False,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def snap(self, lat: float, lon: float, *, within_m: float = NEAR_M) -> Snapped:
+        """The nearest place on a street.
+
+        Raises:
+            NoStreetNear: it is farther away than ``within_m``.
+            RoadsUnavailable: the engine does not answer.
+        """
+        asked = Point(lat, lon)
+        try:
+            answer = await self._ask("nearest", [asked], _Nearest, number=1)
+        except _Refusal:
+            raise NoStreetNear([asked], {0: inf}, within_m) from None
+        found = answer.waypoints[0]
+        if found.distance > within_m:
+            raise NoStreetNear([asked], {0: found.distance}, within_m)
+        return Snapped(found.location[1], found.location[0], found.name, found.distance)
+
+    async def table(
+        self,
+        points: Sequence[Point],
+        *,
+        rows: Sequence[int] | None = None,
+        columns: Sequence[int] | None = None,
+        within_m: float = NEAR_M,
+    ) -> Matrix:
+        """Travel times and distances between places; by default from each to each.
+
+        Args:
+            points: the places.
+            rows: indices of the origins, all by default.
+            columns: indices of the destinations, all by default.
+            within_m: how far from a street a place may be.
+
+        Raises:
+            NoStreetNear: with the index of every place that is too far from a street.
+            RoadsUnavailable: the engine does not answer.
+        """
+        origins = list(range(len(points))) if rows is None else list(rows)
+        goals = list(range(len(points))) if columns is None else list(columns)
+        import numpy as np
+
+        seconds = np.zeros((len(origins), len(goals)), dtype=np.int32)
+        metres = np.zeros_like(seconds)
+        far: dict[int, float] = {}
+        for top in range(0, len(origins), _BLOCK):
+            for left in range(0, len(goals), _BLOCK):
+                asked = origins[top : top + _BLOCK], goals[left : left + _BLOCK]
+                block = await self._block(points, *asked)
+                place = slice(top, top + _BLOCK), slice(left, left + _BLOCK)
+                seconds[place] = _whole(block.durations)
+                metres[place] = _whole(block.distances)
+                far |= _too_far(asked[0], block.sources, within_m)
+                far |= _too_far(asked[1], block.destinations, within_m)
+        if far:
+            raise NoStreetNear(points, far, within_m)
+        return Matrix(seconds, metres)
+
+    async def route(self, points: Sequence[Point], *, within_m: float = NEAR_M) -> Path:
+        """The way through ``points`` in their order (2 at least).
+
+        Raises:
+            NoStreetNear: a point is too far from a street.
+            NoWay: a point cannot be reached from the one before it.
+            RoadsUnavailable: the engine does not answer.
+        """
+        if len(points) < 2:
+            raise ValueError("points: a route needs two at least")
+        path: Path | None = None
+        for first in range(0, len(points) - 1, MAX_ROUTE_POINTS - 1):
+            part = points[first : first + MAX_ROUTE_POINTS]
+            piece = await self._route(part, within_m)
+            path = piece if path is None else _joined(path, piece)
+        assert path is not None  # noqa: S101 - two points make one piece at least
+        return path
+
+    async def _route(self, points: Sequence[Point], within_m: float) -> Path:
+        # A van that has stopped at a door may set out either way, and the matrix assumes so too.
+        try:
+            answer = await self._ask(
+                "route",
+                points,
+                _Routes,
+                overview="full",
+                geometries="geojson",
+                annotations=["distance"],
+                continue_straight=False,
+            )
+        except _Refusal:
+            await self._require_near(points, within_m)
+            raise NoWay("points") from None
+        far = _too_far(range(len(points)), answer.waypoints, within_m)
+        if far:
+            raise NoStreetNear(points, far, within_m)
+        return _path(answer.routes[0])
+
+    async def _block(self, points: Sequence[Point], rows: list[int], columns: list[int]) -> _Table:
+        used = sorted({*rows, *columns})
+        used = used if len(used) > 1 else used * 2  # the engine wants two places at least
+        at = {point: index for index, point in enumerate(used)}
+        try:
+            return await self._ask(
+                "table",
+                [points[index] for index in used],
+                _Table,
+                sources=[at[row] for row in rows],
+                destinations=[at[column] for column in columns],
+                annotations=["duration", "distance"],
+            )
+        except _Refusal:
+            await self._require_near(points, NEAR_M)
+            raise RoadsUnavailable("roads: the engine finds no travel times; ask again") from None
+
+    async def _require_near(self, points: Sequence[Point], within_m: float) -> None:
+        """Find every place too far from a street, when the engine only says that one is."""
+        far: dict[int, float] = {}
+        for index, point in enumerate(points):
+            try:
+                await self.snap(point.lat, point.lon, within_m=within_m)
+            except NoStreetNear as error:
+                far[index] = error.far_m[0]
+        if far:
+            raise NoStreetNear(points, far, within_m)
+
+    async def _ask[T](
+        self, service: str, points: Sequence[Point], kind: type[T], **asked: Any
+    ) -> T:
+        body = {
+            "coordinates": [(round(point.lon, 6), round(point.lat, 6)) for point in points],
+            "generate_hints": False,
+            **asked,
+        }
+        async with self._turn():
+            answer = await self._post(f"/{service}/v1/driving", msgspec.json.encode(body))
+        return _read(answer, kind)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        if self._waiting >= self._most_waiting:
+            raise RoadsUnavailable(
+                f"roads: {self._waiting} questions wait already; ask again in a moment"
+            )
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._limit_s), self._free:
+                yield
+        except TimeoutError:
+            raise RoadsUnavailable(
+                f"roads: no answer within {self._limit_s:g} s; ask again, or ask for less at once"
+            ) from None
+        finally:
+            self._waiting -= 1
+
+    async def _post(self, path: str, body: bytes) -> httpx.Response:
+        error: httpx.HTTPError | None = None
+        for _ in range(_TRIES):
+            try:
+                return await self._http.post(path, content=body)
+            except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as dropped:
+                error = dropped
+            except httpx.HTTPError as failed:
+                error = failed
+                break
+        raise RoadsUnavailable(
+            f"roads: the engine does not answer ({type(error).__name__}); "
+            "it is restarted by itself, ask again in a moment"
+        ) from error
+
+
+def _read[T](answer: httpx.Response, kind: type[T]) -> T:
+    try:
+        if answer.status_code == httpx.codes.OK:
+            return msgspec.json.decode(answer.content, type=kind)
+        failure = msgspec.json.decode(answer.content, type=_Failure)
+    except msgspec.DecodeError as error:
+        raise RoadsUnavailable(f"roads: the engine's answer is not understood: {error}") from error
+    if failure.code in {"NoRoute", "NoSegment", "NoTable"}:
+        raise _Refusal(failure.message)
+    raise RoadsUnavailable(f"roads: the engine refused the question: {failure.message}")
+
+
+def _whole(rows: list[list[float | None]]) -> "npt.NDArray[np.int32]":
+    """Rounded to whole numbers; where no way leads, `NO_WAY`."""
+    import numpy as np
+
+    values = np.array(rows, dtype=np.float64)
+    # Between two points of one street the engine may tell a metre less than none.
+    whole = np.maximum(np.rint(values), 0)
+    return np.where(np.isnan(values), NO_WAY, whole).astype(np.int32)
+
+
+def _too_far(
+    indices: Sequence[int], waypoints: Sequence[_Waypoint], within_m: float
+) -> dict[int, float]:
+    return {
+        index: waypoint.distance
+        for index, waypoint in zip(indices, waypoints, strict=True)
+        if waypoint.distance > within_m
+    }
+
+
+def _path(route: _Route) -> Path:
+    legs: list[Leg] = []
+    first = 0
+    for leg in route.legs:
+        last = first + len(leg.annotation.distance)
+        legs.append(Leg(round(leg.duration), round(leg.distance), first, last))
+        first = last
+    return Path(
+        seconds=sum(leg.seconds for leg in legs),
+        metres=sum(leg.metres for leg in legs),
+        legs=tuple(legs),
+        geometry=route.geometry.coordinates,
+    )
+
+
+def _joined(head: Path, tail: Path) -> Path:
+    """Two pieces where the second starts at the end of the first."""
+    shift = len(head.geometry) - 1
+    moved = [Leg(leg.seconds, leg.metres, leg.first + shift, leg.last + shift) for leg in tail.legs]
+    return Path(
+        seconds=head.seconds + tail.seconds,
+        metres=head.metres + tail.metres,
+        legs=(*head.legs, *moved),
+        geometry=(*head.geometry, *tail.geometry[1:]),
+    )

@@ -1,0 +1,344 @@
+"""What each process of the cloud does, and the parts that make the whole."""
+
+import os
+import secrets
+import signal
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import cloud
+from cloud.foundation.errors import Conflict, Invalid, Unavailable
+from cloud.foundation.files import private_folder
+from cloud.foundation.layout import DataFolder
+from cloud.foundation.ports import Ports, is_free, keep_ports, read_ports
+from cloud.foundation.probes import http_get, socket_answers, tcp_answers
+from cloud.foundation.processes import claim, end_leftovers, forget
+from cloud.foundation.settings import Settings
+from cloud.foundation.supervisor import SUPERVISED, Part, Supervisor
+
+ROLES: Final = ("broker", "ingest", "roads", "planner", "web")
+_END_AFTER_PARENT_S: Final = 4.0
+_WEB_GRACE_S: Final = 2
+_MOST_SOCKET_BYTES: Final = 107
+_VITAL_WITHIN_S: Final = 90.0
+"""A small and busy machine takes its time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """What a start was asked for. ``host`` and ``port`` are where web listens."""
+
+    data: DataFolder
+    settings: Settings
+    host: str
+    port: int
+
+
+def run(role: str, serving: Serving) -> None:
+    """Run one role, or ``all``, in this process until it is stopped.
+
+    Raises:
+        Conflict: another process has the role, or a port is taken.
+        Unavailable: a part that is needed does not start.
+    """
+    data = serving.data
+    _require_short(data)
+    private_folder(data.root)
+    is_stopping = _until_told()
+    name = "supervisor" if role == "all" else role
+    claim(data.running, name)
+    try:
+        if role == "all":
+            _supervise(serving, is_stopping)
+        else:
+            _die_after_parent()
+            _choose_ports(data, serving.settings, role)
+            _RUNS[role](serving, is_stopping)
+    finally:
+        forget(data.running, name)
+
+
+def _require_short(data: DataFolder) -> None:
+    """A Unix socket's path has 107 bytes at the most; the planner's lies in the data folder."""
+    length = len(os.fsencode(data.planner_socket))
+    if length > _MOST_SOCKET_BYTES:
+        raise Invalid.field(
+            "--data",
+            f"{data.root} is {length - _MOST_SOCKET_BYTES} bytes too long for the planner's socket",
+            "use a folder with a shorter path",
+        )
+
+
+def migrate(data: DataFolder, *names: str) -> None:
+    """Bring the databases ``names`` to the form this version needs."""
+    private_folder(data.root)
+    files = {"telemetry": data.telemetry, "business": data.business}
+    old = [name for name in names if not is_current(files[name], name)]
+    if not old:
+        return
+    from cloud.foundation.database import Database
+    from cloud.foundation.migrations import upgrade
+
+    for name in old:
+        database = Database(files[name])
+        try:
+            upgrade(database, name)
+        finally:
+            database.close()
+
+
+def is_current(file: Path, name: str) -> bool:
+    """Whether ``file`` has the newest form of the tree ``name`` already.
+
+    Spares most starts the second that loading the migrations takes. A revision's file name begins
+    with its number.
+    """
+    versions = Path(cloud.__file__).parent / "foundation" / "migrations" / name / "versions"
+    newest = max((one.name.split("_")[0] for one in versions.glob("[0-9]*.py")), default="")
+    try:
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as reader:
+            found = reader.execute("SELECT version_num FROM alembic_version").fetchall()
+    except sqlite3.Error:
+        return False
+    return found == [(newest,)]
+
+
+def _choose_ports(data: DataFolder, settings: Settings, role: str) -> Ports:
+    """The folder's ports; those on which ``role`` will listen are free."""
+    broker = ("mqtt", "nats", "monitor") if settings.broker is None else ()
+    needed = {"all": (*broker, "roads"), "broker": broker, "roads": ("roads",)}
+    return keep_ports(
+        data.ports,
+        host=settings.embedded_broker.listen,
+        needed=needed.get(role, ()),
+        draw=secrets.choice,
+        is_free=is_free,
+    )
+
+
+def _supervise(serving: Serving, is_stopping: Callable[[], bool]) -> None:
+    import logging
+
+    data, settings = serving.data, serving.settings
+    left = end_leftovers(data.running, list(ROLES))
+    log = logging.getLogger(__name__)
+    if left:
+        log.warning("ended what an earlier run left behind", extra={"parts": ",".join(left)})
+    _require_free_port(serving)
+    _choose_ports(data, settings, "all")
+    migrate(data, "telemetry", "business")
+    supervisor = Supervisor(
+        _stages(serving),
+        folder=data.running,
+        environment=_environment(),
+        is_stopping=is_stopping,
+    )
+    url = f"http://{serving.host}:{serving.port}"
+    supervisor.run(lambda: log.info("serving", extra={"url": url, "data": data.root}))
+
+
+def _require_free_port(serving: Serving) -> None:
+    if not is_free(serving.host, serving.port):
+        raise Conflict(
+            f"port: {serving.port} on {serving.host} is taken by another program; "
+            "stop it, or give another --port"
+        )
+
+
+def _stages(serving: Serving) -> list[list[Part]]:
+    """The broker first; the rest needs it, and does without each other while they start."""
+    data = serving.data
+    ports = read_ports(data.ports)
+    broker = Part(
+        name="broker",
+        command=lambda: _broker_command(serving),
+        is_ready=lambda: _broker_is_ready(ports),
+        is_vital=True,
+        death_signal=signal.SIGKILL,  # it keeps what it acknowledged over that, too
+    )
+    ingest = Part(
+        name="ingest",
+        command=lambda: _own_command(serving, "ingest"),
+        is_ready=_IngestIsReady(data),
+        is_vital=serving.settings.broker is None,  # the fleet's own may be away for a while
+        ready_within_s=_VITAL_WITHIN_S if serving.settings.broker is None else 10.0,
+    )
+    roads = Part(
+        name="roads",
+        command=lambda: _roads_command(data),
+        is_ready=lambda: http_get("127.0.0.1", ports.roads, "/nearest/v1/driving/0,0") is not None,
+        is_vital=False,
+        death_signal=signal.SIGKILL,
+    )
+    planner = Part(
+        name="planner",
+        command=lambda: _planner_command(data),
+        is_ready=lambda: socket_answers(data.planner_socket),
+        is_vital=False,
+        death_signal=signal.SIGKILL,
+    )
+    web = Part(
+        name="web",
+        command=lambda: _own_command(serving, "web"),
+        is_ready=lambda: http_get(_here(serving.host), serving.port, "/api/v1/health") is not None,
+        is_vital=True,
+        ready_within_s=_VITAL_WITHIN_S,
+    )
+    first = [broker] if serving.settings.broker is None else []
+    return [first, [web, ingest, planner, roads]]
+
+
+def _own_command(serving: Serving, role: str) -> list[str]:
+    options = [f"--data={serving.data.root}", f"--host={serving.host}", f"--port={serving.port}"]
+    return [sys.executable, "-m", "cloud.cli", "serve", f"--role={role}", *options]
+
+
+def _broker_command(serving: Serving) -> list[str]:
+    from cloud.foundation.broker import BrokerAccess
+
+    return BrokerAccess(serving.data, serving.settings).prepare()
+
+
+def _roads_command(data: DataFolder) -> list[str]:
+    from cloud.roads.engine import serve_argv
+    from cloud.roads.model import EngineMissing
+
+    try:
+        return serve_argv(data.city, read_ports(data.ports).roads)
+    except EngineMissing as error:
+        raise Unavailable(str(error)) from error
+
+
+def _planner_command(data: DataFolder) -> list[str]:
+    roads = f"http://127.0.0.1:{read_ports(data.ports).roads}"
+    options = [f"--socket={data.planner_socket}", f"--roads={roads}"]
+    return [sys.executable, "-m", "cloud.planning.worker", *options]
+
+
+def _environment() -> dict[str, str]:
+    """Ours, with this very package found first, wherever we were started."""
+    here = str(Path(cloud.__file__).parents[1])
+    paths = [here, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
+
+
+def _broker_is_ready(ports: Ports) -> bool:
+    answer = http_get("127.0.0.1", ports.monitor, "/healthz")
+    return answer is not None and answer[0] == 200 and tcp_answers("127.0.0.1", ports.mqtt)
+
+
+class _IngestIsReady:
+    """Whether the ingest that was started last has its subscriptions."""
+
+    def __init__(self, data: DataFolder) -> None:
+        from cloud.tracking.status import forget_status
+
+        self._data = data
+        forget_status(data)
+
+    def __call__(self) -> bool:
+        from cloud.tracking.status import read_status
+
+        status = read_status(self._data)
+        return status is not None and status.state == "ok"
+
+
+def _here(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared only
+
+
+def _run_broker(serving: Serving, _is_stopping: Callable[[], bool]) -> None:
+    _become(_broker_command(serving))
+
+
+def _run_roads(serving: Serving, _is_stopping: Callable[[], bool]) -> None:
+    _become(_roads_command(serving.data))
+
+
+def _run_planner(serving: Serving, _is_stopping: Callable[[], bool]) -> None:
+    os.environ.update(_environment())
+    _become(_planner_command(serving.data))
+
+
+def _run_ingest(serving: Serving, is_stopping: Callable[[], bool]) -> None:
+    from cloud.foundation.broker import BrokerAccess
+    from cloud.foundation.clock import clock_of
+    from cloud.foundation.database import Database
+    from cloud.tracking.ingest import Ingest
+
+    data = serving.data
+    if not _is_supervised():
+        migrate(data, "telemetry")
+    database = Database(data.telemetry)
+    broker = BrokerAccess(data, serving.settings)
+    Ingest(data, database, broker, clock_of(data.root)).run(is_stopping)
+    database.close()
+
+
+def _run_web(serving: Serving, _is_stopping: Callable[[], bool]) -> None:
+    import uvicorn
+
+    from cloud.app import create_app
+
+    if not _is_supervised():
+        _require_free_port(serving)
+        migrate(serving.data, "business")
+    app = create_app(serving.data, serving.settings)
+    uvicorn.run(
+        app,
+        host=serving.host,
+        port=serving.port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=_WEB_GRACE_S,
+        server_header=False,
+    )
+
+
+_RUNS: Final[dict[str, Callable[[Serving, Callable[[], bool]], None]]] = {
+    "broker": _run_broker,
+    "ingest": _run_ingest,
+    "roads": _run_roads,
+    "planner": _run_planner,
+    "web": _run_web,
+}
+
+
+def _become(command: list[str]) -> None:
+    sys.stderr.flush()
+    os.execv(command[0], command)  # noqa: S606 - our own program, no shell
+
+
+def _until_told() -> Callable[[], bool]:
+    """Whether SIGTERM or SIGINT has come; a flag and nothing more, as a handler may set it."""
+    told: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _frame: told.append(number))
+    return lambda: bool(told)
+
+
+def _is_supervised() -> bool:
+    """Whether the supervisor has started this process, and has migrated before that."""
+    return SUPERVISED in os.environ
+
+
+def _die_after_parent() -> None:
+    """A supervised process that has not ended itself in time after its supervisor is ended hard."""
+    supervisor = os.environ.get(SUPERVISED)
+    if supervisor is None:
+        return
+
+    def watch() -> None:
+        while os.getppid() == int(supervisor):
+            time.sleep(0.5)
+        time.sleep(_END_AFTER_PARENT_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()

@@ -1,0 +1,1 @@
+"""Where the vans are and were: ingest, live state, tracks."""

@@ -1,0 +1,185 @@
+"""Tracks and the live stream over HTTP."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from fastapi import APIRouter, Depends, Query, Response
+from fastapi.responses import StreamingResponse
+from pydantic import AwareDatetime, BaseModel
+
+from cloud.foundation.clock import to_rfc3339
+from cloud.foundation.errors import Invalid, NotFound
+from cloud.foundation.identity import Caller, Gate
+from cloud.tracking.live import Live, LivePosition, LiveStream, sse_frame
+from cloud.tracking.service import TrackFix
+from wire import topics
+
+_FRAME_EVERY_S: Final = 0.25
+_HEARTBEAT_S: Final = 15.0
+_ASK_EVERY_S: Final = 15.0
+_HOUR_S: Final = 3600.0
+
+
+class LineString(BaseModel):
+    """RFC 7946: positions as [longitude, latitude]."""
+
+    type: Literal["LineString"]
+    coordinates: list[tuple[float, float]]
+
+
+class TrackProperties(BaseModel):
+    """One entry a position: when, how fast, which way."""
+
+    vehicle_id: str
+    times: list[str]
+    speeds_mps: list[float | None]
+    courses_deg: list[float | None]
+
+
+class TrackFeature(BaseModel):
+    """A van's track; ``geometry`` is null while there are fewer than two fixes."""
+
+    type: Literal["Feature"]
+    geometry: LineString | None
+    properties: TrackProperties
+
+
+_TRACK_ANSWER: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "The track as a GeoJSON feature.",
+        "model": TrackFeature,
+        "content": {
+            "application/geo+json": {"schema": {"$ref": "#/components/schemas/TrackFeature"}}
+        },
+    }
+}
+_LIVE_ANSWER: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": (
+            "Server-sent events: `vehicles` (all at first, then those that changed, at most four "
+            "frames a second), `revision` and `order`."
+        ),
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
+
+
+def routes(
+    live: Live, stream: LiveStream, knows_van: Callable[[str, str], bool], gate: Gate
+) -> APIRouter:
+    """The track of a van and the live stream. ``knows_van``: whether a tenant has a van."""
+    router = APIRouter(tags=["tracking"])
+    reader = Annotated[Caller, Depends(gate.roles("dispatcher", "viewer"))]
+    watch = Annotated[Callable[[], bool], Depends(gate.watch("dispatcher", "viewer"))]
+
+    @router.get("/vehicles/{vehicle_id}/track", responses=_TRACK_ANSWER, response_class=Response)
+    def track(
+        vehicle_id: str,
+        caller: reader,
+        from_: Annotated[AwareDatetime | None, Query(alias="from")] = None,
+        to: AwareDatetime | None = None,
+    ) -> Response:
+        """Where a van was, from ``from`` up to ``to``; the last hour when not told otherwise."""
+        _require_van(knows_van, caller.tenant, vehicle_id)
+        to_s = live.clock.now_s() if to is None else to.timestamp()
+        from_s = to_s - _HOUR_S if from_ is None else from_.timestamp()
+        fixes = live.tracks.track(caller.tenant, vehicle_id, from_s, to_s)
+        return Response(track_feature(vehicle_id, fixes), media_type="application/geo+json")
+
+    @router.get("/live", responses=_LIVE_ANSWER, response_class=StreamingResponse)
+    async def live_stream(caller: reader, is_still_let_in: watch) -> StreamingResponse:
+        """What moves, as it moves; it ends when the token or session does."""
+        return StreamingResponse(
+            frames(live, stream, caller.tenant, is_still_let_in, ask_every_s=_ASK_EVERY_S),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
+
+    return router
+
+
+def _require_van(knows_van: Callable[[str, str], bool], tenant: str, van: str) -> None:
+    try:
+        topics.require_name("vehicle_id", van)
+    except topics.TopicError as error:
+        raise Invalid.field(
+            "vehicle_id", f"{van[:80]!r} is not a name", "use 1 to 64 of a-z 0-9 - _"
+        ) from error
+    if not knows_van(tenant, van):
+        raise NotFound(f"vehicle {van!r} is not known; GET /api/v1/vehicles lists them")
+
+
+def track_feature(vehicle_id: str, fixes: list[TrackFix]) -> bytes:
+    """A track as a GeoJSON feature."""
+    line = {"type": "LineString", "coordinates": [(one.lon, one.lat) for one in fixes]}
+    return msgspec.json.encode(
+        {
+            "type": "Feature",
+            "geometry": line if len(fixes) > 1 else None,
+            "properties": {
+                "vehicle_id": vehicle_id,
+                "times": [to_rfc3339(one.at_s) for one in fixes],
+                "speeds_mps": [one.speed_mps for one in fixes],
+                "courses_deg": [one.course_deg for one in fixes],
+            },
+        }
+    )
+
+
+async def frames(
+    live: Live,
+    stream: LiveStream,
+    tenant: str,
+    is_still_let_in: Callable[[], bool],
+    *,
+    ask_every_s: float = _ASK_EVERY_S,
+) -> AsyncIterator[bytes]:
+    """The live stream of one client: what it has not seen yet, and never more than that.
+
+    A client that reads slowly gets fewer frames, each with the newest of what changed. One that
+    lets 256 events wait is let go; it finds everything in its first frame when it comes again.
+    Every ``ask_every_s`` seconds, however busy it is, a client is asked for again, and one that is
+    not let in any more is let go.
+    """
+    with stream.listening(tenant) as told:
+        seen, is_first = -1, True
+        frame_due_s = heartbeat_due_s = 0.0
+        ask_due_s = time.monotonic() + ask_every_s
+        while not told.is_overrun:
+            now_s = time.monotonic()
+            if now_s >= ask_due_s:
+                if not await asyncio.to_thread(is_still_let_in):
+                    return
+                ask_due_s = now_s + ask_every_s
+            for frame in told.take():
+                yield frame
+            if now_s >= frame_due_s:
+                seen, moved = live.changed(tenant, seen)
+                if moved or is_first:
+                    yield _vehicles(live, moved)
+                    is_first, heartbeat_due_s = False, now_s + _HEARTBEAT_S
+                frame_due_s = now_s + _FRAME_EVERY_S
+            if now_s >= heartbeat_due_s:
+                yield b": still here\n\n"
+                heartbeat_due_s = now_s + _HEARTBEAT_S
+            await told.wait(max(0.01, frame_due_s - time.monotonic()))
+
+
+def _vehicles(live: Live, moved: list[LivePosition]) -> bytes:
+    items = [
+        {
+            "id": one.van,
+            "lat": one.lat,
+            "lon": one.lon,
+            "speed_mps": one.speed_mps,
+            "course_deg": one.course_deg,
+            "fix_time": to_rfc3339(one.fix_time_s),
+            "age_s": one.age_s,
+            "presence": one.presence,
+        }
+        for one in moved
+    ]
+    return sse_frame("vehicles", {"now": to_rfc3339(live.clock.now_s()), "items": items})

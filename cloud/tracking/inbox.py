@@ -1,0 +1,213 @@
+"""The inbox on any MQTT 3.1.1 broker: acknowledged by hand, after the commit.
+
+One thread does everything: it reads while it is asked to, so a caller that does not ask stops the
+broker. A message stays with the broker until it is acknowledged; what a lost connection leaves
+unacknowledged comes again on the next one, under another packet id, so an old id is never used.
+"""
+
+import logging
+import math
+import select
+import time
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+import paho.mqtt.client as paho
+
+from cloud.foundation.broker import BrokerAddress
+from cloud.foundation.broker_config import BrokerLogin
+from cloud.foundation.mqtt import make_client
+from cloud.tracking.intake import Arrived
+from wire import topics
+
+_log = logging.getLogger(__name__)
+
+KEEPALIVE_S: Final = 30
+_BACKOFF_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_SUBSCRIBED_WITHIN_S: Final = 10.0
+_STEADY_AFTER_S: Final = 10.0
+"""A connection that is lost sooner counts as one more failure: the next try waits longer."""
+_MAX_UNSENT: Final = 20_000
+_REFUSAL: Final = "the broker"
+"""Begins what the broker has against us; it is told rather than the lost connection after it."""
+
+
+class Token(NamedTuple):
+    """One delivery: the connection it came on, its packet id there, and its quality of service."""
+
+    connection: int
+    packet: int
+    qos: int
+
+
+class MqttInbox:
+    """What the vans say, from a broker. Not for use by more than one thread."""
+
+    def __init__(
+        self, address: BrokerAddress, login: BrokerLogin, now_ms: Callable[[], int]
+    ) -> None:
+        self._address = address
+        self._now_ms = now_ms
+        self._client = make_client(address, login, is_lasting=True, acknowledges_by_hand=True)
+        self._client.on_connect = self._on_connect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_message = self._on_message
+        self._connection = 0
+        self._failures = 0
+        self._next_try_s = 0.0
+        self._subscribe_by_s = 0.0
+        self._ready_since_s = 0.0
+        self._awaited: set[int] = set()
+        self._is_denied = False
+        self._held: set[int] = set()
+        self._arrived: list[Arrived] = []
+        self.state = "not connected yet"
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it is connected and every subscription is granted."""
+        return self.state == "ok"
+
+    def receive(self, timeout_s: float, at_most: int = 1_000) -> list[Arrived]:
+        """What arrives within ``timeout_s``; returns early with what is there at once."""
+        self._arrived = []
+        if self._client.socket() is None:
+            self._connect(timeout_s)
+            return []
+        if self._wait(timeout_s):
+            while len(self._arrived) < at_most and self._wait(0):
+                self._client.loop_read()
+        self._keep_alive()
+        return self._arrived
+
+    def pause(self, timeout_s: float) -> None:
+        """Let time pass without reading, so that the broker has to wait."""
+        time.sleep(timeout_s)
+        if self._client.socket() is not None:
+            self._keep_alive()
+
+    def is_current(self, arrived: Arrived) -> bool:
+        """Whether ``arrived`` can still be acknowledged; if not it comes again by itself."""
+        token = arrived.token
+        return isinstance(token, Token) and token.connection == self._connection
+
+    def acknowledge(self, messages: list[Arrived]) -> None:
+        """The broker may forget these."""
+        for arrived in messages:
+            token = arrived.token
+            if isinstance(token, Token) and token.qos > 0 and self.is_current(arrived):
+                self._held.discard(token.packet)
+                self._client.ack(token.packet, token.qos)
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
+        """Send once, at once or not at all; tells whether it was sent or will be."""
+        has_room = len(self._client._out_packet) < _MAX_UNSENT  # noqa: SLF001 - no public length
+        if not self.is_ready or not has_room:
+            return False
+        return (
+            self._client.publish(topic, payload, qos=0, retain=retain).rc == paho.MQTT_ERR_SUCCESS
+        )
+
+    def close(self) -> None:
+        """Leave the broker, which keeps the session."""
+        self._client.on_disconnect = None
+        self._client.disconnect()
+        self._client.loop_misc()
+
+    def _connect(self, timeout_s: float) -> None:
+        wait_s = self._next_try_s - time.monotonic()
+        if wait_s > 0:
+            time.sleep(min(timeout_s, wait_s))
+            return
+        try:
+            self._client.connect(self._address.host, self._address.port, KEEPALIVE_S)
+        except (OSError, ValueError) as error:
+            self._fail(f"broker {self._address.host}:{self._address.port}: {error}")
+            return
+        self._subscribe_by_s = time.monotonic() + _SUBSCRIBED_WITHIN_S
+
+    def _fail(self, reason: str) -> None:
+        delay_s = _BACKOFF_S[min(self._failures, len(_BACKOFF_S) - 1)]
+        self._failures += 1
+        self._next_try_s = time.monotonic() + delay_s
+        if reason != self.state:
+            _log.warning("the broker is away", extra={"reason": reason})
+        self.state = reason
+
+    def _wait(self, timeout_s: float) -> bool:
+        sock: Any = self._client.socket()
+        if sock is None:
+            return False
+        if getattr(sock, "pending", lambda: 0)() > 0:
+            return True
+        writing = [sock] if self._client.want_write() else []
+        readable, writable, _ = select.select([sock], writing, [], timeout_s)
+        if writable:
+            self._client.loop_write()
+        return bool(readable) and self._client.socket() is not None
+
+    def _keep_alive(self) -> None:
+        self._client.loop_misc()
+        is_late = not self.is_ready and time.monotonic() > self._subscribe_by_s
+        if is_late and self._client.socket() is not None:
+            self._subscribe_by_s = math.inf
+            self._client.disconnect()
+            if not self._is_refused():
+                self._fail(f"{_REFUSAL} does not answer; is it an MQTT broker's port?")
+
+    def _is_refused(self) -> bool:
+        return self.state.startswith(_REFUSAL)
+
+    def _on_connect(
+        self, client: paho.Client, _data: Any, _flags: Any, reason: Any, _properties: Any
+    ) -> None:
+        if reason.is_failure:
+            self._fail(f"{_REFUSAL} refuses ingest: {reason}")
+            return
+        self._awaited.clear()
+        self._is_denied = False
+        for kind in topics.UP_KINDS:
+            _, packet = client.subscribe(topics.every_up(kind), qos=0 if kind == "live" else 1)
+            if packet is not None:
+                self._awaited.add(packet)
+
+    def _on_subscribe(
+        self, _client: paho.Client, _data: Any, packet: int, reasons: list[Any], _properties: Any
+    ) -> None:
+        self._awaited.discard(packet)
+        if any(reason.is_failure for reason in reasons):
+            self._is_denied = True
+            self._fail(f"{_REFUSAL} does not let ingest read; allow it fleet/v1/+/+/up/+")
+        elif not self._awaited and not self._is_denied:
+            _log.info("subscribed", extra={"broker": f"{self._address.host}:{self._address.port}"})
+            self._ready_since_s = time.monotonic()
+            self.state = "ok"
+
+    def _on_disconnect(
+        self, _client: paho.Client, _data: Any, _flags: Any, reason: Any, _properties: Any
+    ) -> None:
+        self._connection += 1
+        self._held.clear()
+        if self.is_ready and time.monotonic() - self._ready_since_s >= _STEADY_AFTER_S:
+            self._failures = 0
+        self._fail(self.state if self._is_refused() else f"connection lost: {reason}")
+
+    def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+        token = Token(self._connection, message.mid, message.qos)
+        if message.qos > 0:
+            if message.mid in self._held:
+                return
+            self._held.add(message.mid)
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            topic = "(not UTF-8)"
+        self._arrived.append(
+            Arrived(
+                topic=topic,
+                payload=bytes(message.payload),
+                received_at_ms=self._now_ms(),
+                token=token,
+            )
+        )

@@ -1,0 +1,282 @@
+"""Ingest, a process of its own: from the broker into the database, and only then acknowledged.
+
+Messages are collected for a few milliseconds and written in one transaction. When the database is
+locked, full or failing nothing is acknowledged: what has come is held, the rest stays with the
+broker and the vans, and the same transaction is tried again.
+"""
+
+import logging
+import sqlite3
+import time
+from collections.abc import Callable
+from typing import Final
+
+from sqlalchemy.exc import DBAPIError
+
+from cloud.foundation.broker import BrokerAccess
+from cloud.foundation.clock import Clock, to_rfc3339
+from cloud.foundation.database import Database
+from cloud.foundation.layout import DataFolder
+from cloud.tracking import store
+from cloud.tracking.inbox import MqttInbox
+from cloud.tracking.intake import Arrived, Complaint, Group, Intake
+from cloud.tracking.model import Committed, GroupLimits, moment_ms
+from cloud.tracking.shelf import Shelf
+from cloud.tracking.status import IngestStatus, write_status
+from cloud.tracking.store import LiveRow, StreamKey
+from wire import codec, topics
+from wire.messages import Ack, Position
+
+_log = logging.getLogger(__name__)
+
+_LIVE_LANE: Final = "/up/live"
+"""Moves live state at once, even while the database fails; it never becomes history."""
+_FEED_EVERY_S: Final = 0.1
+_LIVE_ROWS_EVERY_S: Final = 1.0
+_STATUS_EVERY_S: Final = 1.0
+_BUSY_MS: Final = 500
+"""A locked database is tried again by us, so that the broker is not kept waiting meanwhile."""
+_RETRY_S: Final = (0.1, 0.5, 1.0, 2.0)
+_SAY_AGAIN_AFTER_S: Final = 60.0
+_MAX_HELD_MESSAGES: Final = 12_000
+_MAX_HELD_BYTES: Final = 64_000_000
+
+
+class Ingest:
+    """The loop over inbox, intake and database."""
+
+    def __init__(
+        self, data: DataFolder, database: Database, broker: BrokerAccess, clock: Clock
+    ) -> None:
+        self._data = data
+        self._database = database
+        self._inbox = MqttInbox(
+            broker.address(), broker.login("ingest"), lambda: round(clock.now_s() * 1000)
+        )
+        with database.writing() as connection:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={_BUSY_MS}")
+            live = store.live_rows(connection)
+        self._complain = Complaints(time.monotonic)
+        self._intake = Intake(
+            knows=KnownVans(broker),
+            load=self._load,
+            load_shelf=self._load_shelf,
+            complain=self._complain,
+            live=live,
+        )
+        self._limits = GroupLimits()
+        self._waiting: list[Arrived] = []
+        self._waiting_since_s = 0.0
+        self._pending: Group | None = None
+        self._pending_messages: list[Arrived] = []
+        self._failures = 0
+        self._retry_at_s = 0.0
+        self._database_state = "ok"
+        self._due_s = {"feed": 0.0, "live": 0.0, "status": 0.0}
+        self._told_state = ""
+        self._fixes = 0
+        self._set_aside = 0
+
+    def run(self, is_stopping: Callable[[], bool]) -> None:
+        """Work until ``is_stopping``; what has come by then is written if that is possible."""
+        while not is_stopping():
+            self.step(0.25)
+        if self._pending is None:
+            self._begin_group(is_last=True)
+        if self._pending is not None:
+            self._write_group()
+        self._inbox.close()
+
+    def step(self, idle_s: float) -> None:
+        """One round: receive, write what is due, answer, tell the feed and the status."""
+        self._receive(idle_s)
+        now_s = time.monotonic()
+        if now_s >= self._retry_at_s:
+            if self._pending is None and self._is_due(now_s):
+                self._begin_group()
+            if self._pending is not None:
+                self._write_group()
+        if self._is_time("feed", now_s, _FEED_EVERY_S):
+            self._tell_feed()
+        if self._state() != self._told_state or self._is_time("status", now_s, _STATUS_EVERY_S):
+            self._tell_status()
+
+    def _receive(self, idle_s: float) -> None:
+        if self._is_full():
+            self._waiting = [one for one in self._waiting if self._inbox.is_current(one)]
+            self._inbox.pause(0.1)
+            return
+        if self._waiting or self._pending is not None:
+            idle_s = min(idle_s, self._limits.wait_s)
+        arrived = self._inbox.receive(min(idle_s, _FEED_EVERY_S))
+        if arrived and not self._waiting:
+            self._waiting_since_s = time.monotonic()
+        for message in arrived:
+            if message.topic.endswith(_LIVE_LANE):
+                self._intake.take(message, Group())
+            else:
+                self._waiting.append(message)
+
+    def _is_full(self) -> bool:
+        return (
+            len(self._waiting) + len(self._pending_messages) >= _MAX_HELD_MESSAGES
+            or _size(self._waiting) + _size(self._pending_messages) >= _MAX_HELD_BYTES
+        )
+
+    def _is_due(self, now_s: float) -> bool:
+        return self._limits.is_due(
+            age_s=now_s - self._waiting_since_s,
+            messages=len(self._waiting),
+            payload_bytes=_size(self._waiting),
+        ) or (self._intake.has_unwritten() and now_s >= self._due_s["live"])
+
+    def _begin_group(self, *, is_last: bool = False) -> None:
+        group = Group()
+        messages = [one for one in self._waiting if self._inbox.is_current(one)]
+        try:
+            for message in messages:
+                self._intake.take(message, group)
+        except (sqlite3.Error, DBAPIError) as error:
+            self._hold(str(error))
+            return
+        if is_last or self._is_time("live", time.monotonic(), _LIVE_ROWS_EVERY_S):
+            group.writes.live = [store.live_values(row) for row in self._intake.take_unwritten()]
+        self._waiting, self._pending, self._pending_messages = [], group, messages
+
+    def _write_group(self) -> None:
+        group = self._pending
+        assert group is not None  # noqa: S101 - asked for only when there is one
+        try:
+            if not group.writes.is_empty():
+                with self._database.writing() as connection:
+                    store.write(connection, group.writes)
+        except (sqlite3.Error, DBAPIError) as error:
+            self._hold(str(error))
+            return
+        self._committed(group)
+
+    def _hold(self, reason: str) -> None:
+        self._retry_at_s = time.monotonic() + _RETRY_S[min(self._failures, len(_RETRY_S) - 1)]
+        self._failures += 1
+        state = f"database: {reason.splitlines()[0]}; nothing is lost, held until it works"
+        if state != self._database_state:
+            _log.error("the database does not take rows", extra={"reason": reason})
+            self._database_state = state
+
+    def _committed(self, group: Group) -> None:
+        if self._failures:
+            _log.info("the database takes rows again", extra={"tries": self._failures})
+        self._failures, self._database_state = 0, "ok"
+        self._fixes += len(group.writes.fixes)
+        self._set_aside += len(group.writes.set_aside)
+        self._intake.settle(group)
+        self._inbox.acknowledge(self._pending_messages)
+        for key, committed in group.answers.items():
+            upto, missing = committed.told()
+            answer = Ack(stream=str(key.stream), upto=upto, missing=missing)
+            self._inbox.publish(topics.down(key.tenant, key.van, "ack"), codec.encode(answer))
+        self._pending, self._pending_messages = None, []
+
+    def _load(self, key: StreamKey) -> Committed:
+        with self._database.reading() as connection:
+            return store.committed_of(connection, key)
+
+    def _load_shelf(self, tenant: str, van: str) -> Shelf:
+        with self._database.reading() as connection:
+            return Shelf(*store.set_aside_of(connection, tenant, van))
+
+    def _is_time(self, what: str, now_s: float, every_s: float) -> bool:
+        if now_s < self._due_s[what]:
+            return False
+        self._due_s[what] = now_s + every_s
+        return True
+
+    def _tell_feed(self) -> None:
+        if not self._inbox.is_ready:
+            return
+        for row in self._intake.take_moved():
+            try:
+                told = codec.encode(position_of(row))
+            except (ValueError, OverflowError, OSError) as error:
+                self._complain(Complaint("cannot tell a position", row.tenant, row.van, str(error)))
+                continue
+            topic = topics.feed_position(row.tenant, topics.OWN_CARRIER, row.van)
+            self._inbox.publish(topic, told, retain=True)
+
+    def _state(self) -> str:
+        states = [self._inbox.state, self._database_state]
+        if self._is_full():
+            states.append("full: it reads nothing until the database takes rows")
+        return "; ".join(state for state in states if state != "ok") or "ok"
+
+    def _tell_status(self) -> None:
+        self._told_state = self._state()
+        status = IngestStatus(
+            state=self._told_state,
+            at_s=time.time(),  # noqa: TID251 - transport time, compared with the system's clock
+            fixes=self._fixes,
+            set_aside=self._set_aside,
+        )
+        write_status(self._data, status)
+
+
+def _size(messages: list[Arrived]) -> int:
+    return sum(len(one.payload) for one in messages)
+
+
+class KnownVans:
+    """Whether the broker gave a van a user; looks again when its users have changed."""
+
+    def __init__(self, broker: BrokerAccess) -> None:
+        self._broker = broker
+        self._read_at_ns = -1
+        self._known: frozenset[tuple[str, str]] = frozenset()
+
+    def __call__(self, tenant: str, van: str) -> bool:
+        """Whether ``van`` of ``tenant`` may send."""
+        changed_at_ns = self._broker.users_changed_at_ns
+        if changed_at_ns != self._read_at_ns:
+            self._known = self._broker.known_vans()
+            self._read_at_ns = changed_at_ns
+        return (tenant, van) in self._known
+
+
+class Complaints:
+    """Logs each complaint about each van once a minute at most."""
+
+    def __init__(self, monotonic_s: Callable[[], float]) -> None:
+        self._monotonic_s = monotonic_s
+        self._said_at_s: dict[tuple[str, str, str], float] = {}
+
+    def __call__(self, complaint: Complaint) -> None:
+        """Say it, unless it was said a moment ago."""
+        key = (complaint.sentence, complaint.tenant, complaint.van)
+        now_s = self._monotonic_s()
+        if now_s - self._said_at_s.get(key, -_SAY_AGAIN_AFTER_S) < _SAY_AGAIN_AFTER_S:
+            return
+        if len(self._said_at_s) > 10_000:
+            self._said_at_s.clear()
+        self._said_at_s[key] = now_s
+        _log.warning(
+            complaint.sentence,
+            extra={
+                "tenant": complaint.tenant,
+                "van": complaint.van,
+                "detail": complaint.detail,
+            },
+        )
+
+
+def position_of(row: LiveRow) -> Position:
+    """The public word on where a van is."""
+    fix = row.fix
+    assert fix is not None and row.received_at_ms is not None  # noqa: S101, PT018 - it has moved
+    return Position(
+        van=row.van,
+        lat=fix.lat_e7 / 1e7,
+        lon=fix.lon_e7 / 1e7,
+        fix_time=to_rfc3339(moment_ms(fix) / 1000),
+        received_at=to_rfc3339(row.received_at_ms / 1000),
+        speed_mps=None if fix.speed_cmps is None else fix.speed_cmps / 100,
+        course_deg=None if fix.course_ddeg is None else fix.course_ddeg / 10,
+    )

@@ -1,0 +1,259 @@
+"""What a message of a van means: rows to write, answers to give, and how the live state moves."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from cloud.tracking.model import Committed, TooManyHoles, is_believable, moment_ms, moves_live
+from cloud.tracking.reading import STREAMS_BELOW, Refused, Said, read
+from cloud.tracking.shelf import Shelf
+from cloud.tracking.store import LiveRow, StreamKey, Writes, fix_values, quality_value
+from wire import codec, topics
+from wire.messages import Batch, Event, Fix, Gap, Live, Presence, Result, Resume, State
+
+_CACHED_STREAMS: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrived:
+    """One message as the broker gave it. ``token`` is what the inbox acknowledges it by."""
+
+    topic: str
+    payload: bytes
+    received_at_ms: int
+    token: object = None
+
+
+@dataclass(slots=True)
+class Group:
+    """What one transaction writes, and whom it lets be answered."""
+
+    writes: Writes = field(default_factory=Writes)
+    answers: dict[StreamKey, Committed] = field(default_factory=dict)
+    shelves: dict[tuple[str, str], Shelf] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """Something that a person should hear of: a fixed sentence, who, and what."""
+
+    sentence: str
+    tenant: str
+    van: str
+    detail: str = ""
+
+
+class Intake:
+    """Turns messages into a `Group`. Holds what is committed and the live state, by value only.
+
+    What a group commits counts only when it is settled, after the transaction; a group that could
+    not be built to its end is thrown away.
+    """
+
+    def __init__(
+        self,
+        *,
+        knows: Callable[[str, str], bool],
+        load: Callable[[StreamKey], Committed],
+        load_shelf: Callable[[str, str], Shelf],
+        complain: Callable[[Complaint], None],
+        live: list[LiveRow],
+    ) -> None:
+        self._knows = knows
+        self._load = load
+        self._load_shelf = load_shelf
+        self._complain = complain
+        self._live = {(row.tenant, row.van): row for row in live}
+        self._change = max((row.change for row in live), default=0)
+        self._committed: dict[StreamKey, Committed] = {}
+        self._unwritten: set[tuple[str, str]] = set()
+        self._moved: set[tuple[str, str]] = set()
+
+    def take(self, arrived: Arrived, group: Group) -> None:
+        """Add what ``arrived`` says to ``group`` and to the live state.
+
+        A message of the live lane adds nothing to ``group``, whatever it says.
+        """
+        try:
+            topic = topics.parse_up(arrived.topic)
+        except topics.TopicError as error:
+            self._complain(Complaint("dropped a message of nobody's topic", "", "", str(error)))
+            return
+        if not self._knows(topic.tenant, topic.van):
+            self._complain(
+                Complaint("refused a message of an unknown van", topic.tenant, topic.van)
+            )
+            return
+        self._act(arrived, topic, read(topic.kind, arrived.payload), group)
+
+    def _act(self, arrived: Arrived, topic: topics.UpTopic, said: Said, group: Group) -> None:
+        match said:
+            case Batch():
+                self._take_batch(arrived, topic, said, group)
+            case Event():
+                self._take_event(arrived, topic, said, group)
+            case Resume(streams=streams):
+                for stream in streams:
+                    if int(stream) < STREAMS_BELOW:
+                        self._answer(StreamKey(topic.tenant, topic.van, int(stream)), group)
+            case Refused():
+                self._set_aside(arrived, said, topic, group)
+            case Result(command=command, status=status):
+                self._complain(
+                    Complaint("command answered", topic.tenant, topic.van, f"{command} {status}")
+                )
+            case _:
+                self._take_live(arrived, topic, said)
+
+    def _take_batch(
+        self, arrived: Arrived, topic: topics.UpTopic, batch: Batch, group: Group
+    ) -> None:
+        key = StreamKey(topic.tenant, topic.van, batch.stream)
+        if not self._commit(key, batch.first, batch.first + len(batch.fixes) - 1, group):
+            return
+        group.writes.fixes += [
+            (*key, seq, *fix_values(fix), arrived.received_at_ms)
+            for seq, fix in enumerate(batch.fixes, batch.first)
+        ]
+        now_ms = arrived.received_at_ms
+        believable = [fix for fix in batch.fixes if is_believable(moment_ms(fix), now_ms)]
+        if believable:
+            self._move(topic, max(believable, key=moment_ms), now_ms)
+
+    def _take_event(
+        self, arrived: Arrived, topic: topics.UpTopic, event: Event, group: Group
+    ) -> None:
+        key = StreamKey(topic.tenant, topic.van, int(event.stream))
+        body = event.body
+        if isinstance(body, Gap):
+            if body.first > body.last:
+                refused = Refused("gap: first is after last", key.stream, event.seq, event.seq)
+                self._set_aside(arrived, refused, topic, group)
+                return
+            gap_key = StreamKey(topic.tenant, topic.van, int(body.stream))
+            self._commit(gap_key, body.first, body.last, group)
+            if not group.answers[gap_key].holds(body.first, body.last):
+                return
+        if self._commit(key, event.seq, event.seq, group):
+            fields = msgspec.to_builtins(body)
+            group.writes.events.append(
+                (
+                    *key,
+                    event.seq,
+                    event.recorded_at_ms,
+                    quality_value(event.quality),
+                    fields.pop("type"),
+                    msgspec.json.encode(fields).decode(),
+                    arrived.received_at_ms,
+                )
+            )
+
+    def _take_live(
+        self, arrived: Arrived, topic: topics.UpTopic, said: Live | State | Presence
+    ) -> None:
+        row = self._row(topic)
+        match said:
+            case Live(fix=fix):
+                self._move(topic, fix, arrived.received_at_ms)
+            case State():
+                told = codec.encode(said).decode()
+                if told != row.state:
+                    self._change_row(
+                        topic,
+                        msgspec.structs.replace(
+                            row, state=told, state_at_ms=arrived.received_at_ms
+                        ),
+                    )
+            case Presence(online=is_online):
+                if is_online != row.is_online:
+                    self._change_row(
+                        topic,
+                        msgspec.structs.replace(
+                            row, is_online=is_online, presence_at_ms=arrived.received_at_ms
+                        ),
+                    )
+
+    def _move(self, topic: topics.UpTopic, fix: Fix, received_at_ms: int) -> None:
+        row = self._row(topic)
+        if moves_live(row.fix, fix, received_at_ms):
+            self._change_row(
+                topic, msgspec.structs.replace(row, fix=fix, received_at_ms=received_at_ms)
+            )
+            self._moved.add((topic.tenant, topic.van))
+
+    def _row(self, topic: topics.UpTopic) -> LiveRow:
+        key = (topic.tenant, topic.van)
+        return self._live.get(key) or LiveRow(tenant=topic.tenant, van=topic.van)
+
+    def _change_row(self, topic: topics.UpTopic, row: LiveRow) -> None:
+        self._change += 1
+        key = (topic.tenant, topic.van)
+        self._live[key] = msgspec.structs.replace(row, change=self._change)
+        self._unwritten.add(key)
+
+    def _set_aside(
+        self, arrived: Arrived, refused: Refused, topic: topics.UpTopic, group: Group
+    ) -> None:
+        """Keep it for a person to look at, as far as there is room; the flow goes on either way."""
+        who = (topic.tenant, topic.van)
+        if topic.kind == "live":  # never history, and its group is not written
+            self._complain(Complaint("dropped a live message", *who, refused.reason[:300]))
+            return
+        if who not in group.shelves:
+            group.shelves[who] = self._load_shelf(*who)
+        digest = hashlib.sha256(arrived.topic.encode() + b"\0" + arrived.payload).digest()
+        place = group.shelves[who].put(digest, arrived.payload)
+        self._complain(Complaint(place.sentence, *who, refused.reason[:300]))
+        if place.payload is not None:
+            row = (digest, arrived.topic, place.payload, refused.reason[:1000])
+            group.writes.set_aside.append((*row, arrived.received_at_ms))
+        if refused.stream is not None:
+            key = StreamKey(topic.tenant, topic.van, refused.stream)
+            self._commit(key, refused.first, refused.last, group)
+
+    def _commit(self, key: StreamKey, first: int, last: int, group: Group) -> bool:
+        """Count the range as committed with ``group``; False when there is nothing to write."""
+        before = self._answer(key, group)
+        if before.holds(first, last):
+            return False
+        try:
+            after = before.adding(first, last)
+        except TooManyHoles as error:
+            self._complain(Complaint("refused seqs for now", key.tenant, key.van, str(error)))
+            return False
+        group.writes.streams[key] = group.answers[key] = after
+        return True
+
+    def _answer(self, key: StreamKey, group: Group) -> Committed:
+        committed = group.answers.get(key) or self._committed.get(key)
+        if committed is None:
+            committed = self._load(key)
+        group.answers[key] = committed
+        return committed
+
+    def settle(self, group: Group) -> None:
+        """``group`` is written: what it commits is committed."""
+        for key, committed in group.answers.items():
+            self._committed.pop(key, None)
+            self._committed[key] = committed
+        while len(self._committed) > _CACHED_STREAMS:
+            del self._committed[next(iter(self._committed))]
+
+    def has_unwritten(self) -> bool:
+        """Whether live rows wait to be written."""
+        return bool(self._unwritten)
+
+    def take_unwritten(self) -> list[LiveRow]:
+        """The live rows that changed since the last call, to be written."""
+        rows = [self._live[key] for key in self._unwritten]
+        self._unwritten.clear()
+        return rows
+
+    def take_moved(self) -> list[LiveRow]:
+        """The vans that moved since the last call, to be told on the feed."""
+        rows = [self._live[key] for key in self._moved]
+        self._moved.clear()
+        return rows

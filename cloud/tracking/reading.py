@@ -1,0 +1,86 @@
+"""What a van says, read from its bytes; whatever they are, nothing is raised. Pure."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from wire import codec
+from wire.messages import (
+    Batch,
+    Event,
+    Gap,
+    Live,
+    Presence,
+    Result,
+    Resume,
+    Seq,
+    State,
+    StreamText,
+    Version,
+)
+
+STREAMS_BELOW: Final = 2**63
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A message that cannot be read: why, and which seqs it would have held, when that is known."""
+
+    reason: str
+    stream: int | None = None
+    first: int = 0
+    last: int = 0
+
+
+type Said = Batch | Event | Resume | State | Presence | Result | Live | Refused
+
+
+class _EventEnvelope(msgspec.Struct, frozen=True, kw_only=True):
+    """What can be told of an event whose body is not understood."""
+
+    stream: StreamText
+    seq: Seq
+    v: Version
+
+
+_KINDS: Final[dict[str, type[Resume | State | Presence | Live | Result]]] = {
+    "resume": Resume,
+    "state": State,
+    "presence": Presence,
+    "live": Live,
+    "result": Result,
+}
+
+
+def read(kind: str, payload: bytes) -> Said:
+    """What a message below ``up/`` says; never raises, whatever the bytes."""
+    try:
+        if kind == "batch":
+            return codec.decode_batch(payload)
+        if kind == "event":
+            event = codec.decode(payload, Event)
+            return event if _fits(event) else Refused("event: stream is not below 2**63")
+        return codec.decode(payload, _KINDS[kind])
+    except codec.WireError as error:
+        return _refused(kind, payload, str(error))
+
+
+def _fits(event: Event) -> bool:
+    body = event.body
+    told = (event.stream, body.stream) if isinstance(body, Gap) else (event.stream, body.fixes)
+    return all(int(stream) < STREAMS_BELOW for stream in told)
+
+
+def _refused(kind: str, payload: bytes, reason: str) -> Refused:
+    try:
+        if kind == "batch":
+            batch = codec.read_envelope(payload)
+            return Refused(reason, batch.stream, batch.first, batch.first + batch.count - 1)
+        if kind == "event":
+            event = codec.decode(payload, _EventEnvelope)
+            if int(event.stream) < STREAMS_BELOW:
+                return Refused(reason, int(event.stream), event.seq, event.seq)
+    except codec.WireError:
+        pass
+    return Refused(reason)

@@ -1,0 +1,298 @@
+"""What is kept of the vans in ``telemetry.db``; the only SQL over it. Ingest alone writes."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple, get_args
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    func,
+    select,
+)
+
+from cloud.foundation.database import TELEMETRY
+from cloud.tracking.model import Committed, moment_ms
+from wire import topics
+from wire.messages import ClockQuality, Fix, FixSource
+
+_SOURCES: Final[tuple[str, ...]] = get_args(FixSource.__value__)
+_QUALITIES: Final[tuple[str, ...]] = get_args(ClockQuality.__value__)
+_PLAIN: Final = [
+    one for one in Fix.__struct_fields__ if one not in {"fix_time_ms", "source", "quality"}
+]
+"""Fields of a fix that stand in columns of the same name and value."""
+
+
+def _fix_columns(*, nullable: bool) -> list[Column[Any]]:
+    """A fix in the wire's whole numbers; ``at_ms`` is its GNSS time or else the gateway's."""
+    return [
+        Column("at_ms", BigInteger, nullable=nullable),
+        Column("is_gnss_time", Boolean, nullable=nullable),
+        Column("recorded_at_ms", BigInteger, nullable=nullable),
+        Column("lat_e7", Integer, nullable=nullable),
+        Column("lon_e7", Integer, nullable=nullable),
+        Column("mode", Integer, nullable=nullable),
+        Column("speed_cmps", Integer),
+        Column("course_ddeg", Integer),
+        Column("altitude_dm", Integer),
+        Column("hdop_d", Integer),
+        Column("satellites", Integer),
+        Column("source", Integer, nullable=nullable),
+        Column("quality", Integer, nullable=nullable),
+        Column("received_at_ms", BigInteger, nullable=nullable),
+    ]
+
+
+FIX: Final = Table(
+    "fix",
+    TELEMETRY,
+    Column("tenant", String, primary_key=True),
+    Column("van", String, primary_key=True),
+    Column("stream", BigInteger, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    *_fix_columns(nullable=False),
+    Index("ix_fix_tenant_van_at_ms", "tenant", "van", "at_ms"),
+    sqlite_with_rowid=False,
+)
+EVENT: Final = Table(
+    "event",
+    TELEMETRY,
+    Column("tenant", String, primary_key=True),
+    Column("van", String, primary_key=True),
+    Column("stream", BigInteger, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("recorded_at_ms", BigInteger, nullable=False),
+    Column("quality", Integer, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("received_at_ms", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+STREAM: Final = Table(
+    "stream",
+    TELEMETRY,
+    Column("tenant", String, primary_key=True),
+    Column("van", String, primary_key=True),
+    Column("stream", BigInteger, primary_key=True, autoincrement=False),
+    Column("ranges", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+SET_ASIDE: Final = Table(
+    "set_aside",
+    TELEMETRY,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("topic", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("received_at_ms", BigInteger, nullable=False),
+    Index("ix_set_aside_topic", "topic"),
+)
+LIVE_STATE: Final = Table(
+    "live_state",
+    TELEMETRY,
+    Column("tenant", String, primary_key=True),
+    Column("van", String, primary_key=True),
+    *_fix_columns(nullable=True),
+    Column("is_online", Boolean),
+    Column("presence_at_ms", BigInteger),
+    Column("state", Text),
+    Column("state_at_ms", BigInteger),
+    Column("change", BigInteger, nullable=False),
+    Index("ix_live_state_change", "change"),
+    sqlite_with_rowid=False,
+)
+
+
+class StreamKey(NamedTuple):
+    """One stream of one van."""
+
+    tenant: str
+    van: str
+    stream: int
+
+
+@dataclass(slots=True)
+class Writes:
+    """Rows of one transaction."""
+
+    fixes: list[tuple[Any, ...]] = field(default_factory=list)
+    events: list[tuple[Any, ...]] = field(default_factory=list)
+    set_aside: list[tuple[Any, ...]] = field(default_factory=list)
+    streams: dict[StreamKey, Committed] = field(default_factory=dict)
+    live: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return not (self.fixes or self.events or self.set_aside or self.streams or self.live)
+
+
+class LiveRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one van now. Instants are milliseconds since 1970 UTC.
+
+    Attributes:
+        fix: its newest fix. received_at_ms: when that came.
+        is_online: its gateway's last word; None when it never said one.
+        state: the last ``up/state`` as it came.
+        change: counts up with every change of any van.
+    """
+
+    tenant: str
+    van: str
+    fix: Fix | None = None
+    received_at_ms: int | None = None
+    is_online: bool | None = None
+    presence_at_ms: int | None = None
+    state: str | None = None
+    state_at_ms: int | None = None
+    change: int = 0
+
+
+def fix_values(fix: Fix) -> tuple[Any, ...]:
+    """A fix as the columns of its tables, without ``received_at_ms``."""
+    return (
+        moment_ms(fix),
+        fix.fix_time_ms is not None,
+        fix.recorded_at_ms,
+        fix.lat_e7,
+        fix.lon_e7,
+        fix.mode,
+        fix.speed_cmps,
+        fix.course_ddeg,
+        fix.altitude_dm,
+        fix.hdop_d,
+        fix.satellites,
+        _SOURCES.index(fix.source),
+        _QUALITIES.index(fix.quality),
+    )
+
+
+def quality_value(quality: ClockQuality) -> int:
+    """A clock's quality as its column keeps it."""
+    return _QUALITIES.index(quality)
+
+
+def live_values(row: LiveRow) -> tuple[Any, ...]:
+    """One row of `LIVE_STATE`."""
+    fix = (None,) * 13 if row.fix is None else fix_values(row.fix)
+    presence = (row.is_online, row.presence_at_ms)
+    state = (row.state, row.state_at_ms)
+    return (row.tenant, row.van, *fix, row.received_at_ms, *presence, *state, row.change)
+
+
+def _insert(table: Table, verb: str) -> str:
+    return f"INSERT OR {verb} INTO {table.name} VALUES ({','.join('?' * len(table.columns))})"  # noqa: S608 - names of our own tables
+
+
+_INSERT_FIX: Final = _insert(FIX, "IGNORE")
+_INSERT_EVENT: Final = _insert(EVENT, "IGNORE")
+_INSERT_SET_ASIDE: Final = _insert(SET_ASIDE, "IGNORE")
+_PUT_STREAM: Final = _insert(STREAM, "REPLACE")
+_PUT_LIVE: Final = _insert(LIVE_STATE, "REPLACE")
+
+
+def write(connection: Connection, writes: Writes) -> None:
+    """Write all rows, those known already ignored, by the driver itself: this is the hot path.
+
+    Raises:
+        sqlite3.Error: the database is locked, full or failing; nothing may be taken as written.
+    """
+    driver = connection.connection.driver_connection
+    assert driver is not None  # noqa: S101 - the connection is checked out
+    streams = [
+        (*key, msgspec.json.encode(one.ranges).decode()) for key, one in writes.streams.items()
+    ]
+    for sql, rows in (
+        (_INSERT_FIX, writes.fixes),
+        (_INSERT_EVENT, writes.events),
+        (_INSERT_SET_ASIDE, writes.set_aside),
+        (_PUT_STREAM, streams),
+        (_PUT_LIVE, writes.live),
+    ):
+        if rows:
+            with closing(driver.cursor()) as cursor:
+                cursor.executemany(sql, rows)
+
+
+def committed_of(connection: Connection, key: StreamKey) -> Committed:
+    """What is committed of one stream; empty when it is unknown."""
+    text = connection.scalar(
+        select(STREAM.c.ranges).where(
+            STREAM.c.tenant == key.tenant, STREAM.c.van == key.van, STREAM.c.stream == key.stream
+        )
+    )
+    if text is None:
+        return Committed()
+    return Committed(msgspec.json.decode(text, type=tuple[tuple[int, int], ...]))
+
+
+def live_rows(connection: Connection, after_change: int = -1) -> list[LiveRow]:
+    """What is known of every van that changed after ``after_change``, in the order of change."""
+    rows = connection.execute(
+        select(LIVE_STATE).where(LIVE_STATE.c.change > after_change).order_by(LIVE_STATE.c.change)
+    )
+    return [_live_row(row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name
+
+
+def fixes_between(
+    connection: Connection, tenant: str, van: str, from_ms: int, to_ms: int, limit: int
+) -> Sequence[tuple[Any, ...]]:
+    """(at_ms, lat_e7, lon_e7, speed_cmps, course_ddeg) by time, ``from_ms`` ≤ at < ``to_ms``."""
+    columns = (FIX.c.at_ms, FIX.c.lat_e7, FIX.c.lon_e7, FIX.c.speed_cmps, FIX.c.course_ddeg)
+    rows: Iterable[Any] = connection.execute(
+        select(*columns)
+        .where(
+            FIX.c.tenant == tenant, FIX.c.van == van, FIX.c.at_ms >= from_ms, FIX.c.at_ms < to_ms
+        )
+        .order_by(FIX.c.at_ms, FIX.c.stream, FIX.c.seq)
+        .limit(limit)
+    )
+    return [tuple(row) for row in rows]
+
+
+def set_aside_of(connection: Connection, tenant: str, van: str) -> tuple[int, int]:
+    """How much is set aside of one van: rows, and bytes of content."""
+    prefix = topics.up_all(tenant, van).removesuffix("+")
+    rows, payload_bytes = connection.execute(
+        select(func.count(), func.sum(func.length(SET_ASIDE.c.payload))).where(
+            SET_ASIDE.c.topic >= prefix, SET_ASIDE.c.topic < prefix + "\U0010ffff"
+        )
+    ).one()
+    return rows, payload_bytes or 0
+
+
+def _live_row(row: Any) -> LiveRow:
+    return LiveRow(
+        tenant=row["tenant"],
+        van=row["van"],
+        fix=_fix(row),
+        received_at_ms=row["received_at_ms"],
+        is_online=row["is_online"],
+        presence_at_ms=row["presence_at_ms"],
+        state=row["state"],
+        state_at_ms=row["state_at_ms"],
+        change=row["change"],
+    )
+
+
+def _fix(row: Any) -> Fix | None:
+    """The fix of a live row; one that this release cannot read is as none, and spoils no other."""
+    if row["at_ms"] is None:
+        return None
+    told = {name: row[name] for name in _PLAIN}
+    told["fix_time_ms"] = row["at_ms"] if row["is_gnss_time"] else None
+    try:
+        told["source"], told["quality"] = _SOURCES[row["source"]], _QUALITIES[row["quality"]]
+        return msgspec.convert(told, Fix)
+    except (IndexError, TypeError, msgspec.ValidationError):
+        return None

@@ -1,0 +1,224 @@
+// What the board knows: read over REST, kept fresh by the stream, told to whoever subscribes.
+
+import { get, getAll, Problem } from "./api.js";
+import { DepotTime } from "./moment.js";
+
+const NEWS_PAUSE_MS = 1_200;
+const REVISION_PAUSE_MS = 150;
+const FEW_ORDERS = 4;
+const REFRESH_MS = 10_000;
+
+/** Vans, orders, plan and revisions of one depot's day. Changes are told at most once a frame. */
+export class BoardState {
+  /** `clock` is a ServerClock. */
+  constructor(clock) {
+    this.clock = clock;
+    this.city = null;
+    this.depots = [];
+    this.depot = null;
+    this.times = new DepotTime("UTC");
+    this.day = null;
+    this.vans = new Map();
+    this.orders = new Map();
+    this.routes = new Map();
+    this.plan = { revision: 0, unserved: [] };
+    this.revisions = [];
+    this.line = "opening";
+    this.error = null;
+    this.planFailure = null;
+    this.listeners = new Set();
+    this.changed = new Set();
+    this.turns = { plan: 0, orders: 0 };
+  }
+
+  /** Call `heard` after changes; gives the function that ends it. */
+  subscribe(heard) {
+    this.listeners.add(heard);
+    return () => this.listeners.delete(heard);
+  }
+
+  /** Tell that something has changed. */
+  tell() {
+    if (this.frame !== undefined) return;
+    this.frame = requestAnimationFrame(() => {
+      this.frame = undefined;
+      for (const heard of this.listeners) heard();
+    });
+  }
+
+  /** Read everything; also after the stream was lost. */
+  async open() {
+    this.clock.set(await get("clock"));
+    const [depots, city] = await Promise.all([get("depots"), get("city").catch(notImported)]);
+    this.depots = depots.items;
+    this.city = city;
+    this.choose(this.depot?.id ?? this.depots[0]?.id);
+    await Promise.all([this.readVans(), this.readDay()]);
+    this.refreshing ??= setInterval(() => this.refresh(), REFRESH_MS);
+  }
+
+  /** Look at a depot's day of today. */
+  choose(depotId) {
+    this.depot = this.depots.find((depot) => depot.id === depotId) ?? null;
+    if (this.depot === null) return;
+    this.times = new DepotTime(this.depot.zone);
+    this.day = this.times.day(this.clock.nowMs());
+    this.tell();
+  }
+
+  async readVans() {
+    const found = await getAll("vehicles", { limit: 500 });
+    found.sort((one, other) => one.name.localeCompare(other.name, "en", { numeric: true }));
+    this.vans = new Map(found.map((van) => [van.id, van]));
+    this.tell();
+  }
+
+  /** Plan, orders and revisions of the day. */
+  async readDay() {
+    if (this.depot === null) return;
+    await Promise.all([this.readPlan(), this.readOrders(), this.readRevisions()]);
+  }
+
+  async readPlan() {
+    const turn = this.begin("plan");
+    const plan = await get(`depots/${this.depot.id}/plans/${this.day}`).catch(noPlanYet);
+    const routes = new Map(plan.routes.map((route) => [route.vehicle_id, route]));
+    const others = [...this.vans.values()].filter(
+      (van) => van.route_id !== null && van.depot_id === this.depot.id && !routes.has(van.id),
+    );
+    for (const van of others) routes.set(van.id, await get(`routes/${van.route_id}`));
+    if (turn !== this.turns.plan) return;
+    this.plan = plan;
+    this.routes = routes;
+    this.tell();
+  }
+
+  async readOrders() {
+    const turn = this.begin("orders");
+    const query = { depot_id: this.depot.id, service_date: this.day, limit: 500 };
+    const found = await getAll("orders", query);
+    if (turn !== this.turns.orders) return;
+    this.orders = new Map(found.map((order) => [order.id, order]));
+    this.tell();
+  }
+
+  async readRevisions() {
+    const found = await get(`depots/${this.depot.id}/plans/${this.day}/revisions`).catch(noRevisionYet);
+    this.revisions = found.items;
+    this.tell();
+  }
+
+  /** What no event tells of: stops that were reached, drivers that began, the day's end. */
+  async refresh() {
+    if (document.hidden || this.line !== "open" || this.depot === null) return;
+    await this.safely(async () => {
+      const today = this.times.day(this.clock.nowMs());
+      await this.readVans();
+      if (today === this.day) return this.readPlan();
+      this.day = today;
+      return this.readDay();
+    });
+  }
+
+  /** Take an event of the stream. */
+  hear(name, data) {
+    if (name === "vehicles") this.moveVans(data);
+    if (name === "order") {
+      this.changed.add(data.order_id);
+      this.soon(NEWS_PAUSE_MS);
+    }
+    if (name === "revision" && data.depot_id === this.depot?.id && data.service_date === this.day) {
+      this.planFailure = null;
+      this.isRevised = true;
+      this.soon(REVISION_PAUSE_MS);
+    }
+    if (name === "planning_failed" && data.depot_id === this.depot?.id) {
+      this.planFailure = data.error;
+      this.tell();
+    }
+  }
+
+  /** The state of the stream has changed; after a loss everything is read again. */
+  lineIs(line) {
+    const wasLost = this.line === "lost";
+    this.line = line;
+    if (line === "open" && wasLost) this.safely(() => this.open());
+    this.tell();
+  }
+
+  /** Do something that may fail, and tell the dispatcher if it does. */
+  async safely(work) {
+    try {
+      await work();
+      this.error = null;
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      this.error = error.message;
+    }
+    this.tell();
+  }
+
+  /** Tell the dispatcher of something that went wrong. */
+  say(error) {
+    this.error = error;
+    this.tell();
+  }
+
+  moveVans({ now, items }) {
+    this.clock.sync(now);
+    for (const { id, presence, age_s: _age, ...position } of items) {
+      const van = this.vans.get(id);
+      if (van === undefined) continue;
+      const at = position.lat === undefined ? van.position : position;
+      this.vans.set(id, { ...van, presence: presence ?? van.presence, position: at });
+    }
+    this.tell();
+  }
+
+  /** Only the answer to the newest question is taken: answers may overtake each other. */
+  begin(what) {
+    this.turns[what] += 1;
+    return this.turns[what];
+  }
+
+  soon(pauseMs) {
+    const due = performance.now() + pauseMs;
+    if (this.pending !== undefined && this.pending.due <= due) return;
+    clearTimeout(this.pending?.timer);
+    const timer = setTimeout(() => {
+      this.pending = undefined;
+      this.safely(() => this.catchUp());
+    }, pauseMs);
+    this.pending = { due, timer };
+  }
+
+  async catchUp() {
+    const ids = [...this.changed];
+    this.changed.clear();
+    const isRevised = this.isRevised;
+    this.isRevised = false;
+    const isMuch = isRevised || ids.length > FEW_ORDERS;
+    const orders = isMuch ? this.readOrders() : Promise.all(ids.map((id) => this.readOrder(id)));
+    await Promise.all([orders, this.readPlan(), ...(isRevised ? [this.readRevisions()] : [])]);
+  }
+
+  async readOrder(id) {
+    const order = await get(`orders/${encodeURIComponent(id)}`);
+    if (order.depot_id === this.depot.id && order.service_date === this.day) this.orders.set(id, order);
+  }
+}
+
+function notImported(problem) {
+  if (problem.status === 404) return { missing: problem.message };
+  throw problem;
+}
+
+function noPlanYet(problem) {
+  if (problem.status === 404) return { revision: 0, routes: [], unserved: [] };
+  throw problem;
+}
+
+function noRevisionYet(problem) {
+  if (problem.status === 404) return { items: [] };
+  throw problem;
+}

@@ -1,0 +1,182 @@
+// The map as part of the board: turns what the board knows into what the map shows.
+
+import { useEffect, useRef } from "../vendor/preact/hooks.module.js";
+import { html } from "./html.js";
+import { ORDER_COLOURS, VAN_COLOURS, vanColour } from "./palette.js";
+import { groupOf, isStale } from "./rounds.js";
+
+const WEIGHTS = { done: 0, todo: 1, under_way: 2, trouble: 3, unserved: 4, urgent: 5 };
+
+/** Whether this browser can draw the map at all. */
+export function hasWebGl() {
+  const context = document.createElement("canvas").getContext("webgl2");
+  context?.getExtension("WEBGL_lose_context")?.loseContext();
+  return context !== null;
+}
+
+/**
+ * The map of the board. `chosen` is {vanId, orderId}, `picking` {isOn, place}; `onFail(reason)` is
+ * called when there can be no map.
+ */
+export function MapView({ state, chosen, picking, onVan, onOrder, onPlace, onFail }) {
+  const container = useRef(null);
+  const map = useRef(null);
+  const told = useRef({});
+  told.current = { onVan, onOrder, onPlace, onFail };
+  useEffect(() => open(container.current, state, map, told), []);
+  useEffect(() => {
+    if (map.current !== null) show(map.current, state, chosen, picking);
+  });
+  return html`
+    <div class="map-side">
+      <div class="map" ref=${container} role="region" aria-label="Map"></div>
+      <${Legend} />
+    </div>`;
+}
+
+function Legend() {
+  const groups = [
+    ["todo", "To do"], ["under_way", "Aboard"], ["done", "Delivered"], ["trouble", "In trouble"], ["unserved", "Unserved"],
+  ];
+  return html`
+    <ul class="legend" aria-label="Colours of orders">
+      ${groups.map(([group, label]) => html`<li><span style=${{ background: ORDER_COLOURS[group] }}></span>${label}</li>`)}
+      <li><span class="urgent" style=${{ background: ORDER_COLOURS.urgent }}>!</span>Urgent</li>
+    </ul>`;
+}
+
+function open(container, state, map, told) {
+  let isGone = false;
+  import("./map.js").then(({ BoardMap }) => {
+    if (isGone) return;
+    map.current = new BoardMap({
+      container,
+      bbox: state.city?.bbox,
+      attribution: attribution(state.city),
+      onVan: (id) => told.current.onVan(id),
+      onOrder: (id) => told.current.onOrder(id),
+      onPlace: (place) => told.current.onPlace(place),
+      onFail: () => told.current.onFail("The graphics card gave the map up"),
+      onTrouble: (text) => state.say(`A part of the map is missing: ${text}. Reload the page; if it stays, import the city again.`),
+    });
+    map.current.shown = {};
+    state.tell();
+  }).catch((error) => told.current.onFail(`The map could not start (${error.message})`));
+  return () => {
+    isGone = true;
+    map.current?.close();
+    map.current = null;
+  };
+}
+
+/** What the licence of the street data asks to be shown. */
+export function attribution(city) {
+  const said = city?.attribution ?? "";
+  return said.includes("OpenStreetMap") ? said : `${said} © OpenStreetMap contributors`.trim();
+}
+
+function show(map, state, { vanId, orderId }, picking) {
+  const changed = (part, ...from) => {
+    const before = map.shown[part];
+    map.shown[part] = from;
+    return before === undefined || before.some((value, index) => value !== from[index]);
+  };
+  map.showVans(vansOn(state, vanId));
+  if (changed("routes", state.routes, vanId)) map.showFeatures("routes", routesOn(state, vanId));
+  if (changed("stops", state.routes, vanId)) map.showFeatures("stops", stopsOn(state, vanId));
+  if (changed("orders", state.orders, state.plan, vanId, orderId)) {
+    map.showFeatures("orders", ordersOn(state, vanId, orderId));
+  }
+  if (changed("depot", state.depot) && state.depot !== null) map.showDepot(state.depot);
+  if (changed("picking", picking.isOn, picking.place)) map.pick(picking.isOn, picking.place);
+  const isElsewhere = changed("view", state.depot, vanId, state.routes.size > 0);
+  if (isElsewhere && !picking.isOn) look(map, state, vanId);
+  if (changed("order", orderId) && state.orders.has(orderId)) map.lookAt(state.orders.get(orderId));
+}
+
+function look(map, state, vanId) {
+  const route = state.routes.get(vanId);
+  const at = state.vans.get(vanId)?.position;
+  if (vanId !== null) {
+    map.fit([...(route?.stops ?? []), ...(at ? [at] : [])]);
+    return;
+  }
+  map.fit([...state.routes.values()].flatMap((one) => one.stops));
+}
+
+function vansOn(state, vanId) {
+  const now = state.clock.nowMs();
+  return [...state.vans.values()].flatMap((van, index) => {
+    if (van.position === null) return [];
+    const isSilent = isStale(van, now, state.clock.speed);
+    const isTurned = !isSilent && (van.position.speed_mps ?? 0) > 0.8;
+    const isSelected = van.id === vanId;
+    const kind = isTurned ? "moving" : "standing";
+    return [{
+      id: van.id,
+      name: van.name,
+      position: van.position,
+      icon: isSilent ? "van-silent" : `van-${index % VAN_COLOURS.length}-${kind}`,
+      weight: isSelected ? 2 : Number(!isSilent),
+      opacity: vanId === null || isSelected ? 1 : 0.6,
+      isSelected,
+      isTurned,
+    }];
+  });
+}
+
+function routesOn(state, vanId) {
+  return [...state.vans.keys()].flatMap((id, index) => {
+    const route = state.routes.get(id);
+    if (route === undefined || route.state === "finished") return [];
+    const isSelected = id === vanId;
+    return [{
+      type: "Feature",
+      properties: { colour: vanColour(index), isSelected, opacity: vanId === null ? 0.5 : 0.16 },
+      geometry: route.geometry,
+    }];
+  });
+}
+
+function stopsOn(state, vanId) {
+  const route = state.routes.get(vanId);
+  if (route === undefined) return [];
+  const colour = vanColour([...state.vans.keys()].indexOf(vanId));
+  const next = route.stops.find((stop) => stop.state !== "done");
+  return route.stops.map((stop, index) => ({
+    type: "Feature",
+    properties: {
+      colour,
+      order: stop.kind === "delivery" ? stop.order_ids[0] : "",
+      label: stop.state === "done" ? "✓" : stop.kind === "pickup" ? "P" : String(index + 1),
+      isDone: stop.state === "done",
+      isNext: stop === next,
+      weight: stop === next ? 1000 : stop.state === "done" ? 0 : 500 - index,
+    },
+    geometry: { type: "Point", coordinates: [stop.lon, stop.lat] },
+  }));
+}
+
+function ordersOn(state, vanId, orderId) {
+  const unserved = new Set(state.plan.unserved.map((left) => left.order_id));
+  const onRoute = new Set(state.routes.get(vanId)?.stops.flatMap((stop) => stop.order_ids));
+  return [...state.orders.values()].flatMap((order) => {
+    const group = groupOf(order);
+    if (group === "cancelled" || onRoute.has(order.id)) return [];
+    const isUrgent = order.priority === "urgent" && ["todo", "under_way"].includes(group);
+    const kind = unserved.has(order.id) ? "unserved" : isUrgent ? "urgent" : group;
+    const isSelected = order.id === orderId;
+    return [{
+      type: "Feature",
+      properties: {
+        order: order.id,
+        colour: ORDER_COLOURS[kind],
+        radius: isSelected ? 9 : isUrgent || kind === "unserved" ? 6.5 : 3.6,
+        opacity: isSelected ? 1 : vanId !== null ? 0.3 : kind === "done" ? 0.55 : 0.95,
+        weight: isSelected ? 9 : WEIGHTS[kind],
+        isUrgent,
+      },
+      geometry: { type: "Point", coordinates: [order.lon, order.lat] },
+    }];
+  });
+}

@@ -1,0 +1,105 @@
+// One van: who drives it, how it stands, and its round stop by stop.
+
+import { html } from "./html.js";
+import { inWords } from "./moment.js";
+import { Chip, Chosen, Fact, km, minutes, VanDot } from "./parts.js";
+import { expectedMs, parcelsAboard, promiseOf } from "./rounds.js";
+import { place, speed } from "./van_list.js";
+
+/** The chosen van; `row` as the list has it. */
+export function VanDetail({ state, row, onBack, onOrder }) {
+  const { van, route, stands } = row;
+  return html`
+    <section class="detail" aria-label=${van.name}>
+      <${Chosen} title=${van.name} onBack=${onBack} back="Back to all vans"
+        mark=${html`<${VanDot} colour=${row.colour} isGrey=${row.isGrey} />`}>
+        <${Chip} tone=${stands.tone}>${stands.text}</${Chip}>
+      </${Chosen}>
+      <dl class="facts">
+        <${Fact} term="Driver">${route?.driver_id ?? van.driver_id ?? "nobody now"}</${Fact}>
+        <${Fact} term="Aboard">${parcelsAboard(van.id, state.orders)} of ${van.capacity_parcels} parcels</${Fact}>
+        <${Fact} term="Position">
+          <span class="figures" data-position=${`${van.position?.lat},${van.position?.lon}`}>${place(van.position)}</span>
+        </${Fact}>
+        <${Fact} term="Speed">${speed(van.position)}</${Fact}>
+        <${Fact} term="Age of position">${row.age === null ? "never heard of" : inWords(row.age)}</${Fact}>
+        <${Fact} term="Gateway">${van.presence}</${Fact}>
+        ${route !== undefined && html`
+          <${Fact} term="Still to drive">${km(route.distance_m)}, ${minutes(route.drive_s)}</${Fact}>
+          <${Fact} term="Shift">${state.times.span({ from: route.shift.starts_at, to: route.shift.ends_at })}</${Fact}>`}
+      </dl>
+      ${route === undefined
+        ? html`<p class="empty">No route today. Plan the day, or post an order for this depot.</p>`
+        : html`<${Stops} state=${state} row=${row} onOrder=${onOrder} />`}
+    </section>`;
+}
+
+function Stops({ state, row, onOrder }) {
+  const stops = row.route.stops.map((stop, index) => ({ stop, number: index + 1 }));
+  const done = stops.filter(({ stop }) => stop.state === "done");
+  const open = stops.filter(({ stop }) => stop.state !== "done");
+  const item = ({ stop, number }) => html`
+    <${Stop} key=${stop.id} state=${state} row=${row} stop=${stop} number=${number} onOrder=${onOrder} />`;
+  return html`
+    <h3 class="section">Route, revision ${row.route.revision}</h3>
+    ${done.length > 0 && html`
+      <details class="done-stops">
+        <summary>${done.length === 1 ? "1 stop done" : `${done.length} stops done`}</summary>
+        <ol class="stops" aria-label="Stops done">${done.map(item)}</ol>
+      </details>`}
+    ${open.length > 0
+      ? html`<ol class="stops" aria-label="Stops to do">${open.map(item)}</ol>`
+      : html`<p class="empty">Every stop is done.</p>`}`;
+}
+
+function Stop({ state, row, stop, number, onOrder }) {
+  const isNext = stop === row.round.next;
+  const orders = stop.order_ids.map((id) => state.orders.get(id)).filter(Boolean);
+  const isUrgent = orders.some((order) => order.priority === "urgent");
+  return html`
+    <li class=${`stop ${stop.state} ${isNext ? "next" : ""}`} data-stop=${stop.id} style=${{ "--van": row.colour }}>
+      <span class="stop-mark" aria-hidden="true">${stop.state === "done" ? "✓" : stop.kind === "pickup" ? "P" : number}</span>
+      <div class="stop-text">
+        <span class="stop-title">
+          ${stop.kind === "delivery" && orders.length === 1
+            ? html`<button class="link" type="button" onClick=${() => onOrder(orders[0].id)}>${stop.address}</button>`
+            : stop.address}
+          ${isUrgent && html` <${Chip} tone="warn">Urgent</${Chip}>`}
+        </span>
+        <span class="stop-line">${what(stop)}</span>
+        <${Promised} state=${state} row=${row} stop=${stop} />
+      </div>
+      <${When} state=${state} row=${row} stop=${stop} isNext=${isNext} />
+    </li>`;
+}
+
+function what(stop) {
+  const parcels = stop.parcel_ids.length === 1 ? "1 parcel" : `${stop.parcel_ids.length} parcels`;
+  return stop.kind === "pickup" ? `Pickup of ${parcels}` : `Delivery of ${parcels}`;
+}
+
+function Promised({ state, row, stop }) {
+  const promised = promiseOf(stop, state.orders);
+  if (promised === null) return null;
+  const isAtRisk = row.round.atRisk.has(stop.id);
+  return html`
+    <span class=${`stop-line ${isAtRisk ? "at-risk" : ""}`}>
+      Promised ${state.times.span(promised)}
+      ${isAtRisk && `, expected ${state.times.clock(expectedMs(stop, row.round.delayS))}`}
+    </span>`;
+}
+
+function When({ state, row, stop, isNext }) {
+  const { times } = state;
+  if (stop.state === "done") {
+    return html`<span class="stop-when figures"><b>${times.clock(stop.done_at ?? stop.planned_departure)}</b><small>done</small></span>`;
+  }
+  if (stop.state === "arrived") {
+    return html`<span class="stop-when figures"><b>${times.clock(stop.arrived_at)}</b><small>arrived</small></span>`;
+  }
+  return html`
+    <span class="stop-when figures">
+      <b>${times.clock(stop.planned_arrival)}</b>
+      <small>${isNext && row.round.delayS >= 60 ? `+${Math.round(row.round.delayS / 60)} min` : "planned"}</small>
+    </span>`;
+}

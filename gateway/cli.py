@@ -1,0 +1,86 @@
+"""``roundsman gateway``: what runs in the van. Each command loads only what it needs."""
+
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+
+from gateway.errors import GatewayError, SettingsError
+
+EX_CONFIG: Final = 78
+EX_TEMPFAIL: Final = 75
+
+_config = click.option(
+    "--config",
+    "config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="The gateway's TOML file.",
+)
+
+
+class _Group(click.Group):
+    """Turns the gateway's own errors into one line and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except SettingsError as error:
+            click.echo(f"roundsman gateway: {error}", err=True)
+            sys.exit(EX_CONFIG)
+        except GatewayError as error:
+            click.echo(f"roundsman gateway: {error}", err=True)
+            sys.exit(EX_TEMPFAIL)
+
+
+@click.group(cls=_Group)
+def main() -> None:
+    """What runs in the van: read the receiver, keep every fix, publish."""
+
+
+@main.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def decode(file: Path) -> None:
+    """Print one JSON object a line for each epoch of a recording that has a position.
+
+    Sentences that are refused are told on standard error, with the field at fault.
+    """
+    from gateway.decode import Refusals, decoded_lines
+
+    out, refusals = sys.stdout.buffer, Refusals()
+    for line in decoded_lines(file, refusals):
+        out.write(line + b"\n")
+    out.flush()
+    for told in refusals.lines:
+        click.echo(f"roundsman gateway: {told}", err=True)
+    if refusals.count > len(refusals.lines):
+        click.echo(f"roundsman gateway: {refusals.count} sentences refused in all", err=True)
+
+
+@main.command()
+@_config
+def prepare(config: Path) -> None:
+    """Make the spool's schema; does nothing when the spool is there."""
+    from gateway import schema, settings
+
+    schema.prepare(settings.load(config).spool_file)
+
+
+@main.command()
+@_config
+def run(config: Path) -> None:
+    """Run the gateway until SIGTERM or SIGINT."""
+    from gateway import start
+
+    start.run(config)
+
+
+@main.command()
+@_config
+def status(config: Path) -> None:
+    """Print what the spool holds, without disturbing a running gateway."""
+    from gateway import settings
+    from gateway.status import report
+
+    click.echo(report(settings.load(config)))

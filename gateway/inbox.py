@@ -1,0 +1,41 @@
+"""What the reader's and the connection's threads tell the one thread that decides."""
+
+import queue
+from typing import Final, Literal
+
+import msgspec
+
+from gateway.fixes.epochs import Epoch
+
+INBOX_SIZE: Final = 5_000
+
+
+class Taken(msgspec.Struct, frozen=True, gc=False):
+    """A receiver has completed an epoch."""
+
+    epoch: Epoch
+
+
+class ReceiverChanged(msgspec.Struct, frozen=True):
+    """A receiver was opened (``ok``) or lost; ``detail`` says why."""
+
+    status: Literal["ok", "lost"]
+    detail: str
+
+
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """A message below ``dn/`` has come."""
+
+    kind: str
+    payload: bytes
+
+
+class Delivered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The broker has a message; says nothing of the cloud."""
+
+    mid: int
+
+
+type News = Taken | ReceiverChanged | Heard | Delivered
+type Inbox = queue.Queue[News]
+"""Bounded by `INBOX_SIZE`; a reader waits when it is full, the connection drops."""

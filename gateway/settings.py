@@ -1,0 +1,167 @@
+"""The gateway's configuration: one TOML file, checked as a whole before anything starts."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from gateway.errors import SettingsError
+from wire.messages import MAX_BATCH_FIXES, Name
+
+type Port = Annotated[int, Meta(ge=1, le=65_535)]
+type Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+
+
+class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file; a key it does not know is a mistake of the writer."""
+
+
+class BrokerSettings(_Table, frozen=True, kw_only=True):
+    """Where to publish, and as whom; who knows ``client_id`` can take over the session."""
+
+    host: Annotated[str, Meta(min_length=1)]
+    port: Port
+    client_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$(?!\n)")]
+    username: str
+    password: str
+    tls: bool = False
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    keepalive_s: Annotated[int, Meta(ge=5, le=3600)] = 60
+
+
+class SerialSettings(_Table, frozen=True, kw_only=True, tag_field="kind", tag="serial"):
+    """A receiver that writes NMEA; best named by ``/dev/serial/by-id``."""
+
+    device: Annotated[str, Meta(min_length=1)]
+    baud: Annotated[int, Meta(ge=300, le=4_000_000)] = 9600
+
+
+class GpsdSettings(_Table, frozen=True, kw_only=True, tag_field="kind", tag="gpsd"):
+    """A gpsd that owns the receiver."""
+
+    host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
+    port: Port = 2947
+    poll_s: Annotated[float, Meta(ge=0.05, le=60)] = 0.5
+    timeout_s: Annotated[float, Meta(ge=0.1, le=60)] = 5.0
+
+
+class ReplaySettings(_Table, frozen=True, kw_only=True, tag_field="kind", tag="replay"):
+    """A recording of NMEA, once through, at ``rate_hz`` epochs a real second."""
+
+    file: Annotated[str, Meta(min_length=1)]
+    rate_hz: Annotated[float, Meta(gt=0, le=10_000)] = 1.0
+
+
+type ReceiverSettings = SerialSettings | GpsdSettings | ReplaySettings
+
+
+class SpoolSettings(_Table, frozen=True, kw_only=True):
+    """How often fixes are committed (a power cut takes no more) and how many are held."""
+
+    commit_every_s: Seconds = 10.0
+    max_bytes: Annotated[int, Meta(ge=200_000)] = 200_000_000
+
+
+class UplinkSettings(_Table, frozen=True, kw_only=True):
+    """Pace of delivery, in real seconds.
+
+    Attributes:
+        batch_fixes: fixes in one history message. batch_wait_s: how long fewer wait for more.
+        window: messages in flight without the cloud's acknowledgement, history and events each.
+        resend_after_s: what stays unacknowledged so long is sent again, then ever more rarely.
+    """
+
+    batch_fixes: Annotated[int, Meta(ge=1, le=MAX_BATCH_FIXES)] = 60
+    batch_wait_s: Annotated[float, Meta(ge=0, le=86_400)] = 60.0
+    window: Annotated[int, Meta(ge=1, le=1000)] = 20
+    live_every_s: Annotated[float, Meta(ge=0, le=3600)] = 1.0
+    resend_after_s: Seconds = 60.0
+
+
+class DemoSettings(_Table, frozen=True, kw_only=True):
+    """Simulated time, only for demo data."""
+
+    clock_file: str
+
+
+class Settings(_Table, frozen=True, kw_only=True):
+    """The whole file."""
+
+    tenant: Name
+    van: Name
+    data_dir: Annotated[str, Meta(min_length=1)]
+    broker: BrokerSettings
+    receivers: Annotated[tuple[ReceiverSettings, ...], Meta(min_length=1, max_length=1)]
+    spool: SpoolSettings = SpoolSettings()
+    uplink: UplinkSettings = UplinkSettings()
+    demo: DemoSettings | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where the gateway keeps what must survive."""
+        return Path(self.data_dir)
+
+    @property
+    def spool_file(self) -> Path:
+        """The SQLite file of fixes and events."""
+        return self.folder / "spool.db"
+
+
+def load(path: Path) -> Settings:
+    """Read and check a configuration file.
+
+    Raises:
+        SettingsError: names the field and what to do.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(
+            f"{path}: cannot be read: {error.strerror}; give --config FILE"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not TOML: {error}") from error
+    settings = _convert(path, values)
+    _require_files(path, settings.broker)
+    return settings
+
+
+def _convert(path: Path, values: dict[str, Any]) -> Settings:
+    try:
+        return msgspec.convert(values, Settings)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{path}: {_in_words(str(error))}") from error
+
+
+def _in_words(problem: str) -> str:
+    """Msgspec tells ``problem - at `$.broker.port```; put the field first and say what to do."""
+    text, _, place = problem.partition(" - at `$")
+    field = place.rstrip("`").lstrip(".") or "the file"
+    if "unknown field" in text:
+        return f"{field}: {text}; remove it or correct its spelling"
+    if "missing required field" in text:
+        return f"{field}: {text}; add it"
+    return f"{field}: {text}; correct the value"
+
+
+def _require_files(path: Path, broker: BrokerSettings) -> None:
+    files = {
+        "ca_file": broker.ca_file,
+        "cert_file": broker.cert_file,
+        "key_file": broker.key_file,
+    }
+    for field, name in files.items():
+        if name is None:
+            continue
+        if not broker.tls:
+            raise SettingsError(f"{path}: broker.{field}: set without tls; set broker.tls = true")
+        if not Path(name).is_file():
+            raise SettingsError(f"{path}: broker.{field}: {name} is not a file; give its path")
+    if (broker.cert_file is None) != (broker.key_file is None):
+        raise SettingsError(
+            f"{path}: broker.cert_file: needs broker.key_file too; set both or none"
+        )

@@ -1,0 +1,80 @@
+"""The composition root of ``gateway run``."""
+
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gateway import log, settings
+from gateway.clock import Clock, demo_rate
+from gateway.errors import SpoolError
+from gateway.receivers import Receiver
+from gateway.service import Service
+from gateway.settings import GpsdSettings, ReceiverSettings, ReplaySettings, SerialSettings
+
+
+def run(config: Path) -> None:
+    """Run the gateway of ``config`` until it is told to stop.
+
+    Raises:
+        SettingsError: the configuration cannot be used.
+        SpoolError: the spool cannot be used, or another gateway uses it.
+    """
+    log.to_stderr()
+    chosen = settings.load(config)
+    rate = None if chosen.demo is None else demo_rate(Path(chosen.demo.clock_file))
+    with _alone_in(chosen.folder):
+        if not chosen.spool_file.exists():
+            _prepare(config)
+        Service(chosen, receiver_of(chosen.receivers[0]), Clock(rate=rate)).run()
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; the kernel lets go of it however the process ends."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / "gateway.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise SpoolError(f"data_dir: {folder}: {error.strerror}; give a writable folder") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise SpoolError(f"data_dir: another gateway works in {folder}; stop it first") from error
+    finally:
+        os.close(descriptor)
+
+
+def _prepare(config: Path) -> None:
+    """Make the spool in a process of its own, whose memory is given back."""
+    root = str(Path(__file__).parent.parent)
+    paths = [root, os.environ.get("PYTHONPATH", "")]
+    done = subprocess.run(  # noqa: S603 - this program
+        [sys.executable, "-m", "roundsman", "gateway", "prepare", "--config", str(config)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        check=False,
+        timeout=60,
+    )
+    if done.returncode != 0:
+        raise SpoolError("data_dir: the spool could not be made; see the line above")
+
+
+def receiver_of(chosen: ReceiverSettings) -> Receiver:
+    """The receiver that the settings describe, not yet opened."""
+    match chosen:
+        case SerialSettings(device=device, baud=baud):
+            from gateway.receivers.serial_nmea import SerialNmea
+
+            return SerialNmea(device, baud)
+        case GpsdSettings():
+            from gateway.receivers.gpsd import Gpsd
+
+            return Gpsd(chosen)
+        case ReplaySettings(file=file, rate_hz=rate_hz):
+            from gateway.receivers.replay import Replay
+
+            return Replay(Path(file), rate_hz)

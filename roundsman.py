@@ -1,0 +1,44 @@
+"""The product's command line: gateway and cloud commands, each loaded only when it is called."""
+
+import importlib
+from typing import Final
+
+import click
+
+from wire import __version__
+
+_GROUPS: Final = {
+    "gateway": ("gateway.cli", "What runs in the van: read the receiver, keep every fix, publish."),
+    "cloud": ("cloud.cli", "What runs at the depot: broker, ingest, web, planner, roads."),
+    "city": ("cloud.roads.cli", "Street networks: import an OpenStreetMap extract."),
+}
+
+
+class _LazyGroups(click.Group):
+    """Lists every group without importing it, so that ``--help`` answers at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*sorted(_GROUPS), *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _GROUPS:
+            return super().get_command(ctx, cmd_name)
+        module, _ = _GROUPS[cmd_name]
+        command = importlib.import_module(module).main
+        assert isinstance(command, click.Command)  # noqa: S101 - a wiring mistake, not input
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, text) for name, (_, text) in sorted(_GROUPS.items())]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+@click.group(cls=_LazyGroups)
+@click.version_option(package_name=None, version=__version__, prog_name="roundsman")
+def main() -> None:
+    """Roundsman: open last-mile telematics and dispatch."""
+
+
+if __name__ == "__main__":
+    main(prog_name="roundsman")

@@ -1,0 +1,1 @@
+"""The simulated city: streets, vans, receivers, drivers. Touches the product as the world does."""

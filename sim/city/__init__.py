@@ -1,0 +1,1 @@
+"""The demo city's extract, and the recipe that made it."""

@@ -1,0 +1,152 @@
+"""The board's pure rules, run by the browser that people use: time of a depot, rounds, motion."""
+
+import functools
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.chromium import chromium, require_chromium
+
+pytestmark = pytest.mark.slow
+
+WEB = Path(__file__).parents[2] / "cloud" / "web"
+
+
+class _Files(SimpleHTTPRequestHandler):
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing: pytest shows what matters."""
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    require_chromium()
+    handler = functools.partial(_Files, directory=WEB)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        serving = threading.Thread(target=server.serve_forever, name="files")
+        serving.start()
+        try:
+            with chromium(tmp_path_factory.mktemp("profile")) as context:
+                context.pages[0].goto(f"http://127.0.0.1:{server.server_port}/look/mark.svg")
+                yield context.pages[0]
+        finally:
+            server.shutdown()
+            serving.join()
+
+
+def run(page: Page, module: str, script: str, *values: Any) -> Any:
+    """What ``script``, a function of the module and ``values``, gives."""
+    return page.evaluate(
+        f"async (values) => ({script})(await import('/dispatch/{module}'), ...values)", list(values)
+    )
+
+
+INSTANT = "(m, zone, day, clock, later) => new m.DepotTime(zone).instant(day, clock, later)"
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "clock", "later", "instant"),
+    [
+        ("America/Santiago", "2026-11-23", "09:30", 0, "2026-11-23T12:30:00.000Z"),
+        ("Europe/Berlin", "2026-03-29", "01:30", 0, "2026-03-29T00:30:00.000Z"),
+        ("Europe/Berlin", "2026-03-29", "03:30", 0, "2026-03-29T01:30:00.000Z"),
+        ("Europe/Berlin", "2026-10-25", "01:30", 0, "2026-10-24T23:30:00.000Z"),
+        ("Europe/Berlin", "2026-10-25", "03:30", 0, "2026-10-25T02:30:00.000Z"),
+        ("Europe/Berlin", "2026-10-24", "03:30", 1, "2026-10-25T02:30:00.000Z"),
+        ("Asia/Kathmandu", "2026-01-01", "00:00", 0, "2025-12-31T18:15:00.000Z"),
+    ],
+)
+def test_wall_time_at_a_depot_is_the_right_instant(
+    page: Page, zone: str, day: str, clock: str, later: int, instant: str
+) -> None:
+    assert run(page, "moment.js", INSTANT, zone, day, clock, later) == instant
+
+
+def test_an_instant_is_read_in_the_depots_zone(page: Page) -> None:
+    script = """(m) => {
+        const times = new m.DepotTime("America/Santiago");
+        const at = "2026-11-23T02:05:00.000Z";
+        return [times.clock(at), times.day(at)];
+    }"""
+    assert run(page, "moment.js", script) == ["23:05", "2026-11-22"]
+
+
+def test_domain_time_runs_on_at_the_servers_rate(page: Page) -> None:
+    script = """(m) => {
+        let real = 5_000;
+        const clock = new m.ServerClock(() => real);
+        clock.set({ now: "2026-11-23T12:00:00.000Z", speed: 10, demo: true });
+        real += 2_000;
+        return new Date(clock.nowMs()).toISOString();
+    }"""
+    assert run(page, "moment.js", script) == "2026-11-23T12:00:20.000Z"
+
+
+def stop(name: str, arrival: str, state: str = "open", **more: Any) -> dict[str, Any]:
+    at = f"2026-11-23T{arrival}:00.000Z"
+    known: dict[str, Any] = {"done_at": None, "order_ids": [name], "kind": "delivery"}
+    return {
+        "id": name, "state": state, "planned_arrival": at, "planned_departure": at, **known, **more
+    }  # fmt: skip
+
+
+ROUND = """(m, stops, nowText, orders) => {
+    const route = { stops, shift: { starts_at: "2026-11-23T08:00:00.000Z" } };
+    const round = m.progress(route, Date.parse(nowText), new Map(Object.entries(orders)));
+    const van = { presence: "online", position: { fix_time: nowText } };
+    const stands = m.standing(van, route, round, Date.parse(nowText), 1);
+    return { ...round, atRisk: [...round.atRisk], next: round.next?.id, kind: stands.kind };
+}"""
+
+
+def round_at(page: Page, stops: list[dict[str, Any]], now: str, promised_to: str = "") -> Any:
+    promise = {"current": {"from": "", "to": f"2026-11-23T{promised_to}:00.000Z"}}
+    orders = {one["id"]: {"promise": promise if promised_to else None} for one in stops}
+    return run(page, "rounds.js", ROUND, stops, f"2026-11-23T{now}:00.000Z", orders)
+
+
+def test_a_van_that_keeps_its_plan_is_on_time(page: Page) -> None:
+    found = round_at(page, [stop("a", "09:00", "done"), stop("b", "10:00")], "09:40", "10:30")
+    assert (found["kind"], found["done"], found["next"]) == ("on_time", 1, "b")
+    assert found["delayS"] == 0
+
+
+def test_a_van_past_its_next_arrival_is_behind_and_risks_later_promises(page: Page) -> None:
+    stops = [stop("a", "09:00"), stop("b", "10:00")]
+    assert round_at(page, stops, "09:12", "11:00")["kind"] == "behind"
+    late = round_at(page, stops, "09:20", "10:15")
+    assert late["kind"] == "late"
+    assert late["atRisk"] == ["b"]
+
+
+def test_a_finished_round_needs_nobody(page: Page) -> None:
+    assert round_at(page, [stop("a", "09:00", "done")], "17:00")["kind"] == "done"
+
+
+def test_an_old_position_makes_a_van_silent(page: Page) -> None:
+    script = """(m) => {
+        const van = { presence: "online", position: { fix_time: "2026-11-23T09:00:00.000Z" } };
+        const at = (time, speed) => m.isStale(van, Date.parse(`2026-11-23T${time}Z`), speed);
+        return [at("09:00:50", 1), at("09:05:00", 1), at("09:05:00", 100)];
+    }"""
+    assert run(page, "rounds.js", script) == [False, True, False]
+
+
+def test_a_gliding_van_never_runs_ahead_of_what_was_measured(page: Page) -> None:
+    script = """(m) => {
+        const motion = new m.Motion();
+        const fix = (lat, second) => ({ lat, lon: -71, course_deg: 350, fix_time: `t${second}` });
+        motion.measured("van", fix(-30, 0), 0);
+        motion.measured("van", { ...fix(-29.999, 1), course_deg: 10 }, 1000);
+        const lats = [1000, 1500, 2000, 9000].map((at) => motion.place("van", at).lat);
+        const course = motion.place("van", 1250).course % 360;
+        return { lats, course, moves: motion.isMoving(9000) };
+    }"""
+    found = run(page, "motion.js", script)
+    assert found["lats"] == pytest.approx([-30, -29.9995, -29.999, -29.999])
+    assert found["course"] == pytest.approx(0, abs=1e-9), "it turns by the short way"
+    assert found["moves"] is False

@@ -1,0 +1,16 @@
+#!/bin/sh
+# What CI and a developer run before a commit: format, lint, types, import rules, fast tests.
+set -eu
+ruff format --check .
+ruff check .
+mypy
+lint-imports
+shellcheck_or_say() {
+    if command -v shellcheck >/dev/null 2>&1; then
+        shellcheck run tests/check.sh .ci/run
+    else
+        echo "check: SKIPPED shellcheck (Debian package shellcheck is not installed)" >&2
+    fi
+}
+shellcheck_or_say
+exec python -m pytest -q -m 'not slow' "$@"

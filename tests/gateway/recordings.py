@@ -1,0 +1,55 @@
+"""The recordings of real receivers, and what gpsd itself made of each."""
+
+import json
+from pathlib import Path
+
+FOLDER = Path(__file__).parents[3] / "shared" / "data" / "nmea"
+TOLERANCE_DEG = 2e-6
+
+type Position = tuple[float, float]
+
+ON_PURPOSE: dict[str, tuple[int, str]] = {
+    "GPSmap-76S.log": (
+        1,
+        "GGA quality 8, mode S and status V: the receiver says that it simulates",
+    ),
+    "myguide-3100.log": (
+        3,
+        (
+            "two GGA with an empty quality and RMC status V: the receiver denies a fix; "
+            "the last epoch is cut off after its first sentence"
+        ),
+    ),
+    "tr737A+.log": (
+        2,
+        (
+            "one GGA of quality 0 and RMC status V: the receiver denies a fix; "
+            "the last epoch is cut off before its RMC"
+        ),
+    ),
+    "iTrek.log": (1, "the last epoch is cut off in the middle"),
+}
+"""Positions that gpsd reports and this gateway does not, and why."""
+
+
+def recordings() -> list[Path]:
+    return sorted(FOLDER.glob("*.log")) if FOLDER.is_dir() else []
+
+
+def gpsd_positions(recording: Path) -> set[Position]:
+    """Every position that gpsd reported with mode 2 or 3."""
+    found: set[Position] = set()
+    for line in Path(f"{recording}.chk").read_bytes().splitlines():
+        if line.startswith(b'{"class":"TPV"'):
+            report = json.loads(line)
+            if report.get("mode", 0) >= 2 and "lat" in report and "lon" in report:
+                found.add((report["lat"], report["lon"]))
+    return found
+
+
+def is_same(one: Position, other: Position) -> bool:
+    return all(abs(a - b) <= TOLERANCE_DEG for a, b in zip(one, other, strict=True))
+
+
+def without_counterpart(positions: set[Position], others: set[Position]) -> set[Position]:
+    return {p for p in positions if not any(is_same(p, other) for other in others)}

@@ -1,0 +1,64 @@
+"""The gateway's clock: monotonic, set by fixes, simulated only for demo data."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.clock import Clock, demo_rate
+from gateway.errors import SettingsError
+from gateway.stamp import RELEASED_MS
+from wire.clock import ClockRate
+
+NOW_S = RELEASED_MS / 1000 + 1_000_000
+
+
+class Time:
+    """A wall clock that can be set, and a monotonic one that cannot."""
+
+    def __init__(self, wall_s: float) -> None:
+        self.wall_s = wall_s
+        self.passed_s = 0.0
+
+    def clock(self, rate: ClockRate | None = None) -> Clock:
+        return Clock(lambda: self.wall_s, lambda: self.passed_s, rate)
+
+
+def test_a_step_of_the_systems_clock_is_not_followed() -> None:
+    time = Time(NOW_S)
+    clock = time.clock()
+    time.wall_s -= 20 * 365 * 86_400
+    time.passed_s += 5
+    assert clock.now_ms() == NOW_S * 1000 + 5000
+    assert clock.quality == "rtc"
+
+
+def test_a_clock_from_before_the_release_is_not_trusted_until_a_fix_sets_it() -> None:
+    clock = Time(0).clock()
+    assert clock.quality == "none"
+    clock.learn(round(NOW_S * 1000))
+    assert clock.stamp() == (NOW_S * 1000, "gnss")
+
+
+def test_the_delay_of_a_fix_does_not_move_the_clock() -> None:
+    clock = Time(NOW_S).clock()
+    clock.learn(round(NOW_S * 1000) - 900)
+    assert clock.stamp() == (NOW_S * 1000, "gnss")
+
+
+def test_simulated_time_runs_at_its_speed() -> None:
+    time = Time(1000.0)
+    clock = time.clock(ClockRate(real_s=900.0, simulated_s=NOW_S, speed=10))
+    time.passed_s += 2
+    assert clock.now_ms() == (NOW_S + 1000 + 20) * 1000
+
+
+def test_simulated_time_needs_the_mark_of_a_demo(tmp_path: Path) -> None:
+    clock_file = tmp_path / "clock.json"
+    clock_file.write_text('{"real_s":0,"simulated_s":0,"speed":10}')
+    with pytest.raises(SettingsError, match=r"demo\.json"):
+        demo_rate(clock_file)
+    (tmp_path / "demo.json").write_text("{}")
+    assert demo_rate(clock_file).speed == 10
+    clock_file.write_text('{"real_s":0,"simulated_s":0,"speed":-1}')
+    with pytest.raises(SettingsError, match=r"clock_file"):
+        demo_rate(clock_file)

@@ -1,0 +1,289 @@
+"""What is published next, and what an acknowledgement brings."""
+
+import random
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from gateway import schema
+from gateway.link import Link
+from gateway.settings import UplinkSettings
+from gateway.spool import Spool
+from gateway.uplink import Uplink
+from tests.gateway.test_spool import NOW, fix
+from wire import codec
+from wire.messages import Ack, Event, Live, Resume
+
+
+class Recorder(Link):
+    """A connection that keeps what it is handed, or is offline."""
+
+    def __init__(self) -> None:
+        self.is_offline = False
+        self.published: list[tuple[str, bytes]] = []
+
+    def publish(self, kind: str, payload: bytes, qos: int = 1) -> int | None:
+        del qos
+        if self.is_offline:
+            return None
+        self.published.append((kind, payload))
+        return len(self.published)
+
+    @property
+    def is_idle(self) -> bool:
+        return True
+
+    def take(self) -> list[str]:
+        """What was published since the last call, in a few words."""
+        told = [_words(kind, payload) for kind, payload in self.published]
+        self.published.clear()
+        return told
+
+
+def _words(kind: str, payload: bytes) -> str:
+    match kind:
+        case "batch":
+            batch = codec.decode_batch(payload)
+            return f"batch {batch.stream}:{batch.first}+{len(batch.fixes)}"
+        case "event":
+            event = codec.decode(payload, Event)
+            return f"event {event.stream}:{event.seq}"
+        case "resume":
+            return f"resume {' '.join(codec.decode(payload, Resume).streams)}"
+        case _:
+            return kind
+
+
+class Bench:
+    """An uplink over a real spool, with time told by hand."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.link = Recorder()
+        self.now_s = 1000.0
+        schema.prepare(path)
+
+    def start(self, number: int = 1, **chosen: float) -> None:
+        self.spool = Spool(self._path, 10_000_000)
+        self.spool.begin(fixes=number * 100, events=number * 100 + 1, version="test", stamp=NOW)
+        settings = msgspec.convert({"batch_fixes": 10, "window": 3, **chosen}, UplinkSettings)
+        self.uplink = Uplink(settings, self.spool, self.link, random.Random(1))
+
+    def drive(self, fixes: int) -> None:
+        for number in range(fixes):
+            self.spool.add_fix(fix(number))
+        self.spool.commit(NOW)
+
+    def step(self, after_s: float = 0.0) -> list[str]:
+        self.now_s += after_s
+        self.uplink.step(self.now_s, NOW)
+        return self.link.take()
+
+    def connect(self) -> list[str]:
+        self.uplink.on_connected(self.now_s)
+        return self.step()
+
+    def acknowledge(self, stream: int, upto: int, *missing: tuple[int, int]) -> list[str]:
+        self.uplink.on_ack(Ack(stream=str(stream), upto=upto, missing=missing), NOW)
+        return self.step()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path / "spool.db")
+    yield bench
+    bench.spool.close()
+
+
+def test_nothing_is_handed_over_while_offline(bench: Bench) -> None:
+    bench.start()
+    bench.drive(30)
+    bench.uplink.offer_live(fix(29))
+    assert bench.step() == []
+    bench.connect()
+    bench.uplink.on_disconnected()
+    bench.drive(30)
+    assert bench.step(10) == []
+
+
+def test_the_cloud_is_asked_first_then_events_then_history(bench: Bench) -> None:
+    bench.start()
+    bench.drive(20)
+    assert bench.connect() == ["resume 101 100", "event 101:0"]
+    assert bench.acknowledge(101, 0) == []
+    assert bench.acknowledge(100, -1) == ["batch 100:0+10", "batch 100:10+10"]
+
+
+def test_history_does_not_wait_for_ever_for_an_answer(bench: Bench) -> None:
+    bench.start()
+    bench.drive(10)
+    bench.connect()
+    assert bench.step(1.9) == []
+    assert bench.step(0.2) == ["batch 100:0+10"]
+
+
+def test_history_is_oldest_first_over_all_starts(bench: Bench) -> None:
+    bench.start(1)
+    bench.drive(15)
+    bench.spool.close()
+    bench.start(2)
+    bench.drive(10)
+    assert bench.connect() == ["resume 101 100 201 200", "event 101:0", "event 201:0"]
+    assert bench.step(3) == ["batch 100:0+10", "batch 100:10+5", "batch 200:0+10"]
+
+
+def test_what_the_cloud_has_already_is_not_sent(bench: Bench) -> None:
+    bench.start(1)
+    bench.drive(30)
+    bench.spool.close()
+    bench.start(2)
+    bench.connect()
+    for stream, upto in ((101, 0), (201, 0), (200, -1)):
+        bench.acknowledge(stream, upto)
+    assert bench.acknowledge(100, 24) == ["batch 100:25+5"]
+
+
+def test_the_window_opens_only_by_acknowledgements(bench: Bench) -> None:
+    bench.start()
+    bench.drive(60)
+    bench.connect()
+    assert len(bench.step(3)) == 3
+    assert bench.step(1) == []
+    assert bench.acknowledge(100, 19) == ["batch 100:30+10", "batch 100:40+10"]
+
+
+def test_a_short_batch_waits_for_more_and_then_goes(bench: Bench) -> None:
+    bench.start(batch_wait_s=60)
+    bench.connect()
+    bench.acknowledge(101, 0)
+    bench.drive(4)
+    assert bench.step(5) == []
+    bench.drive(4)
+    assert bench.step(50) == []
+    assert bench.step(11) == ["batch 100:0+8"]
+
+
+def test_a_short_batch_goes_at_once_when_the_gateway_stops(bench: Bench) -> None:
+    bench.start()
+    bench.connect()
+    bench.drive(4)
+    bench.step(5)
+    bench.uplink.hurry()
+    assert bench.step() == ["batch 100:0+4"]
+
+
+def test_only_the_newest_fix_is_live_and_not_too_often(bench: Bench) -> None:
+    bench.start(live_every_s=1.0)
+    bench.connect()
+    bench.uplink.offer_live(fix(1))
+    bench.uplink.offer_live(fix(2))
+    bench.uplink.step(bench.now_s, NOW)
+    (payload,) = [payload for kind, payload in bench.link.published if kind == "live"]
+    assert codec.decode(payload, Live).fix == fix(2)
+    bench.link.take()
+    bench.uplink.offer_live(fix(3))
+    assert bench.step(0.5) == []
+    assert bench.step(0.6) == ["live"]
+    assert bench.step(5) == []
+
+
+def test_the_late_is_asked_after_and_then_sent_again(bench: Bench) -> None:
+    bench.start(resend_after_s=60)
+    bench.drive(10)
+    bench.connect()
+    bench.acknowledge(101, 0)
+    assert bench.acknowledge(100, -1) == ["batch 100:0+10"]
+    assert bench.step(40) == ["resume 100"]
+    assert bench.acknowledge(100, -1) == []
+    assert bench.step(40) == ["batch 100:0+10"]
+
+
+def test_a_lost_acknowledgement_is_repaired_by_the_question(bench: Bench) -> None:
+    bench.start(resend_after_s=60)
+    bench.drive(10)
+    bench.connect()
+    bench.acknowledge(101, 0)
+    bench.acknowledge(100, -1)
+    assert bench.step(40) == ["resume 100"]
+    assert bench.acknowledge(100, 9) == []
+    assert bench.step(500) == []
+
+
+def test_only_the_rows_still_missing_are_sent_again(bench: Bench) -> None:
+    bench.start(resend_after_s=60)
+    bench.drive(10)
+    bench.connect()
+    bench.acknowledge(101, 0)
+    bench.acknowledge(100, -1)
+    bench.acknowledge(100, 9, (2, 3), (7, 7))
+    bench.spool.commit(NOW)
+    assert bench.step(80) == ["resume 100", "batch 100:2+2", "batch 100:7+1"]
+
+
+def test_what_the_cloud_refuses_three_times_becomes_a_gap(bench: Bench) -> None:
+    bench.start(resend_after_s=60)
+    bench.drive(20)
+    bench.connect()
+    bench.acknowledge(101, 0)
+    bench.acknowledge(100, -1)
+    told: list[str] = []
+    for _ in range(20):
+        told += bench.step(60)
+        told += bench.acknowledge(100, 19, (0, 9))
+    assert told.count("batch 100:0+10") == 2
+    assert "event 101:1" in told
+    assert bench.spool.rows_after("fix", -1, 100) == []
+
+
+def test_a_spool_that_cannot_be_read_for_a_while_loses_no_message_in_flight(bench: Bench) -> None:
+    bench.start(resend_after_s=60)
+    bench.drive(20)
+    bench.connect()
+    bench.acknowledge(101, 0)
+    bench.acknowledge(100, -1)
+    bench.spool.connection.execute("ALTER TABLE row RENAME TO away")
+    with pytest.raises(sqlite3.OperationalError):
+        bench.step(100)
+    bench.spool.connection.execute("ALTER TABLE away RENAME TO row")
+    bench.link.take()
+    assert sorted(bench.step(1)) == ["batch 100:0+10", "batch 100:10+10"]
+
+
+def test_refused_rows_become_one_gap_although_the_medium_takes_nothing_for_a_while(
+    bench: Bench,
+) -> None:
+    bench.start(resend_after_s=60)
+    bench.drive(20)
+    bench.connect()
+    bench.acknowledge(101, 0)
+    bench.acknowledge(100, -1)
+    database = bench.spool.connection
+    database.execute(
+        "CREATE TRIGGER broken BEFORE DELETE ON row BEGIN SELECT RAISE(FAIL, 'broken'); END"
+    )
+    failures = 0
+    for _ in range(20):
+        try:
+            bench.step(60)
+        except sqlite3.Error:
+            failures += 1
+        bench.uplink.on_ack(Ack(stream="100", upto=9, missing=((0, 9),)), NOW)
+    assert failures > 1
+    database.execute("DROP TRIGGER broken")
+    told = [*bench.step(60), *bench.step(60)]
+    assert "event 101:1" in told
+    assert "event 101:2" not in told
+    assert [row.seq for row in bench.spool.rows_after("fix", -1, 100)] == list(range(10, 20))
+
+
+def test_an_offline_moment_between_loses_nothing(bench: Bench) -> None:
+    bench.start()
+    bench.drive(20)
+    bench.connect()
+    bench.link.is_offline = True
+    assert bench.step(3) == []
+    bench.link.is_offline = False
+    assert bench.step(1) == ["batch 100:0+10", "batch 100:10+10"]

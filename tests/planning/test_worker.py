@@ -1,0 +1,273 @@
+"""The planner's process over its socket, with the real road engine on the demo city."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from cloud.planning.client import PlannerClient, PlannerUnavailable
+from cloud.planning.model import (
+    Answer,
+    Job,
+    Location,
+    Problem,
+    Refused,
+    Solved,
+    SolveRequest,
+    SolverName,
+    Vehicle,
+)
+from tests.parts.planner import PlannerProcess, planner_process
+from tests.parts.roads_engine import RoadEngine, free_port, roads_engine
+from tests.planning.streets import at
+
+pytestmark = pytest.mark.slow
+
+DEPOT = Location(lat=-29.9082, lon=-71.2489)
+MALL = Location(lat=-29.9131, lon=-71.2585)
+HARBOUR = Location(lat=-29.9533, lon=-71.3393)
+SEA = Location(lat=-29.93, lon=-71.45)
+
+
+@pytest.fixture(scope="module")
+def roads() -> Iterator[RoadEngine]:
+    with roads_engine() as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def planner(
+    roads: RoadEngine, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PlannerProcess]:
+    with planner_process(tmp_path_factory.mktemp("run") / "planner.sock", roads.url) as running:
+        yield running
+
+
+def day_in_the_city(*doors: Location, vans: int = 1) -> Problem:
+    jobs = [
+        Job(id=f"order-{number}", size=1, delivery=number, pickup=0, service_s=120)
+        for number, _ in enumerate(doors, start=1)
+    ]
+    shift = {"available_from": at(8), "shift_end": at(18)}
+    vehicles = [
+        Vehicle(id=f"van-{k}", start=0, end=0, capacity=50, loads_at_start=True, **shift)
+        for k in range(vans)
+    ]
+    return Problem(locations=(DEPOT, *doors), vehicles=tuple(vehicles), jobs=tuple(jobs))
+
+
+def spread(doors: int) -> list[Location]:
+    """Doors between the depot and the harbour road, each a little farther."""
+    return [Location(lat=-29.906 - k * 0.0003, lon=-71.2500 - k * 0.0001) for k in range(doors)]
+
+
+def ask(planner: PlannerProcess, request: SolveRequest, *, timeout_s: float = 30) -> Solved:
+    return asyncio.run(PlannerClient(planner.socket).solve(request, timeout_s=timeout_s))
+
+
+async def _say(socket: Path, line: bytes) -> Answer:
+    reader, writer = await asyncio.open_unix_connection(socket)
+    writer.write(line)
+    await writer.drain()
+    said = await reader.readline()
+    writer.transport.abort()
+    await writer.wait_closed()
+    answer: Answer = msgspec.json.decode(said, type=Answer)
+    return answer
+
+
+def refusal(planner: PlannerProcess, line: bytes) -> str:
+    answer = asyncio.run(_say(planner.socket, line))
+    assert isinstance(answer, Refused)
+    return answer.reason
+
+
+def problem_line(job: bytes, more: bytes = b"") -> bytes:
+    """A request as it stands on the wire, with one job (or none) and further fields."""
+    return b'{"problem":{"locations":[],"vehicles":[],"jobs":[%s]}%s}\n' % (job, more)
+
+
+@pytest.mark.parametrize("solver", ["auto", "ortools"])
+def test_a_day_is_planned_on_real_streets(planner: PlannerProcess, solver: SolverName) -> None:
+    request = SolveRequest(
+        problem=day_in_the_city(MALL, HARBOUR, vans=2), solver=solver, seconds=0.5
+    )
+    solved = ask(planner, request)
+    assert solved.check == ()
+    assert not solved.plan.unserved
+    assert 15_000 < solved.plan.cost.distance_m < 60_000
+    assert solved.seconds < 10
+
+
+def test_an_order_in_the_sea_is_left_with_the_reason_and_the_rest_is_served(
+    planner: PlannerProcess,
+) -> None:
+    plan = ask(planner, SolveRequest(problem=day_in_the_city(MALL, SEA), seconds=0.3)).plan
+    (left,) = plan.unserved
+    assert (left.job, left.constraint) == ("order-2", "street")
+    assert "no street" in left.reason
+
+
+def test_a_city_without_any_of_the_places_leaves_all(planner: PlannerProcess) -> None:
+    elsewhere = day_in_the_city(SEA)
+    moved = msgspec.structs.replace(elsewhere, locations=(SEA, SEA))
+    plan = ask(planner, SolveRequest(problem=moved, seconds=0.3)).plan
+    assert [left.constraint for left in plan.unserved] == ["street"]
+
+
+def test_at_noon_an_urgent_order_goes_to_a_van_under_way(
+    planner: PlannerProcess,
+) -> None:
+    doors = spread(120)
+    morning = ask(planner, SolveRequest(problem=day_in_the_city(*doors, vans=8), seconds=1)).plan
+    vans = [
+        Vehicle(
+            id=f"van-{k}",
+            start=1 + 15 * k,
+            end=0,
+            available_from=at(12),
+            shift_end=at(18),
+            capacity=50,
+        )
+        for k in range(8)
+    ]
+    jobs = [
+        Job(
+            id=f"order-{n}",
+            size=1,
+            delivery=n,
+            pickup=None,
+            only_vehicle=f"van-{n % 8}",
+            service_s=120,
+        )
+        for n in range(1, 121)
+        if n % 15 > 7
+    ]
+    urgent = Job(id="urgent", size=1, delivery=5, pickup=0, service_s=120, priority="urgent")
+    noon = Problem(locations=(DEPOT, *doors), vehicles=tuple(vans), jobs=(*jobs, urgent))
+    solved = ask(planner, SolveRequest(problem=noon, seconds=0.5, previous=morning))
+    assert solved.check == ()
+    assert not solved.plan.unserved
+    assert "urgent" in {visit.job for route in solved.plan.routes for visit in route.visits}
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        (b"hello\n", "request"),
+        (b"\n", "request"),
+        (b"{}\n", "problem"),
+        (problem_line(b'{"id":"a"}'), "jobs[0]"),
+        (problem_line(b'{"id":"a","size":1,"delivery":4}'), "pickup"),
+        (problem_line(b'{"id":"a","size":1,"delivery":4,"pickup":4}'), "jobs[0].delivery"),
+        (problem_line(b"", b',"seconds":1e9'), "seconds"),
+        (problem_line(b"", b',"solver":"guess"'), "solver"),
+        (b"\xff\xfe\n", "request"),
+        (b"[" * 50_000 + b"\n", "request"),
+        (b"x" * 9_000_000 + b"\n", "request"),
+    ],
+)
+def test_bad_input_is_refused_by_its_field(
+    planner: PlannerProcess, line: bytes, named: str
+) -> None:
+    assert named in refusal(planner, line)
+    assert ask(planner, SolveRequest(problem=day_in_the_city(MALL), seconds=0.1)).check == ()
+
+
+def test_a_planner_killed_in_mid_solve_is_a_failed_question_and_the_next_works(
+    roads: RoadEngine, tmp_path: Path
+) -> None:
+    async def killed(planner: PlannerProcess) -> None:
+        request = SolveRequest(problem=day_in_the_city(*spread(100)), seconds=20)
+        asking = asyncio.create_task(PlannerClient(planner.socket).solve(request, timeout_s=30))
+        await asyncio.sleep(1.5)
+        os.kill(planner.pid, signal.SIGKILL)
+        with pytest.raises(PlannerUnavailable, match="broke off"):
+            await asking
+
+    with planner_process(tmp_path / "planner.sock", roads.url) as planner:
+        asyncio.run(killed(planner))
+        planner.kill()
+        with pytest.raises(PlannerUnavailable):
+            ask(planner, SolveRequest(problem=day_in_the_city(MALL)))
+        planner.start()
+        assert ask(planner, SolveRequest(problem=day_in_the_city(MALL), seconds=0.1)).check == ()
+
+
+def test_a_caller_that_leaves_ends_its_search(planner: PlannerProcess) -> None:
+    long = SolveRequest(problem=day_in_the_city(*spread(100), vans=4), seconds=60)
+    with pytest.raises(PlannerUnavailable, match="within 1 s"):
+        ask(planner, long, timeout_s=1)
+    begun = time.monotonic()
+    ask(planner, SolveRequest(problem=day_in_the_city(MALL), seconds=0.1))
+    assert time.monotonic() - begun < 5
+
+
+def test_a_planner_that_hangs_is_given_up(tmp_path: Path) -> None:
+    async def hang(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(60)
+        writer.close()
+
+    async def asked() -> None:
+        socket = tmp_path / "hung.sock"
+        server = await asyncio.start_unix_server(hang, socket)
+        doors = [MALL] * 4_900
+        request = SolveRequest(problem=day_in_the_city(*doors))
+        begun = time.monotonic()
+        with pytest.raises(PlannerUnavailable, match="within"):
+            await PlannerClient(socket).solve(request, timeout_s=0.5)
+        assert time.monotonic() - begun < 5
+        server.close()
+
+    asyncio.run(asked())
+
+
+def test_the_planner_ends_at_once_when_it_is_told_to(roads: RoadEngine, tmp_path: Path) -> None:
+    async def stopped(planner: PlannerProcess) -> float:
+        request = SolveRequest(problem=day_in_the_city(*spread(100)), seconds=60)
+        asking = asyncio.create_task(PlannerClient(planner.socket).solve(request, timeout_s=90))
+        await asyncio.sleep(1.5)
+        begun = time.monotonic()
+        code = await asyncio.to_thread(planner.terminate)
+        assert code == 0
+        with pytest.raises(PlannerUnavailable):
+            await asking
+        return time.monotonic() - begun
+
+    with planner_process(tmp_path / "planner.sock", roads.url) as planner:
+        assert asyncio.run(stopped(planner)) < 3
+        assert not planner.socket.exists()
+
+
+def test_the_socket_is_for_the_owner_only(planner: PlannerProcess) -> None:
+    assert planner.socket.stat().st_mode & 0o077 == 0
+
+
+def test_the_planner_yields_the_cores_to_the_rest(planner: PlannerProcess) -> None:
+    assert os.getpriority(os.PRIO_PROCESS, planner.pid) >= 10
+
+
+def test_too_many_questions_are_turned_away_and_none_is_lost(planner: PlannerProcess) -> None:
+    request = SolveRequest(problem=day_in_the_city(MALL), seconds=0.05)
+
+    async def many() -> list[Solved | BaseException]:
+        asked = [PlannerClient(planner.socket).solve(request, timeout_s=60) for _ in range(40)]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    answers = asyncio.run(many())
+    refused = [answer for answer in answers if isinstance(answer, PlannerUnavailable)]
+    assert refused
+    assert len(refused) + sum(isinstance(answer, Solved) for answer in answers) == 40
+
+
+def test_a_road_engine_that_is_gone_is_named(tmp_path: Path) -> None:
+    with (
+        planner_process(tmp_path / "p.sock", f"http://127.0.0.1:{free_port()}") as lost,
+        pytest.raises(PlannerUnavailable, match="roads"),
+    ):
+        ask(lost, SolveRequest(problem=day_in_the_city(MALL)))

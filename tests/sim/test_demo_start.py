@@ -1,0 +1,74 @@
+import fcntl
+import socket
+from pathlib import Path
+
+import pytest
+
+from sim.demo import main
+
+
+def free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return str(listening.getsockname()[1])
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(arguments) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.count("\n") == 1, "one line, no traceback"
+    return told.err
+
+
+def test_a_taken_port_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = str(listening.getsockname()[1])
+        told = refusal(capsys, "--data", str(tmp_path / "d"), "--port", port)
+    assert f"port {port} is taken" in told
+    assert "--port" in told
+
+
+def test_a_second_demo_on_one_folder_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (tmp_path / "demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("4711\n")
+        lock.flush()
+        told = refusal(capsys, "--data", str(tmp_path))
+    assert "runs on" in told
+    assert "4711" in told
+    assert "--data" in told
+
+
+def test_a_folder_of_real_data_is_never_given_a_simulated_clock(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "business.db").touch()
+    assert "not a demo's" in refusal(capsys, "--data", str(tmp_path))
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["business.db"]
+
+
+def test_a_damaged_record_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "demo-setup.json").write_text('{"seed": "?"}')
+    told = refusal(capsys, "--data", str(tmp_path), "--port", free_port())
+    assert "demo-setup.json cannot be read" in told
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--vans", "0"),
+        ("--vans", "many"),
+        ("--orders", "-1"),
+        ("--speed", "0"),
+        ("--port", "70000"),
+    ],
+)
+def test_a_bad_option_is_named(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([option, value])
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert option in told
+    assert value in told

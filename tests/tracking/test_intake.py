@@ -1,0 +1,303 @@
+"""What messages do to rows, answers and live state, without broker and database."""
+
+import struct
+from random import Random
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cloud.tracking.intake import Arrived, Complaint, Group, Intake
+from cloud.tracking.model import Committed
+from cloud.tracking.reading import Refused, read
+from cloud.tracking.shelf import MAX_BYTES, MAX_ROWS, Shelf
+from cloud.tracking.store import LiveRow, StreamKey
+from tests.tracking.vans import NOON_MS, batch, fix
+from wire import codec, topics
+from wire.messages import Batch, Event, Gap, GatewayStarted, Live, Presence, Resume, State
+
+NOW_MS = NOON_MS + 3_600_000
+
+
+class World:
+    """An intake whose every group is written at once, into memory."""
+
+    def __init__(
+        self, *vans: str, live: list[LiveRow] | None = None, stored_before: tuple[int, int] = (0, 0)
+    ) -> None:
+        self.stored: dict[tuple[object, ...], tuple[object, ...]] = {}
+        self.set_aside: dict[bytes, tuple[bytes, str]] = {}
+        self.stored_before = stored_before
+        self.committed: dict[StreamKey, Committed] = {}
+        self.complaints: list[Complaint] = []
+        self.answers: dict[int, tuple[int, tuple[tuple[int, int], ...]]] = {}
+        self.intake = Intake(
+            knows=lambda _tenant, van: van in (vans or ("van-1",)),
+            load=lambda key: self.committed.get(key, Committed()),
+            load_shelf=lambda _tenant, _van: self.shelf(),
+            complain=self.complaints.append,
+            live=live or [],
+        )
+
+    def hear(self, kind: str, message: bytes | msgspec.Struct, van: str = "van-1") -> None:
+        payload = message if isinstance(message, bytes) else encoded(message)
+        self.hear_on(topics.up("main", van, kind), payload)
+
+    def shelf(self) -> Shelf:
+        """What is set aside and committed, as the database would count it."""
+        rows, size = self.stored_before
+        kept = [payload for payload, _ in self.set_aside.values()]
+        return Shelf(rows + len(kept), size + sum(map(len, kept)))
+
+    def hear_on(self, topic: str, payload: bytes) -> None:
+        arrived = Arrived(topic=topic, payload=payload, received_at_ms=NOW_MS)
+        group = Group()
+        self.intake.take(arrived, group)
+        if topic.endswith("/up/live"):
+            assert group == Group(), "the live lane needs no transaction"
+        for row in [*group.writes.fixes, *group.writes.events]:
+            self.stored.setdefault(row[:4], row)
+        for row in group.writes.set_aside:
+            self.set_aside.setdefault(row[0], (row[2], row[3]))
+        self.committed.update(group.writes.streams)
+        self.intake.settle(group)
+        self.answers = {key.stream: one.told() for key, one in group.answers.items()}
+
+    def stored_seqs(self, stream: int) -> set[object]:
+        return {key[3] for key in self.stored if key[2] == stream}
+
+    def live(self, van: str = "van-1") -> LiveRow:
+        return {row.van: row for row in self.intake.take_unwritten()}[van]
+
+
+def encoded(message: msgspec.Struct) -> bytes:
+    return codec.encode_batch(message) if isinstance(message, Batch) else codec.encode(message)
+
+
+def event(seq: int, body: Gap | GatewayStarted, stream: str = "50") -> Event:
+    return Event(stream=stream, seq=seq, recorded_at_ms=NOON_MS, body=body)
+
+
+@settings(max_examples=40)
+@given(st.randoms(use_true_random=False), st.integers(0, 8))
+def test_permuted_and_repeated_batches_give_the_same_rows_and_the_same_answer(
+    random: Random, repeated: int
+) -> None:
+    batches = [batch(7, first, 5) for first in range(0, 60, 5)]
+    again = [*batches, *batches[:repeated]]
+    random.shuffle(again)
+    world = World()
+    for one in again:
+        world.hear("batch", one)
+    assert world.stored_seqs(7) == set(range(60))
+    assert world.answers[7] == (59, ())
+    assert world.live().fix == fix(59)
+
+
+def test_a_batch_that_overlaps_another_adds_only_what_is_new() -> None:
+    world = World()
+    world.hear("batch", batch(7, 0, 10))
+    world.hear("batch", batch(7, 5, 10))
+    assert world.stored_seqs(7) == set(range(15))
+    assert world.answers[7] == (14, ())
+
+
+def test_a_resume_is_answered_with_what_is_committed_of_each_stream() -> None:
+    world = World()
+    world.hear("batch", batch(7, 10, 5))
+    world.hear("resume", Resume(streams=("7", "8", "9" * 19)))
+    assert world.answers == {7: (14, ((0, 9),)), 8: (-1, ())}
+
+
+def test_a_gap_is_an_event_and_lets_the_fixes_upto_pass() -> None:
+    world = World()
+    world.hear("batch", batch(7, 20, 5))
+    world.hear("event", event(0, Gap(stream="7", first=0, last=19, reason="spool_full")))
+    assert world.answers == {7: (24, ()), 50: (0, ())}
+    world.hear("batch", batch(7, 3, 2))
+    assert world.stored_seqs(7) == set(range(20, 25)), "given up is given up"
+
+
+def test_a_gap_that_runs_backwards_is_set_aside_and_acknowledged() -> None:
+    world = World()
+    world.hear("event", event(0, Gap(stream="7", first=9, last=3, reason="damaged")))
+    assert world.answers == {50: (0, ())}
+    assert world.stored == {}
+    assert len(world.set_aside) == 1
+
+
+def test_streams_of_two_vans_and_of_two_starts_stay_apart() -> None:
+    world = World("van-1", "van-2")
+    world.hear("batch", batch(7, 0, 3))
+    world.hear("batch", batch(7, 0, 2), van="van-2")
+    world.hear("batch", batch(8, 0, 1))
+    assert len(world.stored) == 6
+
+
+def test_a_batch_with_a_bad_payload_is_set_aside_and_counts_as_committed() -> None:
+    world = World()
+    poison = struct.pack("!BBQQI", 1, 1, 7, 0, 10) + b"not zlib"
+    world.hear("batch", poison)
+    world.hear("batch", poison)
+    world.hear("batch", batch(7, 10, 10))
+    assert world.answers[7] == (19, ())
+    assert list(world.set_aside.values()) == [(poison, read_reason(poison))]
+    assert world.stored_seqs(7) == set(range(10, 20))
+
+
+def read_reason(payload: bytes) -> str:
+    said = read("batch", payload)
+    assert isinstance(said, Refused)
+    return said.reason
+
+
+def test_a_batch_without_an_envelope_is_set_aside_and_not_acknowledged() -> None:
+    world = World()
+    world.hear("batch", b"\x07garbage")
+    assert world.answers == {}
+    assert len(world.set_aside) == 1
+
+
+def test_an_event_of_a_later_kind_is_set_aside_and_acknowledged() -> None:
+    world = World()
+    world.hear("event", b'{"stream":"50","seq":0,"recorded_at_ms":1,"body":{"type":"new"},"v":1}')
+    assert world.answers == {50: (0, ())}
+    assert len(world.set_aside) == 1
+
+
+def poison(stream: int, first: int, content: bytes = b"poison") -> bytes:
+    """A batch of 10 whose envelope can be read and whose payload cannot."""
+    return struct.pack("!BBQQI", 1, 1, stream, first, 10) + content
+
+
+def test_beyond_the_room_for_content_its_flow_goes_on_and_the_reason_is_kept() -> None:
+    world = World(stored_before=(11, MAX_BYTES))
+    world.hear("batch", poison(7, 0))
+    world.hear("batch", batch(7, 10, 10))
+    assert world.answers[7] == (19, ())
+    assert list(world.set_aside.values()) == [(b"", read_reason(poison(7, 0)))]
+    assert [one.sentence for one in world.complaints] == [
+        "set a message aside without its content, too much is set aside"
+    ]
+
+
+def test_beyond_the_room_for_rows_its_flow_goes_on_and_nothing_more_is_kept() -> None:
+    world = World(stored_before=(MAX_ROWS - 1, 0))
+    for first in (0, 10, 20):
+        world.hear("batch", poison(7, first))
+    assert world.answers[7] == (29, ())
+    assert len(world.set_aside) == 1
+
+
+def test_bad_live_messages_are_dropped_and_take_no_room_from_history() -> None:
+    world = World()
+    for _ in range(12):
+        world.hear("live", b"x" * 1_000_000)
+    assert {one.sentence for one in world.complaints} == {"dropped a live message"}
+    world.hear("batch", poison(7, 0))
+    assert world.answers[7] == (9, ())
+    assert [payload for payload, _ in world.set_aside.values()] == [poison(7, 0)]
+
+
+def test_a_group_that_is_built_again_counts_what_it_sets_aside_once() -> None:
+    world = World()
+    large = poison(7, 0, bytes(MAX_BYTES // 2))
+    arrived = Arrived(
+        topic=topics.up("main", "van-1", "batch"), payload=large, received_at_ms=NOW_MS
+    )
+    for _ in range(5):
+        world.intake.take(arrived, Group())  # the database was locked, the group is thrown away
+    world.hear("batch", large)
+    world.hear("batch", large)
+    assert [payload for payload, _ in world.set_aside.values()] == [large]
+    together = Group()
+    for _ in range(3):
+        world.intake.take(arrived, together)
+    assert len(together.writes.set_aside) == 1
+
+
+@pytest.mark.parametrize(
+    "topic", ["fleet/v1/main/van-1/up/nonsense", "other", "fleet/v1/main/../up/batch", ""]
+)
+def test_a_garbage_topic_is_dropped_and_told_of(topic: str) -> None:
+    world = World()
+    world.hear_on(topic, b"x")
+    assert world.set_aside == {}
+    assert world.answers == {}
+    assert len(world.complaints) == 1
+
+
+def test_an_unknown_van_is_refused_and_told_of() -> None:
+    world = World("van-1")
+    world.hear("batch", batch(7, 0, 3), van="stranger")
+    assert world.stored == {}
+    assert world.answers == {}
+    assert [(one.van, one.sentence) for one in world.complaints] == [
+        ("stranger", "refused a message of an unknown van")
+    ]
+
+
+def test_live_state_takes_the_newest_of_both_lanes_and_never_goes_back() -> None:
+    world = World()
+    world.hear("live", Live(fix=fix(30)))
+    world.hear("batch", batch(7, 0, 20))
+    assert world.live().fix == fix(30)
+    assert [row.fix for row in world.intake.take_moved()] == [fix(30)]
+    world.hear("batch", batch(7, 20, 20))
+    assert world.live().fix == fix(39)
+    world.hear("live", Live(fix=fix(30)))
+    assert world.intake.take_unwritten() == []
+    assert world.stored_seqs(7) == set(range(40)), "the live lane never becomes history"
+
+
+def test_a_fix_whose_time_cannot_be_true_is_history_and_spoils_no_other() -> None:
+    world = World()
+    absurd = msgspec.structs.replace(fix(0), fix_time_ms=None, recorded_at_ms=-(2**53))
+    ahead = msgspec.structs.replace(fix(0), fix_time_ms=2**53)
+    world.hear("live", Live(fix=absurd))
+    world.hear("batch", Batch(stream=7, first=0, fixes=(absurd, fix(1), ahead)))
+    assert world.stored_seqs(7) == {0, 1, 2}
+    assert [row.fix for row in world.intake.take_moved()] == [fix(1)]
+
+
+def test_presence_and_state_are_kept_and_their_repetition_changes_nothing() -> None:
+    world = World()
+    state = State(version="0.1.0", boot=3, receiver="ok", spooled=0)
+    for _ in range(2):
+        world.hear("presence", Presence(online=True))
+        world.hear("state", state)
+    row = world.live()
+    assert row.is_online is True
+    assert row.state == codec.encode(state).decode()
+    assert row.change == 2
+    world.hear("presence", Presence(online=False))
+    assert world.live().is_online is False
+    assert world.intake.take_moved() == []
+
+
+def test_it_goes_on_from_the_live_state_of_before() -> None:
+    before = LiveRow(tenant="main", van="van-1", fix=fix(50), received_at_ms=1, change=41)
+    world = World(live=[before])
+    world.hear("live", Live(fix=fix(49)))
+    assert world.intake.take_unwritten() == []
+    world.hear("live", Live(fix=fix(51)))
+    assert world.live().change == 42
+
+
+@given(st.sampled_from(topics.UP_KINDS), st.binary(max_size=200))
+def test_garbage_never_stops_it_and_never_becomes_history(kind: str, payload: bytes) -> None:
+    world = World()
+    world.hear(kind, payload)
+    world.hear("batch", batch(7, 0, 2))
+    assert world.stored_seqs(7) == {0, 1}
+
+
+@given(st.integers(0, 10_000), st.integers(1, 255))
+def test_a_flipped_byte_in_a_batch_never_stops_it(place: int, mask: int) -> None:
+    payload = bytearray(codec.encode_batch(batch(7, 0, 5)))
+    payload[place % len(payload)] ^= mask
+    world = World()
+    world.hear("batch", bytes(payload))
+    world.hear("batch", batch(9, 0, 2))
+    assert world.stored_seqs(9) == {0, 1}

@@ -1,0 +1,162 @@
+"""What is written comes back, and the migrated form is the declared one."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect
+
+from cloud.foundation import migrations
+from cloud.foundation.database import TELEMETRY, Database
+from cloud.foundation.migrations import NAMES, downgrade, upgrade
+from cloud.roles import is_current
+from cloud.tracking import store
+from cloud.tracking.model import Committed
+from cloud.tracking.store import LiveRow, StreamKey, Writes
+from tests.tracking.vans import NOON_MS, fix
+from wire.messages import Fix
+
+FOLDER = Path(migrations.__file__).parent
+
+
+@pytest.fixture
+def telemetry(tmp_path: Path) -> Iterator[Database]:
+    database = Database(tmp_path / "telemetry.db")
+    upgrade(database, "telemetry")
+    yield database
+    database.close()
+
+
+def test_a_file_in_the_newest_form_is_known_without_the_migrations(
+    telemetry: Database, tmp_path: Path
+) -> None:
+    assert is_current(telemetry.path, "telemetry")
+    assert not is_current(tmp_path / "none.db", "telemetry")
+    downgrade(telemetry, "telemetry")
+    assert not is_current(telemetry.path, "telemetry")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_revision_is_numbered_as_its_file_and_there_is_one_newest(name: str) -> None:
+    script = ScriptDirectory(str(FOLDER), version_locations=[str(FOLDER / name / "versions")])
+    files = sorted((FOLDER / name / "versions").glob("[0-9]*.py"))
+    assert script.get_heads() == [files[-1].name.split("_")[0]]
+    numbers = {revision.revision for revision in script.walk_revisions()}
+    assert numbers == {file.name.split("_")[0] for file in files}
+
+
+def fix_rows(van: str, stream: int, *seconds: int) -> list[tuple[object, ...]]:
+    return [
+        ("main", van, stream, second, *store.fix_values(fix(second)), NOON_MS) for second in seconds
+    ]
+
+
+def test_the_migrated_form_is_the_declared_one(telemetry: Database) -> None:
+    with telemetry.writing() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, TELEMETRY) == []
+
+
+def test_the_migration_goes_down_to_nothing_and_up_again(telemetry: Database) -> None:
+    downgrade(telemetry, "telemetry")
+    with telemetry.reading() as connection:
+        assert set(inspect(connection).get_table_names()) <= {"alembic_version"}
+    upgrade(telemetry, "telemetry")
+
+
+def test_rows_written_twice_are_there_once(telemetry: Database) -> None:
+    for _ in range(2):
+        with telemetry.writing() as connection:
+            store.write(connection, Writes(fixes=fix_rows("van-1", 7, 0, 1, 2)))
+    with telemetry.reading() as connection:
+        assert len(between(connection, 0, 10)) == 3
+
+
+def test_a_track_is_by_time_over_all_streams_and_of_one_van(telemetry: Database) -> None:
+    rows = [*fix_rows("van-1", 9, 5, 1), *fix_rows("van-1", 7, 3), *fix_rows("van-2", 7, 2)]
+    with telemetry.writing() as connection:
+        store.write(connection, Writes(fixes=rows))
+    with telemetry.reading() as connection:
+        assert [at_ms for at_ms, *_ in between(connection, 0, 10)] == [
+            NOON_MS + second * 1000 for second in (1, 3, 5)
+        ]
+        assert len(between(connection, 1, 5)) == 2, "from is in, to is out"
+
+
+def between(connection: Connection, from_s: int, to_s: int) -> list[tuple[object, ...]]:
+    begin, end = NOON_MS + from_s * 1000, NOON_MS + to_s * 1000
+    return list(store.fixes_between(connection, "main", "van-1", begin, end, 100))
+
+
+def test_what_is_committed_of_a_stream_comes_back(telemetry: Database) -> None:
+    key, large = StreamKey("main", "van-1", 2**63 - 1), 2**62 - 1
+    committed = Committed(((0, 4), (9, large)))
+    with telemetry.writing() as connection:
+        store.write(connection, Writes(streams={key: committed}))
+    with telemetry.reading() as connection:
+        assert store.committed_of(connection, key) == committed
+        assert store.committed_of(connection, StreamKey("main", "van-2", 1)) == Committed()
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        LiveRow(tenant="main", van="van-1", fix=fix(3), received_at_ms=NOON_MS, change=4),
+        LiveRow(
+            tenant="main",
+            van="van-1",
+            fix=Fix(recorded_at_ms=1, lat_e7=-1, lon_e7=2, mode=2),
+            received_at_ms=5,
+            is_online=True,
+            presence_at_ms=6,
+            state="{}",
+            state_at_ms=7,
+            change=8,
+        ),
+        LiveRow(tenant="main", van="van-1", is_online=False, presence_at_ms=1, change=1),
+    ],
+)
+def test_a_live_row_comes_back_whole(telemetry: Database, row: LiveRow) -> None:
+    with telemetry.writing() as connection:
+        store.write(connection, Writes(live=[store.live_values(row)]))
+    with telemetry.reading() as connection:
+        assert store.live_rows(connection) == [row]
+        assert store.live_rows(connection, after_change=row.change) == []
+
+
+def test_a_live_row_of_another_release_spoils_no_other(telemetry: Database) -> None:
+    rows = [
+        LiveRow(tenant="main", van=f"van-{one}", fix=fix(one), received_at_ms=NOON_MS, change=one)
+        for one in (1, 2, 3)
+    ]
+    with telemetry.writing() as connection:
+        store.write(connection, Writes(live=[store.live_values(row) for row in rows]))
+        connection.exec_driver_sql("UPDATE live_state SET source = 99 WHERE van = 'van-1'")
+        connection.exec_driver_sql("UPDATE live_state SET lat_e7 = 'x' WHERE van = 'van-2'")
+        assert [row.fix for row in store.live_rows(connection)] == [None, None, fix(3)]
+
+
+def test_what_is_set_aside_is_counted_by_van(telemetry: Database) -> None:
+    rows = [
+        (b"1", "fleet/v1/main/van-1/up/batch", b"abc", "why", 1),
+        (b"2", "fleet/v1/main/van-1/up/event", b"de", "why", 1),
+        (b"3", "fleet/v1/main/van-11/up/batch", b"f", "why", 1),
+    ]
+    with telemetry.writing() as connection:
+        store.write(connection, Writes(set_aside=rows))
+        assert store.set_aside_of(connection, "main", "van-1") == (2, 5)
+        assert store.set_aside_of(connection, "main", "van-9") == (0, 0)
+
+
+def test_a_track_reads_its_index(telemetry: Database) -> None:
+    with sqlite3.connect(telemetry.path) as raw:
+        plan = raw.execute(
+            "EXPLAIN QUERY PLAN SELECT at_ms FROM fix WHERE tenant=? AND van=? AND at_ms>=?",
+            ("main", "van-1", 0),
+        ).fetchall()
+    raw.close()
+    assert "ix_fix_tenant_van_at_ms" in str(plan)

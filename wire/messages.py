@@ -1,0 +1,252 @@
+"""Every message of the wire as a frozen value. Units stand in the names; instants are UTC.
+
+Each message carries its schema version in ``v``. A reader refuses a version it does not know.
+"""
+
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+VERSION: Final = 1
+
+type Version = Literal[1]
+type Name = Annotated[str, Meta(pattern=r"^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$(?!\n)")]
+type StreamId = Annotated[int, Meta(ge=0, lt=2**63)]
+type StreamText = Annotated[str, Meta(pattern=r"^[0-9]{1,19}$(?!\n)")]
+type Seq = Annotated[int, Meta(ge=0, lt=2**62)]
+type EpochMs = Annotated[int, Meta(ge=-(2**53), le=2**53)]
+
+type ClockQuality = Literal["none", "rtc", "ntp", "gnss"]
+type FixSource = Literal["serial", "gpsd", "replay"]
+
+MAX_BATCH_FIXES: Final = 1000
+MAX_ACK_RANGES: Final = 32
+
+
+class Fix(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One kept receiver solution, in the wire's whole numbers, so that nothing is lost on the way.
+
+    Attributes:
+        recorded_at_ms: when the gateway took it, by its own clock of quality ``quality``.
+        fix_time_ms: the GNSS time of the solution; None when the receiver told none.
+        lat_e7: latitude in 1e-7 degrees. lon_e7: longitude in 1e-7 degrees.
+        mode: 2 (position) or 3 (position and altitude).
+        speed_cmps: speed over ground, 0.01 m/s. course_ddeg: course over ground, 0.1 degree.
+        altitude_dm: above mean sea level, 0.1 m. hdop_d: dilution of precision, 0.1.
+        satellites: used in the solution.
+        source: what kind of receiver it came from. quality: of the clock behind recorded_at_ms.
+    """
+
+    recorded_at_ms: EpochMs
+    lat_e7: Annotated[int, Meta(ge=-900_000_000, le=900_000_000)]
+    lon_e7: Annotated[int, Meta(ge=-1_800_000_000, le=1_800_000_000)]
+    mode: Literal[2, 3]
+    fix_time_ms: EpochMs | None = None
+    speed_cmps: Annotated[int, Meta(ge=0, le=65_535)] | None = None
+    course_ddeg: Annotated[int, Meta(ge=0, lt=3600)] | None = None
+    altitude_dm: Annotated[int, Meta(ge=-20_000, le=500_000)] | None = None
+    hdop_d: Annotated[int, Meta(ge=0, le=1_000)] | None = None
+    satellites: Annotated[int, Meta(ge=0, le=255)] | None = None
+    source: FixSource = "serial"
+    quality: ClockQuality = "none"
+
+
+class Live(msgspec.Struct, frozen=True, kw_only=True):
+    """``up/live``: the newest fix, at once. Moves live state only and never becomes history."""
+
+    fix: Fix
+    v: Version = VERSION
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """``up/batch``: consecutive kept fixes of one stream, oldest first.
+
+    The fix at index ``i`` is known everywhere by (van, stream, first + i).
+    """
+
+    stream: StreamId
+    first: Seq
+    fixes: tuple[Fix, ...]
+
+
+class BatchEnvelope(msgspec.Struct, frozen=True, kw_only=True):
+    """What can be told of a batch without its payload: enough to acknowledge or set it aside."""
+
+    stream: StreamId
+    first: Seq
+    count: int
+
+
+class Gap(msgspec.Struct, frozen=True, kw_only=True, tag="gap"):
+    """A range of a fix stream that will never be complete, told so that it can be acknowledged.
+
+    Attributes:
+        stream: the stream of fixes it speaks of.
+        first: first missing seq. last: last missing seq, inclusive.
+        kept: how many of the range were kept after all.
+        reason: why the gateway gave them up.
+    """
+
+    stream: StreamText
+    first: Seq
+    last: Seq
+    kept: Annotated[int, Meta(ge=0)] = 0
+    reason: Literal["spool_full", "thinned", "damaged", "refused"]
+
+
+class GatewayStarted(msgspec.Struct, frozen=True, kw_only=True, tag="gateway_started"):
+    """The gateway opened new streams: ``boot`` is its ordinal, ``fixes`` its stream of fixes."""
+
+    boot: Annotated[int, Meta(ge=0)]
+    fixes: StreamText
+    version: Annotated[str, Meta(max_length=64)]
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """``up/event``: something that happened in the van, known by (van, stream, seq)."""
+
+    stream: StreamText
+    seq: Seq
+    recorded_at_ms: EpochMs
+    body: Gap | GatewayStarted
+    quality: ClockQuality = "none"
+    v: Version = VERSION
+
+
+class Resume(msgspec.Struct, frozen=True, kw_only=True):
+    """``up/resume``: sent on each connect; asks what is committed of these streams."""
+
+    streams: Annotated[tuple[StreamText, ...], Meta(max_length=64)]
+    v: Version = VERSION
+
+
+class Ack(msgspec.Struct, frozen=True, kw_only=True):
+    """``dn/ack``: what the cloud has committed of one stream; only this frees rows in the van.
+
+    Attributes:
+        upto: every seq up to and including it is committed, but for ``missing``; -1 when none is.
+        missing: inclusive ranges below ``upto`` that are not committed, ascending, at most 32.
+    """
+
+    stream: StreamText
+    upto: Annotated[int, Meta(ge=-1)]
+    missing: Annotated[tuple[tuple[Seq, Seq], ...], Meta(max_length=MAX_ACK_RANGES)] = ()
+    v: Version = VERSION
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """``up/state``, retained: what the gateway is and how it does.
+
+    Attributes:
+        receiver: ``ok``, ``no_fix`` or ``lost``. spooled: rows waiting for an acknowledgement.
+        settings: version of the desired settings in force; 0 when none was ever told.
+    """
+
+    version: Annotated[str, Meta(max_length=64)]
+    boot: int
+    receiver: Literal["ok", "no_fix", "lost"]
+    spooled: Annotated[int, Meta(ge=0)]
+    settings: Annotated[int, Meta(ge=0)] = 0
+    route_revision: int | None = None
+    v: Version = VERSION
+
+
+class Presence(msgspec.Struct, frozen=True, kw_only=True):
+    """``up/presence``, retained and last will: whether the gateway is connected."""
+
+    online: bool
+    v: Version = VERSION
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """``up/result``: the outcome of one command."""
+
+    command: Name
+    status: Literal["done", "refused", "failed", "expired"]
+    detail: Annotated[str, Meta(max_length=2000)] = ""
+    v: Version = VERSION
+
+
+class Desired(msgspec.Struct, frozen=True, kw_only=True):
+    """``dn/desired``, retained: the settings the van should take; ``settings`` counts up."""
+
+    settings: Annotated[int, Meta(ge=1)]
+    values: dict[str, Any]
+    v: Version = VERSION
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """``dn/command``: one thing to do once, even over a restart, unless it has expired."""
+
+    id: Name
+    expires_at_ms: EpochMs
+    name: Name
+    arguments: dict[str, Any] = {}
+    v: Version = VERSION
+
+
+class RouteStop(msgspec.Struct, frozen=True, kw_only=True):
+    """One halt of a route: where and when, and nothing about whom."""
+
+    stop: Name
+    kind: Literal["pickup", "delivery"]
+    lat_e7: int
+    lon_e7: int
+    planned_arrival_ms: EpochMs
+    window_from_ms: EpochMs | None = None
+    window_to_ms: EpochMs | None = None
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """``dn/route``, retained: the van's current route, its open stops in order.
+
+    Attributes:
+        route: the route's id. revision: of the day's plan; of one route, a lower one than known is
+            ignored.
+        path: geometry from the van through its stops, as (lat_e7, lon_e7) pairs.
+    """
+
+    route: Name
+    revision: Annotated[int, Meta(ge=0)]
+    stops: tuple[RouteStop, ...]
+    path: tuple[tuple[int, int], ...] = ()
+    v: Version = VERSION
+
+
+class Position(msgspec.Struct, frozen=True, kw_only=True):
+    """``feed/…/position``, retained: a van's newest position, for third parties.
+
+    Attributes:
+        fix_time: RFC 3339 with milliseconds, UTC. received_at: when the cloud got it.
+    """
+
+    van: Name
+    lat: float
+    lon: float
+    fix_time: str
+    received_at: str
+    speed_mps: float | None = None
+    course_deg: float | None = None
+    v: Version = VERSION
+
+
+class OrderStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """``feed/…/order/{id}/status``: the order's new state; never a name, phone, note or code."""
+
+    order: Name
+    state: str
+    at: str
+    v: Version = VERSION
+
+
+class RouteRevised(msgspec.Struct, frozen=True, kw_only=True):
+    """``feed/…/route/{id}/revision``: a route has changed, why, and what is still to do."""
+
+    route: Name
+    van: Name
+    revision: int
+    trigger: str
+    stops: tuple[Name, ...]
+    at: str
+    v: Version = VERSION
