@@ -11,7 +11,7 @@ import msgspec
 from gateway.errors import SettingsError
 from gateway.stamp import RELEASED_MS, Stamp
 from wire.clock import DEMO_MARK, ClockRate
-from wire.messages import ClockQuality
+from wire.values import ClockQuality
 
 logger = logging.getLogger(__name__)
 

@@ -11,14 +11,16 @@ INBOX_SIZE: Final = 5_000
 
 
 class Taken(msgspec.Struct, frozen=True, gc=False):
-    """A receiver has completed an epoch."""
+    """The receiver of this name has completed an epoch."""
 
+    receiver: str
     epoch: Epoch
 
 
 class ReceiverChanged(msgspec.Struct, frozen=True):
-    """A receiver was opened (``ok``) or lost; ``detail`` says why."""
+    """The receiver of this name was opened (``ok``) or lost; ``detail`` says why."""
 
+    receiver: str
     status: Literal["ok", "lost"]
     detail: str
 

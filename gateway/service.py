@@ -32,7 +32,8 @@ from gateway.settings import Settings
 from gateway.spool import Spool
 from gateway.uplink import Uplink
 from wire import __version__, codec
-from wire.messages import Ack, Command, FixSource, Presence, Route, State
+from wire.messages import Ack, Command, Presence, Route, State
+from wire.values import FixSource
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ class Service:
             _RETRY_MIN_S + jitter.randrange(_RETRY_MIN_S),
         )
         self._uplink = Uplink(settings.uplink, self._spool, self._link, jitter)
-        self._reader = Reader(receiver, self._inbox, jitter)
+        self._reader = Reader(settings.receivers[0].name, receiver, self._inbox, jitter)
         self._receiver: Literal["ok", "no_fix", "lost"] = "lost"
         self._fix_at_s = 0.0
         self._commit_at_s = 0.0
@@ -117,9 +118,9 @@ class Service:
     def _hear(self, news: News) -> None:
         now_s = self._clock.monotonic_s()
         match news:
-            case Taken(epoch):
+            case Taken(epoch=epoch):
                 self._keep(epoch, now_s)
-            case ReceiverChanged(status, detail):
+            case ReceiverChanged(status=status, detail=detail):
                 logger.info("receiver %s", status, extra={"detail": detail})
                 self._receiver = "lost" if status == "lost" else "no_fix"
             case Delivered(mid=mid):

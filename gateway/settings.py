@@ -8,7 +8,9 @@ import msgspec
 from msgspec import Meta
 
 from gateway.errors import SettingsError
-from wire.messages import MAX_BATCH_FIXES, Name
+from wire.desired import Keeping
+from wire.messages import MAX_BATCH_FIXES
+from wire.values import Name
 
 type Port = Annotated[int, Meta(ge=1, le=65_535)]
 type Seconds = Annotated[float, Meta(gt=0, le=86_400)]
@@ -34,10 +36,15 @@ class BrokerSettings(_Table, frozen=True, kw_only=True):
 
 
 class SerialSettings(_Table, frozen=True, kw_only=True, tag_field="kind", tag="serial"):
-    """A receiver that writes NMEA; best named by ``/dev/serial/by-id``."""
+    """A receiver that writes NMEA; best named by ``/dev/serial/by-id``.
+
+    Attributes:
+        baud: speed of the line; None has it found by trying.
+    """
 
     device: Annotated[str, Meta(min_length=1)]
-    baud: Annotated[int, Meta(ge=300, le=4_000_000)] = 9600
+    baud: Annotated[int, Meta(ge=300, le=4_000_000)] | None = None
+    name: Name = "serial"
 
 
 class GpsdSettings(_Table, frozen=True, kw_only=True, tag_field="kind", tag="gpsd"):
@@ -47,6 +54,7 @@ class GpsdSettings(_Table, frozen=True, kw_only=True, tag_field="kind", tag="gps
     port: Port = 2947
     poll_s: Annotated[float, Meta(ge=0.05, le=60)] = 0.5
     timeout_s: Annotated[float, Meta(ge=0.1, le=60)] = 5.0
+    name: Name = "gpsd"
 
 
 class ReplaySettings(_Table, frozen=True, kw_only=True, tag_field="kind", tag="replay"):
@@ -54,16 +62,24 @@ class ReplaySettings(_Table, frozen=True, kw_only=True, tag_field="kind", tag="r
 
     file: Annotated[str, Meta(min_length=1)]
     rate_hz: Annotated[float, Meta(gt=0, le=10_000)] = 1.0
+    name: Name = "replay"
 
 
 type ReceiverSettings = SerialSettings | GpsdSettings | ReplaySettings
 
 
 class SpoolSettings(_Table, frozen=True, kw_only=True):
-    """How often fixes are committed (a power cut takes no more) and how many are held."""
+    """How often fixes are committed (a power cut takes no more) and how many are held.
+
+    Attributes:
+        max_bytes: bound of the file. keep_free_bytes: what the medium keeps for others.
+        keep_acknowledged_h: how long the cloud may ask again for what it has acknowledged.
+    """
 
     commit_every_s: Seconds = 10.0
     max_bytes: Annotated[int, Meta(ge=200_000)] = 200_000_000
+    keep_free_bytes: Annotated[int, Meta(ge=0)] = 100_000_000
+    keep_acknowledged_h: Annotated[float, Meta(ge=0, le=10_000)] = 48.0
 
 
 class UplinkSettings(_Table, frozen=True, kw_only=True):
@@ -80,6 +96,41 @@ class UplinkSettings(_Table, frozen=True, kw_only=True):
     window: Annotated[int, Meta(ge=1, le=1000)] = 20
     live_every_s: Annotated[float, Meta(ge=0, le=3600)] = 1.0
     resend_after_s: Seconds = 60.0
+    is_metered: bool = False
+    history_bytes_a_second: Annotated[int, Meta(ge=100, le=100_000_000)] | None = None
+
+
+class DrivingSettings(_Table, frozen=True, kw_only=True):
+    """From which acceleration on, in m/s², a manoeuvre counts as harsh; and when idling does."""
+
+    braking_mps2: Annotated[float, Meta(gt=0, le=20)] = 3.5
+    acceleration_mps2: Annotated[float, Meta(gt=0, le=20)] = 3.0
+    cornering_mps2: Annotated[float, Meta(gt=0, le=20)] = 4.0
+    idling_after_s: Seconds = 120.0
+
+
+class PinSettings(_Table, frozen=True, kw_only=True):
+    """One input of the board: which line of which chip, and which level means yes."""
+
+    line: Annotated[int, Meta(ge=0, le=1023)]
+    chip: str = "/dev/gpiochip0"
+    is_active_low: bool = False
+    name: Name = "input"
+
+
+class InputSettings(_Table, frozen=True, kw_only=True):
+    """What is wired to the board beside the receiver; all of it may be missing.
+
+    Attributes:
+        ignition: whether the engine is on. doors: each by name; yes means open.
+        power_fail: the supply says that it is about to fail.
+        temperatures: 1-Wire sensors, name to id such as ``28-00000a1b2c3d``.
+    """
+
+    ignition: PinSettings | None = None
+    doors: Annotated[tuple[PinSettings, ...], Meta(max_length=8)] = ()
+    power_fail: PinSettings | None = None
+    temperatures: Annotated[dict[Name, str], Meta(max_length=8)] = {}
 
 
 class DemoSettings(_Table, frozen=True, kw_only=True):
@@ -95,9 +146,12 @@ class Settings(_Table, frozen=True, kw_only=True):
     van: Name
     data_dir: Annotated[str, Meta(min_length=1)]
     broker: BrokerSettings
-    receivers: Annotated[tuple[ReceiverSettings, ...], Meta(min_length=1, max_length=1)]
+    receivers: Annotated[tuple[ReceiverSettings, ...], Meta(min_length=1, max_length=4)]
     spool: SpoolSettings = SpoolSettings()
     uplink: UplinkSettings = UplinkSettings()
+    keeping: Keeping = Keeping()
+    driving: DrivingSettings = DrivingSettings()
+    inputs: InputSettings = InputSettings()
     demo: DemoSettings | None = None
 
     @property

@@ -31,7 +31,8 @@ from gateway.rows import (
 from gateway.schema import PAGE_BYTES, SCHEMA_VERSION
 from gateway.stamp import Stamp
 from wire import codec
-from wire.messages import Ack, Event, Fix, Gap, GatewayStarted
+from wire.events import EventBody, Gap, GatewayStarted
+from wire.messages import Ack, Event, Fix
 
 type GapReason = Literal["spool_full", "damaged", "refused"]
 
@@ -106,7 +107,7 @@ class Spool:
         """Take a fix into the next group; returns its seq in this start's stream."""
         return self._add("fix", write_fix(fix))
 
-    def add_event(self, body: Gap | GatewayStarted, stamp: Stamp) -> int:
+    def add_event(self, body: EventBody, stamp: Stamp) -> int:
         """Take an event into the next group, which the caller commits at once; returns its seq."""
         event = Event(
             stream=str(self._stream_at[base_id("event", self.boot) >> BOOT_BIT].id),

@@ -2,7 +2,7 @@
 
 from typing import Final, NamedTuple
 
-from wire.messages import ClockQuality
+from wire.values import ClockQuality
 
 RELEASED_MS: Final = 1_735_689_600_000
 """2025-01-01: nothing was recorded before this program existed; an earlier clock is wrong."""

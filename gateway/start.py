@@ -69,7 +69,7 @@ def receiver_of(chosen: ReceiverSettings) -> Receiver:
         case SerialSettings(device=device, baud=baud):
             from gateway.receivers.serial_nmea import SerialNmea
 
-            return SerialNmea(device, baud)
+            return SerialNmea(device, baud or 9600)
         case GpsdSettings():
             from gateway.receivers.gpsd import Gpsd
 

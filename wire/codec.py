@@ -17,10 +17,9 @@ from wire.messages import (
     VERSION,
     Batch,
     BatchEnvelope,
-    ClockQuality,
     Fix,
-    FixSource,
 )
+from wire.values import ClockQuality, FixSource
 
 _ENVELOPE: Final = struct.Struct("!BBQQI")
 _DELTA_JSON_ZLIB: Final = 1

@@ -8,17 +8,12 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from wire.events import Antenna, EventBody, Jamming, Spoofing
+from wire.values import ClockQuality, EpochMs, FixSource, Name, Seq, StreamId, StreamText
+
 VERSION: Final = 1
 
 type Version = Literal[1]
-type Name = Annotated[str, Meta(pattern=r"^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$(?!\n)")]
-type StreamId = Annotated[int, Meta(ge=0, lt=2**63)]
-type StreamText = Annotated[str, Meta(pattern=r"^[0-9]{1,19}$(?!\n)")]
-type Seq = Annotated[int, Meta(ge=0, lt=2**62)]
-type EpochMs = Annotated[int, Meta(ge=-(2**53), le=2**53)]
-
-type ClockQuality = Literal["none", "rtc", "ntp", "gnss"]
-type FixSource = Literal["serial", "gpsd", "replay"]
 
 MAX_BATCH_FIXES: Final = 1000
 MAX_ACK_RANGES: Final = 32
@@ -78,38 +73,13 @@ class BatchEnvelope(msgspec.Struct, frozen=True, kw_only=True):
     count: int
 
 
-class Gap(msgspec.Struct, frozen=True, kw_only=True, tag="gap"):
-    """A range of a fix stream that will never be complete, told so that it can be acknowledged.
-
-    Attributes:
-        stream: the stream of fixes it speaks of.
-        first: first missing seq. last: last missing seq, inclusive.
-        kept: how many of the range were kept after all.
-        reason: why the gateway gave them up.
-    """
-
-    stream: StreamText
-    first: Seq
-    last: Seq
-    kept: Annotated[int, Meta(ge=0)] = 0
-    reason: Literal["spool_full", "thinned", "damaged", "refused"]
-
-
-class GatewayStarted(msgspec.Struct, frozen=True, kw_only=True, tag="gateway_started"):
-    """The gateway opened new streams: ``boot`` is its ordinal, ``fixes`` its stream of fixes."""
-
-    boot: Annotated[int, Meta(ge=0)]
-    fixes: StreamText
-    version: Annotated[str, Meta(max_length=64)]
-
-
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """``up/event``: something that happened in the van, known by (van, stream, seq)."""
 
     stream: StreamText
     seq: Seq
     recorded_at_ms: EpochMs
-    body: Gap | GatewayStarted
+    body: EventBody
     quality: ClockQuality = "none"
     v: Version = VERSION
 
@@ -141,6 +111,11 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         receiver: ``ok``, ``no_fix`` or ``lost``. spooled: rows waiting for an acknowledgement.
         settings: version of the desired settings in force; 0 when none was ever told.
+        refused: version of the desired settings that were refused or rolled back, and why.
+        chosen: name of the receiver that fixes come from. clock: how far the time is trusted.
+        spool: ``degraded`` while the medium takes nothing and fixes are held in memory.
+        sent_bytes, heard_bytes: on the socket since the gateway's start.
+        processor_celsius: temperature of the board.
     """
 
     version: Annotated[str, Meta(max_length=64)]
@@ -149,6 +124,17 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     spooled: Annotated[int, Meta(ge=0)]
     settings: Annotated[int, Meta(ge=0)] = 0
     route_revision: int | None = None
+    refused: tuple[int, str] | None = None
+    chosen: Name | None = None
+    jamming: Jamming = "unknown"
+    spoofing: Spoofing = "unknown"
+    antenna: Antenna = "unknown"
+    clock: ClockQuality = "none"
+    spool: Literal["ok", "degraded"] = "ok"
+    is_on_duty: bool = True
+    sent_bytes: Annotated[int, Meta(ge=0)] = 0
+    heard_bytes: Annotated[int, Meta(ge=0)] = 0
+    processor_celsius: float | None = None
     v: Version = VERSION
 
 

@@ -12,7 +12,8 @@ from cloud.tracking.reading import STREAMS_BELOW, Refused, Said, read
 from cloud.tracking.shelf import Shelf
 from cloud.tracking.store import LiveRow, StreamKey, Writes, fix_values, quality_value
 from wire import codec, topics
-from wire.messages import Batch, Event, Fix, Gap, Live, Presence, Result, Resume, State
+from wire.events import Gap
+from wire.messages import Batch, Event, Fix, Live, Presence, Result, Resume, State
 
 _CACHED_STREAMS: Final = 20_000
 

@@ -6,19 +6,9 @@ from typing import Final
 import msgspec
 
 from wire import codec
-from wire.messages import (
-    Batch,
-    Event,
-    Gap,
-    Live,
-    Presence,
-    Result,
-    Resume,
-    Seq,
-    State,
-    StreamText,
-    Version,
-)
+from wire.events import Gap, GatewayStarted
+from wire.messages import Batch, Event, Live, Presence, Result, Resume, State, Version
+from wire.values import Seq, StreamText
 
 STREAMS_BELOW: Final = 2**63
 
@@ -67,8 +57,12 @@ def read(kind: str, payload: bytes) -> Said:
 
 
 def _fits(event: Event) -> bool:
-    body = event.body
-    told = (event.stream, body.stream) if isinstance(body, Gap) else (event.stream, body.fixes)
+    told = [event.stream]
+    match event.body:
+        case Gap(stream=stream) | GatewayStarted(fixes=stream):
+            told.append(stream)
+        case _:
+            pass
     return all(int(stream) < STREAMS_BELOW for stream in told)
 
 

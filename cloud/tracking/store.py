@@ -24,7 +24,8 @@ from sqlalchemy import (
 from cloud.foundation.database import TELEMETRY
 from cloud.tracking.model import Committed, moment_ms
 from wire import topics
-from wire.messages import ClockQuality, Fix, FixSource
+from wire.messages import Fix
+from wire.values import ClockQuality, FixSource
 
 _SOURCES: Final[tuple[str, ...]] = get_args(FixSource.__value__)
 _QUALITIES: Final[tuple[str, ...]] = get_args(ClockQuality.__value__)

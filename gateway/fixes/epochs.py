@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.fixes.readings import Reading, read_sentence, why_refused
 from gateway.fixes.sentences import SentenceSplitter
+from wire.events import Antenna, Jamming, Spoofing
 
 _HALF_DAY_MS: Final = 12 * 3_600_000
 _DAY_MS: Final = 24 * 3_600_000
@@ -28,6 +29,7 @@ class Epoch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         position: (latitude, longitude) in degrees; None when the receiver vouches for none.
         mode: 1 (no fix), 2 (position) or 3 (position and altitude).
         altitude_m: above mean sea level.
+        jamming, spoofing, antenna: what the receiver says of its reception, when it does.
     """
 
     utc_ms: int | None
@@ -38,6 +40,9 @@ class Epoch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     altitude_m: float | None = None
     hdop: float | None = None
     satellites: int | None = None
+    jamming: Jamming = "unknown"
+    spoofing: Spoofing = "unknown"
+    antenna: Antenna = "unknown"
 
 
 class EpochAssembler:

@@ -4,7 +4,8 @@ from typing import Final
 
 from gateway.fixes.epochs import Epoch
 from gateway.stamp import RELEASED_MS, Stamp
-from wire.messages import Fix, FixSource
+from wire.messages import Fix
+from wire.values import FixSource
 
 ROLLOVER_MS: Final = 1024 * 7 * 86_400_000
 """GPS counts weeks in ten bits; a receiver that lost count tells a date so far back."""

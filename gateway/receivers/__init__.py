@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from gateway.fixes.epochs import Epoch
-from wire.messages import FixSource
+from wire.values import FixSource
 
 
 class Receiver(Protocol):

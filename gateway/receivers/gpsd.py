@@ -17,7 +17,7 @@ import msgspec
 from gateway.errors import ReceiverLost
 from gateway.fixes.epochs import Epoch
 from gateway.settings import GpsdSettings
-from wire.messages import FixSource
+from wire.values import FixSource
 
 _MAX_LINE: Final = 65_536
 _MAX_INTERLEAVED: Final = 20

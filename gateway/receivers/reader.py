@@ -20,16 +20,17 @@ class Reader:
     """Opens, reads and, whenever it is lost, opens again.
 
     Args:
-        receiver: read by this thread only. inbox: where epochs go; when full, it waits.
-        jitter: spreads the attempts.
+        name: of the receiver, told with its epochs. receiver: read by this thread only.
+        inbox: where epochs go; when full, it waits. jitter: spreads the attempts.
     """
 
-    def __init__(self, receiver: Receiver, inbox: Inbox, jitter: random.Random) -> None:
+    def __init__(self, name: str, receiver: Receiver, inbox: Inbox, jitter: random.Random) -> None:
+        self._name = name
         self._receiver = receiver
         self._inbox = inbox
         self._jitter = jitter
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"reader-{receiver.source}")
+        self._thread = threading.Thread(target=self._run, name=f"reader-{name}")
         self._thread.daemon = True
 
     def start(self) -> None:
@@ -46,16 +47,16 @@ class Reader:
         while not self._stopping.is_set():
             try:
                 self._receiver.open()
-                self._tell(ReceiverChanged("ok", ""))
+                self._tell(ReceiverChanged(self._name, "ok", ""))
                 while not self._stopping.is_set():
                     for epoch in self._receiver.read():
                         delay_s = REOPEN_MIN_S
-                        self._tell(Taken(epoch))
+                        self._tell(Taken(self._name, epoch))
             except ReceiverLost as lost:
-                self._tell(ReceiverChanged("lost", str(lost)))
+                self._tell(ReceiverChanged(self._name, "lost", str(lost)))
             except Exception as error:
                 logger.exception("the receiver failed in an unknown way")
-                self._tell(ReceiverChanged("lost", repr(error)))
+                self._tell(ReceiverChanged(self._name, "lost", repr(error)))
             finally:
                 self._receiver.close()
             self._stopping.wait(delay_s * self._jitter.uniform(0.8, 1.2))

@@ -8,7 +8,7 @@ from typing import Final
 
 from gateway.errors import ReceiverLost
 from gateway.fixes.epochs import Epoch, EpochAssembler
-from wire.messages import FixSource
+from wire.values import FixSource
 
 _CHUNK_BYTES: Final = 4096
 _MAX_WAIT_S: Final = 0.25

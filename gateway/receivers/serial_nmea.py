@@ -8,7 +8,7 @@ import serial
 
 from gateway.errors import ReceiverLost
 from gateway.fixes.epochs import Epoch, EpochAssembler
-from wire.messages import FixSource
+from wire.values import FixSource
 
 _SILENCE_S: Final = 0.25
 """A pause this long ends an epoch; within one, sentences follow each other without a pause."""

@@ -21,7 +21,8 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from wire import codec, topics
-from wire.messages import Ack, Event, Gap, Resume
+from wire.events import Gap
+from wire.messages import Ack, Event, Resume
 
 ROOT = Path(__file__).parents[2]
 TENANT, VAN = "main", "van-1"

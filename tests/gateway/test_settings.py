@@ -35,7 +35,7 @@ def written(folder: Path, text: str) -> Path:
 
 def test_what_is_left_out_has_a_default(tmp_path: Path) -> None:
     chosen = settings.load(written(tmp_path, GOOD))
-    assert chosen.receivers == (SerialSettings(device="/dev/serial/by-id/none", baud=9600),)
+    assert chosen.receivers == (SerialSettings(device="/dev/serial/by-id/none"),)
     assert chosen.spool.commit_every_s == 10.0
     assert (chosen.uplink.batch_fixes, chosen.uplink.window) == (60, 20)
 

@@ -14,7 +14,8 @@ from gateway.rows import Kind, committed_ranges, read_fix
 from gateway.spool import MAX_ADDED, Spool
 from gateway.stamp import Stamp
 from wire import codec
-from wire.messages import Ack, Event, Fix, Gap, GatewayStarted
+from wire.events import Gap, GatewayStarted
+from wire.messages import Ack, Event, Fix
 
 NOW = Stamp(1_772_438_400_000, "gnss")
 

@@ -15,7 +15,8 @@ from cloud.tracking.shelf import MAX_BYTES, MAX_ROWS, Shelf
 from cloud.tracking.store import LiveRow, StreamKey
 from tests.tracking.vans import NOON_MS, batch, fix
 from wire import codec, topics
-from wire.messages import Batch, Event, Gap, GatewayStarted, Live, Presence, Resume, State
+from wire.events import Gap, GatewayStarted
+from wire.messages import Batch, Event, Live, Presence, Resume, State
 
 NOW_MS = NOON_MS + 3_600_000
 

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from wire import events as e
 from wire import messages as m
 
 FIX = m.Fix(
@@ -34,7 +35,7 @@ JSON_SAMPLES: dict[str, tuple[msgspec.Struct, bytes]] = {
             stream="77",
             seq=3,
             recorded_at_ms=1_795_341_600_123,
-            body=m.Gap(stream="9223372036854775807", first=10, last=19, reason="spool_full"),
+            body=e.Gap(stream="9223372036854775807", first=10, last=19, reason="spool_full"),
         ),
         (
             b'{"stream":"77","seq":3,"recorded_at_ms":1795341600123,"body":{"type":"gap",'
@@ -47,7 +48,7 @@ JSON_SAMPLES: dict[str, tuple[msgspec.Struct, bytes]] = {
             stream="77",
             seq=0,
             recorded_at_ms=1,
-            body=m.GatewayStarted(boot=4, fixes="5", version="0.1.0"),
+            body=e.GatewayStarted(boot=4, fixes="5", version="0.1.0"),
         ),
         (
             b'{"stream":"77","seq":0,"recorded_at_ms":1,"body":{"type":"gateway_started","boot":4,'
@@ -63,7 +64,9 @@ JSON_SAMPLES: dict[str, tuple[msgspec.Struct, bytes]] = {
         m.State(version="0.1.0", boot=4, receiver="ok", spooled=60),
         (
             b'{"version":"0.1.0","boot":4,"receiver":"ok","spooled":60,"settings":0,'
-            b'"route_revision":null,"v":1}'
+            b'"route_revision":null,"refused":null,"chosen":null,"jamming":"unknown",'
+            b'"spoofing":"unknown","antenna":"unknown","clock":"none","spool":"ok",'
+            b'"is_on_duty":true,"sent_bytes":0,"heard_bytes":0,"processor_celsius":null,"v":1}'
         ),
     ),
     "presence": (m.Presence(online=False), b'{"online":false,"v":1}'),
