@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway import kernel_time
 from gateway.clock import Clock, demo_rate
 from gateway.errors import SettingsError
 from gateway.stamp import RELEASED_MS
@@ -18,9 +19,10 @@ class Time:
     def __init__(self, wall_s: float) -> None:
         self.wall_s = wall_s
         self.passed_s = 0.0
+        self.is_synchronised = False
 
     def clock(self, rate: ClockRate | None = None) -> Clock:
-        return Clock(lambda: self.wall_s, lambda: self.passed_s, rate)
+        return Clock(lambda: self.wall_s, lambda: self.passed_s, rate, lambda: self.is_synchronised)
 
 
 def test_a_step_of_the_systems_clock_is_not_followed() -> None:
@@ -43,6 +45,58 @@ def test_the_delay_of_a_fix_does_not_move_the_clock() -> None:
     clock = Time(NOW_S).clock()
     clock.learn(round(NOW_S * 1000) - 900)
     assert clock.stamp() == (NOW_S * 1000, "gnss")
+
+
+@pytest.mark.parametrize("years", [-20, 20])
+def test_a_system_clock_that_is_off_by_decades_is_set_by_the_first_fix(years: int) -> None:
+    off_s = years * 365 * 86_400
+    clock = Time(NOW_S + off_s).clock()
+    correction = clock.learn(round(NOW_S * 1000))
+    assert correction is not None
+    assert correction.by_ms == -off_s * 1000
+    assert correction.before == ("none" if years < 0 else "rtc")
+    assert clock.stamp() == (NOW_S * 1000, "gnss")
+
+
+@pytest.mark.parametrize("years", [-20, 20])
+def test_a_single_absurd_fix_does_not_move_a_proved_clock_and_three_in_a_row_do(years: int) -> None:
+    time = Time(NOW_S)
+    clock = time.clock()
+    clock.learn(round(NOW_S * 1000))
+    absurd_ms = round(NOW_S + years * 365 * 86_400) * 1000
+    assert clock.learn(absurd_ms) is None
+    time.passed_s += 1
+    assert clock.learn(round(NOW_S + 1) * 1000) is None
+    assert clock.now_ms() == (NOW_S + 1) * 1000
+    assert [clock.learn(absurd_ms) is None for _ in range(3)] == [True, True, False]
+    assert clock.now_ms() == absurd_ms
+
+
+def test_a_board_without_a_clock_goes_on_from_the_last_known_time() -> None:
+    clock = Time(0).clock()
+    clock.restore(round(NOW_S * 1000))
+    assert clock.stamp() == (NOW_S * 1000, "none")
+    later = Time(NOW_S + 60).clock()
+    later.restore(round(NOW_S * 1000))
+    assert later.stamp() == ((NOW_S + 60) * 1000, "rtc")
+
+
+def test_a_clock_kept_by_others_is_believed_until_a_fix_tells_better() -> None:
+    time = Time(0)
+    clock = time.clock()
+    assert clock.look_around() is None
+    time.wall_s, time.is_synchronised = NOW_S, True
+    correction = clock.look_around()
+    assert correction == (round(NOW_S * 1000), "none", "ntp")
+    assert clock.look_around() is None
+    assert clock.learn(round(NOW_S * 1000) + 500) == (0, "ntp", "gnss")
+    time.wall_s += 20 * 365 * 86_400
+    assert clock.look_around() is None
+    assert clock.stamp() == (NOW_S * 1000, "gnss")
+
+
+def test_the_kernel_can_be_asked_whether_its_clock_is_kept() -> None:
+    assert kernel_time.is_synchronised() in {True, False}
 
 
 def test_simulated_time_runs_at_its_speed() -> None:
