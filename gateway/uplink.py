@@ -103,7 +103,7 @@ class Uplink:
     def _send_live(self, now_s: float) -> None:
         if self._live is None or now_s < self._live_from_s or not self._link.is_idle:
             return
-        if self._link.publish("live", codec.encode(Live(fix=self._live)), qos=0) is not None:
+        if self._link.publish("live", codec.encode_live(Live(fix=self._live)), qos=0) is not None:
             self._live_from_s = now_s + self._settings.live_every_s
             self._live = None
 

@@ -1,36 +1,27 @@
 """Messages to bytes and back, at one boundary. Whatever arrives, only `WireError` is raised.
 
-All messages are JSON but the batch: a plain 22-byte envelope, then a compressed payload of
-columns, each holding its first value and then the change from row to row.
+All messages are JSON but two: the live fix and the batch are packed columns (`wire.columns`), the
+batch behind a plain 22-byte envelope and before a checksum.
 """
 
 import struct
 import zlib
-from collections.abc import Iterable
-from itertools import accumulate
-from typing import Any, Final, get_args
+from typing import Final
 
 import msgspec
 
-from wire.messages import (
-    MAX_BATCH_FIXES,
-    VERSION,
-    Batch,
-    BatchEnvelope,
-    Fix,
-)
-from wire.values import ClockQuality, FixSource
+from wire.columns import pack_fixes, unpack_fixes
+from wire.messages import MAX_BATCH_FIXES, VERSION, Batch, BatchEnvelope, Live
+from wire.packing import PackingError
 
 _ENVELOPE: Final = struct.Struct("!BBQQI")
-_DELTA_JSON_ZLIB: Final = 1
-_MAX_PAYLOAD_BYTES: Final = 1_000_000
+_CHECKSUM: Final = struct.Struct("!I")
+_PACKED_COLUMNS: Final = 2
+_MAX_BATCH_BYTES: Final = 200_000
+_MAX_LIVE_BYTES: Final = 200
 _MAX_MESSAGE_BYTES: Final = 1_000_000
 
-_SOURCES: Final[tuple[str, ...]] = get_args(FixSource.__value__)
-_QUALITIES: Final[tuple[str, ...]] = get_args(ClockQuality.__value__)
-_COLUMNS: Final = tuple(Fix.__struct_fields__)
 _encoder: Final = msgspec.json.Encoder()
-_columns_decoder: Final = msgspec.json.Decoder(list[list[int | None]])
 
 
 class WireError(ValueError):
@@ -42,7 +33,7 @@ class EnvelopeError(WireError):
 
 
 def encode(message: msgspec.Struct) -> bytes:
-    """Any message but a batch, as JSON."""
+    """Any message but a live fix or a batch, as JSON."""
     return _encoder.encode(message)
 
 
@@ -60,19 +51,48 @@ def decode[M: msgspec.Struct](payload: bytes, kind: type[M]) -> M:
         raise WireError(f"{kind.__name__}: {error}") from error
 
 
+def encode_live(live: Live) -> bytes:
+    """The newest fix in about 34 bytes.
+
+    Raises:
+        WireError: a value is far outside what `Fix` allows.
+    """
+    try:
+        return bytes((VERSION,)) + pack_fixes((live.fix,))
+    except PackingError as error:
+        raise WireError(f"live: {error}") from error
+
+
+def decode_live(payload: bytes) -> Live:
+    """Read a live fix.
+
+    Raises:
+        WireError: it is of an unknown version, too long, cut, or a value is out of range.
+    """
+    if payload[:1] != bytes((VERSION,)):
+        raise WireError(f"live: version {payload[:1].hex() or 'missing'}; this side knows 01")
+    if len(payload) > _MAX_LIVE_BYTES:
+        raise WireError(f"live: {len(payload)} bytes; at most {_MAX_LIVE_BYTES}")
+    try:
+        (fix,) = unpack_fixes(payload[1:], 1)
+    except PackingError as error:
+        raise WireError(f"live: {error}") from error
+    return Live(fix=fix)
+
+
 def encode_batch(batch: Batch) -> bytes:
     """A batch of 1 to `MAX_BATCH_FIXES` fixes.
 
     Raises:
-        WireError: it is empty or too long.
+        WireError: it is empty or too long, or a value is far outside what `Fix` allows.
     """
     _require_count(len(batch.fixes), EnvelopeError)
-    rows = [_to_row(fix) for fix in batch.fixes]
-    columns = [_deltas(column) for column in zip(*rows, strict=True)]
-    envelope = _ENVELOPE.pack(
-        VERSION, _DELTA_JSON_ZLIB, batch.stream, batch.first, len(batch.fixes)
-    )
-    return envelope + zlib.compress(_encoder.encode(columns), 6)
+    envelope = _ENVELOPE.pack(VERSION, _PACKED_COLUMNS, batch.stream, batch.first, len(batch.fixes))
+    try:
+        told = envelope + pack_fixes(batch.fixes)
+    except PackingError as error:
+        raise WireError(f"batch: {error}") from error
+    return told + _CHECKSUM.pack(zlib.crc32(told))
 
 
 def read_envelope(payload: bytes) -> BatchEnvelope:
@@ -103,13 +123,16 @@ def decode_batch(payload: bytes) -> Batch:
     """
     envelope = read_envelope(payload)
     encoding = payload[1]
-    if encoding != _DELTA_JSON_ZLIB:
-        raise WireError(f"batch: payload encoding {encoding}; this side knows {_DELTA_JSON_ZLIB}")
-    columns = _read_columns(payload[_ENVELOPE.size :], envelope.count)
-    rows = zip(*(_values(column) for column in columns), strict=True)
+    if encoding != _PACKED_COLUMNS:
+        raise WireError(f"batch: payload encoding {encoding}; this side knows {_PACKED_COLUMNS}")
+    if len(payload) > _MAX_BATCH_BYTES:
+        raise WireError(f"batch: {len(payload)} bytes; at most {_MAX_BATCH_BYTES}")
+    told, checksum = payload[: -_CHECKSUM.size], payload[-_CHECKSUM.size :]
+    if len(told) < _ENVELOPE.size or _CHECKSUM.pack(zlib.crc32(told)) != checksum:
+        raise WireError("batch: payload is cut or damaged, its checksum differs")
     try:
-        fixes = tuple(msgspec.convert(_from_row(row), Fix) for row in rows)
-    except (msgspec.ValidationError, IndexError, TypeError) as error:
+        fixes = unpack_fixes(told[_ENVELOPE.size :], envelope.count)
+    except PackingError as error:
         raise WireError(f"batch: {error}") from error
     return Batch(stream=envelope.stream, first=envelope.first, fixes=fixes)
 
@@ -117,60 +140,3 @@ def decode_batch(payload: bytes) -> Batch:
 def _require_count(count: int, error: type[WireError]) -> None:
     if not 1 <= count <= MAX_BATCH_FIXES:
         raise error(f"batch: {count} fixes; 1 to {MAX_BATCH_FIXES} are allowed")
-
-
-def _read_columns(compressed: bytes, count: int) -> list[list[int | None]]:
-    inflater = zlib.decompressobj()
-    try:
-        text = inflater.decompress(compressed, _MAX_PAYLOAD_BYTES)
-        if inflater.unconsumed_tail or not inflater.eof or inflater.unused_data:
-            raise WireError(
-                f"batch: payload is cut, has a tail or passes {_MAX_PAYLOAD_BYTES} bytes"
-            )
-        columns = _columns_decoder.decode(text)
-    except (zlib.error, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise WireError(f"batch: payload: {error}") from error
-    if len(columns) != len(_COLUMNS) or any(len(column) != count for column in columns):
-        raise WireError(f"batch: payload is not {len(_COLUMNS)} columns of {count} rows")
-    return columns
-
-
-def _to_row(fix: Fix) -> tuple[int | None, ...]:
-    values = list(msgspec.structs.astuple(fix))
-    values[-2] = _SOURCES.index(fix.source)
-    values[-1] = _QUALITIES.index(fix.quality)
-    return tuple(values)
-
-
-def _from_row(row: Iterable[int | None]) -> dict[str, Any]:
-    fields: dict[str, Any] = dict(zip(_COLUMNS, row, strict=True))
-    fields["source"] = _name_at(_SOURCES, fields["source"])
-    fields["quality"] = _name_at(_QUALITIES, fields["quality"])
-    return fields
-
-
-def _name_at(names: tuple[str, ...], index: int) -> str:
-    if index < 0:
-        raise IndexError(f"{index} names none of {', '.join(names)}")
-    return names[index]
-
-
-def _deltas(column: Iterable[int | None]) -> list[int | None]:
-    """Change from the last known value; a missing value stays missing and changes nothing."""
-    last = 0
-    changes: list[int | None] = []
-    for value in column:
-        changes.append(None if value is None else value - last)
-        last = last if value is None else value
-    return changes
-
-
-def _values(changes: list[int | None]) -> list[int | None]:
-    if None not in changes:
-        return list(accumulate(changes))
-    last = 0
-    values: list[int | None] = []
-    for change in changes:
-        last += change or 0
-        values.append(None if change is None else last)
-    return values

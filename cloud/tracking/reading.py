@@ -34,11 +34,10 @@ class _EventEnvelope(msgspec.Struct, frozen=True, kw_only=True):
     v: Version
 
 
-_KINDS: Final[dict[str, type[Resume | State | Presence | Live | Result]]] = {
+_KINDS: Final[dict[str, type[Resume | State | Presence | Result]]] = {
     "resume": Resume,
     "state": State,
     "presence": Presence,
-    "live": Live,
     "result": Result,
 }
 
@@ -48,6 +47,8 @@ def read(kind: str, payload: bytes) -> Said:
     try:
         if kind == "batch":
             return codec.decode_batch(payload)
+        if kind == "live":
+            return codec.decode_live(payload)
         if kind == "event":
             event = codec.decode(payload, Event)
             return event if _fits(event) else Refused("event: stream is not below 2**63")

@@ -51,7 +51,7 @@ class Gateway:
             speed_cmps=0,
         )
         topic = topics.up("main", self.van, "live")
-        self._client.publish(topic, codec.encode(messages.Live(fix=fix)))
+        self._client.publish(topic, codec.encode_live(messages.Live(fix=fix)))
 
     def close(self) -> None:
         self._client.disconnect()

@@ -19,7 +19,6 @@ from gateway.receivers.gpsd import Gpsd
 from gateway.settings import GpsdSettings
 from tests.gateway.rig import Broker, Cloud, Van, epoch_bytes, free_port, wait_until
 from wire import codec
-from wire.messages import Live
 
 SEARCH = f"{os.environ.get('PATH', '')}:/usr/sbin"
 MISSING = [
@@ -186,7 +185,7 @@ def test_fixes_of_a_real_gpsd_reach_the_cloud(
     try:
         van.start()
         wait_until(lambda: cloud.count("live") > 3, "fixes of gpsd are live", 30)
-        fix = codec.decode(cloud.heard["live"][-1], Live).fix
+        fix = codec.decode_live(cloud.heard["live"][-1]).fix
         assert (fix.source, fix.mode, fix.lon_e7) == ("gpsd", 3, 252_666_667)
         os.killpg(process.pid, signal.SIGKILL)
         wait_until(lambda: b'"lost"' in cloud.heard["state"][-1], "its end is told", 30)

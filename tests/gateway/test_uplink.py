@@ -15,7 +15,7 @@ from gateway.spool import Spool
 from gateway.uplink import Uplink
 from tests.gateway.test_spool import NOW, fix
 from wire import codec
-from wire.messages import Ack, Event, Live, Resume
+from wire.messages import Ack, Event, Resume
 
 
 class Recorder(Link):
@@ -182,7 +182,7 @@ def test_only_the_newest_fix_is_live_and_not_too_often(bench: Bench) -> None:
     bench.uplink.offer_live(fix(2))
     bench.uplink.step(bench.now_s, NOW)
     (payload,) = [payload for kind, payload in bench.link.published if kind == "live"]
-    assert codec.decode(payload, Live).fix == fix(2)
+    assert codec.decode_live(payload).fix == fix(2)
     bench.link.take()
     bench.uplink.offer_live(fix(3))
     assert bench.step(0.5) == []

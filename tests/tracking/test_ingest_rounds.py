@@ -113,8 +113,8 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 
 def test_a_fix_at_an_absurd_time_ends_nothing_and_moves_no_marker(desk: Desk) -> None:
-    desk.hear("van-1", "live", codec.encode(Live(fix=ABSURD)))
-    desk.hear("van-2", "live", codec.encode(Live(fix=fix(0))))
+    desk.hear("van-1", "live", codec.encode_live(Live(fix=ABSURD)))
+    desk.hear("van-2", "live", codec.encode_live(Live(fix=fix(0))))
     desk.rounds()
     assert [one.van for one in desk.positions()] == ["van-2"]
 
@@ -125,15 +125,15 @@ def test_a_live_row_with_an_absurd_time_from_an_earlier_release_is_passed(desk: 
         store.write(connection, Writes(live=[store.live_values(before)]))
     desk.open()
     desk.rounds()
-    desk.hear("van-1", "live", codec.encode(Live(fix=fix(0))))
+    desk.hear("van-1", "live", codec.encode_live(Live(fix=fix(0))))
     desk.rounds()
     assert [one.van for one in desk.positions()] == ["van-1"]
 
 
 def test_a_position_that_cannot_be_told_silences_no_other(desk: Desk) -> None:
     far = msgspec.structs.replace(fix(0), fix_time_ms=2**53 - 1)
-    desk.hear("van-1", "live", codec.encode(Live(fix=far)), at_ms=2**53)
-    desk.hear("van-2", "live", codec.encode(Live(fix=fix(0))))
+    desk.hear("van-1", "live", codec.encode_live(Live(fix=far)), at_ms=2**53)
+    desk.hear("van-2", "live", codec.encode_live(Live(fix=fix(0))))
     desk.rounds()
     assert [one.van for one in desk.positions()] == ["van-2"]
 

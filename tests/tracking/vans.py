@@ -10,7 +10,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from cloud.foundation.broker import BrokerLogin, GatewayCredential
 from tests.parts.broker import wait_for
 from wire import codec, topics
-from wire.messages import Ack, Batch, Fix
+from wire.messages import Ack, Batch, Fix, Live
 
 NOON_MS = 1_717_416_000_000
 """2024-06-03T12:00:00Z: past on every clock that a test may meet."""
@@ -36,6 +36,17 @@ def batch(stream: int, first: int, count: int = 10) -> Batch:
     return Batch(
         stream=stream, first=first, fixes=tuple(fix(first + place) for place in range(count))
     )
+
+
+def encoded(message: msgspec.Struct) -> bytes:
+    """Any message of a van as its bytes."""
+    match message:
+        case Batch():
+            return codec.encode_batch(message)
+        case Live():
+            return codec.encode_live(message)
+        case _:
+            return codec.encode(message)
 
 
 class Ears:
@@ -123,11 +134,8 @@ class Van(Ears):
         self, kind: str, payload: bytes | msgspec.Struct, *, qos: int = 1, **options: Any
     ) -> None:
         """Publish below its own ``up/``."""
-        if isinstance(payload, Batch):
-            payload = codec.encode_batch(payload)
-        elif isinstance(payload, msgspec.Struct):
-            payload = codec.encode(payload)
-        self.say_on(topics.up(self.tenant, self.name, kind), payload, qos=qos, **options)
+        content = payload if isinstance(payload, bytes) else encoded(payload)
+        self.say_on(topics.up(self.tenant, self.name, kind), content, qos=qos, **options)
 
     def upto(self, stream: int) -> int:
         """What it was last told is committed of ``stream``; -2 when it was told nothing."""

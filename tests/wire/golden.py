@@ -22,14 +22,6 @@ FIX = m.Fix(
 BARE_FIX = m.Fix(recorded_at_ms=1_795_341_601_123, lat_e7=1, lon_e7=-1, mode=2)
 
 JSON_SAMPLES: dict[str, tuple[msgspec.Struct, bytes]] = {
-    "live": (
-        m.Live(fix=FIX),
-        (
-            b'{"fix":{"recorded_at_ms":1795341600123,"lat_e7":-299027315,"lon_e7":-712520114,"mode":3,'
-            b'"fix_time_ms":1795341600000,"speed_cmps":1234,"course_ddeg":905,"altitude_dm":412,'
-            b'"hdop_d":9,"satellites":11,"source":"serial","quality":"gnss"},"v":1}'
-        ),
-    ),
     "event_gap": (
         m.Event(
             stream="77",
@@ -133,8 +125,18 @@ JSON_SAMPLES: dict[str, tuple[msgspec.Struct, bytes]] = {
 }
 
 BATCH = m.Batch(stream=2**63 - 1, first=60, fixes=(FIX, BARE_FIX))
-BATCH_ENVELOPE_HEX = "01017fffffffffffffff000000000000003c00000002"
-BATCH_COLUMNS = (
-    b"[[1795341600123,1000],[-299027315,299027316],[-712520114,712520113],[3,-1],[17953"
-    b"41600000,null],[1234,null],[905,null],[412,null],[9,null],[11,null],[0,0],[3,-3]]"
+LIVE_SAMPLES: dict[str, tuple[m.Live, str]] = {
+    "full": (
+        m.Live(fix=FIX),
+        "01155101596280011d83c3a596e50fa9e0c6c6038000380c34805e24054e00520158",
+    ),
+    "bare": (m.Live(fix=BARE_FIX), "018aa880acb258c020040600000aa8"),
+}
+
+BATCH = m.Batch(stream=2**63 - 1, first=60, fixes=(FIX, BARE_FIX))
+BATCH_HEX = (
+    "01027fffffffffffffff000000000000003c00000002"  # envelope
+    "e2aa202b2c500023b0aa880acb258c5e1d2cb72bc3a596e82fa9"
+    "e0c6c6fa9e0c6c403b000028000ec30002f061a4705e24e0a9c38149c0ac"  # columns
+    "f2311e99"  # checksum
 )
