@@ -1,26 +1,30 @@
-"""The van's current route, kept on disk so that it is known without a connection."""
+"""The van's current route, kept on disk so that it is known without a connection.
 
-import logging
-import os
+A file that is damaged is set aside; the broker retains the route and tells it again with the next
+connection.
+"""
+
 from pathlib import Path
 
-from wire import codec
+from gateway.kept import KeptFile
 from wire.messages import Route
-
-logger = logging.getLogger(__name__)
 
 
 class RouteFile:
-    """The route told by ``dn/route``: another route replaces it, and so does a higher revision."""
+    """The route told by ``dn/route``: another route replaces it, and so does a higher revision.
+
+    Attributes:
+        current: the route in force; None when none was ever told.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._route = _read(path)
+        self._file = KeptFile(path, Route)
+        self.current = self._file.read()
 
     @property
     def revision(self) -> int | None:
         """The revision in force; None when no route was ever told."""
-        return None if self._route is None else self._route.revision
+        return None if self.current is None else self.current.revision
 
     def take(self, route: Route) -> bool:
         """Keep ``route`` unless it is an old or the same revision of the one in force.
@@ -31,34 +35,13 @@ class RouteFile:
         Raises:
             OSError: the medium takes nothing; the route kept so far stays in force.
         """
-        current = self._route
-        if current is not None and _is_old(route, current):
+        if self.current is not None and _is_old(route, self.current):
             return False
-        unfinished = self._path.with_suffix(".new")
-        with unfinished.open("wb") as file:
-            file.write(codec.encode(route))
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.rename(self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-        self._route = route
+        self._file.write(route)
+        self.current = route
         return True
 
 
 def _is_old(route: Route, current: Route) -> bool:
     # Revisions count within one day's plan, so those of two routes cannot be compared.
     return route.route == current.route and route.revision <= current.revision
-
-
-def _read(path: Path) -> Route | None:
-    try:
-        return codec.decode(path.read_bytes(), Route)
-    except FileNotFoundError:
-        return None
-    except (OSError, codec.WireError) as error:
-        logger.warning("the kept route cannot be read", extra={"problem": str(error)})
-        return None

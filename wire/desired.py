@@ -1,11 +1,22 @@
 """What ``dn/desired`` may ask of a van; a gateway refuses what is not listed here."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
+from wire.refusal import in_words
 from wire.values import EpochMs, Name
+
+
+class DesiredError(ValueError):
+    """A value cannot be desired; names the field and the remedy."""
+
+    def __init__(self, field: str, problem: str, remedy: str) -> None:
+        super().__init__(f"{field}: {problem}; {remedy}")
+        self.field = field
+        self.problem = problem
+        self.remedy = remedy
 
 
 class _Part(
@@ -76,3 +87,40 @@ class DesiredValues(_Part, frozen=True, kw_only=True):
     shifts: Annotated[tuple[Shift, ...], Meta(max_length=100)] | None = None
     geofences: Annotated[tuple[Geofence, ...], Meta(max_length=500)] = ()
     broker: BrokerPlace | None = None
+
+
+def read_values(values: dict[str, Any]) -> DesiredValues:
+    """The values of ``dn/desired``, checked as a whole: all of them hold, or none is taken.
+
+    Raises:
+        DesiredError: names the first field at fault.
+    """
+    try:
+        told = msgspec.convert(values, DesiredValues)
+    except msgspec.ValidationError as error:
+        raise DesiredError(*in_words(str(error), "values")) from error
+    for index, shift in enumerate(told.shifts or ()):
+        if shift.from_ms >= shift.to_ms:
+            raise DesiredError(f"shifts[{index}]", "does not end after it begins", "swap its times")
+    names = [fence.geofence for fence in told.geofences]
+    if len(set(names)) != len(names):
+        raise DesiredError("geofences", "two of them have the same name", "name each differently")
+    for index, fence in enumerate(told.geofences):
+        _require_shape(f"geofences[{index}]", fence)
+    host = "" if told.broker is None else told.broker.host
+    if any(one.isspace() or not one.isprintable() for one in host):
+        raise DesiredError("broker.host", "has a blank in it", "give a name or an address")
+    return told
+
+
+def _require_shape(field: str, fence: Geofence) -> None:
+    if any(abs(lat) > 900_000_000 or abs(lon) > 1_800_000_000 for lat, lon in fence.points):
+        raise DesiredError(
+            f"{field}.points", "one is not on the earth", "give latitude, longitude in 1e-7 degrees"
+        )
+    if len(fence.points) == 2:
+        raise DesiredError(f"{field}.points", "two make no area", "give one, or three and more")
+    if (len(fence.points) == 1) != (fence.radius_m is not None):
+        raise DesiredError(
+            f"{field}.radius_m", "belongs to one point and to it only", "set or remove it"
+        )
