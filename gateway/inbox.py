@@ -26,10 +26,17 @@ class ReceiverChanged(msgspec.Struct, frozen=True):
 
 
 class Heard(msgspec.Struct, frozen=True, kw_only=True):
-    """A message below ``dn/`` has come."""
+    """A message below ``dn/`` has come.
+
+    Attributes:
+        mid: what the broker knows it by; 0 when it expects no receipt.
+        connection: number of the connection it came on, as `Link.connection`.
+    """
 
     kind: str
     payload: bytes
+    mid: int = 0
+    connection: int | None = None
 
 
 class Delivered(msgspec.Struct, frozen=True, kw_only=True, gc=False):

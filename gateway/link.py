@@ -8,8 +8,10 @@ connections or put what they heard into the inbox; nothing here is locked or wai
 import contextlib
 import logging
 import queue
+import socket
 import ssl
 import threading
+import time
 from typing import Any, Final
 
 import paho.mqtt.client as mqtt
@@ -56,6 +58,7 @@ class Link:
         self._heard = {topics.down(tenant, van, kind): kind for kind in topics.DOWN_KINDS}
         self._filter = topics.down_all(tenant, van)
         self._client = _client(settings)
+        self._client.place = (settings.host, settings.port)
         self._client.reconnect_delay_set(1, retry_max_s)
         self._client.will_set(
             self._topics["presence"], codec.encode(Presence(online=False)), qos=1, retain=True
@@ -65,6 +68,11 @@ class Link:
         self._client.on_message = self._on_message
         self._client.on_publish = self._on_publish
         self._client.on_subscribe = self._on_subscribe
+
+    @property
+    def turned_at_s(self) -> float:
+        """When the connection's thread last went round, by the monotonic clock."""
+        return self._client.turned_at_s
 
     def start(self) -> None:
         """Connect, now or as soon as there is a broker, and stay connected."""
@@ -84,6 +92,25 @@ class Link:
         info = self._client.publish(self._topics[kind], payload, qos, kind in _RETAINED)
         # NO_CONN is no refusal: paho keeps the message and sends it on the next connection.
         return None if info.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE else info.mid
+
+    def acknowledge(self, heard: Heard) -> None:
+        """Give the broker its receipt; until then a message comes again with each connection."""
+        if heard.mid and heard.connection is not None and heard.connection == self.connection:
+            self._client.ack(heard.mid, 1)
+
+    def move(self, host: str, port: int) -> None:
+        """Connect to another place from now on, with the credentials there are."""
+        if (host, port) == self._client.place:
+            return
+        self._client.place = (host, port)
+        self.connection = None
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        sock = self._client.socket()
+        if isinstance(sock, socket.socket):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
 
     @property
     def is_idle(self) -> bool:
@@ -108,6 +135,9 @@ class Link:
         if reason.is_failure:
             logger.warning("the broker refused the connection", extra={"reason": str(reason)})
             return
+        if self._client.dialled != self._client.place:
+            self._hang_up()  # it was dialled before the move
+            return
         logger.info("connected", extra={"session_present": flags.session_present})
         client.subscribe(self._filter, qos=1)
         self._connections += 1
@@ -122,7 +152,9 @@ class Link:
     def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         kind = self._heard.get(message.topic)
         if kind is not None:
-            self._tell(Heard(kind=kind, payload=bytes(message.payload)))
+            mid = message.mid if message.qos else 0
+            payload = bytes(message.payload)
+            self._tell(Heard(kind=kind, payload=payload, mid=mid, connection=self.connection))
 
     def _on_publish(
         self, _client: mqtt.Client, _data: Any, mid: int, _reason: ReasonCode, _: Any
@@ -139,16 +171,33 @@ class Link:
         try:
             self._inbox.put_nowait(news)
         except queue.Full:
-            # Acknowledgements are cumulative and asked for again; a command stays unanswered.
+            # Acknowledgements are cumulative and asked for again; the broker repeats the rest.
             logger.warning("the inbox is full", extra={"dropped": type(news).__name__})
 
 
-def _client(settings: BrokerSettings) -> mqtt.Client:
-    client = mqtt.Client(
+class _Client(mqtt.Client):
+    """Tells that its thread goes round, and looks at each attempt where to connect."""
+
+    place = dialled = ("", 0)
+    turned_at_s = 0.0
+
+    def reconnect(self) -> MQTTErrorCode:
+        self.turned_at_s = time.monotonic()
+        self.dialled = self._host, self._port = self.place
+        return super().reconnect()
+
+    def loop_misc(self) -> MQTTErrorCode:
+        self.turned_at_s = time.monotonic()
+        return super().loop_misc()
+
+
+def _client(settings: BrokerSettings) -> _Client:
+    client = _Client(
         CallbackAPIVersion.VERSION2,
         client_id=settings.client_id,
         clean_session=False,
         protocol=MQTTProtocolVersion.MQTTv311,
+        manual_ack=True,
     )
     client.connect_timeout = CONNECT_TIMEOUT_S
     client.max_inflight_messages_set(_MAX_UNCONFIRMED)

@@ -127,6 +127,7 @@ class Service:
                 self._commands.told(mid)
             case Heard(kind=kind, payload=payload):
                 self._obey(kind, payload)
+                self._link.acknowledge(news)
 
     def _keep(self, epoch: Epoch, now_s: float) -> None:
         fix = to_fix(epoch, self._clock.stamp(), self._source)
