@@ -9,7 +9,11 @@ OWN_CARRIER: Final = "own"
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?")
 
 UP_KINDS: Final = ("live", "batch", "event", "resume", "state", "presence", "result")
-DOWN_KINDS: Final = ("ack", "desired", "command", "route")
+DOWN_KINDS: Final = ("ack", "desired", "command", "route", "certificate")
+RENEW: Final = "renew"
+"""The one kind below ``up/`` that is meant for the office and not for ingest."""
+BACKLOG_KINDS: Final = ("batch", "event", "resume")
+"""All that a box may say which is no longer a van's gateway and still holds what it recorded."""
 
 
 class TopicError(ValueError):
@@ -47,8 +51,8 @@ def _root(tenant: str, van: str) -> str:
 
 
 def up(tenant: str, van: str, kind: str) -> str:
-    """Topic on which ``van`` tells the cloud something; ``kind`` is one of `UP_KINDS`."""
-    if kind not in UP_KINDS:
+    """Topic on which ``van`` tells the cloud something; one of `UP_KINDS`, or `RENEW`."""
+    if kind not in (*UP_KINDS, RENEW):
         raise TopicError(f"kind: {kind!r} is not one of {', '.join(UP_KINDS)}")
     return f"{_root(tenant, van)}/up/{kind}"
 
@@ -75,7 +79,7 @@ def down_all(tenant: str, van: str) -> str:
 
 def every_up(kind: str) -> str:
     """Filter by which the cloud reads one kind of message from all vans of all tenants."""
-    if kind not in UP_KINDS:
+    if kind not in (*UP_KINDS, RENEW):
         raise TopicError(f"kind: {kind!r} is not one of {', '.join(UP_KINDS)}")
     return f"fleet/{VERSION}/+/+/up/{kind}"
 
@@ -88,7 +92,10 @@ def parse_up(topic: str) -> UpTopic:
     """
     parts = topic.split("/")
     match parts:
-        case ["fleet", version, tenant, van, "up", kind] if version == VERSION and kind in UP_KINDS:
+        case ["fleet", version, tenant, van, "up", kind] if version == VERSION and kind in (
+            *UP_KINDS,
+            RENEW,
+        ):
             return UpTopic(require_name("tenant", tenant), require_name("van", van), kind)
         case _:
             raise TopicError(f"topic: {topic[:120]!r} is not fleet/{VERSION}/tenant/van/up/kind")

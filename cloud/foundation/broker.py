@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
@@ -20,6 +20,8 @@ from cloud.foundation.broker_config import (
     BrokerLogin,
     BrokerPlace,
     BrokerSecrets,
+    BrokerTls,
+    CertifiedGateway,
     GatewayCredential,
     new_gateway_credential,
     new_login,
@@ -27,6 +29,7 @@ from cloud.foundation.broker_config import (
     to_subject,
     users_of,
 )
+from cloud.foundation.clock import RealClock
 from cloud.foundation.errors import Conflict, Invalid, Unavailable
 from cloud.foundation.files import private_folder, put
 from cloud.foundation.layout import DataFolder
@@ -35,6 +38,9 @@ from cloud.foundation.probes import http_get
 from cloud.foundation.processes import Running, find_running, signal_running
 from cloud.foundation.settings import Settings
 from wire import topics
+
+if TYPE_CHECKING:
+    from cloud.foundation.authority import Authority
 
 _RELOAD_WITHIN_S: Final = 5.0
 _ON_RECORD_WITHIN_S: Final = 1.0
@@ -64,6 +70,23 @@ class BrokerAccess:
         return self._settings.broker is None
 
     @property
+    def is_certified(self) -> bool:
+        """Whether gateways are let in by certificates of our own, and not by passwords."""
+        return self.is_embedded and self._settings.embedded_broker.is_encrypted
+
+    @property
+    def certificate_days(self) -> float:
+        """How long a gateway's certificate lasts."""
+        return self._settings.embedded_broker.certificate_days
+
+    @property
+    def authority(self) -> "Authority":
+        """Who signs the certificates of this broker and its gateways."""
+        from cloud.foundation.authority import Authority  # heavy, and only for the encrypted lane
+
+        return Authority(self._data.authority, RealClock().now_s)
+
+    @property
     def config_file(self) -> Path:
         """What the embedded server reads."""
         return self._data.broker / "nats.conf"
@@ -75,7 +98,10 @@ class BrokerAccess:
             return BrokerAddress(host=own.host, port=own.port, tls=own.tls, ca_file=own.ca_file)
         listen = self._settings.embedded_broker.listen
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen, listen)  # noqa: S104 - compared only
-        return BrokerAddress(host=host, port=self._ports().mqtt)
+        if not self.is_certified:
+            return BrokerAddress(host=host, port=self._ports().mqtt)
+        ca_file = str(self._data.authority / "ca.pem")
+        return BrokerAddress(host=host, port=self._ports().mqtt, tls=True, ca_file=ca_file)
 
     def address_for_gateways(self) -> BrokerAddress:
         """What a gateway is told to connect to."""
@@ -91,8 +117,13 @@ class BrokerAccess:
         users = self._users()
         ours = users.ingest if role == "ingest" else users.web
         own = self._settings.broker
-        if own is None:
+        if own is None and not self.is_certified:
             return ours
+        if own is None:
+            pair = self.authority.part_pair(self._data.certificates, role)
+            return msgspec.structs.replace(
+                ours, cert_file=str(pair.cert_file), key_file=str(pair.key_file)
+            )
         return BrokerLogin(client_id=ours.client_id, username=own.username, password=own.password)
 
     def new_credential(self, tenant: str, van: str) -> GatewayCredential:
@@ -101,7 +132,9 @@ class BrokerAccess:
 
     def known_vans(self) -> frozenset[tuple[str, str]]:
         """Every (tenant, van) that has a user on the broker."""
-        return frozenset((one.tenant, one.van) for one in self._users().gateways)
+        users = self._users()
+        known = users.certified if self.is_certified else users.gateways
+        return frozenset((one.tenant, one.van) for one in known)
 
     @property
     def users_changed_at_ns(self) -> int:
@@ -111,11 +144,19 @@ class BrokerAccess:
         except FileNotFoundError:
             return 0
 
-    def set_gateways(self, credentials: Iterable[GatewayCredential]) -> str | None:
+    def set_gateways(
+        self,
+        credentials: Iterable[GatewayCredential],
+        certified: Iterable[CertifiedGateway] = (),
+    ) -> str | None:
         """Let exactly these gateways in; every connection of those that stay is kept.
 
         A gateway that is left out is cut off at once. When the broker is running it has taken the
         users on return; when it is not, it takes them at its start.
+
+        Args:
+            credentials: let in by password, on the lane that is not encrypted.
+            certified: let in by certificate, on the one that is.
 
         Returns:
             None, or what somebody has to do by hand: the fleet's own broker must be given users.
@@ -126,7 +167,7 @@ class BrokerAccess:
         """
         with self._locked():
             before = self._users()
-            users = users_of(credentials, before)
+            users = users_of(credentials, before, certified)
             digest = self._write_config(users) if self.is_embedded else None
             self._write_users(users)
         if digest is not None:
@@ -191,6 +232,7 @@ class BrokerAccess:
             nats_port=ports.nats,
             monitor_port=ports.monitor,
             folder=str(folder.resolve()),
+            tls=self._tls() if self.is_certified else None,
         )
         content = render_config(place, users).encode()
         candidate = folder / "nats.candidate.conf"
@@ -198,6 +240,20 @@ class BrokerAccess:
         digest = check_config(find_server(), candidate)
         candidate.replace(self.config_file)
         return digest
+
+    def _tls(self) -> BrokerTls:
+        from cloud.foundation.authority import part_identity
+
+        told = self._settings.embedded_broker
+        hosts = (told.advertised_host, told.listen, "localhost", "127.0.0.1", "::1")
+        pair = self.authority.server_pair(self._data.certificates, filter(None, hosts))
+        return BrokerTls(
+            cert_file=str(pair.cert_file.resolve()),
+            key_file=str(pair.key_file.resolve()),
+            ca_file=str(self.authority.certificate_file.resolve()),
+            ingest=part_identity("ingest"),
+            web=part_identity("web"),
+        )
 
     def _reload(self, digest: str) -> None:
         running = self._wait_for_server()

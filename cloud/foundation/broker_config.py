@@ -1,9 +1,10 @@
 """What the embedded MQTT broker is told: its settings, its users, and who may say what. Pure.
 
 A van may write below its own ``up/`` and read below its own ``dn/``; ingest reads every ``up/`` and
-answers on ``dn/ack``; web writes the other ``dn/`` topics. The server speaks MQTT 3.1.1 and turns
-topics into subjects: ``/`` becomes ``.``, ``+`` becomes ``*``, ``#`` becomes ``>``. A publish that
-is not permitted is acknowledged and dropped in silence, a subscription is refused.
+answers on ``dn/ack``; web writes the other ``dn/`` topics and reads ``up/renew``. The server speaks
+MQTT 3.1.1 and turns topics into subjects: ``/`` becomes ``.``, ``+`` becomes ``*``, ``#`` becomes
+``>``. A publish that is not permitted is acknowledged and dropped in silence, a subscription is
+refused.
 """
 
 import json
@@ -21,19 +22,29 @@ MAX_CONNECTIONS: Final = 10_000
 MAX_UNACKNOWLEDGED: Final = 2_000
 """Messages of one kind that ingest may hold before it has committed them."""
 ACK_WAIT_S: Final = 60
+_HANDSHAKE_S: Final = 10
+"""A van at the edge of coverage needs more than the server's usual two seconds."""
 _STORE_BYTES: Final = 4 * 1024**3
 
 type ClientId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$(?!\n)")]
 type Word = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._~-]{1,128}$(?!\n)")]
 """Nothing that would leave its place between quotes, or look like a bcrypt hash."""
 
+type Identity = Annotated[str, Meta(pattern=r"^urn:roundsman:[a-z0-9:_-]{1,220}$(?!\n)")]
+"""The one URI in the subject alternative name of a client's certificate."""
+
 
 class BrokerLogin(msgspec.Struct, frozen=True, kw_only=True):
-    """What one client signs in with. The client id is a secret too: who has it has the session."""
+    """What one client signs in with. The client id is a secret too: who has it has the session.
+
+    On the encrypted lane certificate and key take the place of name and password.
+    """
 
     client_id: ClientId
     username: Word
     password: Word
+    cert_file: str | None = None
+    key_file: str | None = None
 
 
 class GatewayCredential(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,12 +57,39 @@ class GatewayCredential(msgspec.Struct, frozen=True, kw_only=True):
     password: Word
 
 
+class CertifiedGateway(msgspec.Struct, frozen=True, kw_only=True):
+    """A van's certificate that is in force: who shows it is known by ``identity``.
+
+    Attributes:
+        is_backlog: may only hand in fixes and events that were recorded earlier.
+    """
+
+    tenant: str
+    van: str
+    identity: Identity
+    is_backlog: bool = False
+
+
 class BrokerSecrets(msgspec.Struct, frozen=True, kw_only=True):
-    """``secrets/broker.json``: every user of the embedded broker."""
+    """``secrets/broker.json``: every user of the embedded broker.
+
+    ``gateways`` are let in by password, ``certified`` by certificate; never both.
+    """
 
     ingest: BrokerLogin
     web: BrokerLogin
     gateways: tuple[GatewayCredential, ...] = ()
+    certified: tuple[CertifiedGateway, ...] = ()
+
+
+class BrokerTls(msgspec.Struct, frozen=True, kw_only=True):
+    """What the server shows, and whom it trusts; and who ingest and web are then."""
+
+    cert_file: str
+    key_file: str
+    ca_file: str
+    ingest: Identity
+    web: Identity
 
 
 class BrokerPlace(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +100,7 @@ class BrokerPlace(msgspec.Struct, frozen=True, kw_only=True):
     nats_port: int
     monitor_port: int
     folder: str
+    tls: BrokerTls | None = None
 
 
 type NewHex = Callable[[int], str]
@@ -100,8 +139,8 @@ def render_config(place: BrokerPlace, users: BrokerSecrets) -> str:
     Raises:
         Invalid: a credential holds a character that the file could misread; names the field.
     """
-    rows = [_user(users.ingest, *_ingest_permissions()), _user(users.web, *_web_permissions())]
-    rows += [_gateway_user(gateway) for gateway in users.gateways]
+    tls = place.tls
+    rows = _password_users(users) if tls is None else _certified_users(users, tls)
     listed = "\n".join(f"        {row}" for row in rows)
     quoted = json.dumps
     return f"""\
@@ -125,7 +164,7 @@ mqtt {{
     port: {place.mqtt_port}
     ack_wait: "{ACK_WAIT_S}s"
     max_ack_pending: {MAX_UNACKNOWLEDGED}
-}}
+{"" if tls is None else _tls(tls)}}}
 accounts {{
     FLEET {{
         jetstream: enabled
@@ -137,6 +176,49 @@ accounts {{
 """
 
 
+def _tls(tls: BrokerTls) -> str:
+    """TLS 1.2 and 1.3 with certificates of both sides; a client's names its user."""
+    quoted = json.dumps
+    return f"""\
+    tls {{
+        cert_file: {quoted(tls.cert_file)}
+        key_file: {quoted(tls.key_file)}
+        ca_file: {quoted(tls.ca_file)}
+        verify_and_map: true
+        timeout: {_HANDSHAKE_S}
+    }}
+"""
+
+
+def _password_users(users: BrokerSecrets) -> list[str]:
+    rows = [_user(users.ingest, *_ingest_permissions()), _user(users.web, *_web_permissions())]
+    return rows + [_gateway_user(gateway) for gateway in users.gateways]
+
+
+def _certified_users(users: BrokerSecrets, tls: BrokerTls) -> list[str]:
+    rows = [
+        _certified(tls.ingest, *_ingest_permissions()),
+        _certified(tls.web, *_web_permissions()),
+    ]
+    for one in users.certified:
+        kinds = topics.BACKLOG_KINDS if one.is_backlog else (*topics.UP_KINDS, topics.RENEW)
+        said = [to_subject(topics.up(one.tenant, one.van, kind)) for kind in kinds]
+        heard = topics.down(one.tenant, one.van, "ack")
+        if not one.is_backlog:
+            heard = topics.down_all(one.tenant, one.van)
+        rows.append(_certified(one.identity, said, [to_subject(heard)]))
+    return rows
+
+
+def _certified(identity: str, publish: list[str], subscribe: list[str]) -> str:
+    try:
+        msgspec.convert(identity, Identity)
+    except msgspec.ValidationError as error:
+        raise Invalid.field(f"broker user {identity!r}", str(error), "enrol again") from error
+    permissions = json.dumps({"publish": publish, "subscribe": subscribe})
+    return f'{{user: "{identity}", allowed_connection_types: ["MQTT"], permissions: {permissions}}}'
+
+
 def _ingest_permissions() -> tuple[list[str], list[str]]:
     heard = [to_subject(topics.every_up(kind)) for kind in topics.UP_KINDS]
     return [_every_down("ack"), _feed()], heard
@@ -144,7 +226,7 @@ def _ingest_permissions() -> tuple[list[str], list[str]]:
 
 def _web_permissions() -> tuple[list[str], list[str]]:
     told = [_every_down(kind) for kind in topics.DOWN_KINDS if kind != "ack"]
-    return [*told, _feed()], [_feed()]
+    return [*told, _feed()], [_feed(), to_subject(topics.every_up(topics.RENEW))]
 
 
 def _every_down(kind: str) -> str:
@@ -180,7 +262,12 @@ def _user(login: BrokerLogin, publish: list[str], subscribe: list[str]) -> str:
     )
 
 
-def users_of(gateways: Iterable[GatewayCredential], logins: BrokerSecrets) -> BrokerSecrets:
-    """``logins`` with ``gateways`` in the place of those before, in a fixed order."""
+def users_of(
+    gateways: Iterable[GatewayCredential],
+    logins: BrokerSecrets,
+    certified: Iterable[CertifiedGateway] = (),
+) -> BrokerSecrets:
+    """``logins`` with these gateways in the place of those before, in a fixed order."""
     ordered = sorted(gateways, key=lambda one: (one.tenant, one.van, one.username))
-    return msgspec.structs.replace(logins, gateways=tuple(ordered))
+    shown = sorted(certified, key=lambda one: one.identity)
+    return msgspec.structs.replace(logins, gateways=tuple(ordered), certified=tuple(shown))

@@ -26,6 +26,16 @@ class DataFolder:
         return self.secrets / "first_login.json"
 
     @property
+    def authority(self) -> Path:
+        """The certificate authority's key and certificate; in no backup."""
+        return self.secrets / "ca"
+
+    @property
+    def certificates(self) -> Path:
+        """Keys and certificates of the cloud's own parts."""
+        return self.secrets / "tls"
+
+    @property
     def running(self) -> Path:
         """A file for each running process: its pid and start time."""
         return self.root / "run"

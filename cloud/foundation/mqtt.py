@@ -30,8 +30,9 @@ def make_client(
         reconnect_on_failure=True,
         manual_ack=acknowledges_by_hand,
     )
-    client.username_pw_set(login.username, login.password)
+    if login.cert_file is None:
+        client.username_pw_set(login.username, login.password)
     client.connect_timeout = 5.0
     if address.tls:
-        client.tls_set(ca_certs=address.ca_file)
+        client.tls_set(ca_certs=address.ca_file, certfile=login.cert_file, keyfile=login.key_file)
     return client

@@ -1,5 +1,6 @@
 """What a fleet may set in ``DIR/cloud.toml``. Without the file everything runs on this machine."""
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
@@ -31,12 +32,23 @@ class EmbeddedBroker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """``[embedded_broker]``: where the broker that comes along listens for vans.
 
     Attributes:
-        listen: address to bind; loopback unless told otherwise, as the lane is not encrypted.
+        listen: address to bind; loopback unless told otherwise.
         advertised_host: what gateways are told to connect to; None tells them ``listen``.
+        tls: every client shows a certificate of our own authority; otherwise all have passwords,
+            on loopback only. None means yes, but for loopback.
+        certificate_days: how long a gateway's certificate lasts; it is renewed when two thirds
+            are over.
     """
 
     listen: Annotated[str, Meta(pattern=r"^[0-9A-Za-z.:-]+$(?!\n)")] = "127.0.0.1"
     advertised_host: str | None = None
+    tls: bool | None = None
+    certificate_days: Annotated[float, Meta(gt=0, le=1_000)] = 365.0
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether the lane is TLS with certificates on both sides."""
+        return not _is_loopback(self.listen) if self.tls is None else self.tls
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,6 +71,37 @@ def load(path: Path) -> Settings:
     except OSError as error:
         raise Invalid.field(str(path), str(error), "make the file readable") from error
     try:
-        return msgspec.toml.decode(text, type=Settings)
+        settings = msgspec.toml.decode(text, type=Settings)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Invalid.field(str(path), str(error), "correct or remove that field") from error
+    _require_safe(path, settings.embedded_broker)
+    return settings
+
+
+def _require_safe(path: Path, broker: EmbeddedBroker) -> None:
+    if not broker.is_encrypted and not _is_loopback(broker.listen):
+        raise Invalid.field(
+            f"{path}: embedded_broker.tls",
+            f"is off while the broker listens on {broker.listen}, where others can read the lane",
+            "remove it, or listen on 127.0.0.1",
+        )
+    if broker.is_encrypted and broker.advertised_host is None and _is_any(broker.listen):
+        raise Invalid.field(
+            f"{path}: embedded_broker.advertised_host",
+            f"is missing, and no van can connect to {broker.listen}",
+            "give the name or address by which vans reach this machine",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _is_any(host: str) -> bool:
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return False
