@@ -17,6 +17,7 @@ type Version = Literal[1]
 
 MAX_BATCH_FIXES: Final = 1000
 MAX_ACK_RANGES: Final = 32
+MAX_RESULT_BYTES: Final = 100_000
 
 
 class Fix(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -146,12 +147,17 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """``up/result``: the outcome of one command."""
+    """``up/result``: the outcome of one command.
+
+    Attributes:
+        data: what was asked for, at most `MAX_RESULT_BYTES` with all the rest.
+    """
 
     command: Name
     status: Literal["done", "refused", "failed", "expired"]
     detail: Annotated[str, Meta(max_length=2000)] = ""
     v: Version = VERSION
+    data: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Desired(msgspec.Struct, frozen=True, kw_only=True):

@@ -66,6 +66,10 @@ JSON_SAMPLES: dict[str, tuple[msgspec.Struct, bytes]] = {
         m.Result(command="c-1", status="done"),
         b'{"command":"c-1","status":"done","detail":"","v":1}',
     ),
+    "result_data": (
+        m.Result(command="c-1", status="done", detail="2 fixes", data={"fixes": 2}),
+        b'{"command":"c-1","status":"done","detail":"2 fixes","v":1,"data":{"fixes":2}}',
+    ),
     "desired": (
         m.Desired(settings=2, values={"batch_fixes": 60}),
         b'{"settings":2,"values":{"batch_fixes":60},"v":1}',
