@@ -6,8 +6,9 @@ from typing import Final
 
 import msgspec
 
-from gateway.fixes.readings import Reading, read_sentence, why_refused
-from gateway.fixes.sentences import SentenceSplitter
+from gateway.fixes.readings import Reading, is_proved, read_sentence, why_refused
+from gateway.fixes.reception import Reception, ReceptionMemory
+from gateway.fixes.sentences import FrameSplitter, UbxFrame
 from wire.events import Antenna, Jamming, Spoofing
 
 _HALF_DAY_MS: Final = 12 * 3_600_000
@@ -55,8 +56,11 @@ class EpochAssembler:
 
     def __init__(self, on_refused: Callable[[str, str], None] | None = None) -> None:
         """``on_refused`` is told each sentence that was not read, and why."""
+        self.proved = 0
+        """How many sentences and frames had a right checksum, of whatever kind."""
         self._on_refused = on_refused
-        self._splitter = SentenceSplitter()
+        self._splitter = FrameSplitter()
+        self._reception = ReceptionMemory()
         self._readings: list[Reading] = []
         self._time_ms: int | None = None
         self._closed_ms: int | None = None
@@ -66,14 +70,17 @@ class EpochAssembler:
 
     def feed(self, chunk: bytes) -> Iterator[Epoch]:
         """The epochs that ``chunk`` completes; reads no further than the caller iterates."""
-        for sentence in self._splitter.feed(chunk):
-            reading = read_sentence(sentence)
+        for frame in self._splitter.feed(chunk):
+            if isinstance(frame, UbxFrame):
+                self.proved += 1
+                self._reception.take(frame)
+                continue
+            reading = read_sentence(frame)
             if reading is not None:
+                self.proved += 1
                 yield from self._take(reading)
-            elif self._on_refused is not None:
-                reason = why_refused(sentence)
-                if reason is not None:
-                    self._on_refused(sentence, reason)
+            else:
+                self._pass_over(frame)
 
     def flush(self) -> Iterator[Epoch]:
         """Close the open epoch: the receiver has fallen silent."""
@@ -84,6 +91,15 @@ class EpochAssembler:
         """The stream has ended; its last epoch counts unless it was cut off in the middle."""
         if not self._cycle or self._kinds()[-1:] == self._cycle[-1:]:
             yield from self.flush()
+
+    def _pass_over(self, sentence: str) -> None:
+        reason = why_refused(sentence)
+        if reason is not None:
+            if self._on_refused is not None:
+                self._on_refused(sentence, reason)
+        elif is_proved(sentence):
+            self.proved += 1
+            self._reception.note(sentence)
 
     def _take(self, reading: Reading) -> Iterator[Epoch]:
         if reading.time_ms is not None and reading.time_ms != self._time_ms:
@@ -113,7 +129,7 @@ class EpochAssembler:
         for reading in readings:
             if reading.day is not None:
                 self._calendar.set_day(reading.day, time_ms)
-        return _merge(readings, self._calendar.utc_ms(time_ms))
+        return _merge(readings, self._calendar.utc_ms(time_ms), self._reception.of_epoch())
 
 
 def _of_this_cycle(untimed: list[Reading]) -> list[Reading]:
@@ -151,7 +167,7 @@ class _Calendar:
         return round(midnight.timestamp()) * 1000 + time_ms
 
 
-def _merge(readings: list[Reading], utc_ms: int | None) -> Epoch:
+def _merge(readings: list[Reading], utc_ms: int | None, reception: Reception) -> Epoch:
     placed = [reading for reading in readings if reading.position is not None]
     best = min(placed, key=lambda reading: _POSITION_RANK[reading.kind[2:]], default=None)
     altitude_m = _last(readings, "altitude_m")
@@ -164,6 +180,9 @@ def _merge(readings: list[Reading], utc_ms: int | None) -> Epoch:
         altitude_m=altitude_m,
         hdop=_last(readings, "hdop"),
         satellites=_last(readings, "satellites"),
+        jamming=reception.jamming,
+        spoofing=reception.spoofing,
+        antenna=reception.antenna,
     )
 
 

@@ -62,6 +62,16 @@ def read_sentence(sentence: str) -> Reading | None:
     return _READERS[parsed.sentence_type](_Fields(parsed))
 
 
+def is_proved(sentence: str) -> bool:
+    """Whether the sentence, of whatever kind, has its right checksum."""
+    body, _, given = sentence[1:].partition("*")
+    return len(given) == 2 and given.upper() == _checksum(body)
+
+
+def _checksum(body: str) -> str:
+    return f"{reduce(xor, body.encode()):02X}"
+
+
 def why_refused(sentence: str) -> str | None:
     """Why a sentence that `read_sentence` did not read is refused, naming the field.
 
@@ -71,7 +81,7 @@ def why_refused(sentence: str) -> str | None:
     if _WANTED.match(sentence) is None:
         return None
     body, _, given = sentence[1:].partition("*")
-    computed = f"{reduce(xor, body.encode()):02X}"
+    computed = _checksum(body)
     if len(given) != 2:
         return f"checksum: missing; the receiver must send *{computed} at the end of the line"
     if given.upper() != computed:

@@ -1,13 +1,19 @@
-"""A receiver that writes NMEA 0183 on a serial line."""
+"""A receiver that writes NMEA 0183 on a serial line, with UBX frames between or without."""
 
+import contextlib
+import errno
 import logging
+import os
+import stat
 import time
+from pathlib import Path
 from typing import Final
 
 import serial
 
-from gateway.errors import ReceiverLost
+from gateway.errors import ReceiverLost, SettingsError
 from gateway.fixes.epochs import Epoch, EpochAssembler
+from gateway.receivers.speed import SpeedSearch
 from wire.values import FixSource
 
 _SILENCE_S: Final = 0.25
@@ -41,28 +47,36 @@ class _Refusals:
 
 
 class SerialNmea:
-    """A serial line at a fixed speed; opened by a stable name it survives renumbering."""
+    """A serial line; opened by a stable name it survives renumbering.
+
+    Args:
+        device: best a path below ``/dev/serial/by-id``.
+        baud: speed of the line; None has it found by trying, and remembered for the next opening.
+    """
 
     source: FixSource = "serial"
 
-    def __init__(self, device: str, baud: int) -> None:
+    def __init__(self, device: str, baud: int | None) -> None:
         self._device = device
         self._baud = baud
+        self._remembered: int | None = None
+        self._search: SpeedSearch | None = None
         self._line: serial.Serial | None = None
         self._refusals = _Refusals(device)
         self._assembler = EpochAssembler(self._refusals)
 
     def open(self) -> None:
-        """Open the line.
+        """Open the line for this process alone.
 
         Raises:
-            ReceiverLost: there is no such device, or it may not be opened.
+            ReceiverLost: there is no such device, it may not be opened, or another reads it.
         """
         self._assembler = EpochAssembler(self._refusals)
-        try:
-            self._line = serial.Serial(self._device, self._baud, timeout=_SILENCE_S)
-        except (OSError, ValueError) as error:
-            raise ReceiverLost(f"{self._device}: cannot be opened: {error}") from error
+        speed = self._baud
+        if speed is None:
+            self._search = SpeedSearch(self._remembered, time.monotonic())
+            speed = self._search.speed
+        self._line = open_line(self._device, speed)
 
     def read(self) -> list[Epoch]:
         """What the line has brought; a silence ends the epoch.
@@ -78,12 +92,83 @@ class SerialNmea:
             if chunk:
                 time.sleep(_GATHER_S)
                 chunk += line.read(min(line.in_waiting, _READ_BYTES))
+            proved = self._assembler.proved
+            epochs = list(self._assembler.feed(chunk) if chunk else self._assembler.flush())
+            if self._search is not None:
+                self._seek(line, self._search, self._assembler.proved - proved, len(chunk))
         except (OSError, TypeError) as error:
             raise ReceiverLost(f"{self._device}: lost: {error}") from error
-        return list(self._assembler.feed(chunk) if chunk else self._assembler.flush())
+        return epochs
 
     def close(self) -> None:
         """Close the line."""
-        if self._line is not None:
-            self._line.close()
-            self._line = None
+        line, self._line = self._line, None
+        if line is not None:
+            with contextlib.suppress(OSError):
+                line.close()
+
+    def _seek(self, line: serial.Serial, search: SpeedSearch, proved: int, size: int) -> None:
+        was_proved = search.is_proved
+        if search.heard(proved, size, time.monotonic()):
+            line.baudrate = search.speed
+            line.reset_input_buffer()
+        elif search.is_proved and not was_proved:
+            self._remembered = search.speed
+            context = {"device": self._device, "baud": search.speed}
+            logger.info("the speed of the line is proved", extra=context)
+
+
+def open_line(device: str, baud: int) -> serial.Serial:
+    """Open a serial line for this process alone; another that reads it would take half the bytes.
+
+    The lock is the kernel's (flock), so it ends with the process however that ends.
+
+    Raises:
+        ReceiverLost: there is no such device, it may not be opened, or another reads it.
+    """
+    try:
+        return serial.Serial(device, baud, timeout=_SILENCE_S, exclusive=True)
+    except (OSError, ValueError) as error:
+        raise ReceiverLost(f"{device}: cannot be opened: {_remedy(device, error)}") from error
+
+
+def refuse_what_is_no_line(field: str, device: str) -> None:
+    """Refuse a path that can never become a serial line; one that is not there yet may.
+
+    Raises:
+        SettingsError: names the field and what to do.
+    """
+    try:
+        mode = Path(device).stat().st_mode
+    except OSError:
+        return
+    if not stat.S_ISCHR(mode):
+        raise SettingsError(
+            f"{field}: {device} is not a serial line; give a device such as /dev/serial/by-id/…"
+        )
+
+
+def _remedy(device: str, error: Exception) -> str:
+    number = getattr(error, "errno", None)
+    if number == errno.EAGAIN:
+        return f"{_holder(device)} reads it already; end that, or give it to one of them alone"
+    if number == errno.EACCES:
+        return "not permitted; add the gateway's user to the group dialout"
+    if number == errno.ENOENT:
+        return "no such device; is it plugged in?"
+    return str(error)
+
+
+def _holder(device: str) -> str:
+    """Which process holds the lock, as far as the kernel tells."""
+    try:
+        at = Path(device).stat()
+        place = f"{os.major(at.st_dev):02x}:{os.minor(at.st_dev):02x}:{at.st_ino}"
+        for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
+            words = line.split()
+            if place in words:
+                name = Path(f"/proc/{words[4]}/comm").read_text(encoding="utf-8").strip()
+                return f"process {words[4]} ({name})"
+    except (OSError, ValueError, IndexError):
+        pass
+    return "another process"

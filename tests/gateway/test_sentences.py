@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.fixes.epochs import Epoch, EpochAssembler
 from gateway.fixes.readings import read_sentence, time_of_day_ms
-from gateway.fixes.sentences import MAX_SENTENCE_BYTES, SentenceSplitter
+from gateway.fixes.sentences import MAX_HELD_BYTES, MAX_SENTENCE_BYTES, FrameSplitter
 from tests.gateway.rig import epoch_bytes, sentence
 
 DRIVE = b"".join(map(epoch_bytes, range(6)))
@@ -43,7 +43,7 @@ def test_any_chunking_gives_the_same_epochs(data: bytes, places: list[int]) -> N
 
 @given(data=STREAM)
 def test_byte_by_byte_gives_the_same_sentences(data: bytes) -> None:
-    whole, slow = SentenceSplitter(), SentenceSplitter()
+    whole, slow = FrameSplitter(), FrameSplitter()
     one_by_one = [found for byte in data for found in slow.feed(bytes([byte]))]
     assert one_by_one == whole.feed(data)
 
@@ -60,10 +60,10 @@ def test_a_stream_recovers_with_the_next_whole_epochs(data: bytes) -> None:
 
 
 def test_an_endless_line_is_not_held() -> None:
-    splitter = SentenceSplitter()
+    splitter = FrameSplitter()
     for _ in range(100):
         assert splitter.feed(b"$GPGGA," + b"1" * MAX_SENTENCE_BYTES) == []
-    assert len(splitter._held) <= MAX_SENTENCE_BYTES
+    assert len(splitter._held) <= MAX_HELD_BYTES
 
 
 @pytest.mark.parametrize(
