@@ -1,4 +1,4 @@
-"""Tracks and the live stream over HTTP."""
+"""Tracks, events and the live stream over HTTP."""
 
 import asyncio
 import time
@@ -13,14 +13,17 @@ from pydantic import AwareDatetime, BaseModel
 from cloud.foundation.clock import to_rfc3339
 from cloud.foundation.errors import Invalid, NotFound
 from cloud.foundation.identity import Caller, Gate
+from cloud.tracking.event_log import KINDS, Happened
 from cloud.tracking.live import Live, LivePosition, LiveStream, sse_frame
 from cloud.tracking.service import TrackFix
 from wire import topics
+from wire.values import ClockQuality
 
 _FRAME_EVERY_S: Final = 0.25
 _HEARTBEAT_S: Final = 15.0
 _ASK_EVERY_S: Final = 15.0
 _HOUR_S: Final = 3600.0
+_DAY_S: Final = 86_400.0
 
 
 class LineString(BaseModel):
@@ -45,6 +48,29 @@ class TrackFeature(BaseModel):
     type: Literal["Feature"]
     geometry: LineString | None
     properties: TrackProperties
+
+
+class EventBodyItem(BaseModel):
+    """One event of a van, known everywhere by ``stream`` and ``seq``.
+
+    ``at`` is when it happened, or when it came where no time that the van told can be true;
+    ``body`` is that of the wire, with its units in its names.
+    """
+
+    stream: str
+    seq: int
+    kind: str
+    at: str
+    clock: ClockQuality
+    received_at: str
+    body: dict[str, Any]
+
+
+class EventPage(BaseModel):
+    """Some events by time, and the cursor of the next page when there are more."""
+
+    items: list[EventBodyItem]
+    next_cursor: str | None
 
 
 _TRACK_ANSWER: Final[dict[int | str, dict[str, Any]]] = {
@@ -89,6 +115,29 @@ def routes(
         fixes = live.tracks.track(caller.tenant, vehicle_id, from_s, to_s)
         return Response(track_feature(vehicle_id, fixes), media_type="application/geo+json")
 
+    @router.get("/vehicles/{vehicle_id}/events")
+    def events(
+        vehicle_id: str,
+        caller: reader,
+        from_: Annotated[AwareDatetime | None, Query(alias="from")] = None,
+        to: AwareDatetime | None = None,
+        kind: Annotated[list[str] | None, Query(max_length=len(KINDS))] = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+        cursor: Annotated[str | None, Query(max_length=200)] = None,
+    ) -> EventPage:
+        """What happened in a van, by time, a page at a time: trips, arrivals, driving, gaps.
+
+        From ``from`` up to ``to``; the last day when not told otherwise. A page is asked for with
+        the same span as the one before it.
+        """
+        _require_van(knows_van, caller.tenant, vehicle_id)
+        to_s = live.clock.now_s() if to is None else to.timestamp()
+        from_s = to_s - _DAY_S if from_ is None else from_.timestamp()
+        found, following = live.events.page(
+            caller.tenant, vehicle_id, (from_s, to_s), kinds=kind or (), cursor=cursor, limit=limit
+        )
+        return EventPage(items=[_event_item(one) for one in found], next_cursor=following)
+
     @router.get("/live", responses=_LIVE_ANSWER, response_class=StreamingResponse)
     async def live_stream(caller: reader, is_still_let_in: watch) -> StreamingResponse:
         """What moves, as it moves; it ends when the token or session does."""
@@ -110,6 +159,18 @@ def _require_van(knows_van: Callable[[str, str], bool], tenant: str, van: str) -
         ) from error
     if not knows_van(tenant, van):
         raise NotFound(f"vehicle {van!r} is not known; GET /api/v1/vehicles lists them")
+
+
+def _event_item(event: Happened) -> EventBodyItem:
+    return EventBodyItem(
+        stream=str(event.stream),
+        seq=event.seq,
+        kind=event.kind,
+        at=to_rfc3339(event.at_s),
+        clock=event.clock,
+        received_at=to_rfc3339(event.received_at_s),
+        body=event.body,
+    )
 
 
 def track_feature(vehicle_id: str, fixes: list[TrackFix]) -> bytes:

@@ -7,7 +7,14 @@ from typing import Final
 
 import msgspec
 
-from cloud.tracking.model import Committed, TooManyHoles, is_believable, moment_ms, moves_live
+from cloud.tracking.model import (
+    Committed,
+    TooManyHoles,
+    happened_ms,
+    is_believable,
+    moment_ms,
+    moves_live,
+)
 from cloud.tracking.reading import STREAMS_BELOW, Refused, Said, read
 from cloud.tracking.shelf import Shelf
 from cloud.tracking.store import LiveRow, StreamKey, Writes, fix_values, quality_value
@@ -149,6 +156,7 @@ class Intake:
                     fields.pop("type"),
                     msgspec.json.encode(fields).decode(),
                     arrived.received_at_ms,
+                    happened_ms(fields.get("at_ms"), event.recorded_at_ms, arrived.received_at_ms),
                 )
             )
 
@@ -216,10 +224,14 @@ class Intake:
             self._commit(key, refused.first, refused.last, group)
 
     def _commit(self, key: StreamKey, first: int, last: int, group: Group) -> bool:
-        """Count the range as committed with ``group``; False when there is nothing to write."""
+        """Count the range as committed with ``group``; False when it is refused for now.
+
+        What was committed before is written again all the same, which changes nothing but where a
+        gap or a message that was set aside had counted for it.
+        """
         before = self._answer(key, group)
         if before.holds(first, last):
-            return False
+            return True
         try:
             after = before.adding(first, last)
         except TooManyHoles as error:

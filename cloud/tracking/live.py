@@ -23,6 +23,7 @@ from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.foundation.mqtt import make_client
 from cloud.tracking import store
+from cloud.tracking.event_log import EventLog
 from cloud.tracking.model import is_believable, moment_ms
 from cloud.tracking.service import Tracks
 from cloud.tracking.store import LiveRow
@@ -131,6 +132,7 @@ class Live:
 
     def __init__(self, telemetry: Database, broker: BrokerAccess, clock: Clock) -> None:
         self.tracks = Tracks(telemetry)
+        self.events = EventLog(telemetry)
         self.clock = clock
         self._telemetry = telemetry
         self._memory = LiveMemory()

@@ -84,6 +84,17 @@ def moment_ms(fix: Fix) -> int:
     return fix.recorded_at_ms if fix.fix_time_ms is None else fix.fix_time_ms
 
 
+def happened_ms(told_ms: int | None, recorded_at_ms: int, received_at_ms: int) -> int:
+    """When an event happened: by its own word, or the gateway's clock, or else when it came.
+
+    The first of these that can be true; a van without a clock battery may tell any other.
+    """
+    for instant_ms in (told_ms, recorded_at_ms):
+        if instant_ms is not None and is_believable(instant_ms, received_at_ms):
+            return instant_ms
+    return received_at_ms
+
+
 def moves_live(current: Fix | None, candidate: Fix, now_ms: int) -> bool:
     """Whether ``candidate`` becomes the van's newest fix.
 

@@ -25,6 +25,20 @@ class TrackFix:
     course_deg: float | None
 
 
+def require_span(from_s: float, to_s: float) -> tuple[int, int]:
+    """The span in ms, as far as it lies within the years that RFC 3339 can tell.
+
+    Raises:
+        Invalid: it is empty or longer than 31 days.
+    """
+    if from_s >= to_s:
+        raise Invalid.field("from", "is not before to", "give an earlier from")
+    if to_s - from_s > MAX_SPAN_S:
+        raise Invalid.field("from", "is more than 31 days before to", "ask for a shorter span")
+    from_s, to_s = max(from_s, _FIRST_DAY_S), min(to_s, _AFTER_LAST_DAY_S)
+    return round(from_s * 1000), round(to_s * 1000)
+
+
 class Tracks:
     """Reads what ingest has stored."""
 
@@ -39,15 +53,9 @@ class Tracks:
         Raises:
             Invalid: the span is empty, longer than 31 days, or holds more than 100,000 fixes.
         """
-        if from_s >= to_s:
-            raise Invalid.field("from", "is not before to", "give an earlier from")
-        if to_s - from_s > MAX_SPAN_S:
-            raise Invalid.field("from", "is more than 31 days before to", "ask for a shorter span")
-        from_s, to_s = max(from_s, _FIRST_DAY_S), min(to_s, _AFTER_LAST_DAY_S)
+        from_ms, to_ms = require_span(from_s, to_s)
         with self._telemetry.reading() as connection:
-            rows = store.fixes_between(
-                connection, tenant, van, round(from_s * 1000), round(to_s * 1000), MAX_FIXES + 1
-            )
+            rows = store.fixes_between(connection, tenant, van, from_ms, to_ms, MAX_FIXES + 1)
         if len(rows) > MAX_FIXES:
             raise Invalid.field(
                 "to", f"more than {MAX_FIXES} fixes lie before it", "ask for a shorter span"

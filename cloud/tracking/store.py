@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     func,
     select,
+    tuple_,
 )
 
 from cloud.foundation.database import TELEMETRY
@@ -28,7 +29,7 @@ from wire.messages import Fix
 from wire.values import ClockQuality, FixSource
 
 _SOURCES: Final[tuple[str, ...]] = get_args(FixSource.__value__)
-_QUALITIES: Final[tuple[str, ...]] = get_args(ClockQuality.__value__)
+_QUALITIES: Final[tuple[ClockQuality, ...]] = get_args(ClockQuality.__value__)
 _PLAIN: Final = [
     one for one in Fix.__struct_fields__ if one not in {"fix_time_ms", "source", "quality"}
 ]
@@ -78,6 +79,8 @@ EVENT: Final = Table(
     Column("kind", String, nullable=False),
     Column("body", Text, nullable=False),
     Column("received_at_ms", BigInteger, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Index("ix_event_tenant_van_at_ms", "tenant", "van", "at_ms"),
     sqlite_with_rowid=False,
 )
 STREAM: Final = Table(
@@ -121,6 +124,26 @@ class StreamKey(NamedTuple):
     tenant: str
     van: str
     stream: int
+
+
+class EventPlace(NamedTuple):
+    """Where an event stands among a van's events by time."""
+
+    at_ms: int
+    stream: int
+    seq: int
+
+
+class EventRow(NamedTuple):
+    """One stored event; ``at_ms`` is `cloud.tracking.model.happened_ms`, ``body`` JSON."""
+
+    at_ms: int
+    stream: int
+    seq: int
+    kind: str
+    body: str
+    quality: ClockQuality
+    received_at_ms: int
 
 
 @dataclass(slots=True)
@@ -259,6 +282,36 @@ def fixes_between(
         .limit(limit)
     )
     return [tuple(row) for row in rows]
+
+
+def events_between(
+    connection: Connection,
+    tenant: str,
+    van: str,
+    from_ms: int,
+    to_ms: int,
+    *,
+    kinds: Sequence[str],
+    after: EventPlace | None,
+    limit: int,
+) -> list[EventRow]:
+    """Events by time, ``from_ms`` ≤ at < ``to_ms``, of some kinds or all, those ``after`` only."""
+    order = (EVENT.c.at_ms, EVENT.c.stream, EVENT.c.seq)
+    told = (*order, EVENT.c.kind, EVENT.c.body, EVENT.c.quality, EVENT.c.received_at_ms)
+    wanted = select(*told).where(
+        EVENT.c.tenant == tenant,
+        EVENT.c.van == van,
+        EVENT.c.at_ms >= from_ms,
+        EVENT.c.at_ms < to_ms,
+    )
+    if kinds:
+        wanted = wanted.where(EVENT.c.kind.in_(kinds))
+    if after is not None:
+        wanted = wanted.where(tuple_(*order) > tuple_(*after))
+    return [
+        EventRow(*row[:5], _QUALITIES[row.quality], row.received_at_ms)
+        for row in connection.execute(wanted.order_by(*order).limit(limit))
+    ]
 
 
 def set_aside_of(connection: Connection, tenant: str, van: str) -> tuple[int, int]:

@@ -248,6 +248,8 @@ def test_what_is_answered_is_what_the_document_describes(office: Office) -> None
         ("/depots", api.post("/depots", content=b"{", headers={"content-type": "text/json"})),
         ("/vehicles", api.get("/vehicles")),
         ("/vehicles/{vehicle_id}/track", api.get("/vehicles/van-1/track")),
+        ("/vehicles/{vehicle_id}/events", api.get("/vehicles/van-1/events")),
+        ("/vehicles/{vehicle_id}/events", api.get("/vehicles/van-1/events", params={"kind": "x"})),
         ("/vehicles/{vehicle_id}/gateway", api.post("/vehicles/van-2/gateway")),
         ("/drivers", api.post("/drivers", json={"id": "bea", "name": "Bea"})),
         ("/shifts", api.post("/shifts", json={"vehicle_id": "none"})),

@@ -20,8 +20,10 @@ from cloud.foundation.ids import random_id
 from cloud.foundation.layout import DataFolder
 from cloud.foundation.migrations import upgrade
 from cloud.foundation.settings import OwnBroker, Settings
-from cloud.tracking import api
+from cloud.tracking import api, store
 from cloud.tracking.live import Live, LiveStream
+from cloud.tracking.store import Writes
+from tests.tracking.vans import NOON_MS
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,27 @@ class Office:
     app: FastAPI
     identity: Identity
     session: str
+    telemetry: Database
 
-    def get(self, path: str, **params: str) -> httpx.Response:
+    def happens(self, kind: str, at_s: int, seq: int, van: str = "van-1") -> None:
+        """An event of stream 50 is stored."""
+        at_ms = NOON_MS + at_s * 1000
+        row = ("main", van, 50, seq, at_ms, 3, kind, '{"at_ms":1}', at_ms + 900, at_ms)
+        with self.telemetry.writing() as connection:
+            store.write(connection, Writes(events=[row]))
+
+    def events(self, **params: str | list[str]) -> tuple[list[int], str | None]:
+        """The seqs of one page of noon's events, and the next cursor."""
+        noon = {"from": "2024-06-03T12:00:00Z", "to": "2024-06-03T13:00:00Z"}
+        answer = self.get("/vehicles/van-1/events", **(noon | params))
+        assert answer.status_code == 200, answer.text
+        told = answer.json()
+        return [one["seq"] for one in told["items"]], told["next_cursor"]
+
+    def get(self, path: str, **params: str | list[str]) -> httpx.Response:
         return asyncio.run(self._get(path, params))
 
-    async def _get(self, path: str, params: dict[str, str]) -> httpx.Response:
+    async def _get(self, path: str, params: dict[str, str | list[str]]) -> httpx.Response:
         transport = httpx.ASGITransport(app=self.app)
         cookies = {"roundsman_session": self.session}
         async with httpx.AsyncClient(
@@ -62,7 +80,7 @@ def office(tmp_path: Path) -> Iterator[Office]:
             live, LiveStream(), lambda _tenant, van: van in {"van-1", "van\x00"}, Gate(identity)
         )
     )
-    yield Office(app, identity, identity.sign_in("admin", login["password"]))
+    yield Office(app, identity, identity.sign_in("admin", login["password"]), telemetry)
     business.close()
     telemetry.close()
 
@@ -90,6 +108,77 @@ def test_a_track_at_either_end_of_time_is_an_answer(office: Office) -> None:
     for to in ("0001-01-01T00:00:01Z", "9999-12-31T23:59:59.999-14:00"):
         answer = office.get("/vehicles/van-1/track", to=to)
         assert answer.status_code == 200
+
+
+def test_events_are_by_time_of_one_van_and_tell_when_and_how_sure(office: Office) -> None:
+    office.happens("trip_ended", 60, 2)
+    office.happens("trip_started", 5, 1)
+    office.happens("gap", 7, 1, van="van-2")
+    office.happens("idled", 3600, 3)
+    assert office.events() == ([1, 2], None)
+    answer = office.get(
+        "/vehicles/van-1/events", **{"from": "2024-06-03T12:00:00Z", "to": "2024-06-03T12:00:06Z"}
+    )
+    assert answer.json()["items"] == [
+        {
+            "stream": "50",
+            "seq": 1,
+            "kind": "trip_started",
+            "at": "2024-06-03T12:00:05.000Z",
+            "clock": "gnss",
+            "received_at": "2024-06-03T12:00:05.900Z",
+            "body": {"at_ms": 1},
+        }
+    ]
+    assert office.get("/vehicles/van-1/events").json() == {"items": [], "next_cursor": None}
+
+
+def test_events_are_found_by_kind(office: Office) -> None:
+    for seq, kind in enumerate(["trip_started", "idled", "trip_ended", "gap"]):
+        office.happens(kind, seq, seq)
+    assert office.events(kind="gap") == ([3], None)
+    assert office.events(kind=["trip_started", "trip_ended"]) == ([0, 2], None)
+    answer = office.get("/vehicles/van-1/events", kind="picnic")
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "kind"
+    assert "trip_started" in answer.json()["errors"][0]["remedy"]
+
+
+def test_pages_of_events_end_where_the_next_begins_even_within_one_instant(office: Office) -> None:
+    for seq in range(7):
+        office.happens("idled", seq // 3, seq)
+    seen: list[int] = []
+    found, cursor = office.events(limit="2")
+    while cursor is not None:
+        seen += found
+        found, cursor = office.events(limit="2", cursor=cursor)
+    assert [*seen, *found] == list(range(7))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("cursor", "x"),
+        ("cursor", "MSAy"),
+        ("cursor", "MSAyIDk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5"),
+        ("limit", "0"),
+        ("limit", "501"),
+        ("from", "2024-06-03T14:00:00Z"),
+        ("from", "2023-06-03T14:00:00Z"),
+        ("to", "noon"),
+    ],
+)
+def test_a_page_of_events_that_cannot_be_is_refused_by_its_field(
+    office: Office, field: str, value: str
+) -> None:
+    noon = {"from": "2024-06-03T12:00:00Z", "to": "2024-06-03T13:00:00Z"}
+    answer = office.get("/vehicles/van-1/events", **(noon | {field: value}))
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == field
+
+
+def test_a_van_that_does_not_exist_has_no_events(office: Office) -> None:
+    assert office.get("/vehicles/nosuch/events").status_code == 404
 
 
 def test_the_live_stream_ends_soon_after_signing_out(

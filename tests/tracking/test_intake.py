@@ -14,8 +14,9 @@ from cloud.tracking.reading import Refused, read
 from cloud.tracking.shelf import MAX_BYTES, MAX_ROWS, Shelf
 from cloud.tracking.store import LiveRow, StreamKey
 from tests.tracking.vans import NOON_MS, batch, encoded, fix
+from tests.wire import golden
 from wire import codec, topics
-from wire.events import Gap, GatewayStarted
+from wire.events import EventBody, Gap, GatewayStarted, PowerFailing
 from wire.messages import Batch, Event, Live, Presence, Resume, State
 
 NOW_MS = NOON_MS + 3_600_000
@@ -72,7 +73,7 @@ class World:
         return {row.van: row for row in self.intake.take_unwritten()}[van]
 
 
-def event(seq: int, body: Gap | GatewayStarted, stream: str = "50") -> Event:
+def event(seq: int, body: EventBody, stream: str = "50") -> Event:
     return Event(stream=stream, seq=seq, recorded_at_ms=NOON_MS, body=body)
 
 
@@ -113,7 +114,49 @@ def test_a_gap_is_an_event_and_lets_the_fixes_upto_pass() -> None:
     world.hear("event", event(0, Gap(stream="7", first=0, last=19, reason="spool_full")))
     assert world.answers == {7: (24, ()), 50: (0, ())}
     world.hear("batch", batch(7, 3, 2))
-    assert world.stored_seqs(7) == set(range(20, 25)), "given up is given up"
+    assert world.answers[7] == (24, ())
+    assert world.stored_seqs(7) == {3, 4, *range(20, 25)}, "what comes after all is kept"
+
+
+def test_a_gap_may_speak_of_events_even_of_its_own_stream() -> None:
+    world = World()
+    world.hear("event", event(9, Gap(stream="50", first=0, last=12, kept=1, reason="damaged")))
+    assert world.answers == {50: (12, ())}
+    assert world.stored_seqs(50) == {9}
+    world.hear("event", event(11, GatewayStarted(boot=1, fixes="7", version="1")))
+    assert world.stored_seqs(50) == {9, 11}
+
+
+@pytest.mark.parametrize("kind", golden.EVENT_BODIES)
+def test_every_kind_of_event_is_stored_with_its_kind_its_body_and_when_it_happened(
+    kind: str,
+) -> None:
+    body, told = golden.EVENT_BODIES[kind]
+    said = Event(stream="50", seq=4, recorded_at_ms=golden.AT_MS + 40, body=body, quality="ntp")
+    world = World()
+    world.hear("event", said)
+    stored = {row[3]: row for row in world.stored.values()}[4]
+    assert stored[4:7] == (golden.AT_MS + 40, 2, kind)
+    assert msgspec.json.decode(str(stored[7])) | {"type": kind} == msgspec.json.decode(told)
+    assert not world.set_aside
+
+
+@pytest.mark.parametrize(
+    ("told_ms", "recorded_at_ms", "expected_ms"),
+    [
+        (NOON_MS - 5, NOON_MS, NOON_MS - 5),
+        (0, NOON_MS, NOON_MS),
+        (2**53, NOON_MS, NOON_MS),
+        (0, -(2**53), NOW_MS),
+    ],
+)
+def test_an_event_happened_at_the_first_time_that_can_be_true(
+    told_ms: int, recorded_at_ms: int, expected_ms: int
+) -> None:
+    world = World()
+    body = PowerFailing(at_ms=told_ms)
+    world.hear("event", Event(stream="50", seq=0, recorded_at_ms=recorded_at_ms, body=body))
+    assert [row[-1] for row in world.stored.values()] == [expected_ms]
 
 
 def test_a_gap_that_runs_backwards_is_set_aside_and_acknowledged() -> None:

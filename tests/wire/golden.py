@@ -21,30 +21,157 @@ FIX = m.Fix(
 )
 BARE_FIX = m.Fix(recorded_at_ms=1_795_341_601_123, lat_e7=1, lon_e7=-1, mode=2)
 
+AT_MS = 1_795_341_600_000
+WHERE = e.Where(lat_e7=-299_027_315, lon_e7=-712_520_114)
+
+EVENT_BODIES: dict[str, tuple[e.EventBody, bytes]] = {
+    "gap": (
+        e.Gap(stream="9223372036854775807", first=10, last=19, kept=4, reason="thinned"),
+        (
+            b'{"type":"gap","stream":"9223372036854775807","first":10,"last":19,"kept":4,"reas'
+            b'on":"thinned"}'
+        ),
+    ),
+    "gateway_started": (
+        e.GatewayStarted(boot=4, fixes="5", version="0.1.0"),
+        (b'{"type":"gateway_started","boot":4,"fixes":"5","version":"0.1.0"}'),
+    ),
+    "trip_started": (
+        e.TripStarted(at_ms=AT_MS, where=WHERE, odometer_m=81_204_310, by="ignition"),
+        (
+            b'{"type":"trip_started","at_ms":1795341600000,"where":{"lat_e7":-299027315,"lon_e'
+            b'7":-712520114},"odometer_m":81204310,"by":"ignition"}'
+        ),
+    ),
+    "trip_ended": (
+        e.TripEnded(
+            started_at_ms=AT_MS,
+            at_ms=AT_MS + 1_260_000,
+            where=WHERE,
+            odometer_m=81_213_880,
+            distance_m=9_570,
+            moving_s=1_080,
+            idling_s=95,
+            top_speed_cmps=2_210,
+        ),
+        (
+            b'{"type":"trip_ended","started_at_ms":1795341600000,"at_ms":1795342860000,"where"'
+            b':{"lat_e7":-299027315,"lon_e7":-712520114},"odometer_m":81213880,"distance_m":95'
+            b'70,"moving_s":1080,"idling_s":95,"top_speed_cmps":2210}'
+        ),
+    ),
+    "stop_arrived": (
+        e.StopArrived(route="r-1", revision=2, stop="s-1", at_ms=AT_MS, where=WHERE),
+        (
+            b'{"type":"stop_arrived","route":"r-1","revision":2,"stop":"s-1","at_ms":179534160'
+            b'0000,"where":{"lat_e7":-299027315,"lon_e7":-712520114}}'
+        ),
+    ),
+    "stop_departed": (
+        e.StopDeparted(route="r-1", revision=2, stop="s-1", at_ms=AT_MS, dwell_s=184),
+        (
+            b'{"type":"stop_departed","route":"r-1","revision":2,"stop":"s-1","at_ms":17953416'
+            b'00000,"dwell_s":184,"where":null}'
+        ),
+    ),
+    "geofence_entered": (
+        e.GeofenceEntered(geofence="yard", at_ms=AT_MS, where=WHERE),
+        (
+            b'{"type":"geofence_entered","geofence":"yard","at_ms":1795341600000,"where":{"lat'
+            b'_e7":-299027315,"lon_e7":-712520114}}'
+        ),
+    ),
+    "geofence_left": (
+        e.GeofenceLeft(geofence="yard", at_ms=AT_MS, dwell_s=3_600),
+        (
+            b'{"type":"geofence_left","geofence":"yard","at_ms":1795341600000,"dwell_s":3600,"'
+            b'where":null}'
+        ),
+    ),
+    "harsh_driving": (
+        e.HarshDriving(
+            manoeuvre="braking",
+            at_ms=AT_MS,
+            peak_cmps2=412,
+            lasted_ms=2_000,
+            speed_cmps=1_390,
+            is_estimate=True,
+            where=WHERE,
+        ),
+        (
+            b'{"type":"harsh_driving","manoeuvre":"braking","at_ms":1795341600000,"peak_cmps2"'
+            b':412,"lasted_ms":2000,"speed_cmps":1390,"is_estimate":true,"where":{"lat_e7":-29'
+            b'9027315,"lon_e7":-712520114}}'
+        ),
+    ),
+    "idled": (
+        e.Idled(at_ms=AT_MS, lasted_s=421, where=WHERE),
+        (
+            b'{"type":"idled","at_ms":1795341600000,"lasted_s":421,"where":{"lat_e7":-29902731'
+            b'5,"lon_e7":-712520114}}'
+        ),
+    ),
+    "ignition_switched": (
+        e.IgnitionSwitched(is_on=True, at_ms=AT_MS),
+        (b'{"type":"ignition_switched","is_on":true,"at_ms":1795341600000}'),
+    ),
+    "door_moved": (
+        e.DoorMoved(door="rear", is_open=True, at_ms=AT_MS, where=WHERE),
+        (
+            b'{"type":"door_moved","door":"rear","is_open":true,"at_ms":1795341600000,"where":'
+            b'{"lat_e7":-299027315,"lon_e7":-712520114}}'
+        ),
+    ),
+    "temperature_told": (
+        e.TemperatureTold(sensor="box", at_ms=AT_MS, celsius_d=-183),
+        (b'{"type":"temperature_told","sensor":"box","at_ms":1795341600000,"celsius_d":-183}'),
+    ),
+    "duty_changed": (
+        e.DutyChanged(is_on_duty=False, at_ms=AT_MS),
+        (b'{"type":"duty_changed","is_on_duty":false,"at_ms":1795341600000}'),
+    ),
+    "reception_changed": (
+        e.ReceptionChanged(
+            receiver="roof", at_ms=AT_MS, jamming="warning", spoofing="none", antenna="ok"
+        ),
+        (
+            b'{"type":"reception_changed","receiver":"roof","at_ms":1795341600000,"jamming":"w'
+            b'arning","spoofing":"none","antenna":"ok"}'
+        ),
+    ),
+    "receiver_chosen": (
+        e.ReceiverChosen(receiver="dash", before="roof", reason="no fix for 5 s"),
+        (b'{"type":"receiver_chosen","receiver":"dash","before":"roof","reason":"no fix for 5 s"}'),
+    ),
+    "clock_corrected": (
+        e.ClockCorrected(by_ms=-63_072_000_000, before="none", quality="gnss"),
+        (b'{"type":"clock_corrected","by_ms":-63072000000,"before":"none","quality":"gnss"}'),
+    ),
+    "spool_repaired": (
+        e.SpoolRepaired(salvaged=1_204, problem="quick_check: row 7 missing from index"),
+        (
+            b'{"type":"spool_repaired","salvaged":1204,"problem":"quick_check: row 7 missing '
+            b'from index"}'
+        ),
+    ),
+    "power_failing": (
+        e.PowerFailing(at_ms=AT_MS),
+        (b'{"type":"power_failing","at_ms":1795341600000}'),
+    ),
+}
+
 JSON_SAMPLES: dict[str, tuple[msgspec.Struct, bytes]] = {
-    "event_gap": (
+    "event": (
         m.Event(
             stream="77",
             seq=3,
             recorded_at_ms=1_795_341_600_123,
-            body=e.Gap(stream="9223372036854775807", first=10, last=19, reason="spool_full"),
+            body=e.PowerFailing(at_ms=AT_MS),
+            quality="gnss",
         ),
         (
-            b'{"stream":"77","seq":3,"recorded_at_ms":1795341600123,"body":{"type":"gap",'
-            b'"stream":"9223372036854775807","first":10,"last":19,"kept":0,"reason":"spool_full"},'
-            b'"quality":"none","v":1}'
-        ),
-    ),
-    "event_started": (
-        m.Event(
-            stream="77",
-            seq=0,
-            recorded_at_ms=1,
-            body=e.GatewayStarted(boot=4, fixes="5", version="0.1.0"),
-        ),
-        (
-            b'{"stream":"77","seq":0,"recorded_at_ms":1,"body":{"type":"gateway_started","boot":4,'
-            b'"fixes":"5","version":"0.1.0"},"quality":"none","v":1}'
+            b'{"stream":"77","seq":3,"recorded_at_ms":1795341600123,"body":{"type":"power_failing",'
+            b'"at_ms":1795341600000},"quality":"gnss","v":1}'
         ),
     ),
     "resume": (m.Resume(streams=("5", "77")), b'{"streams":["5","77"],"v":1}'),

@@ -3,6 +3,7 @@
 import random
 import struct
 import zlib
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from tests.wire import golden
 from wire import codec
 from wire import messages as m
+from wire.events import EventBody
 
 MAYBE = st.none()
 
@@ -38,6 +40,22 @@ def test_a_message_has_its_golden_bytes_and_reads_back(name: str) -> None:
     message, payload = golden.JSON_SAMPLES[name]
     assert codec.encode(message) == payload
     assert codec.decode(payload, type(message)) == message
+
+
+@pytest.mark.parametrize("kind", golden.EVENT_BODIES)
+def test_what_an_event_tells_has_its_golden_bytes_and_reads_back(kind: str) -> None:
+    body, told = golden.EVENT_BODIES[kind]
+    assert codec.encode(body) == told
+    event = m.Event(stream="7", seq=0, recorded_at_ms=golden.AT_MS, body=body)
+    payload = codec.encode(event)
+    assert b'"body":' + told in payload
+    assert f'"type":"{kind}"'.encode() in told
+    assert codec.decode(payload, m.Event) == event
+
+
+def test_every_kind_of_event_has_a_sample() -> None:
+    kinds = {body.__struct_config__.tag for body in get_args(EventBody.__value__)}
+    assert set(golden.EVENT_BODIES) == kinds
 
 
 @pytest.mark.parametrize("name", golden.LIVE_SAMPLES)
