@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import secrets
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -16,6 +17,9 @@ from cloud import board, health, pages
 from cloud.drivers import api as drivers_api
 from cloud.drivers.service import DriverWork
 from cloud.fleet import api as fleet_api
+from cloud.fleet.enrolment import api as enrolment_api
+from cloud.fleet.enrolment.desk import RenewalDesk
+from cloud.fleet.enrolment.service import Enrolments
 from cloud.fleet.service import Fleet
 from cloud.foundation.body_limit import BodyLimit
 from cloud.foundation.broker import BrokerAccess
@@ -65,6 +69,8 @@ class _Parts:
     identity: Identity
     gate: Gate
     fleet: Fleet
+    enrolments: Enrolments
+    renewals: RenewalDesk
     orders: Orders
     planning: Planning
     loop: PlanningLoop
@@ -117,6 +123,8 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
             van: At(at.lat, at.lon, at.fix_time_s) for van, at in live.positions(tenant).items()
         }
 
+    fleet = Fleet(business, clock, identity, broker, random_id)
+    enrolments = Enrolments(business, real_time, broker, fleet, random_id, secrets.token_hex)
     planning = Planning(business, clock, random_id)
     maker = PlanMaker(
         database=business,
@@ -138,7 +146,9 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         events=events,
         identity=identity,
         gate=Gate(identity),
-        fleet=Fleet(business, clock, identity, broker, random_id),
+        fleet=fleet,
+        enrolments=enrolments,
+        renewals=RenewalDesk(broker, enrolments),
         orders=Orders(business, clock, roads, events, random_id),
         planning=planning,
         loop=PlanningLoop(business, clock, planning, maker, events),
@@ -157,6 +167,7 @@ def _api(parts: _Parts) -> APIRouter:
         health.routes(parts.data, parts.checks, parts.clock, gate),
         identity_api.routes(parts.identity, parts.real_time),
         fleet_api.routes(parts.fleet, parts.broker, gate),
+        enrolment_api.routes(parts.enrolments, parts.real_time, gate),
         orders_api.routes(parts.orders, parts.planning.places_in_plan, gate),
         planning_api.routes(parts.planning, parts.loop, gate),
         drivers_api.routes(parts.drivers, parts.planning, gate),
@@ -189,6 +200,7 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
     feed = Feed(parts.planning, parts.publisher.publish)
     parts.publisher.start()
     parts.live.start()
+    parts.renewals.start()
     try:
         async with asyncio.TaskGroup() as tasks:
             running = [
@@ -204,6 +216,7 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
             for task in running:
                 task.cancel()
     finally:
+        parts.renewals.stop()
         parts.live.stop()
         parts.publisher.stop()
         await parts.roads.close()

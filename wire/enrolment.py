@@ -23,11 +23,32 @@ type Purpose = Literal["gateway", "backlog"]
 """``backlog``: only to hand in what a box recorded before it left the van."""
 
 
+class Previous(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A certificate that the box has had until now, and the proof that it holds its key.
+
+    Attributes:
+        signature: ECDSA with SHA-256 over `proof_of_previous`, DER, hexadecimal.
+    """
+
+    serial: Serial
+    signature: Annotated[str, Meta(pattern=r"^[0-9a-f]{16,300}$(?!\n)")]
+
+
 class EnrolmentRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``POST /api/v1/enrol``: a claim token, and a certificate signing request in PEM."""
+    """``POST /api/v1/enrol``: a claim token, and a certificate signing request in PEM.
+
+    Attributes:
+        previous: keeps for the box the right to hand in what it recorded for another van.
+    """
 
     token: Annotated[str, Meta(max_length=100)]
     csr: Pem
+    previous: Previous | None = None
+
+
+def proof_of_previous(serial: str, csr: str) -> bytes:
+    """What the holder of the certificate ``serial`` signs to take it along into an enrolment."""
+    return f"roundsman previous certificate\n{serial}\n{csr}".encode()
 
 
 class Certificate(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,8 @@ from sqlalchemy import Connection, Table
 from sqlalchemy.exc import IntegrityError
 
 from cloud.fleet import store
+from cloud.fleet.enrolment import store as enrolment_store
+from cloud.fleet.enrolment.model import GatewayCertificate
 from cloud.fleet.model import (
     Depot,
     Driver,
@@ -20,8 +22,8 @@ from cloud.fleet.model import (
     shift_span,
 )
 from cloud.foundation.broker import BrokerAccess
-from cloud.foundation.broker_config import GatewayCredential
-from cloud.foundation.clock import Clock
+from cloud.foundation.broker_config import CertifiedGateway, GatewayCredential
+from cloud.foundation.clock import Clock, RealClock
 from cloud.foundation.database import Database
 from cloud.foundation.errors import Conflict, Invalid, NotFound
 from cloud.foundation.identity import Identity
@@ -106,8 +108,13 @@ class Fleet:
         """Make new credentials for the gateway of a van; earlier ones end at once.
 
         Raises:
-            NotFound: no such van.
+            NotFound: no such van. Conflict: the broker takes certificates only.
         """
+        if self._broker.is_certified:
+            raise Conflict(
+                "this broker takes certificates and no passwords; "
+                f"make a claim at /vehicles/{vehicle_id[:80]}/gateway/claims and enrol the box"
+            )
         with self._database.writing() as connection:
             if store.find_vehicle(connection, tenant, vehicle_id) is None:
                 raise NotFound(f"vehicle {vehicle_id!r} is not known; add it first")
@@ -121,10 +128,14 @@ class Fleet:
         with self._telling:  # so that no older list is written after a newer one
             with self._database.reading() as connection:
                 every = store.gateways(connection)
-            self._tell_broker(every)
+                # TLS lives in real time, whatever the domain's clock says.
+                shown = enrolment_store.in_force(connection, RealClock().now_s())
+            self._tell_broker(every, [_certified(one) for one in shown])
 
-    def _tell_broker(self, gateways: list[GatewayCredential]) -> None:
-        by_hand = self._broker.set_gateways(gateways)
+    def _tell_broker(
+        self, gateways: list[GatewayCredential], certified: list[CertifiedGateway]
+    ) -> None:
+        by_hand = self._broker.set_gateways(gateways, certified)
         if by_hand is not None:
             log.warning("your own broker must be given users", extra={"users": by_hand})
 
@@ -196,6 +207,15 @@ def require_depot(connection: Connection, tenant: str, depot_id: str) -> Depot:
     if depot is None:
         raise NotFound(f"depot {depot_id!r} is not known; GET /api/v1/depots lists them")
     return depot
+
+
+def _certified(shown: GatewayCertificate) -> CertifiedGateway:
+    return CertifiedGateway(
+        tenant=shown.tenant,
+        van=shown.vehicle_id,
+        identity=shown.identity,
+        is_backlog=shown.state == "backlog",
+    )
 
 
 def _require_local_time(field: str, value: str, zone: str) -> None:

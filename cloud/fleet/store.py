@@ -11,6 +11,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    delete,
     insert,
     select,
     update,
@@ -173,6 +174,13 @@ def put_gateway(connection: Connection, credential: GatewayCredential, created_a
             gateway,
             {"tenant": credential.tenant, "vehicle_id": credential.van, **values},
         )
+
+
+def drop_gateway(connection: Connection, tenant: str, vehicle_id: str) -> None:
+    """Forget the password of a van's gateway."""
+    connection.execute(
+        delete(gateway).where(gateway.c.tenant == tenant, gateway.c.vehicle_id == vehicle_id)
+    )
 
 
 def gateways(connection: Connection) -> list[GatewayCredential]:

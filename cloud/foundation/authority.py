@@ -116,6 +116,18 @@ def read_request(pem: str) -> RequestedKey:
     return RequestedKey(public=public, fingerprint=hashlib.sha256(public).hexdigest())
 
 
+def is_signed(public: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether the holder of the key ``public``, DER, has signed ``message``: ECDSA, SHA-256."""
+    key = load_der_public_key(public)
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        return False
+    try:
+        key.verify(signature, message, ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        return False
+    return True
+
+
 def _bad_request(problem: str) -> Invalid:
     return Invalid.field(
         "csr", problem, "make a new P-256 key and request, as roundsman gateway enrol does"

@@ -1,0 +1,1 @@
+"""How a gateway is let in: claim tokens, certificates, their renewal and their end."""

@@ -1,0 +1,110 @@
+"""Rules of claims and certificates. Pure; instants are seconds since 1970, real time."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from wire.enrolment import Purpose
+
+CLAIM_S: Final = 24 * 3600.0
+"""How long a claim token may be used."""
+MOST_AT_ONCE: Final = 3
+"""Certificates of one gateway in force: the present one, the next one, and one that was lost."""
+_RENEWAL_EVERY: Final = 0.05
+"""Part of a certificate's life that must be over before there is another one."""
+
+type ClaimState = Literal["open", "used", "expired", "revoked"]
+type CertificateState = Literal["active", "backlog", "replaced", "retired", "revoked"]
+"""``backlog``: may only hand in what was recorded. ``replaced``: another box has the van now.
+``retired``: the same box has a newer one."""
+
+IN_FORCE: Final[tuple[CertificateState, ...]] = ("active", "backlog")
+SEALABLE: Final[tuple[CertificateState, ...]] = ("active", "replaced", "backlog")
+"""A box that holds the key of one of these may still hand in what it recorded for that van."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The right to enrol one box for one van, once.
+
+    Attributes:
+        fingerprint: SHA-256 of the token; the token itself is nowhere.
+        used_by: fingerprint of the key that it was used with. serial: what that key was given.
+    """
+
+    tenant: str
+    id: str
+    vehicle_id: str
+    purpose: Purpose
+    fingerprint: str
+    made_by: str
+    made_at: float
+    expires_at: float
+    used_at: float | None = None
+    used_by: str | None = None
+    serial: str | None = None
+    revoked_at: float | None = None
+
+    def state(self, now: float) -> ClaimState:
+        """What the claim is good for now."""
+        if self.used_at is not None:
+            return "used"
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if now >= self.expires_at else "open"
+
+    def is_retry(self, key: str, now: float) -> bool:
+        """Whether the key it was used with asks again: the first answer may not have arrived."""
+        return self.used_by == key and self.revoked_at is None and now < self.expires_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayCertificate:
+    """A certificate that was issued for a van. Only what stands here is let in.
+
+    Attributes:
+        key: fingerprint of its key. public: that key, DER. client_id: of its MQTT session.
+    """
+
+    tenant: str
+    serial: str
+    vehicle_id: str
+    identity: str
+    state: CertificateState
+    key: str
+    public: bytes
+    client_id: str
+    pem: str
+    issued_at: float
+    expires_at: float
+    ended_at: float | None = None
+
+    def is_in_force(self, now: float) -> bool:
+        """Whether the broker lets its holder in."""
+        return self.state in IN_FORCE and now < self.expires_at
+
+
+def why_not_renew(known: list[GatewayCertificate], in_use: str, now: float) -> str | None:
+    """Why a van is not given another certificate; None when it is.
+
+    Args:
+        known: those of the van that are in force.
+        in_use: serial of the one it asks with.
+        now: seconds since 1970.
+    """
+    active = [one for one in known if one.state == "active"]
+    if in_use not in {one.serial for one in active}:
+        return "the certificate it says it uses is not in force"
+    if len(active) >= MOST_AT_ONCE:
+        return f"it has {len(active)} certificates and uses none of the newer ones"
+    newest = max(active, key=lambda one: one.issued_at)
+    if now < newest.issued_at + _RENEWAL_EVERY * (newest.expires_at - newest.issued_at):
+        return "its newest certificate is new"
+    return None
+
+
+def superseded(known: list[GatewayCertificate], in_use: str) -> list[GatewayCertificate]:
+    """What the same box needs no more, now that it has connected with ``in_use``."""
+    used = next((one for one in known if one.serial == in_use and one.state == "active"), None)
+    if used is None:
+        return []
+    return [one for one in known if one.state == "active" and one.issued_at < used.issued_at]
