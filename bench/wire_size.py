@@ -15,7 +15,8 @@ import msgspec
 
 from bench.figure import Figure, median_s
 from wire import codec
-from wire.messages import Batch, Fix
+from wire.columns import QUALITIES, SOURCES
+from wire.messages import Batch, Fix, Live
 
 NAME: Final = "wire"
 _BATCH: Final = 60
@@ -58,49 +59,99 @@ def drive(seed: int, count: int) -> list[Fix]:
     return fixes
 
 
-def batches(fixes: list[Fix]) -> list[Batch]:
-    """The fixes in batches of 60."""
+def batches(fixes: list[Fix], size: int = _BATCH) -> list[Batch]:
+    """The fixes in batches of ``size``."""
     return [
-        Batch(stream=7, first=at, fixes=tuple(fixes[at : at + _BATCH]))
-        for at in range(0, len(fixes), _BATCH)
+        Batch(stream=7, first=at, fixes=tuple(fixes[at : at + size]))
+        for at in range(0, len(fixes), size)
     ]
+
+
+def as_json_columns(batch: Batch) -> bytes:
+    """The naive columnar form: changes from row to row as JSON text under zlib, and an envelope."""
+    rows = [
+        (
+            *msgspec.structs.astuple(fix)[:-2],
+            SOURCES.index(fix.source),
+            QUALITIES.index(fix.quality),
+        )
+        for fix in batch.fixes
+    ]
+    columns = [
+        [value - before for value, before in zip(column, (0, *column), strict=False)]
+        for column in zip(*rows, strict=True)
+    ]
+    return bytes(22) + zlib.compress(msgspec.json.encode(columns), 6)
 
 
 def run() -> Iterator[Figure]:
     """Measure."""
     fixes = drive(1, _FIXES)
+    rows = [json.dumps(msgspec.to_builtins(fix)) for fix in fixes]
+    yield from _sizes(fixes, rows)
+    yield from _times(fixes, rows)
+
+
+def _sizes(fixes: list[Fix], rows: list[str]) -> Iterator[Figure]:
+    zipped = sum(
+        len(zlib.compress("\n".join(rows[at : at + _BATCH]).encode(), 6))
+        for at in range(0, len(rows), _BATCH)
+    )
+    columns = sum(len(as_json_columns(batch)) for batch in batches(fixes))
+    plain = sum(map(len, rows))
+    yield _bytes(f"bytes a fix, {_BATCH} a batch, all fields", fixes, _BATCH, 9, "JSON", plain)
+    yield _bytes("the same against rows", fixes, _BATCH, None, "JSON rows + zlib", zipped)
+    yield _bytes("the same against columns", fixes, _BATCH, None, "JSON changes + zlib", columns)
+    yield _bytes("bytes a fix, 300 a batch", fixes, 300)
+    yield _bytes("bytes a fix, 10 a batch", fixes, 10)
+    yield _bytes("bytes a fix, 60 a batch, each 15th fix", fixes[::15], _BATCH)
+    live = [Live(fix=fix) for fix in fixes]
+    yield Figure(
+        bench=NAME, figure="bytes of a live fix", unit="bytes", goal=45,
+        value=round(sum(len(codec.encode_live(one)) for one in live) / len(live), 1),
+        peer="JSON", peer_value=round(sum(len(codec.encode(one)) for one in live) / len(live), 1),
+    )  # fmt: skip
+
+
+def _bytes(
+    figure: str,
+    fixes: list[Fix],
+    size: int,
+    goal: float | None = None,
+    peer: str | None = None,
+    peer_bytes: int = 0,
+) -> Figure:
+    """Bytes a fix with envelope and checksum; every batch is read back and compared."""
+    total = 0
+    for batch in batches(fixes, size):
+        payload = codec.encode_batch(batch)
+        if codec.decode_batch(payload) != batch:
+            raise AssertionError(f"a batch from seq {batch.first} does not read back")
+        total += len(payload)
+    return Figure(
+        bench=NAME,
+        figure=figure,
+        value=round(total / len(fixes), 2),
+        unit="bytes",
+        goal=goal,
+        peer=peer,
+        peer_value=None if peer is None else round(peer_bytes / len(fixes), 2),
+    )
+
+
+def _times(fixes: list[Fix], rows: list[str]) -> Iterator[Figure]:
     made = batches(fixes)
     sent = [codec.encode_batch(batch) for batch in made]
-    rows = [json.dumps(msgspec.to_builtins(fix)) for fix in fixes]
-    zipped = [
-        zlib.compress("\n".join(rows[at : at + _BATCH]).encode(), 6)
-        for at in range(0, len(rows), _BATCH)
-    ]
     count = len(fixes)
-    yield Figure(
-        bench=NAME,
-        figure=f"bytes a fix, {_BATCH} a batch, all fields",
-        value=round(sum(map(len, sent)) / count, 2),
-        unit="bytes",
-        goal=10,
-        peer="JSON rows + zlib, same batches",
-        peer_value=round(sum(map(len, zipped)) / count, 2),
-    )
-    yield Figure(
-        bench=NAME,
-        figure="bytes a fix as plain JSON, one a message",
-        value=round(sum(map(len, rows)) / count, 1),
-        unit="bytes",
-    )
     encode = median_s(lambda: [codec.encode_batch(batch) for batch in made]) / count
     decode = median_s(lambda: [codec.decode_batch(payload) for payload in sent]) / count
     peer_encode = median_s(lambda: [json.dumps(msgspec.to_builtins(f)) for f in fixes]) / count
     peer_decode = median_s(lambda: [json.loads(row) for row in rows]) / count
     yield Figure(
-        bench=NAME, figure="encode a fix", value=round(encode * 1e6, 2), unit="µs",
-        peer="json.dumps", peer_value=round(peer_encode * 1e6, 2),
+        bench=NAME, figure=f"encode a fix, {_BATCH} a batch", value=round(encode * 1e6, 2),
+        unit="µs", peer="json.dumps", peer_value=round(peer_encode * 1e6, 2),
     )  # fmt: skip
     yield Figure(
-        bench=NAME, figure="decode a fix", value=round(decode * 1e6, 2), unit="µs",
-        peer="json.loads", peer_value=round(peer_decode * 1e6, 2),
+        bench=NAME, figure=f"decode a fix, {_BATCH} a batch", value=round(decode * 1e6, 2),
+        unit="µs", peer="json.loads", peer_value=round(peer_decode * 1e6, 2),
     )  # fmt: skip

@@ -17,7 +17,7 @@ from typing import Final
 _LENGTH_BITS: Final = 6
 _MAX_BITS: Final = 2**_LENGTH_BITS - 1
 _ORDER_BITS: Final = 2
-_LONGEST_RUN: Final = 16
+_LONGEST_RUN: Final = 6
 """A quotient from here on stands in a section of its own, so that an outlier costs little."""
 _TABLE_BITS: Final = 10
 _FLAT, _SPARSE, _SPREAD = "0", "10", "11"
@@ -165,7 +165,7 @@ def _spread(values: Sequence[int]) -> str:
 def _cheapest(ranked: Sequence[int]) -> tuple[int, int]:
     """The width of the remainders that makes it shortest, and that of the long quotients."""
     likely = max(0, ranked[len(ranked) // 2].bit_length() - 1)
-    costs = [_cost(ranked, width) for width in range(max(0, likely - 1), likely + 3)]
+    costs = [_cost(ranked, width) for width in range(likely, likely + 3)]
     _, width, long_width = min(costs)
     if width > _MAX_BITS or long_width > _MAX_BITS:
         raise PackingError("a number is too large to pack")
