@@ -21,18 +21,23 @@ class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class BrokerSettings(_Table, frozen=True, kw_only=True):
-    """Where to publish, and as whom; who knows ``client_id`` can take over the session."""
+    """Where to publish, and as whom: by certificate, or by name and password.
+
+    Attributes:
+        client_id: who knows it can take over the session.
+        keepalive_s: a link that brings nothing for ten seconds longer is taken for dead.
+    """
 
     host: Annotated[str, Meta(min_length=1)]
     port: Port
     client_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$(?!\n)")]
-    username: str
-    password: str
+    username: str = ""
+    password: str = ""
     tls: bool = False
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = None
-    keepalive_s: Annotated[int, Meta(ge=5, le=3600)] = 60
+    keepalive_s: Annotated[int, Meta(ge=5, le=3600)] = 45
 
 
 class SerialSettings(_Table, frozen=True, kw_only=True, tag_field="kind", tag="serial"):
@@ -48,11 +53,16 @@ class SerialSettings(_Table, frozen=True, kw_only=True, tag_field="kind", tag="s
 
 
 class GpsdSettings(_Table, frozen=True, kw_only=True, tag_field="kind", tag="gpsd"):
-    """A gpsd that owns the receiver."""
+    """A gpsd that owns the receiver.
+
+    Attributes:
+        device: whose reports count; None is the first that gives a fix.
+        timeout_s: silence after which gpsd is asked whether it lives, and then given up.
+    """
 
     host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
     port: Port = 2947
-    poll_s: Annotated[float, Meta(ge=0.05, le=60)] = 0.5
+    device: Annotated[str, Meta(min_length=1)] | None = None
     timeout_s: Annotated[float, Meta(ge=0.1, le=60)] = 5.0
     name: Name = "gpsd"
 
@@ -88,16 +98,29 @@ class UplinkSettings(_Table, frozen=True, kw_only=True):
     Attributes:
         batch_fixes: fixes in one history message. batch_wait_s: how long fewer wait for more.
         window: messages in flight without the cloud's acknowledgement, history and events each.
+        live_every_s: least time between two live fixes; 4 s keep a position below 5 s of age.
         resend_after_s: what stays unacknowledged so long is sent again, then ever more rarely.
+        is_metered: data is dear: live fixes 30 s apart at least, short batches wait 15 minutes.
+        history_bytes_a_second: budget of the history lane; without it the link decides.
     """
 
-    batch_fixes: Annotated[int, Meta(ge=1, le=MAX_BATCH_FIXES)] = 60
-    batch_wait_s: Annotated[float, Meta(ge=0, le=86_400)] = 60.0
+    batch_fixes: Annotated[int, Meta(ge=1, le=MAX_BATCH_FIXES)] = 300
+    batch_wait_s: Annotated[float, Meta(ge=0, le=86_400)] = 120.0
     window: Annotated[int, Meta(ge=1, le=1000)] = 20
-    live_every_s: Annotated[float, Meta(ge=0, le=3600)] = 1.0
+    live_every_s: Annotated[float, Meta(ge=0, le=3600)] = 4.0
     resend_after_s: Seconds = 60.0
     is_metered: bool = False
     history_bytes_a_second: Annotated[int, Meta(ge=100, le=100_000_000)] | None = None
+
+
+class ControlSettings(_Table, frozen=True, kw_only=True):
+    """What the cloud may change from afar.
+
+    Attributes:
+        rollback_after_s: settings under which nobody has answered for so long are taken back.
+    """
+
+    rollback_after_s: Annotated[float, Meta(ge=1, le=86_400)] = 300.0
 
 
 class DrivingSettings(_Table, frozen=True, kw_only=True):
@@ -151,6 +174,7 @@ class Settings(_Table, frozen=True, kw_only=True):
     uplink: UplinkSettings = UplinkSettings()
     keeping: Keeping = Keeping()
     driving: DrivingSettings = DrivingSettings()
+    control: ControlSettings = ControlSettings()
     inputs: InputSettings = InputSettings()
     demo: DemoSettings | None = None
 
@@ -181,7 +205,17 @@ def load(path: Path) -> Settings:
         raise SettingsError(f"{path}: not TOML: {error}") from error
     settings = _convert(path, values)
     _require_files(path, settings.broker)
+    _require_names(path, settings.receivers)
     return settings
+
+
+def _require_names(path: Path, receivers: tuple[ReceiverSettings, ...]) -> None:
+    for index, receiver in enumerate(receivers):
+        if receiver.name in {other.name for other in receivers[:index]}:
+            raise SettingsError(
+                f"{path}: receivers[{index}].name: {receiver.name} is another receiver's name too; "
+                "give each a name of its own"
+            )
 
 
 def _convert(path: Path, values: dict[str, Any]) -> Settings:
@@ -218,4 +252,9 @@ def _require_files(path: Path, broker: BrokerSettings) -> None:
     if (broker.cert_file is None) != (broker.key_file is None):
         raise SettingsError(
             f"{path}: broker.cert_file: needs broker.key_file too; set both or none"
+        )
+    if broker.cert_file is None and not (broker.username and broker.password):
+        raise SettingsError(
+            f"{path}: broker.username, password: one is missing, and there is no broker.cert_file; "
+            "run roundsman gateway enrol, or add them"
         )

@@ -13,7 +13,13 @@ from gateway.clock import Clock, demo_rate
 from gateway.errors import SpoolError
 from gateway.receivers import Receiver
 from gateway.service import Service
-from gateway.settings import GpsdSettings, ReceiverSettings, ReplaySettings, SerialSettings
+from gateway.settings import (
+    GpsdSettings,
+    ReceiverSettings,
+    ReplaySettings,
+    SerialSettings,
+    Settings,
+)
 
 
 def run(config: Path) -> None:
@@ -29,7 +35,7 @@ def run(config: Path) -> None:
     with _alone_in(chosen.folder):
         if not chosen.spool_file.exists():
             _prepare(config)
-        Service(chosen, receiver_of(chosen.receivers[0]), Clock(rate=rate)).run()
+        Service(chosen, receivers_of(chosen), Clock(rate=rate)).run()
 
 
 @contextmanager
@@ -63,13 +69,22 @@ def _prepare(config: Path) -> None:
         raise SpoolError("data_dir: the spool could not be made; see the line above")
 
 
-def receiver_of(chosen: ReceiverSettings) -> Receiver:
-    """The receiver that the settings describe, not yet opened."""
+def receivers_of(chosen: Settings) -> list[Receiver]:
+    """The receivers of the settings, none of them opened.
+
+    Raises:
+        SettingsError: a device is there but no serial line.
+    """
+    return [_receiver_of(f"receivers[{at}]", one) for at, one in enumerate(chosen.receivers)]
+
+
+def _receiver_of(field: str, chosen: ReceiverSettings) -> Receiver:
     match chosen:
         case SerialSettings(device=device, baud=baud):
-            from gateway.receivers.serial_nmea import SerialNmea
+            from gateway.receivers.serial_nmea import SerialNmea, refuse_what_is_no_line
 
-            return SerialNmea(device, baud or 9600)
+            refuse_what_is_no_line(f"{field}.device", device)
+            return SerialNmea(device, baud)
         case GpsdSettings():
             from gateway.receivers.gpsd import Gpsd
 

@@ -1,160 +1,154 @@
-"""A receiver that gpsd owns, asked by gpsd-py3.
+"""A receiver that gpsd owns, followed as it streams its reports.
 
-gpsd-py3 opens the connection; the questions are asked here, because its own ``get_current`` waits
-for ever, fails on an interleaved DEVICE message, an empty TPV list or no SKY, and makes (0, 0) of
-a missing position. Whatever goes wrong, the source counts as lost.
+gpsd-py3 opens the connection; what follows is read here, because its own way of asking waits for
+ever, fails on an interleaved DEVICE message, makes (0, 0) of a missing position, and can ask no
+faster than gpsd answers: at 10 Hz it would lose epochs.
 """
 
 import contextlib
+import logging
+import select
 import socket
+import threading
 import time
-from datetime import datetime
 from typing import Final
 
 import gpsd
-import msgspec
 
 from gateway.errors import ReceiverLost
 from gateway.fixes.epochs import Epoch
+from gateway.fixes.reports import ReportAssembler
+from gateway.receivers.selection import Selection
 from gateway.settings import GpsdSettings
 from wire.values import FixSource
 
-_MAX_LINE: Final = 65_536
-_MAX_INTERLEAVED: Final = 20
+_WATCH: Final = b'?WATCH={"enable":true,"json":true};\n'
+_ASK: Final = b"?DEVICES;\n"
+_WAIT_S: Final = 0.25
+_SETTLED_S: Final = 0.05
+"""gpsd writes the reports of one instant without a pause."""
+_RECEIVE_BYTES: Final = 65_536
+_MAX_UNREADABLE: Final = 200
 
+_opening: Final = threading.Lock()
+"""gpsd-py3 keeps its one connection in module globals."""
 
-class _Tpv(msgspec.Struct, frozen=True):
-    """One time-position-velocity report; gpsd leaves out what it does not know."""
-
-    mode: int = 0
-    time: str | None = None
-    lat: float | None = None
-    lon: float | None = None
-    altMSL: float | None = None  # noqa: N815 - gpsd's name
-    alt: float | None = None
-    speed: float | None = None
-    track: float | None = None
-
-
-class _Satellite(msgspec.Struct, frozen=True):
-    used: bool = False
-
-
-class _Sky(msgspec.Struct, frozen=True):
-    hdop: float | None = None
-    uSat: int | None = None  # noqa: N815 - gpsd's name
-    satellites: tuple[_Satellite, ...] = ()
-
-
-class _Answer(msgspec.Struct, frozen=True):
-    """The answer to ``?POLL;`` or, with another class, a message that came between."""
-
-    kind: str = msgspec.field(name="class")
-    tpv: tuple[_Tpv, ...] = ()
-    sky: tuple[_Sky, ...] = ()
-
-
-_answers: Final = msgspec.json.Decoder(_Answer)
+logger = logging.getLogger(__name__)
 
 
 class Gpsd:
-    """gpsd on a TCP port, asked every ``poll_s``; the newest report of any device counts."""
+    """gpsd on a TCP port. Of several devices one counts, chosen as among receivers."""
 
     source: FixSource = "gpsd"
 
     def __init__(self, settings: GpsdSettings) -> None:
         self._settings = settings
-        self._last: _Tpv | None = None
-        self._is_open = False
+        self._socket: socket.socket | None = None
+        self._assembler = ReportAssembler()
+        self._selection = Selection([settings.device] if settings.device else [])
+        self._heard_s = 0.0
+        self._has_asked = False
 
     def open(self) -> None:
-        """Connect and have gpsd watch its devices.
+        """Connect and have gpsd stream its reports.
 
         Raises:
             ReceiverLost: there is no gpsd, or it does not answer in time.
         """
         chosen = self._settings
-        before = socket.getdefaulttimeout()
-        self._last = None
-        self._is_open = True
-        # gpsd-py3 makes its socket itself and gives it no timeout of its own.
-        socket.setdefaulttimeout(chosen.timeout_s)
+        self._assembler = ReportAssembler()
+        self._heard_s, self._has_asked = time.monotonic(), False
         try:
-            gpsd.connect(chosen.host, chosen.port)
+            self._socket = _connect(chosen.host, chosen.port, chosen.timeout_s)
+            self._socket.sendall(_WATCH)
         except Exception as error:
             self.close()
             raise ReceiverLost(f"gpsd at {chosen.host}:{chosen.port}: {error!r}") from error
-        finally:
-            socket.setdefaulttimeout(before)
 
     def read(self) -> list[Epoch]:
-        """The newest report, when it is another than the last time.
+        """The epochs that gpsd has reported by now.
 
         Raises:
-            ReceiverLost: gpsd is gone, silent, or says what cannot be read.
+            ReceiverLost: gpsd is gone, silent, or says nothing that can be read.
         """
-        if not self._is_open:
+        connection = self._socket
+        if connection is None:
             raise ReceiverLost("gpsd: not open")
-        time.sleep(self._settings.poll_s)
+        wait_s = _SETTLED_S if self._assembler.is_waiting else _WAIT_S
         try:
-            answer = _poll()
-            newest = max(answer.tpv, key=lambda tpv: tpv.time or "", default=None)
-            if newest is None or newest == self._last:
-                return []
-            self._last = newest
-            return [_epoch(newest, answer.sky)]
-        except Exception as error:
+            if not select.select([connection], [], [], wait_s)[0]:
+                self._prove_life(connection)
+                return self._of_chosen(self._assembler.flush())
+            chunk = connection.recv(_RECEIVE_BYTES)
+        except (OSError, ValueError) as error:
             raise ReceiverLost(f"gpsd: {error!r}") from error
+        if not chunk:
+            raise ReceiverLost("gpsd: it has closed the connection")
+        self._heard_s, self._has_asked = time.monotonic(), False
+        reported = self._assembler.feed(chunk)
+        if self._assembler.unreadable > _MAX_UNREADABLE:
+            raise ReceiverLost("gpsd: what answers there does not speak gpsd's JSON; check port")
+        return self._of_chosen(reported)
 
     def close(self) -> None:
         """Disconnect."""
-        if not self._is_open:
-            return
-        self._is_open = False
-        for half in (gpsd.gpsd_stream, gpsd.gpsd_socket):
-            # Closing the stream flushes it, which fails once more when the connection is gone.
-            with contextlib.suppress(OSError, ValueError):
-                if half is not None:
-                    half.close()
-        gpsd.gpsd_stream = gpsd.gpsd_socket = None
+        connection, self._socket = self._socket, None
+        if connection is not None:
+            with contextlib.suppress(OSError):
+                connection.close()
+
+    def _prove_life(self, connection: socket.socket) -> None:
+        """Silence may be a gpsd without a device; ask, and believe it only when it answers."""
+        silent_s = time.monotonic() - self._heard_s
+        if silent_s > 2 * self._settings.timeout_s:
+            raise ReceiverLost(f"gpsd: no answer for {silent_s:.0f} s")
+        if silent_s > self._settings.timeout_s and not self._has_asked:
+            self._has_asked = True
+            connection.sendall(_ASK)
+
+    def _of_chosen(self, reported: list[tuple[str, Epoch]]) -> list[Epoch]:
+        now_s = time.monotonic()
+        wanted = self._settings.device
+        used = []
+        for device, epoch in reported:
+            if wanted is not None and device != wanted:
+                continue
+            self._selection.add(device)
+            is_fix = epoch.position is not None
+            if self._selection.took(device, is_fix=is_fix, utc_ms=epoch.utc_ms, now_s=now_s):
+                used.append(epoch)
+        for before, chosen, reason in self._selection.news():
+            context = {"device": chosen, "before": before, "reason": reason}
+            logger.info("gpsd's fixes come from another device", extra=context)
+        return used
 
 
-def _poll() -> _Answer:
-    stream = gpsd.gpsd_stream
-    stream.write("?POLL;\n")
-    stream.flush()
-    for _ in range(_MAX_INTERLEAVED):
-        line = stream.readline(_MAX_LINE)
-        if not line:
-            raise ConnectionError("the connection was closed")
-        answer = _answers.decode(line)
-        if answer.kind == "POLL":
-            return answer
-    raise ConnectionError("no answer to ?POLL;")
+def _connect(host: str, port: int, timeout_s: float) -> socket.socket:
+    """A connection of our own, opened by gpsd-py3, which gives its socket no timeout."""
+    with _opening:
+        before = socket.getdefaulttimeout()
+        socket.setdefaulttimeout(timeout_s)
+        try:
+            _greet(host, port)
+            connection: socket.socket = gpsd.gpsd_socket.dup()
+        finally:
+            socket.setdefaulttimeout(before)
+            for half in (gpsd.gpsd_stream, gpsd.gpsd_socket):
+                # Closing the stream flushes it, which fails once more when the connection is gone.
+                with contextlib.suppress(OSError, ValueError):
+                    if half is not None:
+                        half.close()
+            gpsd.gpsd_stream = gpsd.gpsd_socket = None
+    connection.settimeout(timeout_s)
+    return connection
 
 
-def _epoch(tpv: _Tpv, sky: tuple[_Sky, ...]) -> Epoch:
-    position = None
-    if tpv.mode >= 2 and tpv.lat is not None and tpv.lon is not None:
-        position = (tpv.lat, tpv.lon)
-    used = [_used(seen) for seen in sky]
-    return Epoch(
-        utc_ms=None if tpv.time is None else _utc_ms(tpv.time),
-        position=position,
-        mode=min(tpv.mode, 3) if position else 1,
-        speed_mps=tpv.speed,
-        course_deg=tpv.track,
-        altitude_m=tpv.alt if tpv.altMSL is None else tpv.altMSL,
-        hdop=next((seen.hdop for seen in sky if seen.hdop is not None), None),
-        satellites=max((count for count in used if count is not None), default=None),
-    )
-
-
-def _used(sky: _Sky) -> int | None:
-    if sky.uSat is not None:
-        return sky.uSat
-    return sum(satellite.used for satellite in sky.satellites) if sky.satellites else None
-
-
-def _utc_ms(text: str) -> int:
-    return round(datetime.fromisoformat(text).timestamp() * 1000)
+def _greet(host: str, port: int) -> None:
+    try:
+        gpsd.connect(host, port)
+    except (OSError, ValueError):
+        raise
+    except Exception:
+        # A DEVICE message between the answers upsets gpsd-py3, but the connection stands.
+        if gpsd.gpsd_socket is None:
+            raise
