@@ -52,6 +52,8 @@ def read(kind: str, payload: bytes) -> Said:
         if kind == "event":
             event = codec.decode(payload, Event)
             return event if _fits(event) else Refused("event: stream is not below 2**63")
+        if kind not in _KINDS:
+            return Refused(f"{kind}: ingest takes no such message")
         return codec.decode(payload, _KINDS[kind])
     except codec.WireError as error:
         return _refused(kind, payload, str(error))

@@ -257,6 +257,12 @@ def test_a_group_that_is_built_again_counts_what_it_sets_aside_once() -> None:
     assert len(together.writes.set_aside) == 1
 
 
+@pytest.mark.parametrize("kind", [*topics.UP_KINDS, topics.RENEW])
+@pytest.mark.parametrize("payload", [b"", b"{}", b"\x01", b"[" * 5000, b"\xff" * 99, b"null"])
+def test_whatever_a_van_says_is_read_or_refused(kind: str, payload: bytes) -> None:
+    assert isinstance(read(kind, payload), Refused)
+
+
 @pytest.mark.parametrize(
     "topic", ["fleet/v1/main/van-1/up/nonsense", "other", "fleet/v1/main/../up/batch", ""]
 )

@@ -5,11 +5,13 @@ import struct
 import zlib
 from typing import get_args
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.wire import golden
+from bench.wire_size import drive
+from tests.wire import golden, plain_decoder
 from wire import codec
 from wire import messages as m
 from wire.events import EventBody
@@ -80,6 +82,23 @@ def test_a_batch_survives_the_round_trip(stream: int, first: int, rows: list[m.F
     payload = codec.encode_batch(batch)
     assert codec.decode_batch(payload) == batch
     assert codec.read_envelope(payload).count == len(rows)
+
+
+@given(st.lists(fixes(), min_size=1, max_size=40))
+def test_who_reads_by_the_documentation_alone_reads_the_same(rows: list[m.Fix]) -> None:
+    payload = codec.encode_batch(m.Batch(stream=1, first=0, fixes=tuple(rows)))
+    assert plain_decoder.fixes(payload[22:-4], len(rows)) == [
+        msgspec.to_builtins(row) for row in rows
+    ]
+
+
+def test_a_drive_reads_the_same_by_the_documentation_alone() -> None:
+    rows = drive(5, 300)
+    payload = codec.encode_batch(m.Batch(stream=1, first=0, fixes=tuple(rows)))
+    assert plain_decoder.fixes(payload[22:-4], len(rows)) == [
+        msgspec.to_builtins(row) for row in rows
+    ]
+    assert len(payload) < 6 * len(rows)
 
 
 @given(st.binary(max_size=400))
