@@ -1,5 +1,6 @@
 """Which epochs become fixes, and how they are put into the wire's whole numbers."""
 
+from math import isfinite
 from typing import Final
 
 from gateway.fixes.epochs import Epoch
@@ -26,6 +27,13 @@ def unrolled_ms(utc_ms: int, earliest_ms: int) -> int:
     return utc_ms - (utc_ms - earliest_ms) // ROLLOVER_MS * ROLLOVER_MS
 
 
+def _earliest_ms(stamp: Stamp) -> int:
+    """No true fix time is before: a clock that is trusted knows in which count of weeks it is."""
+    if stamp.quality in {"gnss", "ntp"}:
+        return max(RELEASED_MS, stamp.now_ms - ROLLOVER_MS // 2)
+    return RELEASED_MS
+
+
 def to_fix(epoch: Epoch, stamp: Stamp, source: FixSource) -> Fix | None:
     """The epoch in the wire's units, or None when it is no fix.
 
@@ -36,7 +44,7 @@ def to_fix(epoch: Epoch, stamp: Stamp, source: FixSource) -> Fix | None:
     lat, lon = epoch.position
     fix_time_ms = epoch.utc_ms
     if fix_time_ms is not None and source != "replay":
-        fix_time_ms = unrolled_ms(fix_time_ms, RELEASED_MS)
+        fix_time_ms = unrolled_ms(fix_time_ms, _earliest_ms(stamp))
     course_ddeg = _scaled(epoch.course_deg, 10, 0, 3600)
     return Fix(
         recorded_at_ms=stamp.now_ms,
@@ -55,7 +63,7 @@ def to_fix(epoch: Epoch, stamp: Stamp, source: FixSource) -> Fix | None:
 
 
 def _scaled(value: float | None, factor: int, low: int, high: int) -> int | None:
-    if value is None:
+    if value is None or not isfinite(value):
         return None
     scaled = round(value * factor)
     return scaled if low <= scaled <= high else None

@@ -1,0 +1,236 @@
+"""The van's logbook: everything between an epoch and what is kept or told.
+
+Pure: it is told the time, and gives back what to publish, keep and tell. Outside the shift no
+coordinate comes out of it in any form; odometer and trips go on without.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from gateway.fixes.adaptive import Keeper
+from gateway.fixes.driving import Driving, DrivingRules
+from gateway.fixes.epochs import Epoch
+from gateway.fixes.keeping import to_fix
+from gateway.fixes.motion import Motion, MotionState, Step
+from gateway.fixes.privacy import is_on_duty
+from gateway.fixes.trips import TripRules, Trips, TripState
+from gateway.fixes.trust import Reception, ReceptionWatch
+from gateway.fixes.validation import Validation, ValidationRules
+from gateway.stamp import Stamp
+from wire.desired import Keeping, Shift
+from wire.events import (
+    DoorMoved,
+    DutyChanged,
+    EventBody,
+    IgnitionSwitched,
+    TemperatureTold,
+    TripEnded,
+    TripStarted,
+    Where,
+)
+from wire.messages import Fix
+from wire.track import at_ms
+from wire.values import FixSource, Name
+
+_MARKS = (TripStarted, TripEnded)
+"""Events whose moment is kept as a fix too."""
+
+
+class LogbookRules(msgspec.Struct, frozen=True, kw_only=True):
+    """By what is decided; what can be desired from afar is only where it begins."""
+
+    validation: ValidationRules = ValidationRules()
+    keeping: Keeping = Keeping()
+    trips: TripRules = TripRules()
+    driving: DrivingRules = DrivingRules()
+
+
+class LogbookState(msgspec.Struct, frozen=True, kw_only=True):
+    """What must survive a restart."""
+
+    motion: MotionState = MotionState()
+    trips: TripState = TripState()
+    told_duty: bool = True
+
+
+class Entries(msgspec.Struct, frozen=True, kw_only=True):
+    """What follows from one epoch or input.
+
+    Attributes:
+        live: the newest fix, for the live lane. kept: for history, oldest first.
+        events: in the order in which they happened.
+        refused: why the epoch was no fix that is believed.
+    """
+
+    live: Fix | None = None
+    kept: tuple[Fix, ...] = ()
+    events: tuple[EventBody, ...] = ()
+    refused: str | None = None
+
+
+class Logbook:
+    """Composes the rules over one van's fixes and inputs.
+
+    Attributes:
+        refused: how many epochs were refused since the start, by reason.
+        is_on_duty: whether coordinates may leave the van now.
+    """
+
+    def __init__(self, rules: LogbookRules, state: LogbookState | None = None) -> None:
+        kept = state or LogbookState()
+        self.refused: Counter[str] = Counter()
+        self.is_on_duty = kept.told_duty
+        self._told_duty = kept.told_duty
+        self._validation = Validation(rules.validation)
+        self._keeper = Keeper(rules.keeping)
+        self._motion = Motion(kept.motion)
+        self._trips = Trips(rules.trips, kept.trips)
+        self._driving = Driving(rules.driving)
+        self._reception = ReceptionWatch()
+        self._shifts: Sequence[Shift] | None = None
+        self._here: Where | None = None
+
+    @classmethod
+    def restored(cls, rules: LogbookRules, body: bytes | None) -> "Logbook":
+        """Go on from `state`; from nothing when there is none or it cannot be read."""
+        try:
+            state = None if body is None else msgspec.json.decode(body, type=LogbookState)
+        except msgspec.DecodeError:
+            state = None
+        return cls(rules, state)
+
+    def state(self) -> bytes:
+        """What must survive a restart."""
+        return msgspec.json.encode(
+            LogbookState(
+                motion=self._motion.state, trips=self._trips.state, told_duty=self._told_duty
+            )
+        )
+
+    @property
+    def odometer_m(self) -> float:
+        """All that was driven since the gateway was put into the van."""
+        return self._motion.state.odometer_m
+
+    @property
+    def reception(self) -> Reception | None:
+        """The newest certain word of the receiver on its reception."""
+        return self._reception.latest
+
+    def keep(self, keeping: Keeping) -> None:
+        """Keep fixes by these rules from now on."""
+        self._keeper.follow(keeping)
+
+    def keep_shifts(self, shifts: Sequence[Shift] | None) -> None:
+        """Let no coordinate out outside of ``shifts``; None is always on duty."""
+        self._shifts = shifts
+
+    def take(
+        self, epoch: Epoch, stamp: Stamp, source: FixSource, receiver: Name = "receiver"
+    ) -> Entries:
+        """What follows from ``epoch``, taken at ``stamp`` from the receiver of this name."""
+        told = self._hear_reception(epoch, stamp, receiver)
+        fix = to_fix(epoch, stamp, source)
+        if fix is None:
+            duty, kept = self._look_at_shift(stamp.now_ms if stamp.quality != "none" else None)
+            return self._refuse("no_fix", (*told, *duty), kept)
+        verdict = self._validation.judge(fix, epoch.speed_mps, stamp)
+        if verdict.refused is not None:
+            return self._refuse(verdict.refused, told, ())
+        duty, kept = self._look_at_shift(_known_ms(fix))
+        happened = self._live_through(fix, is_break=verdict.is_break)
+        if not self.is_on_duty:
+            return Entries(kept=kept, events=(*told, *duty, *_without_where(happened)))
+        kept += self._keeper.take(fix, is_break=verdict.is_break)
+        if any(isinstance(event, _MARKS) for event in happened):
+            kept += self._keeper.flush()
+        return Entries(live=fix, kept=self._allowed(kept), events=(*told, *duty, *happened))
+
+    def settle(self) -> tuple[Fix, ...]:
+        """What a group commit must not leave out, see `Keeper.settle`."""
+        return self._allowed(self._keeper.settle())
+
+    def flush(self) -> tuple[Fix, ...]:
+        """The fix that is held back: the gateway stops."""
+        return self._allowed(self._keeper.flush())
+
+    def ignition(self, stamp: Stamp, *, is_on: bool) -> Entries:
+        """The ignition was switched, or is known for the first time since the start."""
+        was_on = self._trips.state.is_ignited
+        trips = self._trips.ignition(stamp.now_ms, is_on=is_on)
+        if was_on == is_on:
+            return Entries()
+        switched = IgnitionSwitched(is_on=is_on, at_ms=stamp.now_ms)
+        events: tuple[EventBody, ...] = (switched, *trips)
+        return Entries(events=events if self.is_on_duty else _without_where(events))
+
+    def door(self, stamp: Stamp, name: Name, *, is_open: bool) -> Entries:
+        """A door was opened or closed."""
+        where = self._here if self.is_on_duty else None
+        moved = DoorMoved(door=name, is_open=is_open, at_ms=stamp.now_ms, where=where)
+        return Entries(events=(moved,))
+
+    def temperature(self, stamp: Stamp, sensor: Name, celsius_d: int) -> Entries:
+        """A sensor has something new to tell."""
+        told = TemperatureTold(sensor=sensor, at_ms=stamp.now_ms, celsius_d=celsius_d)
+        return Entries(events=(told,))
+
+    def _refuse(self, why: str, events: Iterable[EventBody], kept: tuple[Fix, ...]) -> Entries:
+        self.refused[why] += 1
+        return Entries(events=tuple(events), refused=why, kept=self._allowed(kept))
+
+    def _hear_reception(self, epoch: Epoch, stamp: Stamp, receiver: Name) -> tuple[EventBody, ...]:
+        heard = Reception(
+            receiver=receiver,
+            jamming=epoch.jamming,
+            spoofing=epoch.spoofing,
+            antenna=epoch.antenna,
+        )
+        changed = self._reception.take(heard, stamp.now_ms)
+        return () if changed is None else (changed,)
+
+    def _look_at_shift(self, known_ms: int | None) -> tuple[tuple[EventBody, ...], tuple[Fix, ...]]:
+        """The change of duty at this moment, and what was held back while on duty."""
+        is_on = is_on_duty(self._shifts, known_ms)
+        kept: tuple[Fix, ...] = ()
+        if is_on != self.is_on_duty:
+            kept = self._keeper.flush()
+            self._keeper.forget()
+            self._driving.forget()
+            self._here = None
+            self.is_on_duty = is_on
+        if known_ms is None or is_on == self._told_duty:
+            return (), kept
+        self._told_duty = is_on
+        return (DutyChanged(is_on_duty=is_on, at_ms=known_ms),), kept
+
+    def _live_through(self, fix: Fix, *, is_break: bool) -> tuple[EventBody, ...]:
+        """What happens to the van at ``fix``, in or out of its shift."""
+        step = self._motion.take(fix, is_break=is_break)
+        where = Where(lat_e7=fix.lat_e7, lon_e7=fix.lon_e7) if self.is_on_duty else None
+        self._here = where
+        return (*self._trips.take(step, where), *self._on_duty(step, where))
+
+    def _on_duty(self, step: Step, where: Where | None) -> tuple[EventBody, ...]:
+        """What is told on duty alone, as it would tell where the van is."""
+        if where is None:
+            return ()
+        return self._driving.take(step, where)
+
+    def _allowed(self, fixes: Iterable[Fix]) -> tuple[Fix, ...]:
+        """Those taken on duty: the shifts may have been told since."""
+        return tuple(fix for fix in fixes if is_on_duty(self._shifts, _known_ms(fix)))
+
+
+def _known_ms(fix: Fix) -> int | None:
+    """When ``fix`` was taken, None when no clock that was right for it is known."""
+    return None if fix.fix_time_ms is None and fix.quality == "none" else at_ms(fix)
+
+
+def _without_where(events: Iterable[EventBody]) -> tuple[EventBody, ...]:
+    return tuple(
+        msgspec.structs.replace(event, where=None) if getattr(event, "where", None) else event
+        for event in events
+    )
