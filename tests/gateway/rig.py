@@ -290,6 +290,8 @@ batch_fixes = 10
 batch_wait_s = 0.5
 live_every_s = 0.2
 resend_after_s = {resend_after_s}
+[keeping]
+is_all = true
 """
         )
         self.process: subprocess.Popen[bytes] | None = None

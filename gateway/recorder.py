@@ -1,0 +1,91 @@
+"""Puts what the logbook gives into the spool and onto the live lane."""
+
+from collections.abc import Callable
+
+from gateway.clock import Clock
+from gateway.fixes.driving import DrivingRules
+from gateway.fixes.epochs import Epoch
+from gateway.fixes.keeping import to_fix
+from gateway.fixes.logbook import Entries, Logbook, LogbookRules
+from gateway.fixes.trips import TripRules
+from gateway.settings import Settings
+from gateway.spool import Spool
+from wire.messages import Fix
+from wire.values import FixSource, Name
+
+
+class Recorder:
+    """The logbook at work.
+
+    Args:
+        settings: of the van. spool: where fixes and events are added.
+        clock: learns from fixes. offer_live: takes the newest fix, and the monotonic clock.
+
+    Attributes:
+        is_urgent: an event waits, which asks for a commit at once.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        spool: Spool,
+        clock: Clock,
+        offer_live: Callable[[Fix, float], None],
+    ) -> None:
+        self._spool = spool
+        self._clock = clock
+        self._offer_live = offer_live
+        self._learned_ms: int | None = None
+        self.is_urgent = False
+        self.logbook = Logbook(rules_of(settings))
+
+    def take(self, receiver: Name, epoch: Epoch, source: FixSource, now_s: float) -> bool:
+        """Record an epoch; returns whether it was a fix that is believed."""
+        self._learn(epoch, source)
+        entries = self.logbook.take(epoch, self._clock.stamp(), source, receiver)
+        self._add(entries)
+        if entries.live is not None:
+            self._offer_live(entries.live, now_s)
+        return entries.refused is None
+
+    def settle(self) -> None:
+        """Before a group commit: leave no part of the way out of it."""
+        self._keep(self.logbook.settle())
+
+    def flush(self) -> None:
+        """Before the last commit: nothing is held back any longer."""
+        self._keep(self.logbook.flush())
+
+    def _learn(self, epoch: Epoch, source: FixSource) -> None:
+        # A receiver that has frozen repeats one time: that is no witness against the clock.
+        fix = to_fix(epoch, self._clock.stamp(), source)
+        if fix is None or fix.fix_time_ms in {None, self._learned_ms} or source == "replay":
+            return
+        self._learned_ms = fix.fix_time_ms
+        if fix.fix_time_ms is not None:
+            self._clock.learn(fix.fix_time_ms)
+
+    def _add(self, entries: Entries) -> None:
+        self._keep(entries.kept)
+        stamp = self._clock.stamp()
+        for body in entries.events:
+            self._spool.add_event(body, stamp)
+            self.is_urgent = True
+
+    def _keep(self, fixes: tuple[Fix, ...]) -> None:
+        for fix in fixes:
+            self._spool.add_fix(fix)
+
+
+def rules_of(settings: Settings) -> LogbookRules:
+    """The settings in the words of the rules."""
+    driving = settings.driving
+    return LogbookRules(
+        keeping=settings.keeping,
+        trips=TripRules(idling_after_ms=round(driving.idling_after_s * 1000)),
+        driving=DrivingRules(
+            braking_mps2=driving.braking_mps2,
+            acceleration_mps2=driving.acceleration_mps2,
+            cornering_mps2=driving.cornering_mps2,
+        ),
+    )
