@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 import click
 
@@ -84,3 +84,41 @@ def status(config: Path) -> None:
     from gateway.status import report
 
     click.echo(report(settings.load(config)))
+
+
+@main.command()
+@_config
+@click.option("--url", required=True, help="The cloud's web, such as https://fleet.example.")
+@click.option(
+    "--token-file",
+    type=click.File("r"),
+    default="-",
+    help="Where the claim token stands; standard input by default.",
+)
+@click.option(
+    "--ca", type=click.Path(dir_okay=False, path_type=Path), help="Authority to trust for --url."
+)
+@click.option("--fingerprint", help="SHA-256 of the certificate that --url shows.")
+@click.option("--sealed", metavar="VAN", help="Only to hand in what was recorded for this van.")
+def enrol(
+    config: Path,
+    url: str,
+    token_file: TextIO,
+    ca: Path | None,
+    fingerprint: str | None,
+    sealed: str | None,
+) -> None:
+    """Make this box the gateway of a van: a key made here, certified for a claim token.
+
+    Run it again with the same token when it was interrupted.
+    """
+    from gateway import enrolment
+    from gateway.asking import Cloud
+
+    cloud = Cloud(url, ca_file=ca, fingerprint=fingerprint)
+    token = token_file.readline(200)
+    if sealed is None:
+        held = enrolment.enrol(config, cloud, token)
+    else:
+        held = enrolment.enrol_sealed(config, cloud, token, sealed)
+    click.echo(enrolment.as_json(held))
