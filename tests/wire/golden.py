@@ -1,7 +1,10 @@
 """One sample of each message, and the bytes it has had on the wire since version 1."""
 
+from typing import Any
+
 import msgspec
 
+from wire import enrolment as n
 from wire import events as e
 from wire import messages as m
 
@@ -160,6 +163,27 @@ EVENT_BODIES: dict[str, tuple[e.EventBody, bytes]] = {
     ),
 }
 
+DESIRED_VALUES: dict[str, Any] = {
+    "live_every_s": 10.0,
+    "batch_wait_s": 600.0,
+    "is_metered": True,
+    "history_bytes_a_second": 2_000,
+    "keeping": {"error_m": 3.0, "turn_deg": 15.0, "heartbeat_s": 30.0},
+    "shifts": [{"from_ms": AT_MS, "to_ms": AT_MS + 36_000_000}],
+    "geofences": [
+        {"geofence": "yard", "points": [[-299_027_315, -712_520_114]], "radius_m": 80.0},
+        {
+            "geofence": "port",
+            "points": [
+                [-299_500_000, -713_500_000],
+                [-299_500_000, -713_300_000],
+                [-299_600_000, -713_400_000],
+            ],
+        },
+    ],
+    "broker": {"host": "broker.example", "port": 8_883},
+}
+
 JSON_SAMPLES: dict[str, tuple[msgspec.Struct, bytes]] = {
     "event": (
         m.Event(
@@ -197,9 +221,67 @@ JSON_SAMPLES: dict[str, tuple[msgspec.Struct, bytes]] = {
         m.Result(command="c-1", status="done", detail="2 fixes", data={"fixes": 2}),
         b'{"command":"c-1","status":"done","detail":"2 fixes","v":1,"data":{"fixes":2}}',
     ),
-    "desired": (
-        m.Desired(settings=2, values={"batch_fixes": 60}),
-        b'{"settings":2,"values":{"batch_fixes":60},"v":1}',
+    "state_full": (
+        m.State(
+            version="0.1.0",
+            boot=4,
+            receiver="ok",
+            spooled=0,
+            settings=3,
+            route_revision=2,
+            refused=(4, "values.live_every_s: is below 0; correct the value"),
+            chosen="roof",
+            jamming="warning",
+            spoofing="none",
+            antenna="ok",
+            clock="gnss",
+            spool="degraded",
+            is_on_duty=False,
+            sent_bytes=48_213,
+            heard_bytes=1_190,
+            processor_celsius=51.5,
+        ),
+        (
+            b'{"version":"0.1.0","boot":4,"receiver":"ok","spooled":0,"settings":3,"route_re'
+            b'vision":2,"refused":[4,"values.live_every_s: is below 0; correct the value"],"'
+            b'chosen":"roof","jamming":"warning","spoofing":"none","antenna":"ok","clock":"g'
+            b'nss","spool":"degraded","is_on_duty":false,"sent_bytes":48213,"heard_bytes":11'
+            b'90,"processor_celsius":51.5,"v":1}'
+        ),
+    ),
+    "result_with_data": (
+        m.Result(command="c-2", status="done", data={"spooled": 3}),
+        (b'{"command":"c-2","status":"done","detail":"","v":1,"data":{"spooled":3}}'),
+    ),
+    "desired_all": (
+        m.Desired(settings=3, values=DESIRED_VALUES),
+        (
+            b'{"settings":3,"values":{"live_every_s":10.0,"batch_wait_s":600.0,"is_metered":'
+            b'true,"history_bytes_a_second":2000,"keeping":{"error_m":3.0,"turn_deg":15.0,"h'
+            b'eartbeat_s":30.0},"shifts":[{"from_ms":1795341600000,"to_ms":1795377600000}],"'
+            b'geofences":[{"geofence":"yard","points":[[-299027315,-712520114]],"radius_m":8'
+            b'0.0},{"geofence":"port","points":[[-299500000,-713500000],[-299500000,-7133000'
+            b'00],[-299600000,-713400000]]}],"broker":{"host":"broker.example","port":8883}}'
+            b',"v":1}'
+        ),
+    ),
+    "renewal": (
+        n.Renewal(in_use="3f", csr="-----BEGIN CERTIFICATE REQUEST-----"),
+        (b'{"in_use":"3f","csr":"-----BEGIN CERTIFICATE REQUEST-----","v":1}'),
+    ),
+    "certificate": (
+        n.Certificate(
+            serial="40",
+            pem="-----BEGIN CERTIFICATE-----",
+            authority="-----BEGIN CERTIFICATE-----",
+            issued_at_ms=AT_MS,
+            expires_at_ms=AT_MS + 1,
+        ),
+        (
+            b'{"serial":"40","pem":"-----BEGIN CERTIFICATE-----","authority":"-----BEGIN CER'
+            b'TIFICATE-----","issued_at_ms":1795341600000,"expires_at_ms":1795341600001,"v":'
+            b"1}"
+        ),
     ),
     "command": (
         m.Command(id="c-1", expires_at_ms=1_795_341_700_000, name="ping"),

@@ -14,6 +14,7 @@ from bench.wire_size import drive
 from tests.wire import golden, plain_decoder
 from wire import codec
 from wire import messages as m
+from wire.desired import DesiredValues, read_values
 from wire.events import EventBody
 
 MAYBE = st.none()
@@ -58,6 +59,13 @@ def test_what_an_event_tells_has_its_golden_bytes_and_reads_back(kind: str) -> N
 def test_every_kind_of_event_has_a_sample() -> None:
     kinds = {body.__struct_config__.tag for body in get_args(EventBody.__value__)}
     assert set(golden.EVENT_BODIES) == kinds
+
+
+def test_everything_that_may_be_desired_has_a_sample() -> None:
+    values = read_values(golden.DESIRED_VALUES)
+    told = msgspec.json.decode(msgspec.json.encode(values))
+    assert set(told) == set(DesiredValues.__struct_fields__)
+    assert told == golden.DESIRED_VALUES
 
 
 @pytest.mark.parametrize("name", golden.LIVE_SAMPLES)
