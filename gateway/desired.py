@@ -94,7 +94,13 @@ def offered(standing: Standing, desired: Desired) -> Standing:
 
 
 def refusing(standing: Standing, settings: int, reason: str) -> Standing:
-    """``settings`` is refused; what is in force stays so."""
+    """``settings`` is refused; what is in force stays so.
+
+    The newest refused version is the one remembered, as no older one is ever looked at again.
+    """
+    known = standing.refused
+    if known is not None and known[0] > settings:
+        settings, reason = known[0], f"{known[1]}; version {settings} too: {reason}"
     return msgspec.structs.replace(standing, refused=(settings, reason[:_MAX_TOLD]))
 
 

@@ -49,13 +49,7 @@ class KeptFile[M: msgspec.Struct]:
         Raises:
             OSError: the medium takes nothing; the value before stays.
         """
-        unfinished = self.path.with_name(f"{self.path.name}.new")
-        with unfinished.open("wb") as file:
-            file.write(codec.encode(value))
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(self.path)
-        self._sync_folder()
+        put_file(self.path, codec.encode(value))
 
     def forget(self) -> None:
         """There is no value any more.
@@ -64,11 +58,30 @@ class KeptFile[M: msgspec.Struct]:
             OSError: the medium takes nothing; the value stays.
         """
         self.path.unlink(missing_ok=True)
-        self._sync_folder()
+        _sync(self.path.parent)
 
-    def _sync_folder(self) -> None:
-        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+
+def put_file(path: Path, content: bytes) -> None:
+    """Put ``content`` in the place of what ``path`` holds, on the medium when this returns.
+
+    Only its owner may read it.
+
+    Raises:
+        OSError: the medium takes nothing; what was there stays.
+    """
+    unfinished = path.with_name(f"{path.name}.new")
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
