@@ -1,11 +1,12 @@
 """Pure: how rows are laid out in the spool, and what an acknowledgement says of them."""
 
 from collections.abc import Iterable
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
 
 import msgspec
 
 from wire.messages import Ack, Fix
+from wire.values import ClockQuality, FixSource
 
 type Kind = Literal["event", "fix"]
 
@@ -16,8 +17,10 @@ KIND_BIT: Final = 62
 SEQS: Final = 1 << BOOT_BIT
 """A row's id is kind, start and seq in one number, so that one tree holds all in their order."""
 
+_SOURCES: Final[tuple[FixSource, ...]] = get_args(FixSource.__value__)
+_QUALITIES: Final[tuple[ClockQuality, ...]] = get_args(ClockQuality.__value__)
 _FIX_FIELDS: Final = Fix.__struct_fields__
-_fix_decoder: Final = msgspec.msgpack.Decoder(list[int | str | None])
+_fix_decoder: Final = msgspec.msgpack.Decoder(list[int | None])
 
 
 class Stream(NamedTuple):
@@ -53,9 +56,14 @@ def base_id(kind: Kind, boot: int) -> int:
     return (KINDS.index(kind) << KIND_BIT) | (boot << BOOT_BIT)
 
 
-def write_fix(fix: Fix) -> bytes:
-    """The body of a row of fixes."""
-    return msgspec.msgpack.encode(msgspec.structs.astuple(fix))
+def kind_of(row_id: int) -> Kind:
+    """What a row is."""
+    return KINDS[row_id >> KIND_BIT]
+
+
+def boot_of(row_id: int) -> int:
+    """The ordinal of the start that recorded a row."""
+    return (row_id >> BOOT_BIT) & ((1 << (KIND_BIT - BOOT_BIT)) - 1)
 
 
 def committed_ranges(ack: Ack) -> list[tuple[int, int]]:
@@ -76,7 +84,30 @@ def spans(ranges: Iterable[tuple[int, int]], base: int, end: int) -> list[tuple[
     return [(base + first, min(base + last, end)) for first, last in ranges if base + first <= end]
 
 
+def write_fix(fix: Fix) -> bytes:
+    """The body of a row of fixes: its fields as whole numbers, the GNSS time as a difference."""
+    values = list(msgspec.structs.astuple(fix))
+    if fix.fix_time_ms is not None:
+        values[_FIX_FIELDS.index("fix_time_ms")] = fix.fix_time_ms - fix.recorded_at_ms
+    values[-2:] = _SOURCES.index(fix.source), _QUALITIES.index(fix.quality)
+    return msgspec.msgpack.encode(values)
+
+
 def read_fix(body: bytes) -> Fix:
-    """The fix that a row of fixes holds."""
-    values = dict(zip(_FIX_FIELDS, _fix_decoder.decode(body), strict=True))
-    return msgspec.convert(values, Fix)
+    """The fix that a row of fixes holds.
+
+    Raises:
+        ValueError: `write_fix` did not write it.
+    """
+    try:
+        values = dict(zip(_FIX_FIELDS, _fix_decoder.decode(body), strict=True))
+        named: dict[str, int | str | None] = {
+            **values,
+            "source": _SOURCES[values["source"] or 0],
+            "quality": _QUALITIES[values["quality"] or 0],
+        }
+        if values["fix_time_ms"] is not None:
+            named["fix_time_ms"] = values["fix_time_ms"] + (values["recorded_at_ms"] or 0)
+        return msgspec.convert(named, Fix)
+    except (msgspec.MsgspecError, IndexError) as error:
+        raise ValueError(f"row: not a fix of this version: {error}") from error

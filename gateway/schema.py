@@ -3,13 +3,38 @@
 import contextlib
 import importlib
 import os
+import sqlite3
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 PAGE_BYTES: Final = 4096
+
+_TABLES: Final = (
+    # One row a start: its ordinal, the stream ids it opened, and by how much its clock was off
+    # before it was trusted.
+    """stream (boot INTEGER PRIMARY KEY, fixes INTEGER NOT NULL, events INTEGER NOT NULL,
+    by_ms INTEGER, quality TEXT)""",
+    # Events and fixes; rows.py says how kind, start and seq make the id.
+    "row (id INTEGER PRIMARY KEY, body BLOB NOT NULL)",
+    # Fixes that the cloud refused again and again; kept for whoever looks into it.
+    "refused (id INTEGER PRIMARY KEY, body BLOB NOT NULL)",
+    # Small things that survive a restart, the spool's own under keys that begin with a slash.
+    "note (key TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID",
+    # Commands already taken, and the results not yet told.
+    "command (id TEXT PRIMARY KEY, expires_at_ms INTEGER NOT NULL)",
+    "result (command TEXT PRIMARY KEY, body BLOB NOT NULL)",
+)
+
+
+def create(connection: sqlite3.Connection) -> None:
+    """Make the tables in a file that has none."""
+    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+    for table in _TABLES:
+        connection.execute(f"CREATE TABLE {table}")
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 def prepare(path: Path) -> None:
@@ -23,20 +48,7 @@ def prepare(path: Path) -> None:
     for left in path.parent.glob(f"{path.name}.*.new*"):
         left.unlink(missing_ok=True)
     database = sqlite_utils.Database(unfinished)
-    database.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-    for table, columns, key in (
-        # One row a start: its ordinal and the stream ids it opened.
-        ("stream", {"boot": int, "fixes": int, "events": int}, "boot"),
-        # Events and fixes; spool.py says how kind, start and seq make the id.
-        ("row", {"id": int, "body": bytes}, "id"),
-        # Fixes that the cloud refused again and again; kept for whoever looks into it.
-        ("refused", {"id": int, "body": bytes}, "id"),
-        # Commands already taken, and the results not yet told.
-        ("command", {"id": str, "expires_at_ms": int}, "id"),
-        ("result", {"command": str, "body": bytes}, "command"),
-    ):
-        database.create_table(table, columns, pk=key, not_null=set(columns))
-    database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    create(database.conn)
     database.enable_wal()
     database.close()
     with contextlib.suppress(FileExistsError):

@@ -1,22 +1,25 @@
 """The crash-safe store of fixes and events: SQLite, one connection, committed in groups.
 
 What is added waits in memory until `Spool.commit`; only what is committed can be read back, so
-nothing is ever published as history that a power cut could take away again. A row leaves only when
-the cloud has told that it committed it, or when it was refused or the spool is full, and these two
-are told as a ``gap`` event.
+nothing is ever published as history that a power cut could take away again. A row is done with when
+the cloud has told that it committed it, or when it was refused, dropped or damaged, and these are
+told as a ``gap`` event. What is acknowledged stays readable for a while, for `Spool.replay`.
 """
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
-from urllib.parse import quote
 
+from gateway import evicting
+from gateway.backfill import Correction, corrected
+from gateway.book import Book, GapReason, Lost
 from gateway.errors import SpoolError
+from gateway.medium import Medium, transaction
+from gateway.notes import Notes
+from gateway.ranges import Span
 from gateway.rows import (
-    BOOT_BIT,
-    KIND_BIT,
     KINDS,
     SEQS,
     Kind,
@@ -24,23 +27,33 @@ from gateway.rows import (
     Stream,
     Told,
     base_id,
+    boot_of,
     committed_ranges,
+    kind_of,
+    read_fix,
     spans,
     write_fix,
 )
-from gateway.schema import PAGE_BYTES, SCHEMA_VERSION
+from gateway.schema import PAGE_BYTES
 from gateway.stamp import Stamp
 from wire import codec
 from wire.events import EventBody, Gap, GatewayStarted
 from wire.messages import Ack, Event, Fix
+from wire.values import ClockQuality
 
-type GapReason = Literal["spool_full", "damaged", "refused"]
+__all__ = ["MAX_ADDED", "MAX_REFUSED", "Spool", "transaction"]
 
 MAX_ADDED: Final = 20_000
+MAX_ADDED_EVENTS: Final = 5_000
 """Rows held in memory while the medium takes none; then the oldest of them are given up."""
 
-_EVICT_TO: Final = 0.95
 MAX_REFUSED: Final = 10_000
+
+_ROW_BYTES: Final = 64
+_BOOK_EVERY_MS: Final = 60_000
+"""An acknowledgement that a power cut takes away is asked for again, so it may wait."""
+
+_EXPIRE_EVERY_MS: Final = 900_000
 
 
 class Spool:
@@ -48,25 +61,56 @@ class Spool:
 
     Args:
         path: a file made by ``gateway prepare``.
-        max_bytes: bound of what the file holds; the oldest fixes go first.
+        max_bytes: bound of what the file holds; thinning.py says what goes first.
+        keep_free_bytes: the file does not grow into the last bytes of the medium.
+        keep_acknowledged_ms: how long acknowledged rows stay for `replay`, by their own time.
+        free_bytes: what the medium of a folder has left; None asks the system.
+
+    Attributes:
+        connection: the file, for other tables in it. It outlives a change of the file.
+        boot: ordinal of this start. owner: the van whose rows these are.
+        condition: ``degraded`` while the medium takes nothing and rows are held in memory.
 
     Raises:
         SpoolError: there is no spool, or it is of another version.
     """
 
-    def __init__(self, path: Path, max_bytes: int) -> None:
-        self.connection = _open(path)
+    def __init__(
+        self,
+        path: Path,
+        max_bytes: int,
+        *,
+        keep_free_bytes: int = 0,
+        keep_acknowledged_ms: int = 0,
+        free_bytes: Callable[[Path], int] | None = None,
+    ) -> None:
+        self.connection = Medium(path, free_bytes)
         self.boot = 0
-        self.waiting: dict[Kind, int] = {"event": 0, "fix": 0}
-        self._max_pages = max_bytes // PAGE_BYTES
+        self.condition: Literal["ok", "degraded"] = "ok"
+        self._max_bytes = max_bytes
+        self._keep_free_bytes = keep_free_bytes
+        self._keep_acknowledged_ms = keep_acknowledged_ms
         self._streams: dict[int, Stream] = {}
-        self._stream_at: dict[int, Stream] = {}
+        self._corrections: dict[int, Correction] = {}
+        self._book = Book()
+        self._notes = Notes(self.connection.execute("SELECT key, body FROM note"))
         self._next: dict[Kind, int] = {"event": 0, "fix": 0}
-        self._last: dict[Kind, int] = {"event": -1, "fix": -1}
+        self._committed: dict[Kind, int] = {"event": -1, "fix": -1}
         self._added: dict[Kind, list[tuple[int, bytes]]] = {"event": [], "fix": []}
-        self._released: list[tuple[int, int]] = []
+        self._refused: list[Span] = []
+        self._is_corrected = False
+        self._expired_at_ms: int | None = None
+        self._returned: dict[Kind, int] = {}
 
-    def begin(self, *, fixes: int, events: int, version: str, stamp: Stamp) -> None:
+    @property
+    def owner(self) -> str | None:
+        """The van whose rows these are; None before the first `begin` with an owner."""
+        owner = self._notes.recall("/owner")
+        return None if owner is None else owner.decode()
+
+    def begin(
+        self, *, fixes: int, events: int, version: str, stamp: Stamp, owner: str | None = None
+    ) -> None:
         """Open this start's two streams, and commit them with the event that tells of it.
 
         Args:
@@ -74,34 +118,79 @@ class Spool:
             events: random 63-bit id of the stream of events.
             version: of the gateway.
             stamp: now.
+            owner: whose van this is; remembered at the first start.
+
+        Raises:
+            SpoolError: the rows are another van's; they may not be told as this one's.
         """
+        if owner is not None:
+            self._claim(owner)
         with transaction(self.connection) as database:
             for (boot,) in database.execute("SELECT boot FROM stream").fetchall():
                 self.boot = max(self.boot, boot)
-                if not any(self._extent(base_id(kind, boot)) for kind in KINDS):
+                if not any(evicting.extent_of(database, base_id(kind, boot)) for kind in KINDS):
                     database.execute("DELETE FROM stream WHERE boot = ?", (boot,))
             self.boot += 1
-            database.execute("INSERT INTO stream VALUES (?, ?, ?)", (self.boot, fixes, events))
-        for boot, *ids in self.connection.execute("SELECT boot, events, fixes FROM stream"):
-            for kind, stream in zip(KINDS, ids, strict=True):
+            database.execute(
+                "INSERT INTO stream (boot, fixes, events) VALUES (?, ?, ?)",
+                (self.boot, fixes, events),
+            )
+        self._book.restore(self._notes.known)
+        for boot, events_id, fixes_id, by_ms, quality in self.connection.execute(
+            "SELECT boot, events, fixes, by_ms, quality FROM stream"
+        ).fetchall():
+            for kind, stream in zip(KINDS, (events_id, fixes_id), strict=True):
                 self._know(Stream(kind, boot, stream))
+            if by_ms is not None:
+                self._corrections[boot] = Correction(by_ms, quality)
         started = GatewayStarted(boot=self.boot, fixes=str(fixes), version=version)
         self.add_event(started, stamp)
         self.commit(stamp)
 
+    def _claim(self, owner: str) -> None:
+        known = self.owner
+        if known is None:
+            self.remember("/owner", owner.encode())
+        elif known != owner:
+            raise SpoolError(
+                f"van: the spool {self.connection.path} holds rows of {known}, not of {owner}; "
+                "seal it under its own van, or correct the name"
+            )
+
     def _know(self, stream: Stream) -> None:
         base = base_id(stream.kind, stream.boot)
-        self._streams[stream.id] = self._stream_at[base >> BOOT_BIT] = stream
-        extent = self._extent(base)
+        self._streams[base] = stream
+        self._book.bases[stream.id] = base
+        extent = evicting.extent_of(self.connection, base)
         if extent is not None:
-            self.waiting[stream.kind] += extent[1] - extent[0] + 1
-            self._last[stream.kind] = max(self._last[stream.kind], extent[1])
+            self._book.extents[base] = extent
+            for span in self._book.settled.inside(*extent):
+                self._book.kept = self._book.kept.with_span(*span)
 
-    def _extent(self, base: int) -> tuple[int, int] | None:
-        first, last = self.connection.execute(
-            "SELECT min(id), max(id) FROM row WHERE id >= ? AND id < ?", (base, base + SEQS)
-        ).fetchone()
-        return None if first is None else (first, last)
+    def remember(self, key: str, body: bytes, *, every_ms: int = 0) -> None:
+        """Keep a small value; it goes with the next commit.
+
+        Args:
+            key: of the caller; one that begins with a slash is the spool's own.
+            body: at most a page, or more is written than need be.
+            every_ms: go with a commit so often at most, and with each that carries an event.
+        """
+        self._notes.remember(key, body, every_ms)
+
+    def recall(self, key: str) -> bytes | None:
+        """What was last remembered under ``key``, at this start or an earlier one."""
+        return self._notes.recall(key)
+
+    def back_fill(self, by_ms: int, quality: ClockQuality) -> None:
+        """The clock was trusted just now: what this start recorded before was off by ``by_ms``.
+
+        Rows with quality ``none`` are read with their times moved by it and with ``quality``.
+
+        The correction goes with the next commit, the rows stay as they are.
+        """
+        known = self._corrections.get(self.boot, Correction(0, quality))
+        self._corrections[self.boot] = known.and_then(by_ms, quality)
+        self._is_corrected = True
 
     def add_fix(self, fix: Fix) -> int:
         """Take a fix into the next group; returns its seq in this start's stream."""
@@ -110,7 +199,7 @@ class Spool:
     def add_event(self, body: EventBody, stamp: Stamp) -> int:
         """Take an event into the next group, which the caller commits at once; returns its seq."""
         event = Event(
-            stream=str(self._stream_at[base_id("event", self.boot) >> BOOT_BIT].id),
+            stream=str(self._streams[base_id("event", self.boot)].id),
             seq=self._next["event"],
             recorded_at_ms=stamp.now_ms,
             body=body,
@@ -121,135 +210,237 @@ class Spool:
     def _add(self, kind: Kind, body: bytes) -> int:
         seq = self._next[kind]
         self._next[kind] = seq + 1
-        self._added[kind].append((base_id(kind, self.boot) + seq, body))
+        self._added[kind].append((seq, body))
         return seq
 
+    @property
+    def is_urgent(self) -> bool:
+        """Whether an event waits for its commit."""
+        return bool(self._added["event"])
+
+    def has_work(self) -> bool:
+        """Whether a commit would change anything that may not wait."""
+        is_releasing = self._keep_acknowledged_ms == 0 and len(self._book.kept) > 0
+        return bool(
+            any(self._added.values())
+            or self._refused
+            or is_releasing
+            or self._is_corrected
+            or self._notes.is_due
+            or self._book.to_tell()
+        )
+
     def commit(self, stamp: Stamp) -> None:
-        """Put what was added and released onto the medium, all or nothing, and keep the bound.
+        """Put what was added and released onto the medium, all or nothing, and keep the bounds.
 
         Raises:
             sqlite3.Error: the medium takes nothing; all of it is kept for the next attempt.
         """
         self._bound_memory(stamp)
+        book, is_urgent = self._book.copy(), self.is_urgent
         events, next_event = len(self._added["event"]), self._next["event"]
         try:
             with transaction(self.connection) as database:
-                deleted = {kind: self._delete_released(database, kind) for kind in KINDS}
-                self._evict(database, deleted, stamp)
+                self._refuse(database, book, stamp)
+                self._make_room(database, book, stamp)
+                self._tell_gaps(book, stamp)
                 for kind in KINDS:
-                    database.executemany("INSERT INTO row VALUES (?, ?)", self._added[kind])
+                    self._insert(database, book, kind)
+                written = self._write_notes(database, book, None if is_urgent else stamp.now_ms)
         except BaseException:
             # The rollback brings the evicted rows back, so their gaps may never be told.
             del self._added["event"][events:]
             self._next["event"] = next_event
+            self.condition = "degraded"
             raise
-        self._released.clear()
-        for kind in KINDS:
-            added = self._added[kind]
-            self.waiting[kind] = max(0, self.waiting[kind] + len(added) - deleted[kind])
-            if added:
-                self._last[kind] = added[-1][0]
-                added.clear()
+        self.condition = "ok"
+        self._book = book
+        self._is_corrected = False
+        self._refused.clear()
+        self._notes.written(written, stamp.now_ms)
+        for kind, added in self._added.items():
+            self._committed[kind] = self._next[kind] - 1
+            added.clear()
 
-    def has_work(self) -> bool:
-        """Whether a commit would change anything."""
-        return bool(self._released) or any(self._added.values())
+    def _insert(self, database: Medium, book: Book, kind: Kind) -> None:
+        base, added = base_id(kind, self.boot), self._added[kind]
+        if added:
+            rows = ((base + seq, body) for seq, body in added)
+            database.executemany("INSERT INTO row VALUES (?, ?)", rows)
+            book.take(base + added[0][0], base + added[-1][0])
 
-    def _delete_released(self, database: sqlite3.Connection, kind: Kind) -> int:
-        base = base_id(kind, 0)
-        return sum(
-            database.execute("DELETE FROM row WHERE id BETWEEN ? AND ?", span).rowcount
-            for span in self._released
-            if base <= span[0] < base + (1 << KIND_BIT)
-        )
+    def _write_notes(
+        self, database: Medium, book: Book, now_ms: int | None
+    ) -> list[tuple[str, bytes]]:
+        if self._is_corrected:
+            by_ms, quality = self._corrections[self.boot]
+            database.execute(
+                "UPDATE stream SET by_ms = ?, quality = ? WHERE boot = ?",
+                (by_ms, quality, self.boot),
+            )
+        self._note_book(book, every_ms=_BOOK_EVERY_MS)
+        rows = self._notes.to_write(now_ms)
+        database.executemany("INSERT OR REPLACE INTO note VALUES (?, ?)", rows)
+        return rows
+
+    def _note_book(self, book: Book, *, every_ms: int) -> None:
+        for key, body in book.encode().items():
+            self._notes.remember(key, body, every_ms=every_ms)
+
+    def _refuse(self, database: Medium, book: Book, stamp: Stamp) -> None:
+        for first, last in self._refused:
+            lost = sum(book.count(*span) for span in book.settled.missing(first, last))
+            copied = database.execute(
+                "INSERT OR IGNORE INTO refused SELECT id, body FROM row WHERE id BETWEEN ? AND ?",
+                (first, last),
+            )
+            if copied.rowcount == 0 or lost == 0:
+                continue
+            database.execute(
+                "DELETE FROM refused WHERE id NOT IN"
+                " (SELECT id FROM refused ORDER BY id DESC LIMIT ?)",
+                (MAX_REFUSED,),
+            )
+            self._tell_gap(Lost(first, last, lost), "refused", stamp)
+            book.settle(first, last)
+            evicting.delete(database, book, first, last)
+
+    def _make_room(self, database: Medium, book: Book, stamp: Stamp) -> None:
+        before = book.extents.copy()
+        if self._keep_acknowledged_ms == 0:
+            while evicting.drop_acknowledged(database, book, SEQS):
+                pass
+        else:
+            self._expire(database, book, stamp)
+        added = sum(len(body) + 16 for rows in self._added.values() for _, body in rows)
+        limit = evicting.page_limit(database, self._max_bytes, self._keep_free_bytes)
+        evicting.make_room(database, book, limit - added // PAGE_BYTES)
+        if book.extents != before:
+            # What is gone must be settled in the same transaction, or it would count as waiting.
+            self._note_book(book, every_ms=0)
+
+    def _expire(self, database: Medium, book: Book, stamp: Stamp) -> None:
+        last_ms = self._expired_at_ms
+        if stamp.quality == "none" or (
+            last_ms is not None and abs(stamp.now_ms - last_ms) < _EXPIRE_EVERY_MS
+        ):
+            return
+        self._expired_at_ms = stamp.now_ms
+        before_ms = stamp.now_ms - self._keep_acknowledged_ms
+        for base, extent in list(book.extents.items()):
+            if any(book.kept.inside(*extent)):
+                end = self._first_at(extent, before_ms) - 1
+                while evicting.drop_acknowledged(database, book, SEQS, (base, end)):
+                    pass
+
+    def _first_at(self, extent: Span, at_ms: int) -> int:
+        """The first row of a stream that was recorded at ``at_ms`` or later."""
+        first, end = extent[0], extent[1] + 1
+        while first < end:
+            row = self._read(middle := (first + end) // 2, end - 1, 1)
+            if row and self._recorded_ms(row[0]) < at_ms:
+                first = row[0].id + 1
+            else:
+                end = middle
+        return first
 
     def _bound_memory(self, stamp: Stamp) -> None:
-        waiting = self._added["fix"]
-        if len(waiting) > MAX_ADDED:
-            lost = waiting[: MAX_ADDED // 10]
-            del waiting[: MAX_ADDED // 10]
-            self._tell_gap(lost[0][0], lost[-1][0], len(lost), "damaged", stamp)
+        limits: tuple[tuple[Kind, int], ...] = (("event", MAX_ADDED_EVENTS), ("fix", MAX_ADDED))
+        for kind, limit in limits:
+            added = self._added[kind]
+            if len(added) > limit:
+                base, lost = base_id(kind, self.boot), added[: limit // 10]
+                del added[: limit // 10]
+                first, last = base + lost[0][0], base + lost[-1][0]
+                self._book.settle(first, last)
+                self._tell_gap(Lost(first, last, len(lost)), "damaged", stamp)
+                for body in (body for _, body in lost if kind == "event"):
+                    event = codec.decode(body, Event)
+                    if isinstance(event.body, Gap):
+                        self._book.untell(event.body)
 
-    def _evict(self, database: sqlite3.Connection, deleted: dict[Kind, int], stamp: Stamp) -> None:
-        (pages,) = database.execute("PRAGMA page_count").fetchone()
-        (free,) = database.execute("PRAGMA freelist_count").fetchone()
-        excess = (pages - free) / self._max_pages
-        if excess <= 1:
-            return
-        base = base_id("fix", 0)
-        count = max(1, round(self.waiting["fix"] * (1 - _EVICT_TO / excess)))
-        row = database.execute(
-            "SELECT id FROM row WHERE id >= ? ORDER BY id LIMIT 1 OFFSET ?", (base, count - 1)
-        ).fetchone()
-        end = (1 << 63) - 1 if row is None else row[0]
-        for first, last, evicted in database.execute(
-            "SELECT min(id), max(id), count(*) FROM row WHERE id BETWEEN ? AND ? GROUP BY id >> ?",
-            (base, end, BOOT_BIT),
-        ).fetchall():
-            self._tell_gap(first, last, evicted, "spool_full", stamp)
-        deleted["fix"] += database.execute(
-            "DELETE FROM row WHERE id BETWEEN ? AND ?", (base, end)
-        ).rowcount
+    def _tell_gaps(self, book: Book, stamp: Stamp) -> None:
+        for reason, lost in book.to_tell():
+            seq = self._tell_gap(lost, reason, stamp)
+            book.told(lost.first, reason, base_id("event", self.boot) + seq)
 
-    def _tell_gap(self, first: int, last: int, lost: int, reason: GapReason, stamp: Stamp) -> None:
-        gap = Gap(
-            stream=str(self.stream_of(first).id),
-            first=first % SEQS,
-            last=last % SEQS,
-            kept=last - first + 1 - lost,
+    def _tell_gap(self, gap: Lost, reason: GapReason, stamp: Stamp) -> int:
+        told = Gap(
+            stream=str(self.stream_of(gap.first).id),
+            first=gap.first % SEQS,
+            last=gap.last % SEQS,
+            kept=gap.last - gap.first + 1 - gap.lost,
             reason=reason,
         )
-        self.add_event(gap, stamp)
+        return self.add_event(told, stamp)
+
+    @property
+    def waiting(self) -> dict[Kind, int]:
+        """How many committed rows wait for an acknowledgement."""
+        return {kind: self._book.waiting(kind) for kind in KINDS}
 
     def last(self, kind: Kind) -> int:
-        """The id of the newest committed row, or -1."""
-        return self._last[kind]
+        """The id of the newest committed row that waits, or -1."""
+        return self._book.last(kind)
 
     def stream_of(self, row_id: int) -> Stream:
         """The stream that a row belongs to."""
-        return self._stream_at[row_id >> BOOT_BIT]
+        return self._streams[row_id - row_id % SEQS]
 
     def rows_after(self, kind: Kind, row_id: int, limit: int) -> list[Row]:
-        """The oldest committed rows newer than ``row_id``, of all starts."""
-        base = base_id(kind, 0)
-        return self._rows(max(row_id + 1, base), base + (1 << KIND_BIT) - 1, limit)
+        """The oldest waiting rows newer than ``row_id``, of all starts."""
+        found: list[Row] = []
+        for first, last in list(self._book.unsettled(kind, row_id)):
+            found += self._read(first, last, limit - len(found))
+            if len(found) >= limit:
+                break
+        return self._as_read(found)
 
     def rows(self, first: int, last: int) -> list[Row]:
-        """What is left of the rows from id ``first`` to ``last``."""
-        return self._rows(first, last, last - first + 1)
+        """What still waits of the rows from id ``first`` to ``last``."""
+        left = self._book.settled.missing(first, last)
+        return self._as_read([row for span in left for row in self._read(*span, SEQS)])
 
-    def _rows(self, first: int, last: int, limit: int) -> list[Row]:
+    def _as_read(self, rows: list[Row]) -> list[Row]:
+        if self._book.replayed:
+            for row in rows:
+                self._book.replayed = self._book.replayed.without_span(row.id, row.id)
+        return rows
+
+    def _read(self, first: int, last: int, limit: int) -> list[Row]:
         found = self.connection.execute(
             "SELECT id, body FROM row WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
             (first, last, limit),
         )
-        return [Row(*row) for row in found]
+        rows = [Row(*row) for row in found]
+        correction = self._corrections.get(boot_of(first))
+        return rows if correction is None else [corrected(row, correction) for row in rows]
+
+    def _recorded_ms(self, row: Row) -> int:
+        if kind_of(row.id) == "fix":
+            return read_fix(row.body).recorded_at_ms
+        return codec.decode(row.body, Event).recorded_at_ms
 
     def streams_left(self) -> list[int]:
-        """The streams that still have rows, oldest first: what the cloud is asked about."""
-        left = [
-            stream
-            for stream in self._streams.values()
-            if self._extent(base_id(stream.kind, stream.boot)) is not None
-        ]
+        """The streams that still have waiting rows, oldest first: the cloud is asked about them."""
+        left = [stream for base, stream in self._streams.items() if self._book.has_waiting(base)]
         return [stream.id for stream in sorted(left, key=lambda stream: stream.boot)]
 
     def release(self, ack: Ack) -> Told | None:
-        """Let go of what the cloud has committed; the rows go with the next commit.
+        """Note what the cloud has committed.
 
         Returns:
             What it says in row ids; None for a stream that is not ours.
         """
-        stream = self._streams.get(int(ack.stream))
-        if stream is None:
+        base = self._book.bases.get(int(ack.stream))
+        if base is None:
             return None
-        base = base_id(stream.kind, stream.boot)
         end = base + SEQS - 1
-        if stream.boot == self.boot:
-            end = max(self._last[stream.kind], base - 1)
+        if boot_of(base) == self.boot:
+            end = base + self._committed[kind_of(base)]
         committed = spans(committed_ranges(ack), base, end)
-        self._released.extend(committed)
-        return Told(stream.kind, committed, spans(ack.missing, base, end))
+        self._book.acknowledge(committed)
+        return Told(kind_of(base), committed, spans(ack.missing, base, end))
 
     def refuse(self, first: int, last: int, stamp: Stamp) -> None:
         """Set rows aside that the cloud has refused again and again, and tell the gap.
@@ -257,61 +448,40 @@ class Spool:
         Raises:
             sqlite3.Error: the medium takes nothing; the same call again tells no second gap.
         """
-        if (first, last) in self._released:
-            self.commit(stamp)
-            return
-        with transaction(self.connection) as database:
-            database.execute(
-                "INSERT OR IGNORE INTO refused SELECT id, body FROM row WHERE id BETWEEN ? AND ?",
-                (first, last),
-            )
-            database.execute(
-                "DELETE FROM refused WHERE id NOT IN"
-                " (SELECT id FROM refused ORDER BY id DESC LIMIT ?)",
-                (MAX_REFUSED,),
-            )
-        lost = len(self.rows(first, last))
-        if lost == 0:
-            return
-        self._released.append((first, last))
-        self._tell_gap(first, last, lost, "refused", stamp)
+        if (first, last) not in self._refused:
+            self._refused.append((first, last))
         self.commit(stamp)
 
+    def replay(self, from_ms: int, to_ms: int) -> int:
+        """Let acknowledged rows that were recorded in ``from_ms`` to ``to_ms`` wait again.
+
+        They wait until they were read once more and then acknowledged once more.
+
+        Returns:
+            How many.
+        """
+        count = 0
+        for base, extent in self._book.extents.items():
+            part = self._first_at(extent, from_ms), self._first_at(extent, to_ms + 1) - 1
+            for first, last in list(self._book.kept.inside(*part)):
+                (found,) = self.connection.execute(
+                    "SELECT count(*) FROM row WHERE id BETWEEN ? AND ?", (first, last)
+                ).fetchone()
+                count += found
+                self._book.wait_again(first, last)
+                self._come_back(kind_of(base), first)
+        self._note_book(self._book, every_ms=0)
+        return count
+
+    def _come_back(self, kind: Kind, row_id: int) -> None:
+        self._returned[kind] = min(row_id, self._returned.get(kind, row_id))
+
+    def returned(self, kind: Kind) -> int | None:
+        """The oldest row that waits again since the last call; a reader has to go back to it."""
+        return self._returned.pop(kind, None)
+
     def close(self) -> None:
-        """Let go of the file. What was not committed is lost."""
+        """Let go of the file. What was not committed is lost, but for what is acknowledged."""
+        with suppress(sqlite3.Error), transaction(self.connection) as database:
+            self._write_notes(database, self._book, None)
         self.connection.close()
-
-
-@contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """All or nothing; the write lock is taken at once."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield connection
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    connection = None
-    try:
-        connection = sqlite3.connect(
-            f"file:{quote(str(path.absolute()))}?mode=rw", uri=True, isolation_level=None
-        )
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA cache_size = -1024")
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-    except sqlite3.Error as error:
-        if connection is not None:
-            connection.close()
-        raise SpoolError(f"{path}: {error}; run gateway prepare, or move the file aside") from error
-    if version == SCHEMA_VERSION:
-        return connection
-    connection.close()
-    raise SpoolError(
-        f"{path}: a spool of version {version}, this program reads {SCHEMA_VERSION}; "
-        "use the program that wrote it until it is empty, or move it aside"
-    )

@@ -1,9 +1,13 @@
 """The spool: nothing leaves it unacknowledged, untold or uncommitted."""
 
+import itertools
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing, nullcontext
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +18,7 @@ from gateway.rows import Kind, committed_ranges, read_fix
 from gateway.spool import MAX_ADDED, Spool
 from gateway.stamp import Stamp
 from wire import codec
-from wire.events import Gap, GatewayStarted
+from wire.events import Gap, GatewayStarted, IgnitionSwitched, TripStarted
 from wire.messages import Ack, Event, Fix
 
 NOW = Stamp(1_772_438_400_000, "gnss")
@@ -41,9 +45,9 @@ def opened(tmp_path: Path) -> Iterator[Opener]:
     """Opens the spool as the gateway's start number ``start`` does; closes all of them."""
     spools: list[Spool] = []
 
-    def opener(*, start: int = 1, max_bytes: int = 10_000_000) -> Spool:
+    def opener(*, start: int = 1, max_bytes: int = 10_000_000, **options: Any) -> Spool:
         schema.prepare(tmp_path / "spool.db")
-        spool = Spool(tmp_path / "spool.db", max_bytes)
+        spool = Spool(tmp_path / "spool.db", max_bytes, **options)
         spools.append(spool)
         spool.begin(fixes=start * 100, events=start * 100 + 1, version="test", stamp=NOW)
         return spool
@@ -181,33 +185,215 @@ def test_what_an_acknowledgement_covers_is_upto_less_missing(
     assert covered == set(range(upto + 1)) - lacking
 
 
-def test_a_full_spool_gives_up_its_oldest_fixes_and_tells_the_gap(
+def test_a_full_spool_thins_its_oldest_fixes_then_drops_them(
     opened: Opener, tmp_path: Path
 ) -> None:
     spool = opened(max_bytes=200_000)
-    for _ in range(40):
+    for _ in range(60):
         fill(spool, 200)
     left = seqs(spool)
-    gaps = [event.body for event in events(spool) if isinstance(event.body, Gap)]
-    assert left == list(range(left[0], 8000))
-    assert left[0] > 0
-    told = {seq for gap in gaps for seq in range(gap.first, gap.last + 1)}
-    assert told == set(range(left[0]))
-    assert {(gap.stream, gap.reason, gap.kept) for gap in gaps} == {("100", "spool_full", 0)}
+    steps = [after - before for before, after in itertools.pairwise(left)]
+    assert steps == sorted(steps, reverse=True), "the older, the thinner"
+    assert set(steps) == {1, 2, 4, 8}
+    assert left[-1] == 11_999
+    assert left[-1] - left[0] > 2 * len(left)
     assert spool.waiting["fix"] == len(left)
-    assert len(gaps) < 40, "it gives up many at a time"
     spool.close()
     assert (tmp_path / "spool.db").stat().st_size < 260_000
+
+
+def told_gaps(spool: Spool) -> list[Gap]:
+    """All gaps that come to be told when the cloud takes each event."""
+    gaps: list[Gap] = []
+    while rows := spool.rows_after("event", -1, 1000):
+        told = [codec.decode(row.body, Event) for row in rows]
+        gaps += [event.body for event in told if isinstance(event.body, Gap)]
+        for event in told:
+            spool.release(Ack(stream=event.stream, upto=event.seq))
+        spool.commit(NOW)
+    return gaps
+
+
+def test_all_that_a_full_spool_gives_up_is_told(opened: Opener) -> None:
+    spool = opened(max_bytes=200_000)
+    for _ in range(60):
+        fill(spool, 200)
+    assert len(events(spool)) < 5, "one gap is under way for each reason"
+    left = seqs(spool)
+    gaps = told_gaps(spool)
+    assert {(gap.stream, gap.reason) for gap in gaps} == {
+        ("100", "spool_full"),
+        ("100", "thinned"),
+    }
+    told = {seq for gap in gaps for seq in range(gap.first, gap.last + 1)}
+    assert set(range(12_000)) - set(left) <= told
+    dropped = [gap for gap in gaps if gap.reason == "spool_full"]
+    assert max(gap.last for gap in dropped) < left[0]
+    assert {gap.kept for gap in dropped} == {0}
+    last = [gap for gap in gaps if gap.reason == "thinned"][-1]
+    assert last.kept == len([seq for seq in left if last.first <= seq <= last.last])
 
 
 def test_a_gap_over_rows_already_acknowledged_says_how_many_were_kept(opened: Opener) -> None:
     spool = opened(max_bytes=200_000)
     fill(spool, 100)
     spool.release(Ack(stream="100", upto=80, missing=((0, 9), (30, 39))))
-    for _ in range(30):
+    for _ in range(60):
         fill(spool, 200)
-    gap = next(event.body for event in events(spool) if isinstance(event.body, Gap))
-    assert (gap.first, gap.kept) == (0, 61)
+    first = next(gap for gap in told_gaps(spool) if gap.reason == "spool_full")
+    assert first.first == 0
+    assert first.kept == 61
+
+
+def test_events_go_last_and_are_told_too(opened: Opener) -> None:
+    spool = opened(max_bytes=200_000)
+    fill(spool, 100)
+    for _ in range(60):
+        for number in range(50):
+            spool.add_event(IgnitionSwitched(is_on=bool(number % 2), at_ms=number), NOW)
+        spool.commit(NOW)
+    left = seqs(spool, "event")
+    assert seqs(spool) == []
+    gaps = told_gaps(spool)
+    told = {seq for gap in gaps if gap.stream == "101" for seq in range(gap.first, gap.last + 1)}
+    assert left[0] > 0
+    assert set(range(left[0])) <= told
+    fixes = {seq for gap in gaps if gap.stream == "100" for seq in range(gap.first, gap.last + 1)}
+    assert fixes == set(range(100)), "what an event told that is gone itself is told again"
+
+
+def test_what_others_need_of_the_medium_is_left_to_them(opened: Opener, tmp_path: Path) -> None:
+    free = 1_000_000
+
+    def free_bytes(_folder: Path) -> int:
+        return free - (tmp_path / "spool.db").stat().st_size
+
+    spool = opened(max_bytes=10_000_000, keep_free_bytes=600_000, free_bytes=free_bytes)
+    for _ in range(150):
+        fill(spool, 200)
+    spool.close()
+    assert (tmp_path / "spool.db").stat().st_size < 450_000
+    assert len(seqs(opened(start=2, keep_free_bytes=600_000, free_bytes=free_bytes))) > 5000
+
+
+HOUR_MS = 3_600_000
+
+
+def test_what_is_acknowledged_is_kept_for_a_while(opened: Opener) -> None:
+    spool = opened(keep_acknowledged_ms=HOUR_MS)
+    fill(spool, 100)
+    spool.release(Ack(stream="100", upto=79))
+    spool.commit(NOW)
+    assert seqs(spool) == list(range(80, 100))
+    assert spool.waiting["fix"] == 20
+    spool.close()
+    again = opened(start=2, keep_acknowledged_ms=HOUR_MS)
+    assert seqs(again) == list(range(80, 100)), "a restart knows what is acknowledged"
+    assert again.replay(NOW.now_ms + 10, NOW.now_ms + 19) == 10
+    assert seqs(again)[:11] == [*range(10, 20), 80]
+    assert again.returned("fix") == again.rows_after("fix", -1, 1)[0].id
+    assert again.returned("fix") is None
+
+
+def test_what_was_acknowledged_long_ago_is_deleted(opened: Opener) -> None:
+    spool = opened(keep_acknowledged_ms=HOUR_MS)
+    fill(spool, 100)
+    spool.release(Ack(stream="100", upto=79))
+    spool.commit(NOW)
+    spool.commit(Stamp(NOW.now_ms + HOUR_MS + 50, "gnss"))
+    assert spool.replay(0, NOW.now_ms + 1000) == 30
+    spool.commit(Stamp(NOW.now_ms + 5 * HOUR_MS, "gnss"))
+    assert spool.replay(0, NOW.now_ms + 1000) == 0
+    assert seqs(spool) == list(range(50, 100)), "what waits is never too old"
+
+
+def test_what_is_replayed_waits_until_it_was_sent_again(opened: Opener) -> None:
+    spool = opened(keep_acknowledged_ms=HOUR_MS)
+    fill(spool, 100)
+    spool.release(Ack(stream="100", upto=99))
+    spool.replay(NOW.now_ms, NOW.now_ms + 9)
+    spool.release(Ack(stream="100", upto=99))
+    assert len(spool.rows_after("fix", -1, 4)) == 4
+    spool.release(Ack(stream="100", upto=99))
+    assert seqs(spool) == list(range(4, 10))
+
+
+def test_what_is_acknowledged_goes_first_when_there_is_no_room(opened: Opener) -> None:
+    spool = opened(max_bytes=200_000, keep_acknowledged_ms=HOUR_MS)
+    for start in range(0, 12_000, 200):
+        fill(spool, 200)
+        spool.release(Ack(stream="100", upto=start + 100))
+    assert seqs(spool) == list(range(11_901, 12_000))
+    assert told_gaps(spool) == []
+
+
+def test_times_are_corrected_once_the_clock_is_trusted(opened: Opener) -> None:
+    spool = opened()
+    early = Stamp(1_000, "none")
+    spool.add_event(IgnitionSwitched(is_on=True, at_ms=900), early)
+    spool.add_event(TripStarted(at_ms=NOW.now_ms, odometer_m=0, by="motion"), early)
+    spool.add_fix(msgspec.structs.replace(fix(0), recorded_at_ms=2_000, quality="none"))
+    spool.commit(early)
+    spool.back_fill(500_000, "gnss")
+    spool.add_fix(fix(1))
+    spool.commit(NOW)
+    spool.close()
+    again = opened(start=2)
+    _, ignition, trip, _ = events(again)
+    assert (ignition.recorded_at_ms, ignition.quality) == (501_000, "gnss")
+    assert ignition.body == IgnitionSwitched(is_on=True, at_ms=500_900)
+    assert isinstance(trip.body, TripStarted)
+    assert trip.body.at_ms == NOW.now_ms, "it was told by a fix"
+    first, second = [read_fix(row.body) for row in again.rows_after("fix", -1, 2)]
+    assert (first.recorded_at_ms, first.quality) == (502_000, "gnss")
+    assert first.fix_time_ms == fix(0).fix_time_ms
+    assert second == fix(1)
+
+
+def test_small_things_are_remembered_over_a_restart(opened: Opener) -> None:
+    spool = opened()
+    assert spool.recall("clock") is None
+    spool.remember("clock", b"1")
+    spool.remember("clock", b"2")
+    assert spool.recall("clock") == b"2"
+    assert spool.has_work()
+    spool.commit(NOW)
+    spool.remember("clock", b"3")
+    spool.connection.close()
+    assert opened(start=2).recall("clock") == b"2"
+
+
+def test_what_may_wait_is_written_now_and_then_and_with_each_event(opened: Opener) -> None:
+    spool = opened()
+
+    def written() -> bytes | None:
+        row = spool.connection.execute("SELECT body FROM note WHERE key = 'odometer'").fetchone()
+        return None if row is None else row[0]
+
+    told = []
+    for second in range(0, 100, 10):
+        spool.remember("odometer", b"%d" % second, every_ms=30_000)
+        spool.commit(Stamp(NOW.now_ms + second * 1000, "gnss"))
+        told.append(written())
+    assert told == [b"0"] * 3 + [b"30"] * 3 + [b"60"] * 3 + [b"90"]
+    spool.remember("odometer", b"100", every_ms=30_000)
+    spool.add_event(IgnitionSwitched(is_on=False, at_ms=0), NOW)
+    assert spool.is_urgent
+    spool.commit(NOW)
+    assert written() == b"100"
+    assert not spool.is_urgent
+
+
+def test_a_spool_belongs_to_one_van(tmp_path: Path) -> None:
+    schema.prepare(tmp_path / "spool.db")
+    for number, van in enumerate(["van-1", "van-1", "van-2"]):
+        with closing(Spool(tmp_path / "spool.db", 1_000_000)) as spool:
+            assert spool.owner == (None if number == 0 else "van-1")
+            refused = pytest.raises(SpoolError, match="van-1")
+            with refused if van == "van-2" else nullcontext():
+                spool.begin(
+                    fixes=2 * number, events=2 * number + 1, version="1", stamp=NOW, owner=van
+                )
 
 
 def test_refused_rows_are_set_aside_and_told(opened: Opener) -> None:
@@ -235,30 +421,26 @@ def test_when_the_medium_takes_nothing_everything_is_kept_for_later(opened: Open
 
 def test_a_commit_that_fails_after_giving_up_fixes_tells_no_gap_of_them(opened: Opener) -> None:
     spool = opened(max_bytes=200_000)
-    count = 0
-    while _pages(spool) <= 200_000 // 4096:
-        fill(spool, 100)
-        count += 100
-    spool.connection.execute(f"PRAGMA max_page_count = {_pages(spool)}")
+    for _ in range(15):
+        fill(spool, 200)
+    spool.connection.execute(
+        "CREATE TRIGGER failing BEFORE INSERT ON row WHEN NEW.id & 1099511627775 = 5999"
+        " BEGIN SELECT RAISE(ABORT, 'the medium fails'); END"
+    )
     for number in range(3000):
         spool.add_fix(fix(number))
     for _ in range(3):
-        with pytest.raises(sqlite3.OperationalError, match="full"):
+        with pytest.raises(sqlite3.IntegrityError, match="the medium fails"):
             spool.commit(NOW)
-    assert seqs(spool) == list(range(count))
-    spool.release(Ack(stream="100", upto=count - 1, missing=((0, 120),)))
-    spool.connection.execute("PRAGMA max_page_count = 1000000")
+    conditions = [spool.condition]
+    assert seqs(spool) == list(range(3000))
+    assert len(events(spool)) == 1
+    spool.release(Ack(stream="100", upto=2999, missing=((0, 120),)))
+    spool.connection.execute("DROP TRIGGER failing")
     spool.commit(NOW)
-    assert seqs(spool) == [*range(121), *range(count, count + 3000)]
-    assert [event.body for event in events(spool) if isinstance(event.body, Gap)] == []
-    fill(spool, 1)
-    (gap,) = [event for event in events(spool) if isinstance(event.body, Gap)]
-    assert gap.seq == 1, "no seq of an event is left out"
-
-
-def _pages(spool: Spool) -> int:
-    (pages,) = spool.connection.execute("PRAGMA page_count").fetchone()
-    return int(pages)
+    assert [*conditions, spool.condition] == ["degraded", "ok"]
+    assert seqs(spool) == [*range(121), *range(3000, 6000)]
+    assert told_gaps(spool) == []
 
 
 def test_memory_is_bounded_while_the_medium_takes_nothing(opened: Opener) -> None:
