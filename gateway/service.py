@@ -6,15 +6,18 @@ import random
 import secrets
 import signal
 import sqlite3
+from collections.abc import Sequence
 from types import FrameType
 from typing import Final, Literal
 
 import msgspec
 
+from gateway import computer
 from gateway.clock import Clock
-from gateway.commands import CommandLog
+from gateway.desired import DesiredSettings, applied
 from gateway.fixes.epochs import Epoch
-from gateway.fixes.keeping import to_fix
+from gateway.fixes.keeping import is_fix
+from gateway.health import SpoolHealth
 from gateway.inbox import (
     INBOX_SIZE,
     Delivered,
@@ -25,14 +28,18 @@ from gateway.inbox import (
     Taken,
 )
 from gateway.link import Link
+from gateway.operation import Operation, Ports
 from gateway.receivers import Receiver
 from gateway.receivers.reader import Reader
-from gateway.route import RouteFile
+from gateway.receivers.selection import Selection
+from gateway.recorder import Recorder
 from gateway.settings import Settings
 from gateway.spool import Spool
 from gateway.uplink import Uplink
 from wire import __version__, codec
-from wire.messages import Ack, Command, Presence, Route, State
+from wire.desired import DesiredValues
+from wire.events import ReceiverChosen
+from wire.messages import Ack, Presence, Route, State
 from wire.values import FixSource
 
 logger = logging.getLogger(__name__)
@@ -40,31 +47,47 @@ logger = logging.getLogger(__name__)
 _TICK_S: Final = 0.25
 _NO_FIX_AFTER_S: Final = 5.0
 _FAREWELL_S: Final = 0.5
-_RETRY_MIN_S: Final = 15
-"""Longest wait between two attempts to connect is 15 to 30 s, another for each van."""
 
 
 class Service:
     """Wires the parts of one van's gateway and runs them until it is told to stop."""
 
-    def __init__(self, settings: Settings, receiver: Receiver, clock: Clock) -> None:
+    def __init__(self, settings: Settings, receivers: Sequence[Receiver], clock: Clock) -> None:
         jitter = random.Random(secrets.randbits(64))  # noqa: S311 - spreads vans, protects nothing
         self._settings = settings
-        self._source: FixSource = receiver.source
         self._clock = clock
         self._inbox: Inbox = queue.Queue(INBOX_SIZE)
-        self._spool = Spool(settings.spool_file, settings.spool.max_bytes)
-        self._commands = CommandLog(self._spool.connection)
-        self._route = RouteFile(settings.folder / "route.json")
+        self._spool = Spool(
+            settings.spool_file,
+            settings.spool.max_bytes,
+            keep_free_bytes=settings.spool.keep_free_bytes,
+            keep_acknowledged_ms=round(settings.spool.keep_acknowledged_h * 3_600_000),
+        )
+        desired = DesiredSettings(
+            settings.folder / "desired.json",
+            settings.control.rollback_after_s,
+            clock.monotonic_s(),
+        )
+        now = applied(settings, desired.values)
         self._link = Link(
-            settings.broker,
+            now.broker,
             settings.tenant,
             settings.van,
             self._inbox,
-            _RETRY_MIN_S + jitter.randrange(_RETRY_MIN_S),
+            jitter.random,
         )
-        self._uplink = Uplink(settings.uplink, self._spool, self._link, jitter)
-        self._reader = Reader(settings.receivers[0].name, receiver, self._inbox, jitter)
+        self._uplink = Uplink(now.uplink, self._spool, self._link, jitter.random)
+        self._recorder = Recorder(settings, self._spool, clock, self._uplink.offer_live)
+        names = [chosen.name for chosen in settings.receivers]
+        self._sources: dict[str, FixSource] = {
+            name: receiver.source for name, receiver in zip(names, receivers, strict=True)
+        }
+        self._readers = [
+            Reader(name, receiver, self._inbox, jitter)
+            for name, receiver in zip(names, receivers, strict=True)
+        ]
+        self._selection = Selection(names)
+        self._absent = set(names)
         self._receiver: Literal["ok", "no_fix", "lost"] = "lost"
         self._fix_at_s = 0.0
         self._commit_at_s = 0.0
@@ -72,6 +95,24 @@ class Service:
         self._connection: int | None = None
         self._told: State | None = None
         self._is_stopping = False
+        self._operation = Operation(
+            settings,
+            desired,
+            link=self._link,
+            uplink=self._uplink,
+            clock=clock,
+            ports=self._ports(),
+        )
+
+    def _ports(self) -> Ports:
+        return Ports(
+            connection=self._spool.connection,
+            spool=self._spool_health,
+            replay=self._spool.replay,
+            use=self._use,
+            follow=self._follow,
+            turned=lambda: {reader.name: reader.turned_at_s for reader in self._readers},
+        )
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT; then commit, say goodbye and return within two seconds."""
@@ -84,7 +125,9 @@ class Service:
             stamp=self._clock.stamp(),
         )
         self._link.start()
-        self._reader.start()
+        for reader in self._readers:
+            reader.start()
+        self._operation.start(self._spool.boot)
         logger.info("the gateway runs", extra={"van": self._settings.van, "boot": self._spool.boot})
         while not self._is_stopping:
             self._turn()
@@ -108,6 +151,7 @@ class Service:
             # What was added is kept in memory and goes with a later commit.
             logger.exception("the spool takes nothing")
             self._rest_until_s = self._clock.monotonic_s() + self._settings.spool.commit_every_s
+        self._operation.look(self._clock.monotonic_s(), max(self._commit_at_s, self._rest_until_s))
 
     def _next(self) -> News | None:
         try:
@@ -117,30 +161,45 @@ class Service:
 
     def _hear(self, news: News) -> None:
         now_s = self._clock.monotonic_s()
+        self._operation.hear(news, now_s)
         match news:
-            case Taken(epoch=epoch):
-                self._keep(epoch, now_s)
-            case ReceiverChanged(status=status, detail=detail):
-                logger.info("receiver %s", status, extra={"detail": detail})
-                self._receiver = "lost" if status == "lost" else "no_fix"
-            case Delivered(mid=mid):
-                self._commands.told(mid)
-            case Heard(kind=kind, payload=payload):
-                self._obey(kind, payload)
-                self._link.acknowledge(news)
+            case Taken(receiver=name, epoch=epoch):
+                self._keep(name, epoch, now_s)
+            case ReceiverChanged():
+                self._note_receiver(news, now_s)
+            case Delivered(mid=mid, at_s=at_s):
+                self._uplink.on_delivered(mid, at_s)
+            case Heard(kind="ack", payload=payload):
+                self._acknowledged(payload)
+            case _:
+                return
 
-    def _keep(self, epoch: Epoch, now_s: float) -> None:
-        fix = to_fix(epoch, self._clock.stamp(), self._source)
-        if fix is None:
+    def _note_receiver(self, change: ReceiverChanged, now_s: float) -> None:
+        context = {"receiver": change.receiver, "detail": change.detail}
+        logger.info("receiver %s", change.status, extra=context)
+        if change.status == "lost":
+            self._absent.add(change.receiver)
+            self._selection.lost(change.receiver, now_s)
+        else:
+            self._absent.discard(change.receiver)
+        if self._selection.chosen is None:
+            self._receiver = "lost" if len(self._absent) == len(self._readers) else "no_fix"
+
+    def _tell_choice(self, now_s: float) -> None:
+        self._selection.tick(now_s)
+        for before, chosen, reason in self._selection.news():
+            logger.info("fixes come from %s", chosen, extra={"before": before, "reason": reason})
+            body = ReceiverChosen(receiver=chosen, before=before, reason=reason)
+            self._spool.add_event(body, self._clock.stamp())
+            self._commit_at_s = now_s
+
+    def _keep(self, name: str, epoch: Epoch, now_s: float) -> None:
+        if not self._selection.took(name, is_fix=is_fix(epoch), utc_ms=epoch.utc_ms, now_s=now_s):
             return
-        if fix.fix_time_ms is not None and self._source != "replay":
-            self._clock.learn(fix.fix_time_ms)
-            stamp = self._clock.stamp()
-            fix = msgspec.structs.replace(fix, recorded_at_ms=stamp.now_ms, quality=stamp.quality)
-        self._receiver = "ok"
-        self._fix_at_s = now_s
-        self._spool.add_fix(fix)
-        self._uplink.offer_live(fix)
+        if self._recorder.take(name, epoch, self._sources[name], now_s):
+            self._receiver = "ok"
+            self._fix_at_s = now_s
+            self._operation.vitals.chosen = name
 
     def _greet(self, now_s: float) -> None:
         if self._connection is None:
@@ -148,34 +207,31 @@ class Service:
             return
         self._link.publish("presence", codec.encode(Presence(online=True)))
         self._told = None
-        self._uplink.on_connected(now_s)
-        self._tell_results()
+        self._uplink.on_connected(now_s, is_session_kept=self._link.is_session_kept)
+        self._operation.control.connected()
 
-    def _obey(self, kind: str, payload: bytes) -> None:
+    def _acknowledged(self, payload: bytes) -> None:
         try:
-            match kind:
-                case "ack":
-                    self._uplink.on_ack(codec.decode(payload, Ack), self._clock.stamp())
-                case "command":
-                    self._commands.take(codec.decode(payload, Command), self._clock.now_ms())
-                    self._tell_results()
-                case "route":
-                    self._route.take(codec.decode(payload, Route))
-                case _:
-                    logger.info("not understood", extra={"kind": kind})
+            self._uplink.on_ack(codec.decode(payload, Ack), self._clock.stamp())
         except codec.WireError as error:
-            logger.warning(
-                "a message was not readable", extra={"kind": kind, "problem": str(error)}
-            )
-        except OSError:
-            logger.exception("the route cannot be kept")
+            logger.warning("an acknowledgement was not readable", extra={"problem": str(error)})
 
-    def _tell_results(self) -> None:
-        for command, body in self._commands.untold():
-            mid = self._link.publish("result", body)
-            if mid is None:
-                return
-            self._commands.telling(command, mid)
+    def _use(self, values: DesiredValues) -> None:
+        logger.info("other settings are in force")
+
+    def _follow(self, route: Route) -> None:
+        logger.info("another route is in force", extra={"route": route.route})
+
+    def _spool_health(self) -> SpoolHealth:
+        waiting = self._spool.waiting
+        return SpoolHealth(
+            fixes=waiting["fix"],
+            events=waiting["event"],
+            used_bytes=self._spool.connection.taken_bytes(),
+            max_bytes=self._settings.spool.max_bytes,
+            free_bytes=computer.free_bytes(self._settings.folder),
+            condition=self._spool.condition,
+        )
 
     def _work(self) -> None:
         now_s = self._clock.monotonic_s()
@@ -186,32 +242,56 @@ class Service:
             self._greet(now_s)
         if self._receiver == "ok" and now_s > self._fix_at_s + _NO_FIX_AFTER_S:
             self._receiver = "no_fix"
-        if now_s >= self._commit_at_s:
-            if self._spool.has_work():
-                self._spool.commit(self._clock.stamp())
-            self._commit_at_s = now_s + self._settings.spool.commit_every_s
+        self._tell_choice(now_s)
+        self._operation.step(now_s)
+        if self._recorder.is_urgent or now_s >= self._commit_at_s:
+            self._commit(now_s)
         self._uplink.step(now_s, self._clock.stamp())
         self._tell_state()
 
+    def _commit(self, now_s: float) -> None:
+        self._recorder.settle()
+        if self._spool.has_work():
+            self._spool.commit(self._clock.stamp())
+        self._recorder.is_urgent = False
+        self._commit_at_s = now_s + self._settings.spool.commit_every_s
+
     def _tell_state(self) -> None:
+        control = self._operation.control
         state = State(
             version=__version__,
             boot=self._spool.boot,
             receiver=self._receiver,
+            chosen=self._selection.chosen,
             spooled=0,
-            route_revision=self._route.revision,
+            settings=control.desired.version,
+            refused=control.desired.refused,
+            route_revision=control.route.revision,
+            clock=self._clock.quality,
+            spool=self._spool.condition,
         )
         if state == self._told:
             return
-        told = msgspec.structs.replace(state, spooled=sum(self._spool.waiting.values()))
-        if self._link.publish("state", codec.encode(told)) is not None:
+        told = msgspec.structs.replace(
+            state,
+            spooled=sum(self._spool.waiting.values()),
+            processor_celsius=self._operation.vitals.processor_celsius,
+        )
+        mid = self._link.publish("state", codec.encode(told))
+        if mid is not None:
+            control.state_told(mid)
             self._told = state
 
     def _stop(self) -> None:
-        self._reader.stop(_FAREWELL_S)
+        self._operation.stop()
+        for reader in self._readers:
+            reader.ask_to_stop()
+        for reader in self._readers:
+            reader.stop(_FAREWELL_S)
         for news in iter(self._next, None):
             if isinstance(news, Taken):
-                self._keep(news.epoch, self._clock.monotonic_s())
+                self._keep(news.receiver, news.epoch, self._clock.monotonic_s())
+        self._recorder.flush()
         try:
             self._spool.commit(self._clock.stamp())
             self._uplink.hurry()

@@ -30,7 +30,7 @@ class Reader:
     """
 
     def __init__(self, name: str, receiver: Receiver, inbox: Inbox, jitter: random.Random) -> None:
-        self._name = name
+        self.name = name
         self._receiver = receiver
         self._inbox = inbox
         self._jitter = jitter
@@ -72,7 +72,7 @@ class Reader:
                 self.turned_at_s = time.monotonic()
                 for epoch in self._receiver.read():
                     has_given = True
-                    self._tell(Taken(self._name, epoch))
+                    self._tell(Taken(self.name, epoch))
         except ReceiverLost as lost:
             self._change("lost", str(lost))
         except Exception as error:
@@ -87,7 +87,7 @@ class Reader:
 
     def _change(self, status: Literal["ok", "lost"], detail: str) -> None:
         """Tell a change, but not each of the same failures while it stays away."""
-        change = ReceiverChanged(self._name, status, detail)
+        change = ReceiverChanged(self.name, status, detail)
         if change != self._told:
             self._told = change
             self._tell(change)
