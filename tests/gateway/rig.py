@@ -222,10 +222,10 @@ class Line:
 class Receiver:
     """Writes an epoch every tenth of a second to a line, in a thread of its own."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Line, ticks: int = 0) -> None:
         self._line = line
         self._stopping = threading.Event()
-        self.ticks = 0
+        self.ticks = ticks
         self._thread = threading.Thread(target=self._run, name="receiver")
         self._thread.start()
 
