@@ -307,6 +307,13 @@ def test_a_fix_whose_time_cannot_be_true_is_history_and_spoils_no_other() -> Non
     assert [row.fix for row in world.intake.take_moved()] == [fix(1)]
 
 
+def test_all_that_a_gateway_tells_of_itself_is_kept() -> None:
+    world = World()
+    state, told = golden.JSON_SAMPLES["state_full"]
+    world.hear("state", state)
+    assert world.live().state == told.decode()
+
+
 def test_presence_and_state_are_kept_and_their_repetition_changes_nothing() -> None:
     world = World()
     state = State(version="0.1.0", boot=3, receiver="ok", spooled=0)

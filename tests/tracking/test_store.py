@@ -68,6 +68,22 @@ def test_the_migration_goes_down_to_nothing_and_up_again(telemetry: Database) ->
     upgrade(telemetry, "telemetry")
 
 
+def test_events_of_before_stand_at_the_time_the_gateway_told(telemetry: Database) -> None:
+    downgrade(telemetry, "telemetry", "0001")
+    with telemetry.writing() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO event VALUES ('main','van-1',50,0,?,3,'idled','{}',?)",
+            (NOON_MS, NOON_MS + 9),
+        )
+    upgrade(telemetry, "telemetry")
+    with telemetry.reading() as connection:
+        span = (NOON_MS, NOON_MS + 1)
+        rows = store.events_between(
+            connection, "main", "van-1", *span, kinds=(), after=None, limit=9
+        )
+    assert [(row.at_ms, row.kind, row.quality) for row in rows] == [(NOON_MS, "idled", "gnss")]
+
+
 def test_rows_written_twice_are_there_once(telemetry: Database) -> None:
     for _ in range(2):
         with telemetry.writing() as connection:
