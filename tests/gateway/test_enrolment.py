@@ -50,6 +50,7 @@ resend_after_s = 2.0
                 *("--config", str(self.config), "--url", cloud.url, *options),
             ],
             input=token,
+            check=False,
             cwd=ROOT,
             capture_output=True,
             text=True,
