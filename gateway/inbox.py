@@ -40,9 +40,14 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delivered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The broker has a message; says nothing of the cloud."""
+    """The broker has a message (at QoS 0 the socket has it); says nothing of the cloud.
+
+    Attributes:
+        mid: as `Link.publish` gave it. at_s: when, by the monotonic clock.
+    """
 
     mid: int
+    at_s: float = 0.0
 
 
 type News = Taken | ReceiverChanged | Heard | Delivered

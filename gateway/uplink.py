@@ -3,25 +3,39 @@
 import itertools
 import logging
 import math
-import random
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+import msgspec
+
+from gateway.backoff import STUCK_S, Jitter, is_stuck
 from gateway.link import Link
+from gateway.pacing import Budget, LiveTurn, Pipe, pace_of
 from gateway.rows import Kind, Row, read_fix
 from gateway.settings import UplinkSettings
 from gateway.spool import Spool
 from gateway.stamp import Stamp
-from gateway.window import InFlight, Window, is_refused
+from gateway.window import InFlight, Window, is_refused, refusals_of
 from wire import codec
 from wire.messages import Ack, Batch, Fix, Live, Resume
 
 logger = logging.getLogger(__name__)
 
-_RESUME_WAIT_S: Final = 2.0
-"""How long history waits for the answer to ``up/resume``, which may spare it."""
-
 _RESUME_STREAMS: Final = 64
+_ASK_AGAIN_S: Final = 5.0
+_ASK_AGAIN_MAX_S: Final = 60.0
+_UNHEARD_S: Final = 60.0
+_LIVE_LATE_S: Final = 10.0
+"""A live fix that the socket has not taken by then is followed by a newer one all the same."""
+_FIX_BYTES: Final = 12
+"""What a fix of a batch is taken to need until the first batch has been made."""
+
+
+class _Sent(msgspec.Struct, frozen=True):
+    """A message of rows that the broker has not confirmed yet."""
+
+    window: Window
+    first: int
 
 
 class Uplink:
@@ -29,36 +43,94 @@ class Uplink:
 
     Args:
         settings: the pace. spool: the committed rows. link: the connection.
-        jitter: spreads repeated sendings of many vans.
+        jitter: gives a number from 0 up to 1; spreads the vans' repeated sendings.
     """
 
-    def __init__(
-        self, settings: UplinkSettings, spool: Spool, link: Link, jitter: random.Random
-    ) -> None:
-        self._settings = settings
+    def __init__(self, settings: UplinkSettings, spool: Spool, link: Link, jitter: Jitter) -> None:
         self._spool = spool
         self._link = link
         self._windows: dict[Kind, Window] = {
             kind: Window(settings.window, settings.resend_after_s, jitter)
             for kind in ("event", "fix")
         }
+        self._pace = pace_of(settings)
         self._cursor: dict[Kind, int] = {"event": -1, "fix": -1}
+        self._pipe = Pipe()
+        self._budget = Budget(0.0)
+        self._unconfirmed: dict[int, _Sent] = {}
+        self._fix_bytes = float(_FIX_BYTES)
         self._is_connected = False
+        self._connected_at_s = 0.0
+        self._is_heard = False
         self._asked: set[str] = set()
-        self._history_from_s = 0.0
+        self._ask_again_s = 0.0
+        self._ask_wait_s = _ASK_AGAIN_S
+        self._at_once_to = -1
         self._tail_since_s: float | None = None
         self._live: Fix | None = None
-        self._live_from_s = 0.0
+        self._live_taken_s = 0.0
+        self._live_number: int | None = None
+        self._live_sent_s = 0.0
+        self._turn = LiveTurn()
 
-    def on_connected(self, now_s: float) -> None:
-        """Ask the cloud what it has; events go at once, history after the answer."""
-        self._is_connected = True
-        self._history_from_s = now_s + _RESUME_WAIT_S
-        self._ask(str(stream) for stream in self._spool.streams_left())
+    def pace(self, settings: UplinkSettings) -> None:
+        """Go by other settings from now on; the windows keep their size."""
+        self._pace = pace_of(settings)
+
+    @property
+    def waiting(self) -> int:
+        """Rows that wait for the cloud's acknowledgement."""
+        return sum(self._spool.waiting.values())
+
+    @property
+    def in_flight(self) -> int:
+        """Messages that the broker has not confirmed yet."""
+        return len(self._unconfirmed)
+
+    def problem(self, now_s: float) -> str | None:
+        """What keeps rows here although there is a connection, with a remedy; None when nothing.
+
+        A broker confirms what it then drops because nobody may hear it or nobody does.
+        """
+        is_late = now_s > self._connected_at_s + _UNHEARD_S
+        if not (self._is_connected and is_late) or self._is_heard:
+            return None
+        return (
+            "the broker takes what the van says, but the cloud answers nothing: permit the van "
+            "fleet/v1/TENANT/VAN/up/+ and dn/+, and look whether ingest runs; nothing is lost"
+        )
+
+    def on_connected(self, now_s: float, *, is_session_kept: bool = True) -> None:
+        """Ask the cloud what it has; events go at once, history after the answer.
+
+        Args:
+            now_s: now.
+            is_session_kept: whether the broker still has what it had confirmed.
+        """
+        self._is_connected, self._is_heard = True, False
+        self._connected_at_s = now_s
+        self._pipe = Pipe()
+        self._unconfirmed.clear()
+        self._live_number = None
+        self._at_once_to = self._spool.last("fix")
+        for window in self._windows.values():
+            window.lost(now_s, is_session_kept=is_session_kept)
+        self._asked.clear()
+        self._ask_wait_s = _ASK_AGAIN_S
+        self._ask((str(stream) for stream in self._spool.streams_left()), now_s)
 
     def on_disconnected(self) -> None:
         """Nothing more is handed to the connection; what is in flight stays so."""
         self._is_connected = False
+
+    def on_delivered(self, number: int, at_s: float) -> None:
+        """The broker has message ``number`` since ``at_s``, or the socket has a live fix."""
+        if number == self._live_number:
+            self._live_number = None
+        self._pipe.confirmed(number, at_s)
+        sent = self._unconfirmed.pop(number, None)
+        if sent is not None:
+            sent.window.confirmed(sent.first)
 
     def on_ack(self, ack: Ack, stamp: Stamp) -> None:
         """Free what the cloud has committed.
@@ -67,6 +139,7 @@ class Uplink:
             sqlite3.Error: the medium takes nothing; the rows go with a later commit.
         """
         self._asked.discard(ack.stream)
+        self._is_heard = True
         told = self._spool.release(ack)
         if told is None:
             return
@@ -76,9 +149,9 @@ class Uplink:
         if any(last > self._cursor[told.kind] for _, last in told.committed):
             self._spool.commit(stamp)
 
-    def offer_live(self, fix: Fix) -> None:
+    def offer_live(self, fix: Fix, now_s: float) -> None:
         """The newest fix, for the live lane; an older one that still waits is forgotten."""
-        self._live = fix
+        self._live, self._live_taken_s = fix, now_s
 
     def hurry(self) -> None:
         """Wait for no more fixes: the gateway is about to stop."""
@@ -90,32 +163,61 @@ class Uplink:
         Raises:
             sqlite3.Error: the spool cannot be read or written.
         """
+        for kind in self._windows:
+            waits_again = self._spool.returned(kind)
+            if waits_again is not None:
+                self._cursor[kind] = min(self._cursor[kind], waits_again - 1)
         if not self._is_connected:
             return
+        self._watch(now_s)
         self._send_live(now_s)
-        for window in self._windows.values():
-            self._repeat(window, now_s, stamp)
+        if self._asked and now_s >= self._ask_again_s:
+            self._ask_wait_s = min(self._ask_wait_s * 2, _ASK_AGAIN_MAX_S)
+            self._ask(sorted(self._asked), now_s)
+        self._repeat("event", now_s, stamp)
         self._send_events(now_s)
-        is_answered = not self._asked or now_s >= self._history_from_s
-        if is_answered and not self._has_unsent("event"):
-            self._send_history(now_s)
+        if not self._asked:
+            self._repeat("fix", now_s, stamp)
+            if not self._has_unsent("event"):
+                self._send_history(now_s)
+
+    def _watch(self, now_s: float) -> None:
+        self._pipe.write_off(now_s)
+        owed_s = self._pipe.oldest_s(now_s)
+        if owed_s > STUCK_S and is_stuck(owed_s, self._link.silent_s()):
+            self._is_connected = False
+            self._link.drop(f"the broker owes a receipt for {owed_s:.0f} s")
 
     def _send_live(self, now_s: float) -> None:
-        if self._live is None or now_s < self._live_from_s or not self._link.is_idle:
+        is_busy = self._live_number is not None and now_s < self._live_sent_s + _LIVE_LATE_S
+        if self._live is None or is_busy:
             return
-        if self._link.publish("live", codec.encode_live(Live(fix=self._live)), qos=0) is not None:
-            self._live_from_s = now_s + self._settings.live_every_s
+        if not self._turn.is_due(self._live_taken_s, now_s, self._pace.live_every_s):
+            return
+        number = self._link.publish("live", codec.encode_live(Live(fix=self._live)), qos=0)
+        if number is not None:
+            self._live_number, self._live_sent_s = number, now_s
+            self._turn.went(self._live_taken_s, now_s)
             self._live = None
 
-    def _ask(self, streams: Iterable[str]) -> None:
+    def _ask(self, streams: Iterable[str], now_s: float) -> None:
+        self._ask_again_s = now_s + self._ask_wait_s
         for chunk in itertools.batched(streams, _RESUME_STREAMS):
             self._asked.update(chunk)
-            self._link.publish("resume", codec.encode(Resume(streams=chunk)))
+            self._hand_over("resume", codec.encode(Resume(streams=chunk)), now_s)
 
-    def _repeat(self, window: Window, now_s: float, stamp: Stamp) -> None:
+    def _hand_over(self, kind: str, payload: bytes, now_s: float) -> int | None:
+        number = self._link.publish(kind, payload)
+        if number is not None:
+            self._pipe.sent(number, self._link.cost_bytes(kind, payload), now_s)
+        return number
+
+    def _repeat(self, kind: Kind, now_s: float, stamp: Stamp) -> None:
+        window = self._windows[kind]
         late = window.to_ask(now_s)
         if late:
-            self._ask(sorted({str(self._spool.stream_of(m.first).id) for m in late}))
+            streams = {str(self._spool.stream_of(m.first).id) for m in late}
+            self._ask(sorted(streams - self._asked), now_s)
         for message in window.due(now_s):
             # It leaves the window only when the spool has answered; an error leaves it due.
             if is_refused(message):
@@ -123,17 +225,24 @@ class Uplink:
                 self._spool.refuse(message.first, message.last, stamp)
                 window.forget(message)
                 continue
+            if not self._may_send(kind, now_s):
+                return
             rows = self._spool.rows(message.first, message.last)
             window.forget(message)
             for run in _runs(rows):
-                self._publish(window, run, now_s, message.tries + 1)
+                self._publish(window, run, now_s, message)
+
+    def _may_send(self, kind: Kind, now_s: float) -> bool:
+        if not self._pipe.may_send(now_s):
+            return False
+        return kind == "event" or self._budget.has_some(self._pace.history_bytes_a_second, now_s)
 
     def _has_unsent(self, kind: Kind) -> bool:
         return self._cursor[kind] < self._spool.last(kind)
 
     def _send_events(self, now_s: float) -> None:
         window = self._windows["event"]
-        while self._has_unsent("event") and window.has_room:
+        while self._has_unsent("event") and window.has_room and self._may_send("event", now_s):
             rows = self._spool.rows_after("event", self._cursor["event"], 1)
             if not rows:
                 self._cursor["event"] = self._spool.last("event")
@@ -144,41 +253,59 @@ class Uplink:
 
     def _send_history(self, now_s: float) -> None:
         window = self._windows["fix"]
-        while self._has_unsent("fix") and window.has_room:
-            rows = self._spool.rows_after("fix", self._cursor["fix"], self._settings.batch_fixes)
+        while self._has_unsent("fix") and window.has_room and self._may_send("fix", now_s):
+            if self._may_grow() and self._is_worth_waiting(now_s):
+                return
+            rows = self._spool.rows_after("fix", self._cursor["fix"], self._batch_fixes())
             if not rows:
                 self._cursor["fix"] = self._spool.last("fix")
                 return
             run = next(_runs(rows))
-            if self._may_grow(run) and self._is_worth_waiting(now_s):
-                return
             if not self._publish(window, run, now_s):
                 return
             self._cursor["fix"] = run[-1].id
             self._tail_since_s = None
 
-    def _may_grow(self, run: list[Row]) -> bool:
-        is_of_this_start = self._spool.stream_of(run[-1].id).boot == self._spool.boot
-        is_short = len(run) < self._settings.batch_fixes
-        return is_of_this_start and is_short and run[-1].id == self._spool.last("fix")
+    def _batch_fixes(self) -> int:
+        """As many as the pipe takes at once: on a very slow link a full batch would take long."""
+        fitting = int(self._pipe.limit_bytes / self._fix_bytes)
+        return max(1, min(self._pace.batch_fixes, fitting))
+
+    def _may_grow(self) -> bool:
+        """Whether the next batch is a short one of this start's fixes, so that more may join it."""
+        following = self._spool.rows_after("fix", self._cursor["fix"], 1)
+        if not following or following[0].id <= self._at_once_to:
+            return False
+        is_of_this_start = self._spool.stream_of(following[0].id).boot == self._spool.boot
+        waiting = self._spool.last("fix") - following[0].id + 1
+        return is_of_this_start and waiting < self._pace.batch_fixes
 
     def _is_worth_waiting(self, now_s: float) -> bool:
         if self._tail_since_s is None:
             self._tail_since_s = now_s
-        return now_s < self._tail_since_s + self._settings.batch_wait_s
+        return now_s < self._tail_since_s + self._pace.batch_wait_s
 
-    def _publish(self, window: Window, run: list[Row], now_s: float, tries: int = 1) -> bool:
+    def _publish(
+        self, window: Window, run: list[Row], now_s: float, before: InFlight | None = None
+    ) -> bool:
         first, last = run[0], run[-1]
         stream = self._spool.stream_of(first.id)
         if stream.kind == "event":
-            mid = self._link.publish("event", first.body)
+            number = self._hand_over("event", first.body, now_s)
         else:
             fixes = tuple(read_fix(row.body) for row in run)
-            batch = Batch(stream=stream.id, first=first.seq, fixes=fixes)
-            mid = self._link.publish("batch", codec.encode_batch(batch))
-        if mid is None and tries == 1:
+            payload = codec.encode_batch(Batch(stream=stream.id, first=first.seq, fixes=fixes))
+            number = self._hand_over("batch", payload, now_s)
+            self._fix_bytes = len(payload) / len(fixes)
+            if number is not None:
+                self._budget.spend(self._link.cost_bytes("batch", payload))
+        if number is None and before is None:
             return False
-        window.sent(first.id, last.id, now_s, tries)
+        tries = 1 if before is None else before.tries + 1
+        refusals = 0 if before is None else refusals_of(before)
+        window.sent(first.id, last.id, now_s, tries=tries, refusals=refusals)
+        if number is not None:
+            self._unconfirmed[number] = _Sent(window, first.id)
         return True
 
 

@@ -1,14 +1,13 @@
 """Pure: which messages are on their way, when to ask after them, send them again, or give up."""
 
-import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
 
 MAX_RESEND_S: Final = 900.0
-TRIES: Final = 3
-"""After so many sendings a message that the cloud names as missing is refused."""
+REFUSALS: Final = 3
+"""So often must the cloud have named a message as missing, each time after another sending."""
 
 
 class InFlight(msgspec.Struct, kw_only=True):
@@ -17,6 +16,9 @@ class InFlight(msgspec.Struct, kw_only=True):
     Attributes:
         first, last: the row ids it carries. tries: how often it was sent.
         ask_at_s, resend_at_s: when to ask the cloud for it, and when to send it again.
+        refusals: after how many sendings the cloud has said that it lacks it.
+        confirmed: the broker has it.
+        asked: the cloud was asked after it since the broker has it.
         named_missing: since the question, the cloud has said that it lacks it.
     """
 
@@ -25,6 +27,8 @@ class InFlight(msgspec.Struct, kw_only=True):
     tries: int
     ask_at_s: float
     resend_at_s: float
+    refusals: int = 0
+    confirmed: bool = False
     asked: bool = False
     named_missing: bool = False
 
@@ -34,10 +38,10 @@ class Window:
 
     Args:
         limit: messages. resend_after_s: after the first sending, doubled with each further one.
-        jitter: spreads the vans; seeded in tests.
+        jitter: gives a number from 0 up to 1; spreads the vans.
     """
 
-    def __init__(self, limit: int, resend_after_s: float, jitter: random.Random) -> None:
+    def __init__(self, limit: int, resend_after_s: float, jitter: Callable[[], float]) -> None:
         self._limit = limit
         self._resend_after_s = resend_after_s
         self._jitter = jitter
@@ -51,17 +55,38 @@ class Window:
         """Whether one more message may be sent."""
         return len(self._in_flight) < self._limit
 
-    def sent(self, first: int, last: int, now_s: float, tries: int = 1) -> None:
-        """A message with the rows ``first`` to ``last`` has been handed to the broker."""
-        delay_s = min(self._resend_after_s * 2 ** (tries - 1), MAX_RESEND_S)
-        delay_s *= self._jitter.uniform(1, 1.25)
+    def sent(
+        self, first: int, last: int, now_s: float, *, tries: int = 1, refusals: int = 0
+    ) -> None:
+        """A message with the rows ``first`` to ``last`` has been handed to the connection."""
+        delay_s = min(self._resend_after_s * 2 ** min(tries - 1, 20), MAX_RESEND_S)
+        delay_s *= 1 + self._jitter() / 4
         self._in_flight[first] = InFlight(
             first=first,
             last=last,
             tries=tries,
+            refusals=refusals,
             ask_at_s=now_s + delay_s / 2,
             resend_at_s=now_s + delay_s,
         )
+
+    def confirmed(self, first: int) -> None:
+        """The broker has the message that begins with the row ``first``."""
+        if first in self._in_flight:
+            self._in_flight[first].confirmed = True
+
+    def lost(self, now_s: float, *, is_session_kept: bool) -> None:
+        """The connection was another: what the broker never had is due at once.
+
+        So is all of it when the broker has forgotten the session, and with it perhaps its queue.
+        """
+        for message in self._in_flight.values():
+            if message.confirmed and is_session_kept:
+                continue
+            message.resend_at_s = now_s
+            message.tries = 0
+            message.confirmed = message.named_missing = False
+            message.asked = True  # the question of the new connection asks after all
 
     def settle(self, spans: Iterable[tuple[int, int]]) -> None:
         """The cloud has committed the rows of ``spans``."""
@@ -74,7 +99,8 @@ class Window:
         """The cloud lacks the rows of ``spans`` although it has later ones."""
         for first, last in spans:
             for message in self._in_flight.values():
-                if message.asked and first <= message.first and message.last <= last:
+                is_answer = message.asked and message.confirmed
+                if is_answer and first <= message.first and message.last <= last:
                     message.named_missing = True
 
     def to_ask(self, now_s: float) -> list[InFlight]:
@@ -86,13 +112,19 @@ class Window:
 
     def due(self, now_s: float) -> list[InFlight]:
         """Messages to send again or, when `is_refused`, to give up; until `forget` they stay."""
-        return [m for m in self._in_flight.values() if m.resend_at_s <= now_s]
+        late = [m for m in self._in_flight.values() if m.resend_at_s <= now_s]
+        return sorted(late, key=lambda message: message.first)
 
     def forget(self, message: InFlight) -> None:
         """It has been given up, or what is left of it is sent as messages of its own."""
         del self._in_flight[message.first]
 
 
+def refusals_of(message: InFlight) -> int:
+    """After how many sendings the cloud has said that it lacks the message, this one included."""
+    return message.refusals + message.named_missing
+
+
 def is_refused(message: InFlight) -> bool:
     """Whether the cloud works, has had this message often enough and still does not take it."""
-    return message.tries >= TRIES and message.named_missing
+    return refusals_of(message) >= REFUSALS

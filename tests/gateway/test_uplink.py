@@ -1,5 +1,6 @@
 """What is published next, and what an acknowledgement brings."""
 
+import itertools
 import random
 import sqlite3
 from collections.abc import Iterator
@@ -23,18 +24,29 @@ class Recorder(Link):
 
     def __init__(self) -> None:
         self.is_offline = False
+        self.silence_s = 0.0
+        self.dropped: list[str] = []
         self.published: list[tuple[str, bytes]] = []
+        self.numbers = itertools.count(1)
+        self.unconfirmed: list[int] = []
 
     def publish(self, kind: str, payload: bytes, qos: int = 1) -> int | None:
         del qos
         if self.is_offline:
             return None
         self.published.append((kind, payload))
-        return len(self.published)
+        self.unconfirmed.append(next(self.numbers))
+        return self.unconfirmed[-1]
 
-    @property
-    def is_idle(self) -> bool:
-        return True
+    def silent_s(self) -> float:
+        return self.silence_s
+
+    def drop(self, why: str) -> None:
+        self.dropped.append(why)
+
+    def cost_bytes(self, kind: str, payload: bytes) -> int:
+        del kind
+        return len(payload)
 
     def take(self) -> list[str]:
         """What was published since the last call, in a few words."""
@@ -70,17 +82,31 @@ class Bench:
         self.spool = Spool(self._path, 10_000_000)
         self.spool.begin(fixes=number * 100, events=number * 100 + 1, version="test", stamp=NOW)
         settings = msgspec.convert({"batch_fixes": 10, "window": 3, **chosen}, UplinkSettings)
-        self.uplink = Uplink(settings, self.spool, self.link, random.Random(1))
+        self.uplink = Uplink(settings, self.spool, self.link, random.Random(1).random)
 
     def drive(self, fixes: int) -> None:
         for number in range(fixes):
             self.spool.add_fix(fix(number))
         self.spool.commit(NOW)
 
+    def answer(self) -> list[str]:
+        """The cloud has nothing yet of any stream, but the events."""
+        for stream in self.spool.streams_left():
+            upto = 0 if stream % 100 else -1
+            self.uplink.on_ack(Ack(stream=str(stream), upto=upto), NOW)
+        return self.step()
+
     def step(self, after_s: float = 0.0) -> list[str]:
+        """Some time later the broker has what it was given, and the uplink goes on."""
         self.now_s += after_s
+        self.confirm()
         self.uplink.step(self.now_s, NOW)
         return self.link.take()
+
+    def confirm(self, at_s: float | None = None) -> None:
+        for number in self.link.unconfirmed:
+            self.uplink.on_delivered(number, self.now_s if at_s is None else at_s)
+        self.link.unconfirmed.clear()
 
     def connect(self) -> list[str]:
         self.uplink.on_connected(self.now_s)
@@ -101,7 +127,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 def test_nothing_is_handed_over_while_offline(bench: Bench) -> None:
     bench.start()
     bench.drive(30)
-    bench.uplink.offer_live(fix(29))
+    bench.uplink.offer_live(fix(29), bench.now_s)
     assert bench.step() == []
     bench.connect()
     bench.uplink.on_disconnected()
@@ -117,12 +143,17 @@ def test_the_cloud_is_asked_first_then_events_then_history(bench: Bench) -> None
     assert bench.acknowledge(100, -1) == ["batch 100:0+10", "batch 100:10+10"]
 
 
-def test_history_does_not_wait_for_ever_for_an_answer(bench: Bench) -> None:
+def test_history_waits_for_the_answer_which_is_asked_for_again(bench: Bench) -> None:
     bench.start()
     bench.drive(10)
     bench.connect()
-    assert bench.step(1.9) == []
-    assert bench.step(0.2) == ["batch 100:0+10"]
+    assert bench.step(4.9) == []
+    assert bench.step(0.2) == ["resume 100 101"]
+    assert bench.step(9.9) == []
+    assert bench.step(0.2) == ["resume 100 101"]
+    bench.acknowledge(101, 0)
+    assert bench.step(20) == ["resume 100"]
+    assert bench.acknowledge(100, -1) == ["batch 100:0+10"]
 
 
 def test_history_is_oldest_first_over_all_starts(bench: Bench) -> None:
@@ -132,7 +163,7 @@ def test_history_is_oldest_first_over_all_starts(bench: Bench) -> None:
     bench.start(2)
     bench.drive(10)
     assert bench.connect() == ["resume 101 100 201 200", "event 101:0", "event 201:0"]
-    assert bench.step(3) == ["batch 100:0+10", "batch 100:10+5", "batch 200:0+10"]
+    assert bench.answer() == ["batch 100:0+10", "batch 100:10+5", "batch 200:0+10"]
 
 
 def test_what_the_cloud_has_already_is_not_sent(bench: Bench) -> None:
@@ -150,7 +181,7 @@ def test_the_window_opens_only_by_acknowledgements(bench: Bench) -> None:
     bench.start()
     bench.drive(60)
     bench.connect()
-    assert len(bench.step(3)) == 3
+    assert len(bench.answer()) == 3
     assert bench.step(1) == []
     assert bench.acknowledge(100, 19) == ["batch 100:30+10", "batch 100:40+10"]
 
@@ -169,8 +200,9 @@ def test_a_short_batch_waits_for_more_and_then_goes(bench: Bench) -> None:
 def test_a_short_batch_goes_at_once_when_the_gateway_stops(bench: Bench) -> None:
     bench.start()
     bench.connect()
+    bench.answer()
     bench.drive(4)
-    bench.step(5)
+    assert bench.step(5) == []
     bench.uplink.hurry()
     assert bench.step() == ["batch 100:0+4"]
 
@@ -178,16 +210,118 @@ def test_a_short_batch_goes_at_once_when_the_gateway_stops(bench: Bench) -> None
 def test_only_the_newest_fix_is_live_and_not_too_often(bench: Bench) -> None:
     bench.start(live_every_s=1.0)
     bench.connect()
-    bench.uplink.offer_live(fix(1))
-    bench.uplink.offer_live(fix(2))
+    bench.answer()
+    bench.uplink.offer_live(fix(1), bench.now_s)
+    bench.uplink.offer_live(fix(2), bench.now_s)
     bench.uplink.step(bench.now_s, NOW)
     (payload,) = [payload for kind, payload in bench.link.published if kind == "live"]
     assert codec.decode_live(payload).fix == fix(2)
     bench.link.take()
-    bench.uplink.offer_live(fix(3))
+    bench.uplink.offer_live(fix(3), bench.now_s)
     assert bench.step(0.5) == []
-    assert bench.step(0.6) == ["live"]
+    assert bench.step(0.8) == ["live"]
     assert bench.step(5) == []
+
+
+def test_a_live_fix_waits_until_the_socket_has_taken_the_one_before(bench: Bench) -> None:
+    bench.start(live_every_s=0)
+    bench.connect()
+    bench.uplink.offer_live(fix(1), bench.now_s)
+    assert bench.step() == ["live"]
+    before = bench.link.unconfirmed.pop()
+    bench.uplink.offer_live(fix(2), bench.now_s)
+    assert bench.step(0.5) == []
+    bench.uplink.on_delivered(before, bench.now_s)
+    assert bench.step() == ["live"]
+
+
+def test_a_metered_link_has_rare_live_fixes_and_long_waits(bench: Bench) -> None:
+    bench.start(batch_wait_s=60, live_every_s=1)
+    bench.uplink.pace(UplinkSettings(is_metered=True, batch_fixes=10))
+    bench.connect()
+    bench.answer()
+    told: list[str] = []
+    for number in range(5):
+        bench.drive(1)
+        bench.now_s += 20
+        bench.uplink.offer_live(fix(number), bench.now_s)
+        told += bench.step()
+    assert told == ["live", "live", "live"]
+    assert bench.step(800) == []
+    assert bench.step(20) == ["batch 100:0+5"]
+
+
+def test_history_keeps_within_its_bytes_a_second(bench: Bench) -> None:
+    bench.start(window=1000, history_bytes_a_second=100, resend_after_s=9999)
+    bench.drive(3000)
+    bench.connect()
+    bench.answer()
+    sizes = []
+    for _ in range(200):
+        bench.now_s += 0.5
+        bench.confirm()
+        bench.uplink.step(bench.now_s, NOW)
+        sizes += [len(payload) for kind, payload in bench.link.published if kind == "batch"]
+        bench.link.take()
+    assert 100 * 90 <= sum(sizes) <= 100 * 101 + max(sizes)
+
+
+def test_a_link_that_owes_receipts_in_silence_is_given_up(bench: Bench) -> None:
+    bench.start()
+    bench.drive(10)
+    bench.connect()
+    bench.answer()
+    bench.drive(10)
+    bench.uplink.step(bench.now_s, NOW)
+    bench.link.silence_s = 29
+    bench.uplink.step(bench.now_s + 31, NOW)
+    assert bench.link.dropped == []
+    bench.link.silence_s = 31
+    bench.uplink.step(bench.now_s + 31, NOW)
+    assert len(bench.link.dropped) == 1
+
+
+def test_a_broker_that_confirms_while_the_cloud_says_nothing_is_told_and_frees_nothing(
+    bench: Bench,
+) -> None:
+    bench.start()
+    bench.drive(10)
+    bench.connect()
+    for _ in range(20):
+        bench.step(20)
+    assert "permit the van" in (bench.uplink.problem(bench.now_s) or "")
+    assert bench.uplink.waiting == 11
+    bench.answer()
+    assert bench.uplink.problem(bench.now_s) is None
+
+
+def test_what_the_broker_never_confirmed_goes_again_after_a_reconnect(bench: Bench) -> None:
+    bench.start()
+    bench.drive(20)
+    bench.connect()
+    bench.acknowledge(101, 0)
+    bench.uplink.on_ack(Ack(stream="100", upto=-1), NOW)
+    bench.uplink.step(bench.now_s, NOW)
+    assert bench.link.take() == ["batch 100:0+10", "batch 100:10+10"]
+    bench.uplink.on_delivered(bench.link.unconfirmed.pop(0), bench.now_s)
+    bench.link.unconfirmed.clear()
+    bench.uplink.on_disconnected()
+    assert bench.connect() == ["resume 100"]
+    bench.uplink.on_ack(Ack(stream="101", upto=0), NOW)
+    assert bench.acknowledge(100, -1) == ["batch 100:10+10"]
+
+
+def test_a_broker_that_was_wiped_is_sent_all_that_is_not_acknowledged(bench: Bench) -> None:
+    bench.start()
+    bench.drive(20)
+    bench.connect()
+    bench.acknowledge(101, 0)
+    assert len(bench.acknowledge(100, -1)) == 2
+    bench.confirm()
+    bench.uplink.on_connected(bench.now_s, is_session_kept=False)
+    assert bench.step() == ["resume 100"]
+    bench.uplink.on_ack(Ack(stream="101", upto=0), NOW)
+    assert bench.acknowledge(100, 9) == ["batch 100:10+10"]
 
 
 def test_the_late_is_asked_after_and_then_sent_again(bench: Bench) -> None:
@@ -249,6 +383,7 @@ def test_a_spool_that_cannot_be_read_for_a_while_loses_no_message_in_flight(benc
         bench.step(100)
     bench.spool.connection.execute("ALTER TABLE away RENAME TO row")
     bench.link.take()
+    bench.uplink.on_ack(Ack(stream="100", upto=-1), NOW)
     assert sorted(bench.step(1)) == ["batch 100:0+10", "batch 100:10+10"]
 
 
@@ -284,6 +419,6 @@ def test_an_offline_moment_between_loses_nothing(bench: Bench) -> None:
     bench.drive(20)
     bench.connect()
     bench.link.is_offline = True
-    assert bench.step(3) == []
+    assert bench.answer() == []
     bench.link.is_offline = False
     assert bench.step(1) == ["batch 100:0+10", "batch 100:10+10"]
