@@ -10,6 +10,9 @@ PACKAGES = {
     "gpsfake": "gpsd-clients",
     "chromium": "chromium",
     "shellcheck": "shellcheck",
+    "chronyd": "chrony",
+    "nft": "nftables",
+    "strace": "strace",
 }
 """A program that a test starts, and the Debian package that brings it."""
 

@@ -1,0 +1,85 @@
+"""The units and drop-ins, each asked about with systemd's own tool."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.firmware.tools import UNITS, ask, tool
+
+OURS = sorted(path.name for path in UNITS.glob("roundsman-*"))
+SERVICES = [name for name in OURS if name.endswith(".service")]
+DROPINS = sorted(path.parent.name for path in UNITS.glob("*.d/roundsman.conf"))
+PACKAGES = {"chrony.service": "chrony", "gpsd.service": "gpsd", "gpsd.socket": "gpsd"}
+DEBIANS = Path("/usr/lib/systemd/system")
+
+
+def a_folder_of_our_units(folder: Path) -> Path:
+    """Our units with a program that exists here, as the tool looks for it."""
+    for name in OURS:
+        text = (UNITS / name).read_text()
+        (folder / name).write_text(text.replace("/opt/roundsman/bin/roundsman ", "/bin/true "))
+    return folder
+
+
+def faults(folder: Path, unit: str) -> list[str]:
+    told = ask(
+        tool("systemd-analyze", "systemd"),
+        "verify",
+        "--man=no",
+        unit,
+        SYSTEMD_UNIT_PATH=f"{folder}:",
+    )
+    ours = [line for line in told.stdout.splitlines() if "roundsman" in line or unit in line]
+    return ours if ours or told.returncode == 0 else [told.stdout]
+
+
+@pytest.mark.parametrize("unit", OURS)
+def test_systemd_finds_no_fault_in_the_unit(unit: str, tmp_path: Path) -> None:
+    assert faults(a_folder_of_our_units(tmp_path), unit) == []
+
+
+def test_the_tool_would_tell_a_fault(tmp_path: Path) -> None:
+    folder = a_folder_of_our_units(tmp_path)
+    unit = folder / "roundsman-gateway.service"
+    unit.write_text(unit.read_text().replace("WatchdogSec=60", "WatchdogSec=soon"))
+    assert faults(folder, unit.name) != []
+
+
+@pytest.mark.parametrize("unit", SERVICES)
+def test_the_unit_is_exposed_by_two_at_most(unit: str) -> None:
+    told = ask(
+        tool("systemd-analyze", "systemd"), "security", "--offline=true", "--no-pager", UNITS / unit
+    ).stdout
+    exposure = re.search(r"exposure level for \S+: ([0-9.]+)", told)
+    assert exposure is not None, told
+    assert float(exposure[1]) <= 2.0
+
+
+@pytest.mark.parametrize("dropin", DROPINS)
+def test_the_drop_in_fits_the_unit_that_debian_brings(dropin: str, tmp_path: Path) -> None:
+    unit = dropin.removesuffix(".d")
+    if not (DEBIANS / unit).exists():
+        pytest.skip(f"SKIPPED: {unit} (Debian package {PACKAGES[unit]}) is not installed")
+    for name in PACKAGES:
+        if (DEBIANS / name).exists():
+            shutil.copy(DEBIANS / name, tmp_path / name)
+    shutil.copytree(UNITS / dropin, tmp_path / dropin)
+    assert faults(tmp_path, unit) == []
+
+
+def test_a_bad_configuration_is_not_tried_again() -> None:
+    for name in ("roundsman-gateway.service", "roundsman-cloud.service"):
+        assert "RestartPreventExitStatus=78\n" in (UNITS / name).read_text()
+
+
+def test_the_request_to_restart_is_the_same_file_for_who_waits_and_who_takes_it() -> None:
+    waits = re.findall(
+        r"^PathExists=(.+)$", (UNITS / "roundsman-reboot.path").read_text(), re.MULTILINE
+    )
+    takes = re.findall(
+        r"^ExecStart=\S+ (.+)$", (UNITS / "roundsman-reboot.service").read_text(), re.MULTILINE
+    )
+    makes = re.findall(r"^RuntimeDirectory=(.+)$", (UNITS / OURS[1]).read_text(), re.MULTILINE)
+    assert waits == takes == [f"/run/{makes[0]}/reboot-requested"]
