@@ -122,3 +122,12 @@ def enrol(
     else:
         held = enrolment.enrol_sealed(config, cloud, token, sealed)
     click.echo(enrolment.as_json(held))
+
+
+@main.command("new-key", hidden=True)
+@click.option("--folder", type=click.Path(file_okay=False, path_type=Path), required=True)
+def new_key(folder: Path) -> None:
+    """Make a key and the request to have it certified; the service asks for it."""
+    from gateway import keys
+
+    keys.make_key(folder)

@@ -14,6 +14,7 @@ import msgspec
 
 from gateway import computer
 from gateway.clock import Clock
+from gateway.credentials import Credentials
 from gateway.desired import DesiredSettings, applied
 from gateway.fixes.epochs import Epoch
 from gateway.fixes.keeping import is_fix
@@ -33,6 +34,7 @@ from gateway.receivers import Receiver
 from gateway.receivers.reader import Reader
 from gateway.receivers.selection import Selection
 from gateway.recorder import Recorder
+from gateway.renewal import Renewal
 from gateway.settings import Settings
 from gateway.spool import Spool
 from gateway.uplink import Uplink
@@ -76,6 +78,7 @@ class Service:
             self._inbox,
             jitter.random,
         )
+        self._renewal = Renewal(Credentials(settings.folder), self._link)
         self._uplink = Uplink(now.uplink, self._spool, self._link, jitter.random)
         self._recorder = Recorder(settings, self._spool, clock, self._uplink.offer_live)
         names = [chosen.name for chosen in settings.receivers]
@@ -171,6 +174,8 @@ class Service:
                 self._uplink.on_delivered(mid, at_s)
             case Heard(kind="ack", payload=payload):
                 self._acknowledged(payload)
+            case Heard(kind="certificate"):
+                self._renewal.hear(news)
             case _:
                 return
 
@@ -244,6 +249,7 @@ class Service:
             self._receiver = "no_fix"
         self._tell_choice(now_s)
         self._operation.step(now_s)
+        self._renewal.step(now_s, self._clock.now_ms())
         if self._recorder.is_urgent or now_s >= self._commit_at_s:
             self._commit(now_s)
         self._uplink.step(now_s, self._clock.stamp())
