@@ -11,6 +11,8 @@ from gateway.errors import GatewayError, SettingsError
 EX_CONFIG: Final = 78
 EX_TEMPFAIL: Final = 75
 
+_COLOURS: Final = {"good": None, "plain": None, "warning": "yellow", "bad": "red"}
+
 _config = click.option(
     "--config",
     "config",
@@ -78,12 +80,22 @@ def run(config: Path) -> None:
 
 @main.command()
 @_config
-def status(config: Path) -> None:
-    """Print what the spool holds, without disturbing a running gateway."""
-    from gateway import settings
-    from gateway.status import report
+@click.option("--json", "is_json", is_flag=True, help="Print it as JSON.")
+def status(config: Path, is_json: bool) -> None:  # noqa: FBT001 - click passes a flag so
+    """Show on one screen how the gateway does; exit code 3 when it does not run."""
+    import msgspec
 
-    click.echo(report(settings.load(config)))
+    from gateway import settings
+    from gateway.status import lines, report, shown
+
+    chosen = settings.load(config)
+    told = report(chosen)
+    if is_json:
+        click.echo(msgspec.json.encode(told))
+    else:
+        for mark, line in shown(lines(chosen, told)):
+            click.secho(line, fg=_COLOURS[mark])
+    sys.exit(told.exit_code)
 
 
 @main.command()

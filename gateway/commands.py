@@ -138,7 +138,7 @@ class Commands:
         self.log.finish(command, result)
         if isinstance(wanted, SetRate):
             self._abilities.set_rate(wanted.every_s, wanted.for_s)
-        logger.info("command done", extra={"command": command.id, "name_of_it": command.name})
+        logger.info("command done", extra={"command": command.id, "does": command.name})
         return True
 
     def _prepare(self, command: Command, wanted: Asked) -> Result:

@@ -20,6 +20,7 @@ from wire.messages import Desired
 
 logger = logging.getLogger(__name__)
 
+DESIRED_FILE: Final = "desired.json"
 MAX_STARTS: Final = 3
 """Starts of the gateway that a trial may outlive; one that brings it down would never be heard."""
 _MAX_TOLD: Final = 500

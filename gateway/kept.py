@@ -61,6 +61,14 @@ class KeptFile[M: msgspec.Struct]:
         _sync(self.path.parent)
 
 
+def peek[M: msgspec.Struct](path: Path, kind: type[M]) -> M | None:
+    """The value kept at ``path``, for a look from outside: nothing is set aside."""
+    try:
+        return codec.decode(path.read_bytes(), kind)
+    except (OSError, codec.WireError):
+        return None
+
+
 def put_file(path: Path, content: bytes) -> None:
     """Put ``content`` in the place of what ``path`` holds, on the medium when this returns.
 

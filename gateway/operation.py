@@ -21,7 +21,7 @@ from gateway.link import Link
 from gateway.log import RecentLines
 from gateway.notify import Notifier
 from gateway.reboot import Reboots, boot_id
-from gateway.route import RouteFile
+from gateway.route import ROUTE_FILE, RouteFile
 from gateway.settings import Settings
 from gateway.status_socket import StatusSocket
 from gateway.uplink import Uplink
@@ -88,7 +88,7 @@ class Operation:
         self.control = Control(
             desired=desired,
             commands=Commands(CommandLog(ports.connection), abilities, reboots),
-            route=RouteFile(settings.folder / "route.json"),
+            route=RouteFile(settings.folder / ROUTE_FILE),
             reboots=reboots,
             link=link,
             clock=clock,

@@ -5,9 +5,12 @@ connection.
 """
 
 from pathlib import Path
+from typing import Final
 
 from gateway.kept import KeptFile
 from wire.messages import Route
+
+ROUTE_FILE: Final = "route.json"
 
 
 class RouteFile:

@@ -15,7 +15,7 @@ import msgspec
 from gateway import computer
 from gateway.clock import Clock
 from gateway.credentials import Credentials
-from gateway.desired import DesiredSettings, applied
+from gateway.desired import DESIRED_FILE, DesiredSettings, applied
 from gateway.fixes.epochs import Epoch
 from gateway.fixes.keeping import is_fix
 from gateway.health import SpoolHealth
@@ -49,6 +49,9 @@ logger = logging.getLogger(__name__)
 _TICK_S: Final = 0.25
 _NO_FIX_AFTER_S: Final = 5.0
 _FAREWELL_S: Final = 0.5
+_CLOCK: Final = "clock"
+_REMEMBER_CLOCK_MS: Final = 600_000
+"""How far a board without a clock battery may wake behind the time it knew."""
 
 
 class Service:
@@ -66,7 +69,7 @@ class Service:
             keep_acknowledged_ms=round(settings.spool.keep_acknowledged_h * 3_600_000),
         )
         desired = DesiredSettings(
-            settings.folder / "desired.json",
+            settings.folder / DESIRED_FILE,
             settings.control.rollback_after_s,
             clock.monotonic_s(),
         )
@@ -121,6 +124,9 @@ class Service:
         """Work until SIGTERM or SIGINT; then commit, say goodbye and return within two seconds."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
+        known = self._spool.recall(_CLOCK)
+        if known is not None:
+            self._clock.restore(int(known))
         self._spool.begin(
             fixes=secrets.randbits(63),
             events=secrets.randbits(63),
@@ -257,6 +263,10 @@ class Service:
 
     def _commit(self, now_s: float) -> None:
         self._recorder.settle()
+        self._recorder.correct(self._clock.look_around())
+        if self._clock.quality in {"ntp", "gnss"}:
+            now = str(self._clock.now_ms()).encode()
+            self._spool.remember(_CLOCK, now, every_ms=_REMEMBER_CLOCK_MS)
         if self._spool.has_work():
             self._spool.commit(self._clock.stamp())
         self._recorder.is_urgent = False
