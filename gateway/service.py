@@ -109,6 +109,7 @@ class Service:
             clock=clock,
             ports=self._ports(),
         )
+        self._use(desired.values)
 
     def _ports(self) -> Ports:
         return Ports(
@@ -211,6 +212,7 @@ class Service:
             self._receiver = "ok"
             self._fix_at_s = now_s
             self._operation.vitals.chosen = name
+        self._operation.vitals.is_on_duty = self._recorder.logbook.is_on_duty
 
     def _greet(self, now_s: float) -> None:
         if self._connection is None:
@@ -228,7 +230,9 @@ class Service:
             logger.warning("an acknowledgement was not readable", extra={"problem": str(error)})
 
     def _use(self, values: DesiredValues) -> None:
-        logger.info("other settings are in force")
+        logbook = self._recorder.logbook
+        logbook.keep(values.keeping or self._settings.keeping)
+        logbook.keep_shifts(values.shifts)
 
     def _follow(self, route: Route) -> None:
         logger.info("another route is in force", extra={"route": route.route})
@@ -285,6 +289,7 @@ class Service:
             route_revision=control.route.revision,
             clock=self._clock.quality,
             spool=self._spool.condition,
+            is_on_duty=self._recorder.logbook.is_on_duty,
         )
         if state == self._told:
             return
