@@ -1,6 +1,7 @@
 """The product's command line: gateway and cloud commands, each loaded only when it is called."""
 
 import importlib
+from importlib.util import find_spec
 from typing import Final
 
 import click
@@ -14,14 +15,21 @@ _GROUPS: Final = {
 }
 
 
+def _installed() -> dict[str, tuple[str, str]]:
+    return {name: told for name, told in _GROUPS.items() if find_spec(told[0].split(".")[0])}
+
+
 class _LazyGroups(click.Group):
-    """Lists every group without importing it, so that ``--help`` answers at once."""
+    """Lists every group without importing it, so that ``--help`` answers at once.
+
+    A van has the gateway alone; what is not installed is no command.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*sorted(_GROUPS), *super().list_commands(ctx)]
+        return [*sorted(_installed()), *super().list_commands(ctx)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _GROUPS:
+        if cmd_name not in _installed():
             return super().get_command(ctx, cmd_name)
         module, _ = _GROUPS[cmd_name]
         command = importlib.import_module(module).main
@@ -29,7 +37,7 @@ class _LazyGroups(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        rows = [(name, text) for name, (_, text) in sorted(_GROUPS.items())]
+        rows = [(name, text) for name, (_, text) in sorted(_installed().items())]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
