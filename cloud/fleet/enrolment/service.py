@@ -306,7 +306,7 @@ class Enrolments:
             public=key.public,
             client_id=client_id,
             pem=issued.pem,
-            issued_at=issued.issued_at,
+            issued_at=self._real_time.now_s(),
             expires_at=issued.expires_at,
         )
 
