@@ -7,12 +7,21 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway import asked
-from gateway.asked import Asked, CollectDiagnostics, Ping, Reboot, Refused, Replay, SetRate
+from gateway.asked import due
 from gateway.medium import Medium, transaction
 from gateway.reboot import Reboots
 from gateway.stamp import Stamp
 from wire import codec
+from wire.commands import (
+    Asked,
+    CollectDiagnostics,
+    CommandError,
+    Ping,
+    Reboot,
+    Replay,
+    SetRate,
+    read,
+)
 from wire.messages import MAX_RESULT_BYTES, Command, Result
 
 logger = logging.getLogger(__name__)
@@ -123,16 +132,16 @@ class Commands:
         """
         if self.log.has(command.id):
             return True
-        when = asked.due(command, stamp)
+        when = due(command, stamp)
         if when == "later":
             return False
         if when == "expired":
             self.log.finish(command, _answer(command, "expired", "came after its expiry"))
             return True
         try:
-            wanted = asked.read(command)
+            wanted = read(command)
             result = self._prepare(command, wanted)
-        except Refused as error:
+        except CommandError as error:
             self.log.finish(command, _answer(command, "refused", str(error)))
             return True
         self.log.finish(command, result)

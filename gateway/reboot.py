@@ -11,8 +11,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from gateway.asked import Refused
 from gateway.kept import KeptFile
+from wire.commands import CommandError
 
 logger = logging.getLogger(__name__)
 
@@ -66,13 +66,14 @@ class Reboots:
         """Remember that ``command`` shall restart the computer.
 
         Raises:
-            Refused: nothing here would act on the request.
+            CommandError: nothing here would act on the request.
             OSError: the medium takes nothing.
         """
         if self._runtime is None or not self._boot_id:
-            raise Refused(
-                "name: this gateway cannot restart its computer; "
-                "run it as the service roundsman-gateway with roundsman-reboot.path enabled"
+            raise CommandError(
+                "name",
+                "this gateway cannot restart its computer",
+                "run it as the service roundsman-gateway with roundsman-reboot.path enabled",
             )
         promise = Promise(command=command, boot_id=self._boot_id)
         self._file.write(promise)
