@@ -1,10 +1,14 @@
 import fcntl
+import signal
 import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from sim.demo import main
+from sim.command import main
 
 
 def free_port() -> str:
@@ -72,3 +76,24 @@ def test_a_bad_option_is_named(option: str, value: str, capsys: pytest.CaptureFi
     told = capsys.readouterr().err
     assert option in told
     assert value in told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after_s", [0.0, 0.1, 0.2, 0.4, 0.7, 1.0])
+def test_ctrl_c_in_the_first_second_leaves_no_traceback(tmp_path: Path, after_s: float) -> None:
+    command = ["-X", "importtime", "-m", "sim.demo", "--data", str(tmp_path / "d")]
+    demo = subprocess.Popen(
+        [sys.executable, *command, "--port", free_port()],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=Path(__file__).parents[2],
+        text=True,
+    )
+    assert demo.stdout is not None
+    assert any("argparse" in line for line in demo.stdout), "it began to import its parts"
+    time.sleep(after_s)
+    demo.send_signal(signal.SIGINT)
+    told, _ = demo.communicate(timeout=60)
+    assert "Traceback" not in told
+    assert "KeyboardInterrupt" not in told
+    assert demo.returncode in (0, 130, -signal.SIGINT)
