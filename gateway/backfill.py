@@ -4,7 +4,7 @@ Rows stay on the medium as they were recorded; the correction of their start is 
 applied as they are read.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -14,6 +14,8 @@ from wire.messages import Event
 from wire.values import ClockQuality
 
 _INSTANTS = ("at_ms", "started_at_ms")
+_UNPROVED: Final = frozenset({"none", "rtc"})
+"""What a clock without a witness told: a correction moves it."""
 
 
 class Correction(NamedTuple):
@@ -28,10 +30,10 @@ class Correction(NamedTuple):
 
 
 def corrected(row: Row, correction: Correction) -> Row:
-    """The row with trusted times, when its own were recorded with quality ``none``."""
+    """The row with trusted times, when its own were recorded before anything proved the clock."""
     if kind_of(row.id) == "fix":
         fix = read_fix(row.body)
-        if fix.quality != "none":
+        if fix.quality not in _UNPROVED:
             return row
         fix = msgspec.structs.replace(
             fix,
@@ -40,7 +42,7 @@ def corrected(row: Row, correction: Correction) -> Row:
         )
         return Row(row.id, write_fix(fix))
     event = codec.decode(row.body, Event)
-    if event.quality != "none":
+    if event.quality not in _UNPROVED:
         return row
     return Row(row.id, codec.encode(corrected_event(event, correction)))
 

@@ -1,8 +1,9 @@
 """Puts what the logbook gives into the spool and onto the live lane."""
 
 from collections.abc import Callable
+from typing import Final
 
-from gateway.clock import Clock
+from gateway.clock import Clock, Correction
 from gateway.fixes.driving import DrivingRules
 from gateway.fixes.epochs import Epoch
 from gateway.fixes.keeping import to_fix
@@ -10,8 +11,12 @@ from gateway.fixes.logbook import Entries, Logbook, LogbookRules
 from gateway.fixes.trips import TripRules
 from gateway.settings import Settings
 from gateway.spool import Spool
+from wire.events import ClockCorrected
 from wire.messages import Fix
 from wire.values import FixSource, Name
+
+_TOLD_MS: Final = 1_000
+"""Smaller corrections are how late a fix is told."""
 
 
 class Recorder:
@@ -56,6 +61,18 @@ class Recorder:
         """Before the last commit: nothing is held back any longer."""
         self._keep(self.logbook.flush())
 
+    def correct(self, correction: Correction | None) -> None:
+        """The clock was set, or proved: what was recorded before is told with its true times."""
+        if correction is None:
+            return
+        self._spool.back_fill(correction.by_ms, correction.quality)
+        if abs(correction.by_ms) >= _TOLD_MS:
+            body = ClockCorrected(
+                by_ms=correction.by_ms, before=correction.before, quality=correction.quality
+            )
+            self._spool.add_event(body, self._clock.stamp())
+            self.is_urgent = True
+
     def _learn(self, epoch: Epoch, source: FixSource) -> None:
         # A receiver that has frozen repeats one time: that is no witness against the clock.
         fix = to_fix(epoch, self._clock.stamp(), source)
@@ -63,7 +80,7 @@ class Recorder:
             return
         self._learned_ms = fix.fix_time_ms
         if fix.fix_time_ms is not None:
-            self._clock.learn(fix.fix_time_ms)
+            self.correct(self._clock.learn(fix.fix_time_ms))
 
     def _add(self, entries: Entries) -> None:
         self._keep(entries.kept)

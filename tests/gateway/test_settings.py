@@ -37,7 +37,7 @@ def test_what_is_left_out_has_a_default(tmp_path: Path) -> None:
     chosen = settings.load(written(tmp_path, GOOD))
     assert chosen.receivers == (SerialSettings(device="/dev/serial/by-id/none"),)
     assert chosen.spool.commit_every_s == 10.0
-    assert (chosen.uplink.batch_fixes, chosen.uplink.window) == (60, 20)
+    assert (chosen.uplink.batch_fixes, chosen.uplink.window) == (300, 20)
 
 
 def test_the_kind_of_receiver_chooses_its_fields(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_the_kind_of_receiver_chooses_its_fields(tmp_path: Path) -> None:
         ("port = 1883\n", "", "port"),
         ("0123456789abcdef0123456789abcdef", "van-1", "broker.client_id"),
         ('kind = "serial"', 'kind = "sextant"', "receivers"),
-        ('kind = "serial"', 'kind = "gpsd"', "device"),
+        ('kind = "serial"', 'kind = "replay"', "device"),
         ('van = "van-1"', 'van = "../van"', "van"),
         ("[[receivers]]", "[spool]\ncommit_every_s = 0\n[[receivers]]", "spool.commit_every_s"),
         ('password = "secret"', 'password = "secret"\nca_file = "x"', "broker.ca_file"),
