@@ -35,6 +35,8 @@ from cloud.foundation.layout import DataFolder
 from cloud.foundation.outbox import Consumer, DomainEvent, Outbox
 from cloud.foundation.ports import read_ports
 from cloud.foundation.settings import Settings
+from cloud.gateways import api as gateways_api
+from cloud.gateways.service import Gateways
 from cloud.integrations.feed import Feed, live_event
 from cloud.integrations.publisher import Publisher
 from cloud.orders import api as orders_api
@@ -49,6 +51,7 @@ from cloud.planning.situation import At
 from cloud.roads.client import RoadsClient
 from cloud.tracking import api as tracking_api
 from cloud.tracking.live import Live, LiveStream
+from cloud.tracking.reports import Reports
 from wire import __version__
 
 log = logging.getLogger(__name__)
@@ -71,6 +74,7 @@ class _Parts:
     fleet: Fleet
     enrolments: Enrolments
     renewals: RenewalDesk
+    gateways: Gateways
     orders: Orders
     planning: Planning
     loop: PlanningLoop
@@ -149,6 +153,7 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         fleet=fleet,
         enrolments=enrolments,
         renewals=RenewalDesk(broker, enrolments),
+        gateways=Gateways(business, clock, fleet, Reports(telemetry), events, random_id),
         orders=Orders(business, clock, roads, events, random_id),
         planning=planning,
         loop=PlanningLoop(business, clock, planning, maker, events),
@@ -167,6 +172,7 @@ def _api(parts: _Parts) -> APIRouter:
         health.routes(parts.data, parts.checks, parts.clock, gate),
         identity_api.routes(parts.identity, parts.real_time),
         fleet_api.routes(parts.fleet, parts.broker, gate),
+        gateways_api.routes(parts.gateways, gate),
         enrolment_api.routes(parts.enrolments, parts.real_time, gate),
         orders_api.routes(parts.orders, parts.planning.places_in_plan, gate),
         planning_api.routes(parts.planning, parts.loop, gate),
@@ -197,7 +203,7 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
         await asyncio.to_thread(parts.fleet.let_gateways_in)
     except CloudError as error:
         log.warning("the broker was not told of the gateways", extra={"reason": error.detail})
-    feed = Feed(parts.planning, parts.publisher.publish)
+    feed = Feed(parts.planning, parts.gateways, parts.publisher.publish)
     parts.publisher.start()
     parts.live.start()
     parts.renewals.start()
@@ -210,6 +216,7 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
                     ("triggers", parts.events.run("planning", parts.loop.on_event)),
                     ("feed", parts.events.run("feed", feed.on_event)),
                     ("live", parts.events.run("live", _telling(parts))),
+                    ("gateways", parts.gateways.run()),
                 )
             ]
             yield

@@ -108,9 +108,7 @@ def read(command: Command) -> Asked:
     try:
         asked: Asked = msgspec.convert(command.arguments, kind)
     except msgspec.ValidationError as error:
-        field, problem, remedy = in_words(str(error), "")
-        place = ".".join(filter(None, ("arguments", field)))
-        raise CommandError(place, problem, remedy) from error
+        raise CommandError(*in_words(str(error), "arguments")) from error
     match asked:
         case Replay():
             _ = asked.span_ms

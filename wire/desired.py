@@ -98,7 +98,7 @@ def read_values(values: dict[str, Any]) -> DesiredValues:
     try:
         told = msgspec.convert(values, DesiredValues)
     except msgspec.ValidationError as error:
-        raise DesiredError(*in_words(str(error), "values")) from error
+        raise DesiredError(*in_words(str(error))) from error
     for index, shift in enumerate(told.shifts or ()):
         if shift.from_ms >= shift.to_ms:
             raise DesiredError(f"shifts[{index}]", "does not end after it begins", "swap its times")

@@ -93,6 +93,20 @@ class Fleet:
             _add(connection, store.vehicle, vehicle, f"a vehicle {vehicle.id!r}")
         return vehicle
 
+    def vehicle(self, tenant: str, vehicle_id: str) -> Vehicle:
+        """One van.
+
+        Raises:
+            NotFound: there is none of that id.
+        """
+        with self._database.reading() as connection:
+            found = store.find_vehicle(connection, tenant, vehicle_id)
+        if found is None:
+            raise NotFound(
+                f"vehicle {vehicle_id[:80]!r} is not known; GET /api/v1/vehicles lists them"
+            )
+        return found
+
     def vehicles(self, tenant: str) -> list[Vehicle]:
         """Every van."""
         with self._database.reading() as connection:
@@ -103,6 +117,11 @@ class Fleet:
         now = self._clock.now_s()
         with self._database.reading() as connection:
             return store.shifts_between(connection, tenant, now, now + 1)
+
+    def shifts_between(self, tenant: str, begin: float, end: float) -> list[Shift]:
+        """The shifts that touch a span of time, in seconds since 1970, the earliest first."""
+        with self._database.reading() as connection:
+            return store.shifts_between(connection, tenant, begin, end)
 
     def issue_gateway(self, tenant: str, vehicle_id: str) -> GatewayCredential:
         """Make new credentials for the gateway of a van; earlier ones end at once.

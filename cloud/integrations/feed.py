@@ -9,6 +9,8 @@ import msgspec
 
 from cloud.foundation.clock import to_rfc3339
 from cloud.foundation.outbox import DomainEvent
+from cloud.gateways.model import CommandSent, SettingsDesired
+from cloud.gateways.service import Gateways
 from cloud.orders.model import OrderMoved
 from cloud.planning.day import RevisionCommitted, Route, Stop
 from cloud.planning.service import Planning
@@ -28,8 +30,9 @@ class Publish(Protocol):
 class Feed:
     """A consumer of the outbox that tells vans and third parties."""
 
-    def __init__(self, planning: Planning, publish: Publish) -> None:
+    def __init__(self, planning: Planning, gateways: Gateways, publish: Publish) -> None:
         self._planning = planning
+        self._gateways = gateways
         self._publish = publish
 
     async def on_event(self, event: DomainEvent) -> None:
@@ -39,8 +42,24 @@ class Feed:
                 await self._order(event, event.body(OrderMoved))
             case "RevisionCommitted":
                 await self._revision(event, event.body(RevisionCommitted))
+            case "SettingsDesired":
+                await self._settings(event, event.body(SettingsDesired))
+            case "CommandSent":
+                await self._command(event, event.body(CommandSent))
             case _:
                 return
+
+    async def _settings(self, event: DomainEvent, desired: SettingsDesired) -> None:
+        message = self._gateways.desired_message(event.tenant, desired.vehicle_id)
+        if message is not None:
+            topic = topics.down(event.tenant, desired.vehicle_id, "desired")
+            await self._publish(topic, codec.encode(message), retain=True)
+
+    async def _command(self, event: DomainEvent, sent: CommandSent) -> None:
+        message = self._gateways.command_message(event.tenant, sent)
+        if message is not None:
+            topic = topics.down(event.tenant, sent.vehicle_id, "command")
+            await self._publish(topic, codec.encode(message), retain=False)
 
     async def _order(self, event: DomainEvent, moved: OrderMoved) -> None:
         topic = topics.feed_order_status(event.tenant, topics.OWN_CARRIER, moved.order_id)

@@ -20,7 +20,17 @@ from cloud.tracking.shelf import Shelf
 from cloud.tracking.store import LiveRow, StreamKey, Writes, fix_values, quality_value
 from wire import codec, topics
 from wire.events import Gap
-from wire.messages import Batch, Event, Fix, Live, Presence, Result, Resume, State
+from wire.messages import (
+    MAX_RESULT_BYTES,
+    Batch,
+    Event,
+    Fix,
+    Live,
+    Presence,
+    Result,
+    Resume,
+    State,
+)
 
 _CACHED_STREAMS: Final = 20_000
 
@@ -109,10 +119,8 @@ class Intake:
                         self._answer(StreamKey(topic.tenant, topic.van, int(stream)), group)
             case Refused():
                 self._set_aside(arrived, said, topic, group)
-            case Result(command=command, status=status):
-                self._complain(
-                    Complaint("command answered", topic.tenant, topic.van, f"{command} {status}")
-                )
+            case Result():
+                self._take_result(arrived, topic, said, group)
             case _:
                 self._take_live(arrived, topic, said)
 
@@ -159,6 +167,26 @@ class Intake:
                     happened_ms(fields.get("at_ms"), event.recorded_at_ms, arrived.received_at_ms),
                 )
             )
+
+    def _take_result(
+        self, arrived: Arrived, topic: topics.UpTopic, result: Result, group: Group
+    ) -> None:
+        if len(arrived.payload) > MAX_RESULT_BYTES:
+            reason = f"result: {len(arrived.payload)} bytes; at most {MAX_RESULT_BYTES}"
+            self._set_aside(arrived, Refused(reason), topic, group)
+            return
+        data = result.data
+        group.writes.results.append(
+            (
+                topic.tenant,
+                topic.van,
+                result.command,
+                result.status,
+                result.detail,
+                None if data is msgspec.UNSET else msgspec.json.encode(data).decode(),
+                arrived.received_at_ms,
+            )
+        )
 
     def _take_live(
         self, arrived: Arrived, topic: topics.UpTopic, said: Live | State | Presence

@@ -117,6 +117,20 @@ LIVE_STATE: Final = Table(
     sqlite_with_rowid=False,
 )
 
+RESULT: Final = Table(
+    "result",
+    TELEMETRY,
+    Column("tenant", String, primary_key=True),
+    Column("van", String, primary_key=True),
+    Column("command", String, primary_key=True),
+    Column("status", String, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("data", Text),
+    Column("received_at_ms", BigInteger, nullable=False),
+)
+MAX_RESULTS: Final = 1000
+"""Answers of one van that are kept."""
+
 
 class StreamKey(NamedTuple):
     """One stream of one van."""
@@ -155,10 +169,11 @@ class Writes:
     set_aside: list[tuple[Any, ...]] = field(default_factory=list)
     streams: dict[StreamKey, Committed] = field(default_factory=dict)
     live: list[tuple[Any, ...]] = field(default_factory=list)
+    results: list[tuple[Any, ...]] = field(default_factory=list)
 
     def is_empty(self) -> bool:
         """Whether there is nothing to write."""
-        return not (self.fixes or self.events or self.set_aside or self.streams or self.live)
+        return not any(getattr(self, name) for name in self.__slots__)
 
 
 class LiveRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -223,6 +238,11 @@ _INSERT_EVENT: Final = _insert(EVENT, "IGNORE")
 _INSERT_SET_ASIDE: Final = _insert(SET_ASIDE, "IGNORE")
 _PUT_STREAM: Final = _insert(STREAM, "REPLACE")
 _PUT_LIVE: Final = _insert(LIVE_STATE, "REPLACE")
+_INSERT_RESULT: Final = _insert(RESULT, "IGNORE")
+_FORGET_RESULTS: Final = (
+    "DELETE FROM result WHERE tenant = ? AND van = ? AND command NOT IN (SELECT command FROM result"
+    " WHERE tenant = ? AND van = ? ORDER BY received_at_ms DESC, command LIMIT ?)"
+)
 
 
 def write(connection: Connection, writes: Writes) -> None:
@@ -242,6 +262,11 @@ def write(connection: Connection, writes: Writes) -> None:
         (_INSERT_SET_ASIDE, writes.set_aside),
         (_PUT_STREAM, streams),
         (_PUT_LIVE, writes.live),
+        (_INSERT_RESULT, writes.results),
+        (
+            _FORGET_RESULTS,
+            [(*who, *who, MAX_RESULTS) for who in {row[:2] for row in writes.results}],
+        ),
     ):
         if rows:
             with closing(driver.cursor()) as cursor:
@@ -312,6 +337,27 @@ def events_between(
         EventRow(*row[:5], _QUALITIES[row.quality], row.received_at_ms)
         for row in connection.execute(wanted.order_by(*order).limit(limit))
     ]
+
+
+def state_of(connection: Connection, tenant: str, van: str) -> tuple[str, int] | None:
+    """The last ``up/state`` of a van as it came, and when; None when there is none."""
+    row = connection.execute(
+        select(LIVE_STATE.c.state, LIVE_STATE.c.state_at_ms).where(
+            LIVE_STATE.c.tenant == tenant, LIVE_STATE.c.van == van
+        )
+    ).first()
+    return None if row is None or row.state is None else (row.state, row.state_at_ms)
+
+
+def results_of(
+    connection: Connection, tenant: str, van: str, commands: Sequence[str]
+) -> Sequence[Any]:
+    """The rows of `RESULT` of some commands."""
+    return connection.execute(
+        select(RESULT).where(
+            RESULT.c.tenant == tenant, RESULT.c.van == van, RESULT.c.command.in_(commands)
+        )
+    ).all()
 
 
 def set_aside_of(connection: Connection, tenant: str, van: str) -> tuple[int, int]:

@@ -26,12 +26,15 @@ from cloud.foundation.ids import random_id
 from cloud.foundation.layout import DataFolder
 from cloud.foundation.outbox import Outbox
 from cloud.foundation.settings import Settings
+from cloud.gateways import api as gateways_api
+from cloud.gateways.service import Gateways
 from cloud.orders import api as orders_api
 from cloud.orders.api import IMPORT_PATH, MAX_CSV_BYTES
 from cloud.orders.service import Orders
 from cloud.planning import api as planning_api
 from cloud.planning.service import Planning
 from cloud.roads.model import Snapped
+from cloud.tracking.reports import Reports
 
 NOW = datetime.fromisoformat("2026-11-23T07:50:00-03:00").timestamp()
 TODAY = "2026-11-23"
@@ -77,6 +80,8 @@ class Desk:
 
     app: FastAPI
     database: Database
+    telemetry: Database
+    gateways: Gateways
     login: dict[str, str]
 
     def client(self, *, is_known: bool = True) -> httpx.AsyncClient:
@@ -132,8 +137,9 @@ def in_pieces(piece: bytes, count: int, came: list[int]) -> AsyncIterator[bytes]
 def open_desk(root: Path) -> Desk:
     """A desk with one depot over a new database in ``root``."""
     data = DataFolder(root)
-    roles.migrate(data, "business")
+    roles.migrate(data, "business", "telemetry")
     database, clock = Database(data.business), StillClock()
+    telemetry = Database(data.telemetry)
     events, real_time = Outbox(database), RealClock()
     identity = Identity(database, real_time, random_id)
     login = identity.first_login("admin")
@@ -142,10 +148,13 @@ def open_desk(root: Path) -> Desk:
     broker = BrokerAccess(data, Settings())
     planning = Planning(database, clock, random_id)
     orders = Orders(database, clock, StreetEverywhere(), events, random_id)  # type: ignore[arg-type]
+    fleet = Fleet(database, clock, identity, broker, random_id)
+    gateways = Gateways(database, clock, fleet, Reports(telemetry), events, random_id)
     routes = APIRouter()
     for part in (
         identity_api.routes(identity, real_time),
-        fleet_api.routes(Fleet(database, clock, identity, broker, random_id), broker, gate),
+        fleet_api.routes(fleet, broker, gate),
+        gateways_api.routes(gateways, gate),
         orders_api.routes(orders, planning.places_in_plan, gate),
         planning_api.routes(planning, NobodyPlans(), gate),  # type: ignore[arg-type]
         drivers_api.routes(DriverWork(database, clock, events), planning, gate),
@@ -155,6 +164,6 @@ def open_desk(root: Path) -> Desk:
     app.add_middleware(BodyLimit, longer={f"/api/v1{IMPORT_PATH}": MAX_CSV_BYTES})
     answer_problems(app)
     app.include_router(routes, prefix="/api/v1", responses=PROBLEM_RESPONSES)
-    desk = Desk(app, database, login)
+    desk = Desk(app, database, telemetry, gateways, login)
     assert desk.ask("POST", "/depots", json=DEPOT).status_code == 201
     return desk

@@ -1,0 +1,236 @@
+"""Use cases of gateways from afar, one transaction each. What they tell goes by the outbox."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy.exc import DBAPIError
+
+from cloud.fleet.service import Fleet
+from cloud.foundation import outbox
+from cloud.foundation.clock import Clock
+from cloud.foundation.database import Database
+from cloud.foundation.errors import Invalid, NotFound
+from cloud.foundation.ids import NewId
+from cloud.foundation.outbox import Outbox
+from cloud.gateways import store
+from cloud.gateways.model import (
+    DEFAULT_EXPIRY_S,
+    MAX_EXPIRY_S,
+    Asked,
+    CommandSent,
+    SettingsDesired,
+    Wanted,
+    is_same_from,
+    next_version,
+    require_command,
+    require_values,
+    spans,
+)
+from cloud.tracking.reports import Reported, Reports, Told
+from wire.desired import Shift
+from wire.messages import Command, Desired
+
+log = logging.getLogger(__name__)
+
+MAX_COMMANDS: Final = 1000
+"""Of one van that are remembered."""
+_FOLLOW_EVERY_S: Final = 20.0
+_AHEAD_S: Final = 14 * 86_400.0
+_SYSTEM: Final = "shifts"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """A command, and the van's answer to it; None while there is none."""
+
+    asked: Asked
+    answer: Told | None
+
+
+class Gateways:
+    """Settings desired of the boxes in the vans, and commands to them."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        fleet: Fleet,
+        reports: Reports,
+        events: Outbox,
+        new_id: NewId,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._fleet = fleet
+        self._reports = reports
+        self._events = events
+        self._new_id = new_id
+
+    def desire(
+        self,
+        *,
+        tenant: str,
+        vehicle_id: str,
+        values: dict[str, Any],
+        is_following_shifts: bool,
+        changed_by: str,
+    ) -> Wanted:
+        """Desire other settings of a van's gateway; the ones before are replaced as a whole.
+
+        Raises:
+            NotFound: no such van. Invalid: a value cannot be desired.
+        """
+        self._fleet.vehicle(tenant, vehicle_id)
+        require_values(values, is_following_shifts=is_following_shifts)
+        reported = self._reports.reported(tenant, vehicle_id)
+        now_s = self._clock.now_s()
+        shifts = self._shifts(tenant, vehicle_id, now_s) if is_following_shifts else ()
+        with self._database.writing() as connection:
+            known = store.find_wanted(connection, tenant, vehicle_id)
+            what = Wanted(
+                version=next_version(
+                    0 if known is None else known.version,
+                    None if reported is None else reported.state,
+                ),
+                values=values,
+                is_following_shifts=is_following_shifts,
+                shifts=shifts,
+                changed_at=now_s,
+                changed_by=changed_by,
+            )
+            store.put_wanted(connection, tenant, vehicle_id, what)
+            outbox.append(connection, tenant, now_s, SettingsDesired(vehicle_id=vehicle_id))
+        self._events.wake()
+        return what
+
+    def wanted(self, tenant: str, vehicle_id: str) -> tuple[Wanted | None, Reported | None]:
+        """What is desired of a van's gateway, and what it last reported of itself.
+
+        Raises:
+            NotFound: no such van.
+        """
+        self._fleet.vehicle(tenant, vehicle_id)
+        with self._database.reading() as connection:
+            known = store.find_wanted(connection, tenant, vehicle_id)
+        return known, self._reports.reported(tenant, vehicle_id)
+
+    def send(
+        self,
+        *,
+        tenant: str,
+        vehicle_id: str,
+        name: str,
+        arguments: dict[str, Any],
+        expires_in_s: float = DEFAULT_EXPIRY_S,
+        sent_by: str,
+    ) -> Asked:
+        """Send a command to a van's gateway, which does it once, unless it has expired by then.
+
+        Raises:
+            NotFound: no such van. Invalid: there is no such command, or an argument is wrong.
+        """
+        self._fleet.vehicle(tenant, vehicle_id)
+        if not 1 <= expires_in_s <= MAX_EXPIRY_S:
+            raise Invalid.field(
+                "expires_in_s", f"{expires_in_s:g} is not possible", f"use 1 to {MAX_EXPIRY_S:g}"
+            )
+        now_s = self._clock.now_s()
+        asked = Asked(
+            id=self._new_id("cmd"),
+            vehicle_id=vehicle_id,
+            name=name,
+            arguments=arguments,
+            sent_at=now_s,
+            expires_at=now_s + expires_in_s,
+            sent_by=sent_by,
+        )
+        require_command(asked.message())
+        with self._database.writing() as connection:
+            store.add_command(connection, tenant, asked, MAX_COMMANDS)
+            sent = CommandSent(vehicle_id=vehicle_id, command_id=asked.id)
+            outbox.append(connection, tenant, now_s, sent)
+        self._events.wake()
+        return asked
+
+    def command(self, tenant: str, vehicle_id: str, command_id: str) -> Answered:
+        """One command with its answer.
+
+        Raises:
+            NotFound: no such van or command.
+        """
+        self._fleet.vehicle(tenant, vehicle_id)
+        with self._database.reading() as connection:
+            asked = store.find_command(connection, tenant, vehicle_id, command_id)
+        if asked is None:
+            raise NotFound(f"command {command_id[:80]!r} is not known of {vehicle_id!r}")
+        answers = self._reports.answers(tenant, vehicle_id, [command_id])
+        return Answered(asked=asked, answer=answers.get(command_id))
+
+    def commands(self, tenant: str, vehicle_id: str, limit: int) -> list[Answered]:
+        """The newest commands of a van, the newest first, with their answers but for the data.
+
+        Raises:
+            NotFound: no such van.
+        """
+        self._fleet.vehicle(tenant, vehicle_id)
+        with self._database.reading() as connection:
+            sent = store.commands(connection, tenant, vehicle_id, limit)
+        answers = self._reports.answers(tenant, vehicle_id, [one.id for one in sent])
+        return [Answered(asked=one, answer=answers.get(one.id)) for one in sent]
+
+    def desired_message(self, tenant: str, vehicle_id: str) -> Desired | None:
+        """What the van is told on ``dn/desired``."""
+        with self._database.reading() as connection:
+            known = store.find_wanted(connection, tenant, vehicle_id)
+        return None if known is None else Desired(settings=known.version, values=known.told())
+
+    def command_message(self, tenant: str, sent: CommandSent) -> Command | None:
+        """What the van is told on ``dn/command``; None when it has expired or is forgotten."""
+        with self._database.reading() as connection:
+            asked = store.find_command(connection, tenant, sent.vehicle_id, sent.command_id)
+        if asked is None or asked.expires_at <= self._clock.now_s():
+            return None
+        return asked.message()
+
+    async def run(self) -> None:
+        """Tell each van that follows its shifts when they have changed, until cancelled."""
+        await asyncio.to_thread(self._tell_all)
+        while True:
+            try:
+                await asyncio.to_thread(self.follow_shifts)
+            except DBAPIError as error:
+                log.warning("shifts cannot be read; later", extra={"reason": str(error.orig)})
+            await asyncio.sleep(_FOLLOW_EVERY_S)
+
+    def _tell_all(self) -> None:
+        """A broker that has lost what it retained gets it again at each start of ours."""
+        now_s = self._clock.now_s()
+        with self._database.writing() as connection:
+            for tenant, vehicle_id in store.every_wanted(connection):
+                outbox.append(connection, tenant, now_s, SettingsDesired(vehicle_id=vehicle_id))
+        self._events.wake()
+
+    def follow_shifts(self) -> int:
+        """Desire the present shifts of each van that follows them; returns how many changed."""
+        with self._database.reading() as connection:
+            followers = store.followers(connection)
+        now_s = self._clock.now_s()
+        changed = 0
+        for tenant, vehicle_id, known in followers:
+            if is_same_from(now_s, known.shifts, self._shifts(tenant, vehicle_id, now_s)):
+                continue
+            self.desire(
+                tenant=tenant,
+                vehicle_id=vehicle_id,
+                values=known.values,
+                is_following_shifts=True,
+                changed_by=_SYSTEM,
+            )
+            changed += 1
+        return changed
+
+    def _shifts(self, tenant: str, vehicle_id: str, now_s: float) -> tuple[Shift, ...]:
+        ahead = self._fleet.shifts_between(tenant, now_s, now_s + _AHEAD_S)
+        return spans((one.starts_at, one.ends_at) for one in ahead if one.vehicle_id == vehicle_id)
