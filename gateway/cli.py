@@ -143,3 +143,15 @@ def new_key(folder: Path) -> None:
     from gateway import keys
 
     keys.make_key(folder)
+
+
+@main.command("deliver-sealed")
+@_config
+def deliver_sealed(config: Path) -> None:
+    """Hand in what this box recorded for an earlier van; the running service does so by itself."""
+    from gateway import log, settings
+    from gateway.delivery import deliver
+
+    log.to_stderr()
+    if not deliver(settings.load(config)):
+        sys.exit(EX_TEMPFAIL)

@@ -58,6 +58,7 @@ class Link:
     Args:
         settings: where and as whom. tenant, van: whose topics. inbox: where news goes.
         jitter: gives a number from 0 up to 1; spreads the vans' attempts to connect.
+        is_backlog: only hands in what was recorded: says nothing of presence, hears answers only.
 
     Attributes:
         connection: number of the present connection, another for each; None while offline.
@@ -70,7 +71,14 @@ class Link:
     """
 
     def __init__(
-        self, settings: BrokerSettings, tenant: str, van: str, inbox: Inbox, jitter: Jitter
+        self,
+        settings: BrokerSettings,
+        tenant: str,
+        van: str,
+        inbox: Inbox,
+        jitter: Jitter,
+        *,
+        is_backlog: bool = False,
     ) -> None:
         self.connection: int | None = None
         self.is_session_kept = False
@@ -81,7 +89,10 @@ class Link:
         kinds = (*topics.UP_KINDS, topics.RENEW)
         self._topics = {kind: topics.up(tenant, van, kind) for kind in kinds}
         self._heard = {topics.down(tenant, van, kind): kind for kind in topics.DOWN_KINDS}
+        self._is_backlog = is_backlog
         self._filter = topics.down_all(tenant, van)
+        if is_backlog:
+            self._filter = topics.down(tenant, van, "ack")
         self._backoff = Backoff(jitter)
         self._connections = 0
         self._session: _Session | None = None
@@ -163,7 +174,9 @@ class Link:
         """Publish a last presence, disconnect and end the thread, each within ``timeout_s``."""
         self._stopping.set()
         session = self._session
-        if session is not None and session.client.is_connected():
+        if session is not None and session.client.is_connected() and self._is_backlog:
+            session.client.disconnect()
+        elif session is not None and session.client.is_connected():
             last = session.client.publish(self._topics["presence"], farewell, 1, retain=True)
             with contextlib.suppress(RuntimeError, ValueError):
                 last.wait_for_publish(timeout_s)
@@ -253,9 +266,10 @@ class Link:
 
     def _new_client(self, settings: BrokerSettings) -> mqtt.Client:
         client = _client(settings)
-        client.will_set(
-            self._topics["presence"], codec.encode(Presence(online=False)), qos=1, retain=True
-        )
+        if not self._is_backlog:
+            client.will_set(
+                self._topics["presence"], codec.encode(Presence(online=False)), qos=1, retain=True
+            )
         client.on_connect = self._on_connect
         client.on_message = self._on_message
         client.on_publish = self._on_publish

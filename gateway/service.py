@@ -35,6 +35,7 @@ from gateway.receivers.reader import Reader
 from gateway.receivers.selection import Selection
 from gateway.recorder import Recorder
 from gateway.renewal import Renewal
+from gateway.sealing import Delivering, owner_of
 from gateway.settings import Settings
 from gateway.spool import Spool
 from gateway.uplink import Uplink
@@ -57,7 +58,13 @@ _REMEMBER_CLOCK_MS: Final = 600_000
 class Service:
     """Wires the parts of one van's gateway and runs them until it is told to stop."""
 
-    def __init__(self, settings: Settings, receivers: Sequence[Receiver], clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        receivers: Sequence[Receiver],
+        clock: Clock,
+        delivering: Delivering,
+    ) -> None:
         jitter = random.Random(secrets.randbits(64))  # noqa: S311 - spreads vans, protects nothing
         self._settings = settings
         self._clock = clock
@@ -81,6 +88,7 @@ class Service:
             self._inbox,
             jitter.random,
         )
+        self._delivering = delivering
         self._renewal = Renewal(Credentials(settings.folder), self._link)
         self._uplink = Uplink(now.uplink, self._spool, self._link, jitter.random)
         self._recorder = Recorder(settings, self._spool, clock, self._uplink.offer_live)
@@ -133,6 +141,7 @@ class Service:
             events=secrets.randbits(63),
             version=__version__,
             stamp=self._clock.stamp(),
+            owner=owner_of(self._settings),
         )
         self._link.start()
         for reader in self._readers:
@@ -260,6 +269,7 @@ class Service:
         self._tell_choice(now_s)
         self._operation.step(now_s)
         self._renewal.step(now_s, self._clock.now_ms())
+        self._delivering.step(now_s, is_connected=self._connection is not None)
         if self._recorder.is_urgent or now_s >= self._commit_at_s:
             self._commit(now_s)
         self._uplink.step(now_s, self._clock.stamp())
@@ -305,6 +315,7 @@ class Service:
 
     def _stop(self) -> None:
         self._operation.stop()
+        self._delivering.stop()
         for reader in self._readers:
             reader.ask_to_stop()
         for reader in self._readers:

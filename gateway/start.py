@@ -12,6 +12,7 @@ from gateway import log, settings
 from gateway.clock import Clock, demo_rate
 from gateway.errors import SpoolError
 from gateway.receivers import Receiver
+from gateway.sealing import Delivering, seal_if_moved
 from gateway.service import Service
 from gateway.settings import (
     GpsdSettings,
@@ -33,9 +34,11 @@ def run(config: Path) -> None:
     chosen = settings.load(config)
     rate = None if chosen.demo is None else demo_rate(Path(chosen.demo.clock_file))
     with _alone_in(chosen.folder):
+        seal_if_moved(chosen)
         if not chosen.spool_file.exists():
             _prepare(config)
-        Service(chosen, receivers_of(chosen), Clock(rate=rate)).run()
+        delivering = Delivering(config, chosen.folder)
+        Service(chosen, receivers_of(chosen), Clock(rate=rate), delivering).run()
 
 
 @contextmanager

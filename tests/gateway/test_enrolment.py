@@ -1,6 +1,8 @@
 """A box becomes a van's gateway, speaks by its certificate alone, and is shut out at once."""
 
 import json
+import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -12,7 +14,7 @@ import pytest
 
 from tests.gateway.rig import ROOT, Line, Receiver, Van, wait_until
 from tests.parts.certified_cloud import certificates, certified_cloud, claim
-from tests.parts.served_cloud import ServedCloud
+from tests.parts.served_cloud import ServedCloud, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -56,6 +58,23 @@ resend_after_s = 2.0
             text=True,
             timeout=60,
         )
+
+    def deliver(self) -> int:
+        """Hand in what is sealed; the exit code."""
+        command = [sys.executable, "-m", "roundsman", "gateway", "deliver-sealed"]
+        done = subprocess.run(
+            [*command, "--config", self.config], cwd=ROOT, check=False, timeout=150
+        )
+        return done.returncode
+
+    def waiting(self) -> int:
+        """How many rows are in the spool, beside the running gateway."""
+        spool = self.data / "spool.db"
+        if not spool.exists():
+            return 0
+        with closing(sqlite3.connect(f"file:{spool}?mode=ro", uri=True)) as reader:
+            (count,) = reader.execute("SELECT count(*) FROM row").fetchone()
+        return int(count)
 
     def enrolled(self, cloud: ServedCloud, van: str) -> str:
         """Enrol the box for ``van``; the serial number of its certificate."""
@@ -103,3 +122,131 @@ def test_from_token_to_a_committed_fix_and_out_again(
     wait_until(lambda: box.log.read_text().count("Not authorized") > 1, "it is kept out", 60)
     assert fixes_of(cloud, "van-1") == seen
     assert box.log.read_text().count("info: connected") == connected == 1
+
+
+def test_a_box_that_moves_tells_its_backlog_as_the_old_van_and_renews_nothing_of_it(
+    cloud: ServedCloud, box: Box, receiver: Receiver
+) -> None:
+    first = box.enrolled(cloud, "van-2")
+    spool_a_backlog(cloud, box)
+    recorded = set(box.spooled())
+    assert len(recorded) > 5
+
+    second = box.enrolled(cloud, "van-3")
+    assert first != second
+    assert certificates(cloud, "van-2")[first] == "backlog"
+    box.start()
+    wait_until(lambda: fixes_of(cloud, "van-3") > 0, "fixes come as the new van's", 90)
+    wait_until(lambda: not sealed(box), "the backlog is handed in", 120)
+    box.kill()
+    assert recorded <= committed(cloud, "van-2")
+    assert not recorded & committed(cloud, "van-3")
+
+
+def test_a_sealed_backlog_without_a_certificate_waits_for_a_claim(
+    cloud: ServedCloud, box: Box, receiver: Receiver
+) -> None:
+    box.enrolled(cloud, "van-4")
+    spool_a_backlog(cloud, box)
+    recorded = set(box.spooled())
+    assert cloud.admin.delete("/vehicles/van-4/gateway").status_code == 204
+    box.enrolled(cloud, "van-3")
+    box.start()
+    wait_until(lambda: "cannot be told" in box.log.read_text(), "it is told", 120)
+    box.kill()
+    assert len(sealed(box)) == 1
+    assert not recorded & (committed(cloud, "van-3") | committed(cloud, "van-4"))
+
+    wrong = box.enrol(cloud, claim(cloud, "van-1", "backlog"), "--sealed", "van-4")
+    assert (wrong.returncode, "is for van-1" in wrong.stderr) == (78, True)
+    token = claim(cloud, "van-4", "backlog")
+    alone = box.enrol(cloud, token)
+    assert (alone.returncode, "--sealed" in alone.stderr) == (78, True)
+    done = box.enrol(cloud, token, "--sealed", "van-4")
+    assert done.returncode == 0, done.stderr
+    assert box.deliver() == 0
+    assert sealed(box) == []
+    assert recorded <= committed(cloud, "van-4")
+    assert not recorded & committed(cloud, "van-3")
+
+
+def spool_a_backlog(cloud: ServedCloud, box: Box) -> None:
+    """Let the box record where no broker answers."""
+    text = box.config.read_text()
+    box.config.write_text(re.sub(r"(?m)^port = \d+$", f"port = {free_port()}", text))
+    box.start()
+    wait_until(lambda: box.waiting() > 20, "fixes are spooled", 60)
+    assert box.stop() == 0
+
+
+def sealed(box: Box) -> list[str]:
+    return [path.name for path in (box.data / "sealed").glob("*")]
+
+
+def committed(cloud: ServedCloud, van: str) -> set[tuple[str, int]]:
+    """(stream, seq) of everything the cloud has committed as this van's."""
+    with closing(sqlite3.connect(f"file:{cloud.root}/telemetry.db?mode=ro", uri=True)) as reader:
+        rows: set[tuple[str, int]] = set()
+        for table in ("fix", "event"):
+            rows |= {
+                (str(stream), int(seq))
+                for stream, seq in reader.execute(
+                    f"SELECT stream, seq FROM {table} WHERE van = ?", (van,)
+                )
+            }
+    return rows
+
+
+def test_a_certificate_is_renewed_while_fixes_go_on(
+    tmp_path: Path, box: Box, receiver: Receiver
+) -> None:
+    with certified_cloud(tmp_path / "cloud", "van-1", certificate_days=60 / 86_400) as cloud:
+        first = box.enrolled(cloud, "van-1")
+        box.start()
+        wait_until(
+            lambda: certificates(cloud, "van-1").get(first) == "retired",
+            "the first certificate is replaced by one that has connected",
+            120,
+        )
+        seen = fixes_of(cloud, "van-1")
+        wait_until(lambda: fixes_of(cloud, "van-1") > seen, "fixes go on", 60)
+        assert "active" in certificates(cloud, "van-1").values()
+        box.kill()
+
+
+def test_an_interrupted_enrolment_goes_on_from_where_it_was(cloud: ServedCloud, box: Box) -> None:
+    token = claim(cloud, "van-1")
+    first = box.enrol(cloud, token)
+    assert first.returncode == 0, first.stderr
+    serial = json.loads(first.stdout)["serial"]
+    # As it is when the power fails before the configuration was written.
+    credentials = box.data / "credentials"
+    pending = credentials / "pending"
+    pending.mkdir()
+    shutil.copy(credentials / serial / "key.pem", pending)
+    again = box.enrol(cloud, token)
+    assert (again.returncode, "is used" in again.stderr) == (78, True)
+    assert "device = " in box.config.read_text()
+    assert "# the roof antenna" in box.config.read_text()
+    assert (credentials / serial / "key.pem").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("options", "token", "told"),
+    [
+        ((), "", "token: is none"),
+        ((), "rmc-" + "x" * 43, "the token is unknown"),
+        (("--url", "http://fleet.example"), "rmc-x", "in the clear"),
+        (("--url", "ftp://x"), "rmc-x", "is no address"),
+        (("--fingerprint", "abc"), "rmc-x", "--fingerprint: is no SHA-256"),
+    ],
+)
+def test_what_cannot_be_used_is_named_with_its_remedy(
+    cloud: ServedCloud, box: Box, options: tuple[str, ...], token: str, told: str
+) -> None:
+    before = box.config.read_text()
+    done = box.enrol(cloud, token, *options)
+    assert (done.returncode, done.stdout) == (78, "")
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert box.config.read_text() == before
