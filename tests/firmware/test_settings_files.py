@@ -22,7 +22,8 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="SKIPPED: needs the ri
 # udev
 
 MATCHES = {"SUBSYSTEM", "KERNEL", "ATTRS{idVendor}", "ATTRS{idProduct}"}
-ASSIGNMENTS = {"SYMLINK", "OPTIONS", "GROUP", "MODE", "ENV{ID_MM_DEVICE_IGNORE}", "TAG"}
+ASSIGNMENTS = {"SYMLINK", "OPTIONS", "GROUP", "MODE", "TAG"}
+ASSIGNMENTS |= {"ENV{ID_MM_DEVICE_IGNORE}", "ENV{SYSTEMD_WANTS}"}
 TOKEN = re.compile(r'([^=+]+)(==|\+=|=)"([^"]+)"')
 
 
@@ -86,10 +87,16 @@ def test_the_pulse_is_tied_to_the_sentences() -> None:
     assert re.findall(r"^refclock PPS \S+ .*lock (\w+)", pulse, re.MULTILINE) == named
 
 
-def test_the_defaults_of_gpsd_are_shell_and_name_the_receiver_of_the_rules() -> None:
-    script = f'. {CONFIG}/gpsd/gpsd; echo "$START_DAEMON $USBAUTO $DEVICES $GPSD_OPTIONS"'
+def test_gpsd_reads_the_line_that_is_always_there_and_is_told_of_the_others() -> None:
+    script = f'. {CONFIG}/gpsd/gpsd; echo "$DEVICES $USBAUTO $GPSD_OPTIONS"'
     told = subprocess.run(["sh", "-eu", "-c", script], capture_output=True, check=True, text=True)
-    assert told.stdout.split() == ["true", "false", "/dev/roundsman-receiver", "-n"]
+    device, *others = told.stdout.split()
+    assert others == ["true", "-n"]
+    for rule in rules(CONFIG / "udev" / "70-roundsman-receiver.rules"):
+        if rule.get("KERNEL") == ("==", Path(device).name):
+            assert "ENV{SYSTEMD_WANTS}" not in rule
+        else:
+            assert rule["ENV{SYSTEMD_WANTS}"] == ("=", "gpsdctl@%k.service")
 
 
 # network
