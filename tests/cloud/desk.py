@@ -84,6 +84,11 @@ class Desk:
     gateways: Gateways
     login: dict[str, str]
 
+    def close(self) -> None:
+        """Let go of its files."""
+        self.database.close()
+        self.telemetry.close()
+
     def client(self, *, is_known: bool = True) -> httpx.AsyncClient:
         """A client; a server's error is an answer to it."""
         token = {"Authorization": f"Bearer {self.login['api_token']}"} if is_known else {}

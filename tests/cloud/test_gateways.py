@@ -30,8 +30,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     van = {"id": "van-1", "name": "One", "depot_id": "la-serena", "capacity_parcels": 9}
     assert desk.ask("POST", "/vehicles", json=van).status_code == 201
     yield desk
-    desk.database.close()
-    desk.telemetry.close()
+    desk.close()
 
 
 def heard(telemetry: Database, tenant: str, *said: msgspec.Struct) -> None:

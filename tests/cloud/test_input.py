@@ -56,7 +56,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     assert made.status_code == 201
     opened.login["driver"] = made.json()["token"]
     yield opened
-    opened.database.close()
+    opened.close()
 
 
 def fields_refused(answer: httpx.Response, status: int = 422) -> list[str]:

@@ -16,7 +16,7 @@ from tests.cloud.desk import NOW, TODAY, Desk, open_desk, run
 def desk(tmp_path: Path) -> Iterator[Desk]:
     opened = open_desk(tmp_path)
     yield opened
-    opened.database.close()
+    opened.close()
 
 
 def rows(count: int, parcels: int = 1) -> str:
