@@ -2,12 +2,13 @@
 
 import json
 import re
-import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -214,21 +215,46 @@ def test_a_certificate_is_renewed_while_fixes_go_on(
         box.kill()
 
 
-def test_an_interrupted_enrolment_goes_on_from_where_it_was(cloud: ServedCloud, box: Box) -> None:
+def test_an_enrolment_whose_answer_was_lost_goes_on_from_there(
+    cloud: ServedCloud, box: Box
+) -> None:
     token = claim(cloud, "van-1")
-    first = box.enrol(cloud, token)
-    assert first.returncode == 0, first.stderr
-    serial = json.loads(first.stdout)["serial"]
-    # As it is when the power fails before the configuration was written.
-    credentials = box.data / "credentials"
-    pending = credentials / "pending"
-    pending.mkdir()
-    shutil.copy(credentials / serial / "key.pem", pending)
+    with swallowing_answers(cloud.url) as url:
+        lost = box.enrol(cloud, token, "--url", url)
+    assert (lost.returncode, "does not answer" in lost.stderr) == (75, True)
+    issued = certificates(cloud, "van-1")
+    assert "broker" not in box.config.read_text()
     again = box.enrol(cloud, token)
-    assert (again.returncode, "is used" in again.stderr) == (78, True)
-    assert "device = " in box.config.read_text()
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["serial"] == next(iter(issued))
+    assert certificates(cloud, "van-1") == issued
+    used = box.enrol(cloud, token)
+    assert (used.returncode, "is used" in used.stderr) == (78, True)
     assert "# the roof antenna" in box.config.read_text()
-    assert (credentials / serial / "key.pem").stat().st_mode & 0o777 == 0o600
+    for file in (box.data / "credentials").rglob("*.pem"):
+        assert file.stat().st_mode & 0o777 == 0o600
+
+
+@contextmanager
+def swallowing_answers(url: str) -> Iterator[str]:
+    """An address that passes one request on to ``url`` and loses the answer."""
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def pass_on() -> None:
+            asking, _ = server.accept()
+            with asking, socket.create_connection((host, int(port))) as answering:
+                answering.settimeout(30)
+                asking.settimeout(1)
+                with suppress(TimeoutError):
+                    while sent := asking.recv(65_536):
+                        answering.sendall(sent)
+                answering.recv(1)
+
+        thread = threading.Thread(target=pass_on)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        thread.join()
 
 
 @pytest.mark.parametrize(
