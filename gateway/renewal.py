@@ -70,6 +70,7 @@ class Renewal:
         lane: the connection.
         is_accepted: whether the broker takes the certificate in a folder; may take long.
         make_key: begins to make a key and a request in a folder; see `start_making`.
+        wall_s: the system's clock, seconds since 1970; the broker judges by one like it.
 
     Attributes:
         problem: why there is no next certificate though it is time, with a remedy; else None.
@@ -82,12 +83,14 @@ class Renewal:
         *,
         is_accepted: Callable[[Held, Path], bool] | None = None,
         make_key: Callable[[Path], "subprocess.Popen[bytes]"] | None = None,
+        wall_s: Callable[[], float] = time.time,  # noqa: TID251 - transport time
     ) -> None:
         self.problem: str | None = None
         self._credentials = credentials
         self._lane = lane
         self._is_accepted = is_accepted or connects
         self._make_key = make_key or start_making
+        self._wall_s = wall_s
         self._held = credentials.held()
         self._next = credentials.folder / "next"
         self._maker: subprocess.Popen[bytes] | None = None
@@ -109,7 +112,7 @@ class Renewal:
             self._told_on = self._lane.connection
         if self._trial is not None:
             self._judge(self._trial, now_s)
-        elif now_s >= self._ask_at_s and _is_due(self._held, now_ms):
+        elif now_s >= self._ask_at_s and self._is_due(self._held, now_ms):
             self._ask(now_s)
 
     def hear(self, heard: Heard) -> None:
@@ -130,6 +133,11 @@ class Renewal:
             logger.warning("a certificate cannot be used", extra={"problem": str(error)})
             return
         self._trial = _Trial(held, folder, self._is_accepted)
+
+    def _is_due(self, held: Held, now_ms: int) -> bool:
+        """By the later of both clocks: to ask too early costs a refusal, too late the van."""
+        left_ms = held.expires_at_ms - max(now_ms, round(self._wall_s() * 1000))
+        return left_ms < (held.expires_at_ms - held.issued_at_ms) * _LEFT
 
     def _ask(self, now_s: float) -> None:
         assert self._held is not None  # noqa: S101 - `step` has looked
@@ -246,8 +254,3 @@ def start_making(folder: Path) -> "subprocess.Popen[bytes]":
         [sys.executable, "-m", "roundsman", "gateway", "new-key", "--folder", str(folder)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
     )
-
-
-def _is_due(held: Held, now_ms: int) -> bool:
-    left_ms = held.expires_at_ms - now_ms
-    return left_ms < (held.expires_at_ms - held.issued_at_ms) * _LEFT
