@@ -10,6 +10,8 @@ import msgspec
 from bench.figure import Figure
 
 BENCHES: Final = {
+    "drain": ("bench.drain", "eight hours of backlog over 150 ms, to the cloud's acknowledgement"),
+    "slowlink": ("bench.slow_link", "how old live fixes are while a backlog drains at 64 kbit/s"),
     "plans": ("bench.plans", "plans of a morning and of noon on the demo city"),
     "roads": ("bench.roads", "matrix, row and column, path and snap on the demo city"),
     "wire": ("bench.wire_size", "bytes and time of a batch on the wire"),

@@ -18,7 +18,7 @@ _LEAST_S: Final[dict[Cause, float]] = {
     "refused": 15.0,
 }
 _MOST_S: Final[dict[Cause, float]] = {
-    "lost": 30.0,
+    "lost": 10.0,
     "unreachable": 30.0,
     "name": 30.0,
     "silent": 60.0,

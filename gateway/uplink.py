@@ -15,7 +15,7 @@ from gateway.rows import Kind, Row, read_fix
 from gateway.settings import UplinkSettings
 from gateway.spool import Spool
 from gateway.stamp import Stamp
-from gateway.window import InFlight, Window, is_refused, refusals_of
+from gateway.window import REPEATED, InFlight, Window, is_refused, refusals_of
 from wire import codec
 from wire.messages import Ack, Batch, Fix, Live, Resume
 
@@ -29,6 +29,16 @@ _LIVE_LATE_S: Final = 10.0
 """A live fix that the socket has not taken by then is followed by a newer one all the same."""
 _FIX_BYTES: Final = 12
 """What a fix of a batch is taken to need until the first batch has been made."""
+
+
+_UNHEARD: Final = (
+    "the broker takes what the van says, but the cloud answers nothing: permit the van "
+    "fleet/v1/TENANT/VAN/up/+ and dn/+, and look whether ingest runs; nothing is lost"
+)
+_UNTAKEN: Final = (
+    "the broker confirms rows that never reach the cloud, however often they are sent: permit "
+    "the van fleet/v1/TENANT/VAN/up/+; nothing is lost"
+)
 
 
 class _Sent(msgspec.Struct, frozen=True):
@@ -62,6 +72,7 @@ class Uplink:
         self._is_connected = False
         self._connected_at_s = 0.0
         self._is_heard = False
+        self._problem: str | None = None
         self._asked: set[str] = set()
         self._ask_again_s = 0.0
         self._ask_wait_s = _ASK_AGAIN_S
@@ -87,18 +98,21 @@ class Uplink:
         """Messages that the broker has not confirmed yet."""
         return len(self._unconfirmed)
 
-    def problem(self, now_s: float) -> str | None:
+    @property
+    def problem(self) -> str | None:
         """What keeps rows here although there is a connection, with a remedy; None when nothing.
 
-        A broker confirms what it then drops because nobody may hear it or nobody does.
+        A broker confirms what it then drops because the van may not say it or nobody hears it.
         """
+        return self._problem
+
+    def _look(self, now_s: float) -> str | None:
         is_late = now_s > self._connected_at_s + _UNHEARD_S
-        if not (self._is_connected and is_late) or self._is_heard:
-            return None
-        return (
-            "the broker takes what the van says, but the cloud answers nothing: permit the van "
-            "fleet/v1/TENANT/VAN/up/+ and dn/+, and look whether ingest runs; nothing is lost"
-        )
+        if is_late and not self._is_heard:
+            return _UNHEARD
+        if any(window.most_tries >= REPEATED for window in self._windows.values()):
+            return _UNTAKEN
+        return None
 
     def on_connected(self, now_s: float, *, is_session_kept: bool = True) -> None:
         """Ask the cloud what it has; events go at once, history after the answer.
@@ -187,6 +201,9 @@ class Uplink:
         if owed_s > STUCK_S and is_stuck(owed_s, self._link.silent_s()):
             self._is_connected = False
             self._link.drop(f"the broker owes a receipt for {owed_s:.0f} s")
+        before, self._problem = self._problem, self._look(now_s)
+        if self._problem not in {before, None}:
+            logger.warning("rows stay in the van", extra={"problem": self._problem})
 
     def _send_live(self, now_s: float) -> None:
         is_busy = self._live_number is not None and now_s < self._live_sent_s + _LIVE_LATE_S

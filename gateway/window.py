@@ -10,6 +10,10 @@ REFUSALS: Final = 3
 """So often must the cloud have named a message as missing, each time after another sending."""
 
 
+REPEATED: Final = 3
+"""A message sent so often was no accident: what the broker confirms does not reach the cloud."""
+
+
 class InFlight(msgspec.Struct, kw_only=True):
     """One message without the cloud's acknowledgement.
 
@@ -55,6 +59,11 @@ class Window:
         """Whether one more message may be sent."""
         return len(self._in_flight) < self._limit
 
+    @property
+    def most_tries(self) -> int:
+        """How often the message was sent that was sent most often."""
+        return max((message.tries for message in self._in_flight.values()), default=0)
+
     def sent(
         self, first: int, last: int, now_s: float, *, tries: int = 1, refusals: int = 0
     ) -> None:
@@ -78,10 +87,11 @@ class Window:
     def lost(self, now_s: float, *, is_session_kept: bool) -> None:
         """The connection was another: what the broker never had is due at once.
 
-        So is all of it when the broker has forgotten the session, and with it perhaps its queue.
+        So is all of it when the broker has forgotten the session, and with it perhaps its queue,
+        and what it confirmed more than once without any answer from the cloud.
         """
         for message in self._in_flight.values():
-            if message.confirmed and is_session_kept:
+            if message.confirmed and is_session_kept and message.tries < REPEATED:
                 continue
             message.resend_at_s = now_s
             message.tries = 0

@@ -1,5 +1,6 @@
 """Real parts around a real gateway process: a broker, a cloud that commits, a receiver's line."""
 
+import json
 import os
 import pty
 import secrets
@@ -13,13 +14,14 @@ import tempfile
 import threading
 import time
 import tty
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from cloud.tracking.model import Committed
 from wire import codec, topics
 from wire.events import Gap
 from wire.messages import Ack, Event, Resume
@@ -49,21 +51,33 @@ class Broker:
         self.port = free_port()
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        self._listen = free_port()
         self._config = folder / "nats.conf"
+        self._configure()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def _configure(self, forbidden: tuple[str, ...] = ()) -> None:
+        denied = [f"fleet.v1.{TENANT}.{VAN}.up.{kind}" for kind in forbidden]
         self._config.write_text(
-            f"""listen: "127.0.0.1:{free_port()}"
+            f"""listen: "127.0.0.1:{self._listen}"
 server_name: test
-jetstream {{ store_dir: "{folder / "store"}", sync_interval: always }}
+jetstream {{ store_dir: "{self._folder / "store"}", sync_interval: always }}
 mqtt {{ listen: "127.0.0.1:{self.port}", ack_wait: "2s" }}
 authorization {{ users: [
   {{ user: cloud, password: cloud }}
   {{ user: {VAN}, password: secret, permissions: {{
-    publish: ["fleet.v1.{TENANT}.{VAN}.up.>"], subscribe: ["fleet.v1.{TENANT}.{VAN}.dn.>"]
+    publish: {{ allow: ["fleet.v1.{TENANT}.{VAN}.up.>"], deny: {json.dumps(denied)} }}
+    subscribe: ["fleet.v1.{TENANT}.{VAN}.dn.>"]
   }} }}
 ] }}
 """
         )
-        self._process: subprocess.Popen[bytes] | None = None
+
+    def forbid(self, *kinds: str) -> None:
+        """Start anew, letting the van say all but these kinds."""
+        self.kill()
+        self._configure(kinds)
+        self.start()
 
     def start(self) -> None:
         with (self._folder / "log").open("ab") as log:
@@ -84,6 +98,12 @@ authorization {{ users: [
             self._process.wait()
             self._process = None
 
+    def wipe(self) -> None:
+        """It dies, and what it had stored is gone: sessions, queues, retained messages."""
+        self.kill()
+        shutil.rmtree(self._folder / "store")
+        self.start()
+
 
 class Cloud:
     """Commits what vans publish, then acknowledges, as ingest does; refuses what it is told to."""
@@ -96,6 +116,7 @@ class Cloud:
             "CREATE TABLE IF NOT EXISTS seen"
             " (stream TEXT, seq INT, body BLOB, PRIMARY KEY (stream, seq))"
         )
+        self.holds = self._recall()
         self.refused: set[tuple[str, int]] = set()
         self.repeated = 0
         self.gaps: dict[str, set[int]] = {}
@@ -146,6 +167,7 @@ class Cloud:
                 if isinstance(event.body, Gap):
                     told = range(event.body.first, event.body.last + 1)
                     self.gaps.setdefault(event.body.stream, set()).update(told)
+                    self._has(event.body.stream, event.body.first, event.body.last)
                     self._acknowledge(event.body.stream)
             case "resume":
                 for stream in codec.decode(payload, Resume).streams:
@@ -159,18 +181,21 @@ class Cloud:
             added = self._store.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", rows)
             self.repeated += len(rows) - added.rowcount
             self._store.execute("COMMIT")
+            self._has(rows[0][0], rows[0][1], rows[-1][1])
         self._acknowledge(rows[0][0])
 
+    def _has(self, stream: str, first: int, last: int) -> None:
+        self.holds[stream] = self.holds.get(stream, Committed()).adding(first, last)
+
+    def _recall(self) -> dict[str, Committed]:
+        held: dict[str, Committed] = {}
+        for stream, seq in self._store.execute("SELECT stream, seq FROM seen ORDER BY stream, seq"):
+            held[stream] = held.get(stream, Committed()).adding(seq, seq)
+        return held
+
     def _acknowledge(self, stream: str) -> None:
-        stored = self._store.execute("SELECT seq FROM seen WHERE stream = ?", (stream,))
-        seqs = sorted({seq for (seq,) in stored} | self.gaps.get(stream, set()))
-        missing: list[tuple[int, int]] = []
-        expected = 0
-        for seq in seqs:
-            if seq > expected:
-                missing.append((expected, seq - 1))
-            expected = seq + 1
-        ack = Ack(stream=stream, upto=seqs[-1] if seqs else -1, missing=tuple(missing[:32]))
+        upto, missing = self.holds.get(stream, Committed()).told()
+        ack = Ack(stream=stream, upto=upto, missing=missing)
         self.tell("ack", codec.encode(ack), qos=0)
 
     def tell(self, kind: str, payload: bytes, qos: int = 1, *, retain: bool = False) -> None:
@@ -261,11 +286,26 @@ def epoch_bytes(tick: int) -> bytes:
     )
 
 
+_PACE = {"batch_fixes": 10, "batch_wait_s": 0.5, "live_every_s": 0.2}
+
+
+def _table(values: Mapping[str, float]) -> str:
+    return "\n".join(f"{key} = {value}" for key, value in values.items())
+
+
 class Van:
     """A gateway process and its folder."""
 
     def __init__(
-        self, folder: Path, broker_port: int, receiver: str, *, resend_after_s: float = 2.0
+        self,
+        folder: Path,
+        broker_port: int,
+        receiver: str,
+        uplink: Mapping[str, float] | None = None,
+        *,
+        resend_after_s: float = 2.0,
+        keepalive_s: int = 45,
+        commit_every_s: float = 0.3,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.data = folder / "data"
@@ -281,15 +321,13 @@ port = {broker_port}
 client_id = "{secrets.token_hex(16)}"
 username = "{VAN}"
 password = "secret"
+keepalive_s = {keepalive_s}
 [[receivers]]
 {receiver}
 [spool]
-commit_every_s = 0.3
+commit_every_s = {commit_every_s}
 [uplink]
-batch_fixes = 10
-batch_wait_s = 0.5
-live_every_s = 0.2
-resend_after_s = {resend_after_s}
+{_table({**_PACE, "resend_after_s": resend_after_s, **(uplink or {})})}
 [keeping]
 is_all = true
 """

@@ -289,10 +289,10 @@ def test_a_broker_that_confirms_while_the_cloud_says_nothing_is_told_and_frees_n
     bench.connect()
     for _ in range(20):
         bench.step(20)
-    assert "permit the van" in (bench.uplink.problem(bench.now_s) or "")
+    assert "permit the van" in (bench.uplink.problem or "")
     assert bench.uplink.waiting == 11
     bench.answer()
-    assert bench.uplink.problem(bench.now_s) is None
+    assert bench.uplink.problem is None
 
 
 def test_what_the_broker_never_confirmed_goes_again_after_a_reconnect(bench: Bench) -> None:

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from gateway.window import MAX_RESEND_S, REFUSALS, Window, is_refused, refusals_of
+from gateway.window import MAX_RESEND_S, REFUSALS, REPEATED, Window, is_refused, refusals_of
 
 
 def window(limit: int = 3, resend_after_s: float = 60) -> Window:
@@ -118,3 +118,12 @@ def test_a_broker_that_forgot_the_session_is_sent_all_of_it_again_and_that_is_no
     due = flights.due(now_s=51)
     assert [message.first for message in due] == [0, 10]
     assert not any(is_refused(message) for message in due)
+
+
+def test_a_new_connection_repeats_at_once_what_was_confirmed_often_and_never_came() -> None:
+    flights = window()
+    flights.sent(0, 9, now_s=0, tries=REPEATED)
+    flights.confirmed(0)
+    assert flights.most_tries == REPEATED
+    flights.lost(now_s=1, is_session_kept=True)
+    assert [message.first for message in flights.due(now_s=1)] == [0]
