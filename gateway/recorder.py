@@ -18,6 +18,10 @@ from wire.values import FixSource, Name
 _TOLD_MS: Final = 1_000
 """Smaller corrections are how late a fix is told."""
 
+_LOGBOOK: Final = "logbook"
+_REMEMBER_MS: Final = 120_000
+"""After a power cut the odometer goes on with the straight line from where it was so long ago."""
+
 
 class Recorder:
     """The logbook at work.
@@ -42,7 +46,7 @@ class Recorder:
         self._offer_live = offer_live
         self._learned_ms: int | None = None
         self.is_urgent = False
-        self.logbook = Logbook(rules_of(settings))
+        self.logbook = Logbook.restored(rules_of(settings), spool.recall(_LOGBOOK))
 
     def take(self, receiver: Name, epoch: Epoch, source: FixSource, now_s: float) -> bool:
         """Record an epoch; returns whether it was a fix that is believed."""
@@ -56,10 +60,12 @@ class Recorder:
     def settle(self) -> None:
         """Before a group commit: leave no part of the way out of it."""
         self._keep(self.logbook.settle())
+        self._spool.remember(_LOGBOOK, self.logbook.state(), every_ms=_REMEMBER_MS)
 
     def flush(self) -> None:
         """Before the last commit: nothing is held back any longer."""
         self._keep(self.logbook.flush())
+        self._spool.remember(_LOGBOOK, self.logbook.state())
 
     def correct(self, correction: Correction | None) -> None:
         """The clock was set, or proved: what was recorded before is told with its true times."""

@@ -118,6 +118,7 @@ class Service:
             ports=self._ports(),
         )
         self._use(desired.values)
+        self._recorder.logbook.follow(self._operation.control.route.current)
 
     def _ports(self) -> Ports:
         return Ports(
@@ -242,9 +243,10 @@ class Service:
         logbook = self._recorder.logbook
         logbook.keep(values.keeping or self._settings.keeping)
         logbook.keep_shifts(values.shifts)
+        logbook.guard(values.geofences)
 
     def _follow(self, route: Route) -> None:
-        logger.info("another route is in force", extra={"route": route.route})
+        self._recorder.logbook.follow(route)
 
     def _spool_health(self) -> SpoolHealth:
         waiting = self._spool.waiting

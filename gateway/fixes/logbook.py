@@ -12,6 +12,7 @@ import msgspec
 from gateway.fixes.adaptive import Keeper
 from gateway.fixes.driving import Driving, DrivingRules
 from gateway.fixes.epochs import Epoch
+from gateway.fixes.geofences import GeofenceWatch, Inside
 from gateway.fixes.keeping import to_fix
 from gateway.fixes.motion import Motion, MotionState, Step
 from gateway.fixes.privacy import is_on_duty
@@ -19,22 +20,25 @@ from gateway.fixes.trips import TripRules, Trips, TripState
 from gateway.fixes.trust import Reception, ReceptionWatch
 from gateway.fixes.validation import Validation, ValidationRules
 from gateway.stamp import Stamp
-from wire.desired import Keeping, Shift
+from wire.arrival import ArrivalRules, ArrivalState, advance
+from wire.desired import Geofence, Keeping, Shift
 from wire.events import (
     DoorMoved,
     DutyChanged,
     EventBody,
     IgnitionSwitched,
+    StopArrived,
+    StopDeparted,
     TemperatureTold,
     TripEnded,
     TripStarted,
     Where,
 )
-from wire.messages import Fix
+from wire.messages import Fix, Route
 from wire.track import at_ms
 from wire.values import FixSource, Name
 
-_MARKS = (TripStarted, TripEnded)
+_MARKS = (TripStarted, TripEnded, StopArrived, StopDeparted)
 """Events whose moment is kept as a fix too."""
 
 
@@ -45,6 +49,7 @@ class LogbookRules(msgspec.Struct, frozen=True, kw_only=True):
     keeping: Keeping = Keeping()
     trips: TripRules = TripRules()
     driving: DrivingRules = DrivingRules()
+    arrival: ArrivalRules = ArrivalRules()
 
 
 class LogbookState(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +57,8 @@ class LogbookState(msgspec.Struct, frozen=True, kw_only=True):
 
     motion: MotionState = MotionState()
     trips: TripState = TripState()
+    arrival: ArrivalState = ArrivalState()
+    inside: tuple[Inside, ...] = ()
     told_duty: bool = True
 
 
@@ -88,6 +95,10 @@ class Logbook:
         self._motion = Motion(kept.motion)
         self._trips = Trips(rules.trips, kept.trips)
         self._driving = Driving(rules.driving)
+        self._arrival_rules = rules.arrival
+        self._arrival = kept.arrival
+        self._route: Route | None = None
+        self._geofences = GeofenceWatch(kept.inside)
         self._reception = ReceptionWatch()
         self._shifts: Sequence[Shift] | None = None
         self._here: Where | None = None
@@ -105,7 +116,11 @@ class Logbook:
         """What must survive a restart."""
         return msgspec.json.encode(
             LogbookState(
-                motion=self._motion.state, trips=self._trips.state, told_duty=self._told_duty
+                motion=self._motion.state,
+                trips=self._trips.state,
+                arrival=self._arrival,
+                inside=self._geofences.inside,
+                told_duty=self._told_duty,
             )
         )
 
@@ -126,6 +141,14 @@ class Logbook:
     def keep_shifts(self, shifts: Sequence[Shift] | None) -> None:
         """Let no coordinate out outside of ``shifts``; None is always on duty."""
         self._shifts = shifts
+
+    def follow(self, route: Route | None) -> None:
+        """Look for arrivals at the stops of ``route`` from now on."""
+        self._route = route
+
+    def guard(self, geofences: Sequence[Geofence]) -> None:
+        """Watch these geofences from now on."""
+        self._geofences.guard(geofences)
 
     def take(
         self, epoch: Epoch, stamp: Stamp, source: FixSource, receiver: Name = "receiver"
@@ -217,7 +240,8 @@ class Logbook:
         """What is told on duty alone, as it would tell where the van is."""
         if where is None:
             return ()
-        return self._driving.take(step, where)
+        self._arrival, stops = advance(self._arrival, step.fix, self._route, self._arrival_rules)
+        return (*stops, *self._geofences.take(step.fix), *self._driving.take(step, where))
 
     def _allowed(self, fixes: Iterable[Fix]) -> tuple[Fix, ...]:
         """Those taken on duty: the shifts may have been told since."""
