@@ -110,7 +110,7 @@ def test_a_puback_frees_nothing(cloud: Cloud, van: Van) -> None:
     wait_until(lambda: cloud.count("batch") > 0, "the cloud has answered once")
     cloud.is_answering = False
     so_far = cloud.count("batch")
-    wait_until(lambda: cloud.count("batch") > so_far + 2, "batches have come")
+    wait_until(lambda: cloud.count("batch") > so_far, "a batch has come")
     van.kill()
     spooled = van.spooled()
     assert len(spooled) > 20
