@@ -1,19 +1,12 @@
 """Pure: how the gateway does, as ``status`` shows it, and whether every part still turns."""
 
 from collections.abc import Iterable
-from typing import Final, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from wire.events import Antenna, Jamming, Spoofing
 from wire.values import ClockQuality
-
-READER_WITHIN_S: Final = 90.0
-"""A reader may look for its line's speed, or wait for a gpsd, for so long in one turn."""
-LINK_WITHIN_S: Final = 180.0
-"""One attempt to connect: name servers, every address of the broker, TLS, an answer."""
-SPOOL_WITHIN_S: Final = 60.0
-"""A commit that is due is tried, whether the medium takes it or not, within so long."""
 
 type Status = Literal["ok", "no_fix", "lost", "starting"]
 

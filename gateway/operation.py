@@ -1,5 +1,6 @@
 """What keeps a running gateway in order: what the cloud asks for, its health, its watchdog."""
 
+import faulthandler
 import logging
 import os
 import sqlite3
@@ -111,6 +112,7 @@ class Operation:
     def start(self, boot: int) -> None:
         """The gateway works: tell the manager, and answer whoever asks."""
         logging.getLogger().addHandler(self._lines)
+        faulthandler.enable()  # the watchdog's SIGABRT has Python tell where each thread stood
         self.vitals.boot = boot
         self._socket.start()
         self._notifier.tell("READY=1", "STATUS=started")
@@ -118,6 +120,7 @@ class Operation:
     def stop(self) -> None:
         """The gateway begins to stop."""
         self._notifier.tell("STOPPING=1", "STATUS=stopping")
+        self._notifier.close()
         self._socket.stop()
         logging.getLogger().removeHandler(self._lines)
 
@@ -163,7 +166,13 @@ class Operation:
         except sqlite3.Error as error:
             logging.getLogger(__name__).warning("no health", extra={"problem": str(error)})
         self._looked_at_s = now_s
-        beats = vitals.beats(self._ports.turned(), self._link.turned_at_s, commit_due_s, now_s)
+        beats = vitals.beats(
+            self._settings.watch,
+            self._ports.turned(),
+            self._link.turned_at_s,
+            commit_due_s,
+            now_s,
+        )
         self._watch.look(now_s, beats, in_one_line(self._health))
 
     def _tell_status(self) -> bytes:

@@ -123,6 +123,20 @@ class ControlSettings(_Table, frozen=True, kw_only=True):
     rollback_after_s: Annotated[float, Meta(ge=1, le=86_400)] = 300.0
 
 
+class WatchSettings(_Table, frozen=True, kw_only=True):
+    """How long a part may take for one turn before it is stuck and the watchdog starves.
+
+    Attributes:
+        reader_s: to look for a line's speed, or to wait for a gpsd.
+        link_s: for one attempt to connect: name servers, every address, TLS, an answer.
+        spool_s: from when a commit is due until it was tried.
+    """
+
+    reader_s: Seconds = 90.0
+    link_s: Seconds = 180.0
+    spool_s: Seconds = 60.0
+
+
 class DrivingSettings(_Table, frozen=True, kw_only=True):
     """From which acceleration on, in m/s², a manoeuvre counts as harsh; and when idling does."""
 
@@ -175,6 +189,7 @@ class Settings(_Table, frozen=True, kw_only=True):
     keeping: Keeping = Keeping()
     driving: DrivingSettings = DrivingSettings()
     control: ControlSettings = ControlSettings()
+    watch: WatchSettings = WatchSettings()
     inputs: InputSettings = InputSettings()
     demo: DemoSettings | None = None
 

@@ -12,9 +12,6 @@ from gateway.clock import Clock
 from gateway.control import Control
 from gateway.fixes.epochs import Epoch
 from gateway.health import (
-    LINK_WITHIN_S,
-    READER_WITHIN_S,
-    SPOOL_WITHIN_S,
     Beat,
     ClockHealth,
     ControlHealth,
@@ -27,7 +24,7 @@ from gateway.health import (
 )
 from gateway.inbox import News, ReceiverChanged, Taken
 from gateway.link import Link
-from gateway.settings import Settings
+from gateway.settings import Settings, WatchSettings
 from gateway.uplink import Uplink
 from wire import __version__
 
@@ -183,17 +180,22 @@ class Vitals:
 
 
 def beats(
-    readers: Mapping[str, float], link_at_s: float, commit_due_s: float, now_s: float
+    limits: WatchSettings,
+    readers: Mapping[str, float],
+    link_at_s: float,
+    commit_due_s: float,
+    now_s: float,
 ) -> Iterable[Beat]:
     """The heartbeats of all parts but the main thread.
 
     Args:
+        limits: how long each may take.
         readers: when each reader last went round.
         link_at_s: when the connection's thread did.
         commit_due_s: when the spool's next commit is due.
         now_s: of the same clock.
     """
     for name, at_s in readers.items():
-        yield Beat(f"reader {name}", at_s, READER_WITHIN_S)
-    yield Beat("link", link_at_s, LINK_WITHIN_S)
-    yield Beat("spool", min(commit_due_s, now_s), SPOOL_WITHIN_S)
+        yield Beat(f"reader {name}", at_s, limits.reader_s)
+    yield Beat("link", link_at_s, limits.link_s)
+    yield Beat("spool", min(commit_due_s, now_s), limits.spool_s)
