@@ -6,7 +6,6 @@ import msgspec
 
 from wire import enrolment as n
 from wire import events as e
-from wire import enrolment as n
 from wire import messages as m
 
 FIX = m.Fix(
@@ -334,24 +333,6 @@ JSON_SAMPLES: dict[str, tuple[msgspec.Struct, bytes]] = {
         (
             b'{"route":"r-1","van":"van-1","revision":2,"trigger":"urgent_order","stops":["s-1"],'
             b'"at":"2026-11-22T12:00:00.000Z","v":1}'
-        ),
-    ),
-    "renewal": (
-        n.Renewal(in_use="3f4e0273", csr="-----BEGIN CERTIFICATE REQUEST-----"),
-        b'{"in_use":"3f4e0273","csr":"-----BEGIN CERTIFICATE REQUEST-----","v":1}',
-    ),
-    "certificate": (
-        n.Certificate(
-            serial="3f4e0273",
-            pem="-----BEGIN CERTIFICATE-----",
-            authority="-----BEGIN CERTIFICATE-----",
-            issued_at_ms=1_795_341_600_123,
-            expires_at_ms=1_826_877_600_123,
-        ),
-        (
-            b'{"serial":"3f4e0273","pem":"-----BEGIN CERTIFICATE-----",'
-            b'"authority":"-----BEGIN CERTIFICATE-----","issued_at_ms":1795341600123,'
-            b'"expires_at_ms":1826877600123,"v":1}'
         ),
     ),
 }
