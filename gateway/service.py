@@ -18,6 +18,7 @@ from gateway.credentials import Credentials
 from gateway.desired import DESIRED_FILE, DesiredSettings, applied
 from gateway.fixes.epochs import Epoch
 from gateway.fixes.keeping import is_fix
+from gateway.fixes.trust import Reception
 from gateway.health import SpoolHealth
 from gateway.inbox import (
     INBOX_SIZE,
@@ -290,6 +291,7 @@ class Service:
 
     def _tell_state(self) -> None:
         control = self._operation.control
+        heard = self._recorder.logbook.reception or Reception(receiver="")
         state = State(
             version=__version__,
             boot=self._spool.boot,
@@ -302,6 +304,9 @@ class Service:
             clock=self._clock.quality,
             spool=self._spool.condition,
             is_on_duty=self._recorder.logbook.is_on_duty,
+            jamming=heard.jamming,
+            spoofing=heard.spoofing,
+            antenna=heard.antenna,
         )
         if state == self._told:
             return

@@ -22,19 +22,6 @@ _MARGIN_M: Final = 20.0
 """Out is further out than this: a receiver that wanders on the line neither enters nor leaves."""
 
 
-def problem_of(geofence: Geofence) -> str | None:
-    """Why this is neither a circle nor a polygon on Earth; None when it is one."""
-    if any(abs(lat) > 900_000_000 or abs(lon) > 1_800_000_000 for lat, lon in geofence.points):
-        return "points: not on Earth; give (lat_e7, lon_e7) in 1e-7 degrees"
-    if len(geofence.points) == 1 and geofence.radius_m is None:
-        return "radius_m: missing; a circle needs it"
-    if len(geofence.points) == 2:
-        return "points: two make no area; give one with radius_m, or three and more"
-    if len(geofence.points) > 2 and geofence.radius_m is not None:
-        return "radius_m: only a circle has one; remove it"
-    return None
-
-
 class Inside(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The van is in a geofence since ``since_ms``."""
 
@@ -58,7 +45,7 @@ class GeofenceWatch:
 
     def guard(self, geofences: Sequence[Geofence]) -> None:
         """Watch these from now on; a van inside one that stays is still inside."""
-        self._areas = tuple(_Area(one) for one in geofences if problem_of(one) is None)
+        self._areas = tuple(_Area(one) for one in geofences if _is_area(one))
         names = {area.name for area in self._areas}
         self._inside = {name: since for name, since in self._inside.items() if name in names}
         self._crossing.clear()
@@ -90,6 +77,11 @@ class GeofenceWatch:
         del self._inside[area.name]
         dwell_s = max(0, from_ms - since_ms) // 1000
         return GeofenceLeft(geofence=area.name, at_ms=from_ms, dwell_s=dwell_s, where=where)
+
+
+def _is_area(geofence: Geofence) -> bool:
+    corners = len(geofence.points)
+    return corners != 2 and (corners == 1) == (geofence.radius_m is not None)
 
 
 class _Area:

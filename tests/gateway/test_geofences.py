@@ -1,10 +1,11 @@
 """Geofences: circles and polygons, with hysteresis, over a restart."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.fixes.geofences import GeofenceEvent, GeofenceWatch, problem_of
+from gateway.fixes.geofences import GeofenceEvent, GeofenceWatch
 from tests.gateway.tracks import START_MS, degrees_at, fix_at
 from wire.desired import Geofence
 from wire.events import GeofenceEntered, GeofenceLeft
@@ -90,17 +91,16 @@ def test_a_geofence_taken_away_is_forgotten() -> None:
 
 
 @pytest.mark.parametrize(
-    ("geofence", "field"),
+    "geofence",
     [
-        (Geofence(geofence="a", points=((0, 0),)), "radius_m"),
-        (Geofence(geofence="a", points=((0, 0), (1, 1))), "points"),
-        (Geofence(geofence="a", points=((0, 0), (1, 1), (0, 1)), radius_m=5), "radius_m"),
-        (Geofence(geofence="a", points=((1_000_000_000, 0),), radius_m=5), "points"),
+        Geofence(geofence="a", points=((0, 0),)),
+        Geofence(geofence="a", points=((0, 0), (1, 1))),
+        Geofence(geofence="a", points=((0, 0), (1, 1), (0, 1)), radius_m=5),
     ],
 )
-def test_what_is_no_area_is_told_and_never_entered(geofence: Geofence, field: str) -> None:
-    assert (problem_of(geofence) or "").startswith(field)
-    assert told_by(watch_of(geofence), [fix_at(s) for s in range(10)]) == []
+def test_what_is_no_area_is_never_entered(geofence: Geofence) -> None:
+    here = [msgspec.structs.replace(fix_at(s), lat_e7=0, lon_e7=0) for s in range(10)]
+    assert told_by(watch_of(geofence), here) == []
 
 
 @given(st.lists(st.tuples(st.integers(), st.integers()), min_size=1, max_size=9), st.floats(1, 1e5))
