@@ -97,6 +97,18 @@ class Book:
             (first, last) if known is None else (min(known[0], first), max(known[1], last))
         )
 
+    def cut(self, first: int, last: int) -> None:
+        """The rows of a span, which are settled, are no longer on the medium."""
+        for base, (begin, end) in list(self.extents.items()):
+            if first <= begin:
+                begin = max(begin, last + 1)  # noqa: PLW2901 - what is left
+            if last >= end:
+                end = min(end, first - 1)  # noqa: PLW2901 - what is left
+            if begin <= end:
+                self.extents[base] = (begin, end)
+            else:
+                del self.extents[base]
+
     def waiting(self, kind: Kind) -> int:
         """How many rows wait for the cloud's acknowledgement."""
         return sum(self.count(first, last) for first, last in self.unsettled(kind))

@@ -57,26 +57,15 @@ def drop_acknowledged(medium: Medium, book: Book, limit: int, within: Span = (0,
     """
     for first, last in book.kept.inside(*within):
         end = min(last, first + limit - 1)
-        delete(medium, book, first, end)
+        _delete(medium, book, first, end)
         book.kept = book.kept.without_span(first, end)
         return True
     return False
 
 
-def delete(medium: Medium, book: Book, first: int, last: int) -> None:
-    """Delete the rows of a span."""
+def _delete(medium: Medium, book: Book, first: int, last: int) -> None:
     medium.execute("DELETE FROM row WHERE id BETWEEN ? AND ?", (first, last))
-    look_again(medium, book, first, last)
-
-
-def look_again(medium: Medium, book: Book, first: int, last: int) -> None:
-    """Note anew where the streams that a span touches begin and end."""
-    for base in [base for base in book.extents if base <= last and base + SEQS > first]:
-        extent = extent_of(medium, base)
-        if extent is None:
-            del book.extents[base]
-        else:
-            book.extents[base] = extent
+    book.cut(first, last)
 
 
 def extent_of(medium: Medium, base: int) -> Span | None:
@@ -135,7 +124,6 @@ def _thin(medium: Medium, book: Book, level: int, part: Span) -> None:
     medium.execute("DELETE FROM row WHERE id >= ? AND id < ?", (first, end))
     medium.executemany("INSERT INTO row VALUES (?, ?)", left)
     book.thinned = book.thinned.raised(level, end)
-    look_again(medium, book, first, end - 1)
 
 
 def _drop_oldest(medium: Medium, book: Book, kind: Kind, rows: int, upper: int | None) -> bool:
@@ -146,7 +134,7 @@ def _drop_oldest(medium: Medium, book: Book, kind: Kind, rows: int, upper: int |
         book.drop(*span)
     if kind == "event":
         _tell_again(medium, book, gone)
-    delete(medium, book, first, end - 1)
+    _delete(medium, book, first, end - 1)
     return bool(gone)
 
 

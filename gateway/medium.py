@@ -1,5 +1,6 @@
 """The one SQLite connection, which outlives the file behind it, and the medium it lies on."""
 
+import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
@@ -8,8 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+from gateway import schema
+from gateway.checking import SMALL_BYTES, Malformed, is_damage, problem_of, readable, was_cut
 from gateway.errors import SpoolError
-from gateway.schema import SCHEMA_VERSION
+
+logger = logging.getLogger(__name__)
 
 CHECKPOINT_PAGES: Final = 500
 """A checkpoint an hour at 1 Hz: each page is written to the file once, however often it changed."""
@@ -20,23 +24,42 @@ _WAL_BYTES: Final = 4_000_000
 class Medium:
     """A connection that can be opened anew while others hold on to this object.
 
+    When the file cannot be opened because the medium fails, an empty stand-in takes its place: it
+    answers every question with nothing and takes no row.
+
     Args:
         path: a file made by ``gateway prepare``.
-        free_bytes: what the file system of a folder has left for us.
+        free_bytes: what the file system of a folder has left for us; None asks the system.
+
+    Attributes:
+        is_standin: whether the stand-in is in use.
+        damage: what is wrong with the file, which is then not in use; None for a sound one.
+        was_cut: whether the file was last left without being closed.
 
     Raises:
-        SpoolError: there is no spool, or it is of another version.
-        sqlite3.DatabaseError: it is damaged.
+        SpoolError: there is no spool.
     """
 
     def __init__(self, path: Path, free_bytes: Callable[[Path], int] | None = None) -> None:
+        if not path.exists():
+            raise SpoolError(f"{path}: there is no spool; run gateway prepare")
         self.path = path
+        self.is_standin = True
+        self.damage: str | None = None
+        self.was_cut = was_cut(path)
         self._free_bytes = free_bytes or _free_bytes
-        self._connection = _open(path)
+        self._connection = _standin()
+        try:
+            self.reopen()
+        except sqlite3.Error:
+            logger.exception("the spool cannot be opened")
 
     def execute(self, statement: str, values: Iterable[Any] = ()) -> sqlite3.Cursor:
         """As of `sqlite3.Connection`."""
-        return self._connection.execute(statement, tuple(values))
+        try:
+            return self._connection.execute(statement, tuple(values))
+        except UnicodeDecodeError as error:
+            raise Malformed(str(error)) from error
 
     def executemany(self, statement: str, rows: Iterable[Any]) -> sqlite3.Cursor:
         """As of `sqlite3.Connection`."""
@@ -65,14 +88,15 @@ class Medium:
         return int(pages - free)
 
     def reopen(self) -> None:
-        """Take the file at the path as it is now; without success the old connection stays.
+        """Take the file at the path as it is now; without success all stays as it was.
 
         Raises:
-            SpoolError: there is no spool, or it is of another version.
+            sqlite3.Error: the medium fails.
         """
-        connection = _open(self.path)
-        self.close()
-        self._connection = connection
+        connection, self.damage = _opened(self.path)
+        if connection is not None:
+            self.close()
+            self._connection, self.is_standin = connection, False
 
     def close(self) -> None:
         """Let go of the file."""
@@ -105,25 +129,42 @@ def _free_bytes(folder: Path) -> int:
     return told.f_bavail * told.f_frsize
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    connection = None
+def _standin() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    schema.create(connection)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def _opened(path: Path) -> tuple[sqlite3.Connection | None, str | None]:
+    """The connection, or what is wrong with the file."""
+    is_to_check = was_cut(path) and path.stat().st_size <= SMALL_BYTES
+    connection = sqlite3.connect(
+        f"file:{quote(str(path.absolute()))}?mode=rw", uri=True, isolation_level=None
+    )
+    connection.text_factory = readable
     try:
-        connection = sqlite3.connect(
-            f"file:{quote(str(path.absolute()))}?mode=rw", uri=True, isolation_level=None
-        )
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA cache_size = -1024")
         connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}").fetchone()
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
+        problem: str | None
+        if version != schema.SCHEMA_VERSION:
+            problem = f"a spool of version {version}, this program reads {schema.SCHEMA_VERSION}"
+        else:
+            for probe in schema.PROBES:
+                connection.execute(probe)
+            problem = problem_of(connection) if is_to_check else None
+    except UnicodeDecodeError as error:
+        connection.close()
+        return None, str(error)
     except sqlite3.Error as error:
-        if connection is not None:
-            connection.close()
-        raise SpoolError(f"{path}: {error}; run gateway prepare, or move the file aside") from error
-    if version == SCHEMA_VERSION:
-        return connection
+        connection.close()
+        if is_damage(error) or error.sqlite_errorcode == sqlite3.SQLITE_ERROR:
+            return None, str(error)
+        raise
+    if problem is None:
+        return connection, None
     connection.close()
-    raise SpoolError(
-        f"{path}: a spool of version {version}, this program reads {SCHEMA_VERSION}; "
-        "use the program that wrote it until it is empty, or move it aside"
-    )
+    return None, problem

@@ -2,19 +2,30 @@
 
 from collections.abc import Iterable
 
+from gateway.medium import Medium
+
 
 class Notes:
-    """Keys and values as they are in the spool's ``note`` table, and what is not yet there.
+    """Keys and values as they are in the spool's ``note`` table, and what is not yet there."""
 
-    Args:
-        known: the table's rows.
-    """
-
-    def __init__(self, known: Iterable[tuple[str, bytes]]) -> None:
-        self.known: dict[str, bytes] = dict(known)
+    def __init__(self) -> None:
+        self.known: dict[str, bytes] = {}
         self._changed: set[str] = set()
         self._every_ms: dict[str, int] = {}
         self._written_at_ms: dict[str, int] = {}
+
+    def load(self, medium: Medium) -> None:
+        """Take what is in a file; what was remembered at this start goes there in its place.
+
+        Raises:
+            sqlite3.Error: it cannot be read.
+        """
+        found = dict(medium.execute("SELECT key, body FROM note").fetchall())
+        self._changed.update(key for key, body in self.known.items() if found.get(key) != body)
+        for key in self._changed:
+            self._every_ms.setdefault(key, 0)
+        self.known = found | self.known
+        self._written_at_ms.clear()
 
     def recall(self, key: str) -> bytes | None:
         """The value of ``key``, written or not."""
@@ -51,10 +62,3 @@ class Notes:
         for key, _ in rows:
             self._changed.discard(key)
             self._written_at_ms[key] = now_ms
-
-    def write_all_again(self) -> None:
-        """The file is another one: every value has to go there."""
-        self._changed.update(self.known)
-        for key in self.known:
-            self._every_ms.setdefault(key, 0)
-        self._written_at_ms.clear()

@@ -1,4 +1,4 @@
-"""Makes the spool's tables; run by ``gateway prepare`` alone, as it loads sqlite-utils."""
+"""Makes the spool's tables; only `prepare` loads sqlite-utils, in a process of its own."""
 
 import contextlib
 import importlib
@@ -29,12 +29,34 @@ _TABLES: Final = (
 )
 
 
+PROBES: Final = (
+    "SELECT boot, fixes, events, by_ms, quality FROM stream LIMIT 0",
+    "SELECT id, body FROM row LIMIT 0",
+    "SELECT id, body FROM refused LIMIT 0",
+    "SELECT key, body FROM note LIMIT 0",
+    "SELECT id, expires_at_ms FROM command LIMIT 0",
+    "SELECT command, body FROM result LIMIT 0",
+)
+"""What a sound file answers without an error."""
+
+
 def create(connection: sqlite3.Connection) -> None:
     """Make the tables in a file that has none."""
     connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     for table in _TABLES:
         connection.execute(f"CREATE TABLE {table}")
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def make(path: Path) -> None:
+    """Make an empty spool where there is no file, in the running gateway.
+
+    Raises:
+        sqlite3.Error: the medium takes nothing.
+    """
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        create(connection)
+        connection.execute("PRAGMA journal_mode = WAL")
 
 
 def prepare(path: Path) -> None:

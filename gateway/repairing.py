@@ -1,0 +1,164 @@
+"""Carries a salvage on beside the recording, and keeps the account of what could not be read."""
+
+import sqlite3
+from collections.abc import Mapping
+
+import msgspec
+
+from gateway import salvage
+from gateway.book import Book, Lost
+from gateway.medium import Medium
+from gateway.notes import Notes
+from gateway.ranges import Span
+from gateway.rows import SEQS, Row, Stream
+from gateway.salvage import Progress, Salvage
+from wire.events import SpoolRepaired
+
+_NOTE = "/salvage"
+
+
+class Repair:
+    """At most one file at a time; the next one waits until it is done.
+
+    Args:
+        medium: the spool's file.
+        notes: where the progress is kept.
+    """
+
+    def __init__(self, medium: Medium, notes: Notes) -> None:
+        self._medium = medium
+        self._notes = notes
+        self._salvage: Salvage | None = None
+        self._chunk: tuple[list[Row], int] = ([], -1)
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether there are rows to be had."""
+        return self._salvage is not None
+
+    def restore(self) -> bool:
+        """Go on with what an earlier start has begun; whether there is something."""
+        told = self._notes.recall(_NOTE)
+        if told and self._salvage is None:
+            progress = msgspec.msgpack.decode(told, type=Progress)
+            self._salvage = Salvage(self._medium.path.parent, progress)
+        return self.is_under_way
+
+    def replace_file(self, problem: str, keep_free_bytes: int, extents: dict[int, Span]) -> None:
+        """Set the file aside and go on with an empty one that knows the same starts and commands.
+
+        Args:
+            problem: what is wrong with it.
+            keep_free_bytes: what the medium keeps for others.
+            extents: which rows it had, as far as that is known.
+
+        Raises:
+            sqlite3.Error: the medium takes nothing.
+        """
+        medium = self._medium
+        medium.close()
+        try:
+            aside = salvage.set_aside(medium.path, medium.free_bytes, keep_free_bytes)
+        except OSError as error:
+            raise sqlite3.OperationalError(f"the spool cannot be replaced: {error}") from error
+        medium.reopen()
+        salvage.copy_small_tables(aside, medium)
+        if self._salvage is not None:
+            self._salvage.close()
+        ends = {base: last for base, (_, last) in extents.items()}
+        progress = Progress(name=aside.name, problem=problem[:400], ends=ends)
+        self._salvage = Salvage(medium.path.parent, progress)
+        self._chunk = ([], -1)
+        self._notes.load(medium)
+        self._remember(progress)
+
+    def _remember(self, progress: Progress) -> None:
+        self._notes.remember(_NOTE, msgspec.msgpack.encode(progress))
+
+    def step(self) -> None:
+        """Read a little more; the next `put` has it."""
+        if self._salvage is not None and self._chunk[1] <= self._salvage.progress.at:
+            self._chunk = self._salvage.read()
+
+    def put(
+        self, database: Medium, book: Book, streams: Mapping[int, Stream]
+    ) -> tuple[list[Row], list[Lost]]:
+        """Write what was read, inside the caller's transaction.
+
+        Returns:
+            The rows that are new, and the ranges that are damaged.
+        """
+        rows, at = self._chunk
+        if self._salvage is None or at <= self._salvage.progress.at:
+            return [], []
+        before = self._salvage.progress
+        good = [row for row in rows if _is_good(row, streams)]
+        lost = self._holes(before, good, at, book)
+        new = [row for row in good if row.id not in book.settled and book.count(row.id, row.id)]
+        database.executemany("INSERT OR IGNORE INTO row VALUES (?, ?)", new)
+        for row in new:
+            book.take(row.id, row.id)
+        for first, last, _ in lost:
+            book.settle(first, last)
+        last = good[-1].id if good else before.last
+        self._remember(before.went(at, last, len(new)))
+        return new, lost
+
+    def _holes(self, before: Progress, rows: list[Row], at: int, book: Book) -> list[Lost]:
+        """The waiting rows that should have been there and were not."""
+        holes: list[Span] = []
+        last = before.last
+        for row in rows:
+            base = row.id - row.id % SEQS
+            if last >= base:
+                holes.append((last + 1, row.id - 1))
+            else:
+                holes += _tails(before.ends, last, base)
+                if self._notes.recall("/settled") is not None:
+                    holes.append((base, row.id - 1))
+            last = row.id
+        if at >= salvage.END:
+            holes += _tails(before.ends, last, salvage.END)
+        return [
+            Lost(first, end, count)
+            for hole in holes
+            for first, end in book.settled.missing(*hole)
+            if (count := book.count(first, end))
+        ]
+
+    def done(self) -> SpoolRepaired | None:
+        """What was put is committed.
+
+        Returns:
+            What to tell when that was all.
+        """
+        told = self._notes.recall(_NOTE)
+        if self._salvage is None or not told:
+            return None
+        progress = msgspec.msgpack.decode(told, type=Progress)
+        self._salvage.progress = progress
+        if progress.at < salvage.END:
+            return None
+        self.close()
+        self._notes.remember(_NOTE, b"")
+        return SpoolRepaired(salvaged=progress.salvaged, problem=progress.problem)
+
+    def close(self) -> None:
+        """Let go of the file that was set aside."""
+        if self._salvage is not None:
+            self._salvage.close()
+            self._salvage = None
+
+
+def _tails(ends: Mapping[int, int], after: int, before: int) -> list[Span]:
+    """What is left of the streams that end beyond ``after`` and lie before ``before``."""
+    return [
+        (max(base, after + 1), end)
+        for base, end in sorted(ends.items())
+        if base < before and end > after
+    ]
+
+
+def _is_good(row: Row, streams: Mapping[int, Stream]) -> bool:
+    stream = streams.get(row.id - row.id % SEQS)
+    return salvage.is_sound(row, None if stream is None else stream.id)
