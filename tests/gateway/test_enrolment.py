@@ -201,7 +201,7 @@ def committed(cloud: ServedCloud, van: str) -> set[tuple[str, int]]:
 def test_a_certificate_is_renewed_while_fixes_go_on(
     tmp_path: Path, box: Box, receiver: Receiver
 ) -> None:
-    with certified_cloud(tmp_path / "cloud", "van-1", certificate_days=45 / 86_400) as cloud:
+    with certified_cloud(tmp_path / "cloud", "van-1", certificate_days=30 / 86_400) as cloud:
         first = box.enrolled(cloud, "van-1")
         box.start()
         wait_until(
