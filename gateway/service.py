@@ -25,10 +25,13 @@ from gateway.inbox import (
     Delivered,
     Heard,
     Inbox,
+    Measured,
     News,
     ReceiverChanged,
+    Switched,
     Taken,
 )
+from gateway.inputs.watching import Inputs, pins_of, sensor_files
 from gateway.link import Link
 from gateway.operation import Operation, Ports
 from gateway.receivers import Receiver
@@ -101,6 +104,12 @@ class Service:
             Reader(name, receiver, self._inbox, jitter)
             for name, receiver in zip(names, receivers, strict=True)
         ]
+        self._inputs = Inputs(
+            pins_of(settings.inputs),
+            sensor_files(settings.inputs.temperatures),
+            self._inbox,
+            clock.monotonic_s,
+        )
         self._selection = Selection(names)
         self._absent = set(names)
         self._receiver: Literal["ok", "no_fix", "lost"] = "lost"
@@ -148,6 +157,7 @@ class Service:
         self._link.start()
         for reader in self._readers:
             reader.start()
+        self._inputs.start()
         self._operation.start(self._spool.boot)
         logger.info("the gateway runs", extra={"van": self._settings.van, "boot": self._spool.boot})
         while not self._is_stopping:
@@ -168,11 +178,15 @@ class Service:
                 self._hear(news)
                 news = self._next()
             self._work()
-        except sqlite3.Error:
-            # What was added is kept in memory and goes with a later commit.
-            logger.exception("the spool takes nothing")
-            self._rest_until_s = self._clock.monotonic_s() + self._settings.spool.commit_every_s
+        except sqlite3.Error as error:
+            self._rest(self._clock.monotonic_s(), error)
         self._operation.look(self._clock.monotonic_s(), max(self._commit_at_s, self._rest_until_s))
+
+    def _rest(self, now_s: float, error: sqlite3.Error) -> None:
+        """Leave a medium that fails alone for a while; what was added is kept in memory."""
+        if now_s >= self._rest_until_s:
+            logger.error("the spool fails", extra={"problem": str(error)})
+            self._rest_until_s = now_s + self._settings.spool.commit_every_s
 
     def _next(self) -> News | None:
         try:
@@ -190,6 +204,8 @@ class Service:
                 self._note_receiver(news, now_s)
             case Delivered(mid=mid, at_s=at_s):
                 self._uplink.on_delivered(mid, at_s)
+            case Switched() | Measured():
+                self._recorder.hear(news)
             case Heard(kind="ack", payload=payload):
                 self._acknowledged(payload)
             case Heard(kind="certificate"):
@@ -262,21 +278,29 @@ class Service:
 
     def _work(self) -> None:
         now_s = self._clock.monotonic_s()
-        if now_s < self._rest_until_s:
-            return
         if self._link.connection != self._connection:
             self._connection = self._link.connection
             self._greet(now_s)
         if self._receiver == "ok" and now_s > self._fix_at_s + _NO_FIX_AFTER_S:
             self._receiver = "no_fix"
         self._tell_choice(now_s)
+        self._tend_spool(now_s)
+        # While the medium fails, the live lane and the state still go out.
+        self._tell_state()
+        self._uplink.step(now_s, self._clock.stamp())
         self._operation.step(now_s)
         self._renewal.step(now_s, self._clock.now_ms())
         self._delivering.step(now_s, is_connected=self._connection is not None)
-        if self._recorder.is_urgent or now_s >= self._commit_at_s:
-            self._commit(now_s)
-        self._uplink.step(now_s, self._clock.stamp())
-        self._tell_state()
+
+    def _tend_spool(self, now_s: float) -> None:
+        if now_s < self._rest_until_s:
+            return
+        try:
+            if self._recorder.is_urgent or now_s >= self._commit_at_s:
+                self._commit(now_s)
+            self._spool.tend(self._clock.stamp())
+        except sqlite3.Error as error:
+            self._rest(now_s, error)
 
     def _commit(self, now_s: float) -> None:
         self._recorder.settle()
@@ -325,6 +349,7 @@ class Service:
         self._delivering.stop()
         for reader in self._readers:
             reader.ask_to_stop()
+        self._inputs.stop(0.0)
         for reader in self._readers:
             reader.stop(_FAREWELL_S)
         for news in iter(self._next, None):
