@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.wire_size import drive
+from cloud.foundation.authority import Authority
 from gateway import schema
 from gateway.spool import Spool
 from gateway.stamp import Stamp
@@ -29,31 +30,42 @@ class Rig(NamedTuple):
     broker: Broker
     cloud: Cloud
     link: LinkProxy
+    ca_file: Path | None
 
 
 @contextmanager
-def rig(delay_s: float = 0.0, bytes_a_second: float | None = None) -> Iterator[Rig]:
+def rig(
+    delay_s: float = 0.0, bytes_a_second: float | None = None, *, is_tls: bool = False
+) -> Iterator[Rig]:
     """All of it, ended and removed at the end."""
     with ExitStack() as ending:
         folder = Path(tempfile.mkdtemp(prefix="roundsman-bench-"))
         ending.callback(shutil.rmtree, folder)
-        broker = Broker(folder / "broker")
+        authority = Authority(folder / "authority", lambda: time.time_ns() / 1e9)
+        tls, ca_file = "", None
+        if is_tls:
+            pair = authority.server_pair(folder, ["127.0.0.1"])
+            tls = f'tls {{ cert_file: "{pair.cert_file}", key_file: "{pair.key_file}" }}'
+            ca_file = authority.certificate_file
+        broker = Broker(folder / "broker", tls)
         broker.start()
         ending.callback(broker.kill)
-        cloud = Cloud(folder / "cloud.db", broker.port)
+        cloud = Cloud(folder / "cloud.db", broker.port, ca_file)
         ending.callback(cloud.stop)
         link = LinkProxy(broker.port, delay_s=delay_s, bytes_a_second=bytes_a_second)
         ending.callback(link.stop)
-        yield Rig(folder, broker, cloud, link)
+        yield Rig(folder, broker, cloud, link, ca_file)
 
 
 @contextmanager
-def van(rig: Rig, pace: Mapping[str, float]) -> Iterator[Van]:
+def van(rig: Rig, pace: Mapping[str, float], keeping: str = "is_all = true") -> Iterator[Van]:
     """A gateway that is not started yet, and its receiver, which drives at 1 Hz when it is."""
     line = Line(rig.folder / "receiver")
     receiver = Driving(line)
     place = f'kind = "serial"\ndevice = "{line.device}"'
-    gateway = Van(rig.folder / "van", rig.link.port, place, pace)
+    gateway = Van(
+        rig.folder / "van", rig.link.port, place, pace, keeping=keeping, ca_file=rig.ca_file
+    )
     try:
         yield gateway
     finally:

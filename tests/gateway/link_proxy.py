@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from gateway.traffic import Traffic, read
 from tests.gateway.rig import free_port
 
 _CHUNK: Final = 1_400
@@ -69,6 +70,17 @@ class LinkProxy:
         """The link is good again; connections that were silent are gone."""
         self._call(self._reset)
         self.is_silent = False
+
+    def traffic(self) -> Traffic:
+        """What the connections there are have cost so far, as the van's side counts it."""
+        ends = [read(writer.get_extra_info("socket")) for writer in list(self._near)]
+        told = sum((end.traffic for end in ends if end is not None), start=Traffic())
+        return Traffic(
+            sent_bytes=told.heard_bytes,
+            heard_bytes=told.sent_bytes,
+            sent_segments=told.heard_segments,
+            heard_segments=told.sent_segments,
+        )
 
     def stop(self) -> None:
         self._call(self._end)

@@ -47,8 +47,9 @@ def wait_until(claim: Callable[[], bool], what: str, timeout_s: float = 20.0) ->
 class Broker:
     """nats-server with MQTT and JetStream, storing on disk, on ports that stay the same."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tls: str = "") -> None:
         self.port = free_port()
+        self._tls = tls
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._listen = free_port()
@@ -62,7 +63,10 @@ class Broker:
             f"""listen: "127.0.0.1:{self._listen}"
 server_name: test
 jetstream {{ store_dir: "{self._folder / "store"}", sync_interval: always }}
-mqtt {{ listen: "127.0.0.1:{self.port}", ack_wait: "2s" }}
+mqtt {{
+  listen: "127.0.0.1:{self.port}", ack_wait: "2s"
+  {self._tls}
+}}
 authorization {{ users: [
   {{ user: cloud, password: cloud }}
   {{ user: {VAN}, password: secret, permissions: {{
@@ -108,7 +112,7 @@ authorization {{ users: [
 class Cloud:
     """Commits what vans publish, then acknowledges, as ingest does; refuses what it is told to."""
 
-    def __init__(self, path: Path, port: int) -> None:
+    def __init__(self, path: Path, port: int, ca_file: Path | None = None) -> None:
         self._lock = threading.Lock()
         self._store = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._store.execute("PRAGMA journal_mode = WAL")
@@ -135,6 +139,8 @@ class Cloud:
         self.client.on_message = self._on_message
         self.client.username_pw_set("cloud", "cloud")
         self.client.reconnect_delay_set(1, 1)
+        if ca_file is not None:
+            self.client.tls_set(str(ca_file))
         self.client.connect_async("127.0.0.1", port)
         self.client.loop_start()
 
@@ -191,6 +197,11 @@ class Cloud:
         held: dict[str, Committed] = {}
         for stream, seq in self._store.execute("SELECT stream, seq FROM seen ORDER BY stream, seq"):
             held[stream] = held.get(stream, Committed()).adding(seq, seq)
+        for (body,) in self._store.execute("SELECT body FROM seen WHERE instr(body, '\"gap\"')"):
+            gap = codec.decode(body, Event).body
+            if isinstance(gap, Gap):
+                known = held.get(gap.stream, Committed())
+                held[gap.stream] = known.adding(gap.first, gap.last)
         return held
 
     def _acknowledge(self, stream: str) -> None:
@@ -306,6 +317,8 @@ class Van:
         resend_after_s: float = 2.0,
         keepalive_s: int = 45,
         commit_every_s: float = 0.3,
+        keeping: str = "is_all = true",
+        ca_file: Path | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.data = folder / "data"
@@ -322,6 +335,7 @@ client_id = "{secrets.token_hex(16)}"
 username = "{VAN}"
 password = "secret"
 keepalive_s = {keepalive_s}
+{"" if ca_file is None else f'tls = true{chr(10)}ca_file = "{ca_file}"'}
 [[receivers]]
 {receiver}
 [spool]
@@ -329,7 +343,7 @@ commit_every_s = {commit_every_s}
 [uplink]
 {_table({**_PACE, "resend_after_s": resend_after_s, **(uplink or {})})}
 [keeping]
-is_all = true
+{keeping}
 """
         )
         self.process: subprocess.Popen[bytes] | None = None
