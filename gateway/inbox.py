@@ -50,6 +50,24 @@ class Delivered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     at_s: float = 0.0
 
 
-type News = Taken | ReceiverChanged | Heard | Delivered
+type InputKind = Literal["ignition", "door", "power_fail"]
+
+
+class Switched(msgspec.Struct, frozen=True, kw_only=True):
+    """A wire of the board has this level now; its first one is told too."""
+
+    kind: InputKind
+    name: str
+    is_on: bool
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """A thermometer has something to tell, 0.1 °C."""
+
+    sensor: str
+    celsius_d: int
+
+
+type News = Taken | ReceiverChanged | Heard | Delivered | Switched | Measured
 type Inbox = queue.Queue[News]
 """Bounded by `INBOX_SIZE`; a reader waits when it is full, the connection drops."""

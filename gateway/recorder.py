@@ -9,6 +9,7 @@ from gateway.fixes.epochs import Epoch
 from gateway.fixes.keeping import to_fix
 from gateway.fixes.logbook import Entries, Logbook, LogbookRules
 from gateway.fixes.trips import TripRules
+from gateway.inbox import Measured, Switched
 from gateway.settings import Settings
 from gateway.spool import Spool
 from wire.events import ClockCorrected
@@ -56,6 +57,21 @@ class Recorder:
         if entries.live is not None:
             self._offer_live(entries.live, now_s)
         return entries.refused is None
+
+    def hear(self, news: Switched | Measured) -> None:
+        """Record what an input says."""
+        stamp = self._clock.stamp()
+        match news:
+            case Measured(sensor=sensor, celsius_d=celsius_d):
+                self._add(self.logbook.temperature(stamp, sensor, celsius_d))
+            case Switched(kind="ignition", is_on=is_on):
+                self._add(self.logbook.ignition(stamp, is_on=is_on))
+            case Switched(kind="door", name=name, is_on=is_on):
+                self._add(self.logbook.door(stamp, name, is_open=is_on))
+            case Switched(is_on=True):
+                self._add(self.logbook.power_failing(stamp))
+            case _:
+                return
 
     def settle(self) -> None:
         """Before a group commit: leave no part of the way out of it."""

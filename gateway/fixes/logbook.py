@@ -27,6 +27,7 @@ from wire.events import (
     DutyChanged,
     EventBody,
     IgnitionSwitched,
+    PowerFailing,
     StopArrived,
     StopDeparted,
     TemperatureTold,
@@ -60,6 +61,7 @@ class LogbookState(msgspec.Struct, frozen=True, kw_only=True):
     arrival: ArrivalState = ArrivalState()
     inside: tuple[Inside, ...] = ()
     told_duty: bool = True
+    doors: dict[Name, bool] = {}
 
 
 class Entries(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +104,7 @@ class Logbook:
         self._reception = ReceptionWatch()
         self._shifts: Sequence[Shift] | None = None
         self._here: Where | None = None
+        self._doors = dict(kept.doors)
 
     @classmethod
     def restored(cls, rules: LogbookRules, body: bytes | None) -> "Logbook":
@@ -121,6 +124,7 @@ class Logbook:
                 arrival=self._arrival,
                 inside=self._geofences.inside,
                 told_duty=self._told_duty,
+                doors=self._doors,
             )
         )
 
@@ -190,10 +194,17 @@ class Logbook:
         return Entries(events=events if self.is_on_duty else _without_where(events))
 
     def door(self, stamp: Stamp, name: Name, *, is_open: bool) -> Entries:
-        """A door was opened or closed."""
+        """A door is open or closed now; one of which nothing was told is closed."""
+        if self._doors.get(name, False) is is_open:
+            return Entries()
+        self._doors[name] = is_open
         where = self._here if self.is_on_duty else None
         moved = DoorMoved(door=name, is_open=is_open, at_ms=stamp.now_ms, where=where)
         return Entries(events=(moved,))
+
+    def power_failing(self, stamp: Stamp) -> Entries:
+        """The supply is about to fail: nothing is held back any longer."""
+        return Entries(kept=self.flush(), events=(PowerFailing(at_ms=stamp.now_ms),))
 
     def temperature(self, stamp: Stamp, sensor: Name, celsius_d: int) -> Entries:
         """A sensor has something new to tell."""
