@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cloud.foundation.errors import CloudError
+from cloud.foundation.errors import CloudError, Invalid
 from cloud.foundation.layout import DataFolder
 from cloud.foundation.logs import log_as
 
@@ -15,6 +15,17 @@ _DATA = click.option(
     required=True,
     help="The folder that holds everything of this Roundsman.",
 )
+
+
+class _BadConfiguration(click.ClickException):
+    """Cannot work until somebody mends the configuration; systemd does not start it again."""
+
+    exit_code = 78  # EX_CONFIG of sysexits.h
+
+
+def _told(error: CloudError) -> click.ClickException:
+    is_lasting = isinstance(error, Invalid)
+    return (_BadConfiguration if is_lasting else click.ClickException)(error.detail)
 
 
 @click.group()
@@ -44,7 +55,7 @@ def serve(data: Path, host: str, port: int, role: str) -> None:
         serving = roles.Serving(data=folder, settings=load(folder.settings), host=host, port=port)
         roles.run(role, serving)
     except CloudError as error:
-        raise click.ClickException(error.detail) from error
+        raise _told(error) from error
 
 
 @main.command()
@@ -56,7 +67,7 @@ def migrate(data: Path) -> None:
     try:
         roles.migrate(DataFolder(data.resolve()), "telemetry", "business")
     except CloudError as error:
-        raise click.ClickException(error.detail) from error
+        raise _told(error) from error
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from gateway.errors import GatewayError, SettingsError
 EX_CONFIG: Final = 78
 EX_TEMPFAIL: Final = 75
 
-_COLOURS: Final = {"good": None, "plain": None, "warning": "yellow", "bad": "red"}
+_COLOURS: Final = {"good": None, "plain": None, "skipped": None, "warning": "yellow", "bad": "red"}
 
 _config = click.option(
     "--config",
@@ -100,6 +100,25 @@ def status(config: Path, is_json: bool) -> None:  # noqa: FBT001 - click passes 
 
 @main.command()
 @_config
+@click.option("--json", "is_json", is_flag=True, help="Print it as JSON.")
+def doctor(config: Path, is_json: bool) -> None:  # noqa: FBT001 - click passes a flag so
+    """Look at all that a working van needs; exit code 1 with a warning, 2 with a failure."""
+    import msgspec
+
+    from gateway.doctor import examine, exit_code, shown
+
+    found = []
+    for check in examine(config):
+        found.append(check)
+        for line in () if is_json else shown(check):
+            click.secho(line, fg=_COLOURS[check.verdict])
+    if is_json:
+        click.echo(msgspec.json.encode(found))
+    sys.exit(exit_code(found))
+
+
+@main.command()
+@_config
 @click.option("--url", required=True, help="The cloud's web, such as https://fleet.example.")
 @click.option(
     "--token-file",
@@ -155,3 +174,34 @@ def deliver_sealed(config: Path) -> None:
     log.to_stderr()
     if not deliver(settings.load(config)):
         sys.exit(EX_TEMPFAIL)
+
+
+@main.command("configure-receiver")
+@click.option("--device", required=True, help="Its line, best a path below /dev/serial/by-id.")
+@click.option("--profile", type=click.Path(dir_okay=False, path_type=Path), help="A TOML file.")
+@click.option("--baud", type=int, help="Its speed now; found by asking when left out.")
+@click.option("--rate", "rate_hz", type=float, help="Epochs a second, 1 to 10.")
+@click.option("--model", help="What it assumes of the motion, such as automotive.")
+@click.option("--target-baud", type=int, help="Its speed afterwards.")
+@click.option("--dry-run", "is_dry", is_flag=True, help="Only tell what would be set.")
+def configure_receiver(
+    device: str,
+    profile: Path | None,
+    baud: int | None,
+    is_dry: bool,  # noqa: FBT001 - click passes a flag so
+    **overrides: object,
+) -> None:
+    """Set a u-blox receiver up: rate, motion, sentences, speed, jamming and spoofing told.
+
+    Ends with 1 when the receiver refuses or does not answer, with 78 when the profile is wrong.
+    """
+    from gateway.receivers.ublox.profile import read_profile
+    from gateway.receivers.ublox.setup import Setup, SetupFailed
+
+    given = {name: value for name, value in overrides.items() if value is not None}
+    chosen = read_profile(profile, given)
+    try:
+        Setup(device, baud, chosen, click.echo).run(is_dry=is_dry)
+    except SetupFailed as error:
+        click.echo(f"roundsman gateway: {error}", err=True)
+        sys.exit(1)

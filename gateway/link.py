@@ -102,7 +102,7 @@ class Link:
         self._is_moving = False
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
-        _client(settings)
+        client_of(settings)
 
     def start(self) -> None:
         """Connect, now or as soon as there is a broker, and stay connected."""
@@ -265,7 +265,7 @@ class Link:
             self._before += last.traffic
 
     def _new_client(self, settings: BrokerSettings) -> mqtt.Client:
-        client = _client(settings)
+        client = client_of(settings)
         if not self._is_backlog:
             client.will_set(
                 self._topics["presence"], codec.encode(Presence(online=False)), qos=1, retain=True
@@ -327,11 +327,16 @@ class Link:
             logger.warning("the inbox is full", extra={"dropped": type(news).__name__})
 
 
-def _client(settings: BrokerSettings) -> mqtt.Client:
+def client_of(settings: BrokerSettings, *, is_lasting: bool = True) -> mqtt.Client:
+    """A client of ours that is not connected; ``is_lasting``: the broker keeps its session.
+
+    Raises:
+        SettingsError: a file for TLS cannot be used.
+    """
     client = mqtt.Client(
         CallbackAPIVersion.VERSION2,
         client_id=settings.client_id,
-        clean_session=False,
+        clean_session=not is_lasting,
         protocol=MQTTProtocolVersion.MQTTv311,
         reconnect_on_failure=False,
         manual_ack=True,

@@ -114,6 +114,7 @@ class Operation:
         logging.getLogger().addHandler(self._lines)
         faulthandler.enable()  # the watchdog's SIGABRT has Python tell where each thread stood
         self.vitals.boot = boot
+        self._health = self.vitals.health(self._clock.monotonic_s())
         self._socket.start()
         self._notifier.tell("READY=1", "STATUS=started")
 

@@ -10,6 +10,7 @@ from msgspec import Meta
 from gateway.errors import SettingsError
 from wire.desired import Keeping
 from wire.messages import MAX_BATCH_FIXES
+from wire.refusal import in_words
 from wire.values import Name
 
 type Port = Annotated[int, Meta(ge=1, le=65_535)]
@@ -237,18 +238,8 @@ def _convert(path: Path, values: dict[str, Any]) -> Settings:
     try:
         return msgspec.convert(values, Settings)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"{path}: {_in_words(str(error))}") from error
-
-
-def _in_words(problem: str) -> str:
-    """Msgspec tells ``problem - at `$.broker.port```; put the field first and say what to do."""
-    text, _, place = problem.partition(" - at `$")
-    field = place.rstrip("`").lstrip(".") or "the file"
-    if "unknown field" in text:
-        return f"{field}: {text}; remove it or correct its spelling"
-    if "missing required field" in text:
-        return f"{field}: {text}; add it"
-    return f"{field}: {text}; correct the value"
+        field, problem, remedy = in_words(str(error))
+        raise SettingsError(f"{path}: {field or 'the file'}: {problem}; {remedy}") from error
 
 
 def _require_files(path: Path, broker: BrokerSettings) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gateway import log, settings
 from gateway.clock import Clock, demo_rate
-from gateway.errors import SpoolError
+from gateway.errors import SettingsError, SpoolError
 from gateway.receivers import Receiver
 from gateway.sealing import Delivering, seal_if_moved
 from gateway.service import Service
@@ -47,6 +47,10 @@ def _alone_in(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder / "gateway.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise SettingsError(
+            f"data_dir: {folder} cannot be a folder: {error.strerror}; give another path"
+        ) from error
     except OSError as error:
         raise SpoolError(f"data_dir: {folder}: {error.strerror}; give a writable folder") from error
     try:

@@ -142,10 +142,22 @@ def refuse_what_is_no_line(field: str, device: str) -> None:
         mode = Path(device).stat().st_mode
     except OSError:
         return
-    if not stat.S_ISCHR(mode):
+    if not stat.S_ISCHR(mode) or not _may_be_line(device):
         raise SettingsError(
             f"{field}: {device} is not a serial line; give a device such as /dev/serial/by-id/…"
         )
+
+
+def _may_be_line(device: str) -> bool:
+    """Whether a device is a terminal; one that cannot be opened now may be one."""
+    try:
+        descriptor = os.open(device, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return True
+    try:
+        return os.isatty(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _remedy(device: str, error: Exception) -> str:
