@@ -64,7 +64,7 @@ class FrameSplitter:
             elif end > len(data):
                 self._held = data[start:]
                 return found
-            elif _fletcher(data[start + 2 : end - 2]) == data[end - 2 : end]:
+            elif fletcher(data[start + 2 : end - 2]) == data[end - 2 : end]:
                 found.append(UbxFrame(kind, data[body : end - 2]))
                 at = end
             else:
@@ -73,7 +73,7 @@ class FrameSplitter:
         return found
 
 
-def _fletcher(covered: bytes) -> bytes:
+def fletcher(covered: bytes) -> bytes:
     """The 8-bit Fletcher sums of RFC 1145, as UBX uses them."""
     first = second = 0
     for byte in covered:
