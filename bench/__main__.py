@@ -12,10 +12,11 @@ from bench.figure import Figure
 BENCHES: Final = {
     "drain": ("bench.drain", "eight hours of backlog over 150 ms, to the cloud's acknowledgement"),
     "loss": ("bench.loss", "100,000 fixes over 60 random faults: lost, doubled; runs 15 minutes"),
-    "month": ("bench.month", "data of one van a month, counted on the socket; runs six minutes"),
+    "month": ("bench.month", "data of one van a month, counted on the socket; runs ten minutes"),
     "slowlink": ("bench.slow_link", "how old live fixes are while a backlog drains at 64 kbit/s"),
     "plans": ("bench.plans", "plans of a morning and of noon on the demo city"),
     "roads": ("bench.roads", "matrix, row and column, path and snap on the demo city"),
+    "start": ("bench.start", "from a gateway's start to its first published fix; the help text"),
     "wire": ("bench.wire_size", "bytes and time of a batch on the wire"),
 }
 
