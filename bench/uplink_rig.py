@@ -58,14 +58,20 @@ def rig(
 
 
 @contextmanager
-def van(rig: Rig, pace: Mapping[str, float], keeping: str = "is_all = true") -> Iterator[Van]:
+def van(
+    rig: Rig,
+    pace: Mapping[str, float],
+    keeping: str = "is_all = true",
+    commit_every_s: float = 10.0,
+) -> Iterator[Van]:
     """A gateway that is not started yet, and its receiver, which drives at 1 Hz when it is."""
     line = Line(rig.folder / "receiver")
     receiver = Driving(line)
     place = f'kind = "serial"\ndevice = "{line.device}"'
     gateway = Van(
-        rig.folder / "van", rig.link.port, place, pace, keeping=keeping, ca_file=rig.ca_file
-    )
+        rig.folder / "van", rig.link.port, place, pace,
+        keeping=keeping, ca_file=rig.ca_file, commit_every_s=commit_every_s,
+    )  # fmt: skip
     try:
         yield gateway
     finally:

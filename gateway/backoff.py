@@ -1,11 +1,10 @@
-"""Pure: why a connection failed, what to do about it, and when to try again."""
+"""Pure: when to try again after a connection failed, and when one is taken for dead."""
 
-import socket
-import ssl
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import Final
 
-type Cause = Literal["name", "unreachable", "tls", "refused", "silent", "lost"]
+from gateway.causes import Cause
+
 type Jitter = Callable[[], float]
 """Gives a number from 0 up to 1, another at each call, so that vans do not come all at once."""
 
@@ -30,31 +29,6 @@ STEADY_S: Final = 20.0
 throw each other out, and a broker may fall over each time it has started."""
 
 STUCK_S: Final = 30.0
-
-_REMEDIES: Final[dict[Cause, str]] = {
-    "name": "check broker.host and the name server; it is tried again",
-    "unreachable": "check the network, broker.host and broker.port; it is tried again",
-    "tls": "check broker.ca_file, the certificate and the clock; it is tried again",
-    "refused": "the broker does not let this van in; enrol it again, or see whether it was revoked",
-    "silent": "no MQTT broker answers there, or it is overloaded; check broker.port and broker.tls",
-    "lost": "it is connected again",
-}
-
-
-def remedy(cause: Cause) -> str:
-    """What somebody can do about it."""
-    return _REMEDIES[cause]
-
-
-def cause_of(error: Exception) -> Cause:
-    """Why no connection could be made."""
-    if isinstance(error, socket.gaierror | UnicodeError):
-        return "name"
-    if isinstance(error, ssl.SSLError) and not isinstance(error, TimeoutError):
-        return "tls"
-    if isinstance(error, OSError) and not isinstance(error, FileNotFoundError | PermissionError):
-        return "unreachable"
-    return "tls"  # a file of ours that cannot be used
 
 
 class Backoff:

@@ -23,7 +23,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from paho.mqtt.reasoncodes import ReasonCode
 
 from gateway import traffic
-from gateway.backoff import Backoff, Cause, Jitter, cause_of, is_dead, remedy
+from gateway.backoff import Backoff, Jitter, is_dead
+from gateway.causes import Cause, cause_of, remedy
 from gateway.errors import SettingsError
 from gateway.inbox import Delivered, Heard, Inbox
 from gateway.settings import BrokerSettings

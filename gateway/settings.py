@@ -106,7 +106,7 @@ class UplinkSettings(_Table, frozen=True, kw_only=True):
     """
 
     batch_fixes: Annotated[int, Meta(ge=1, le=MAX_BATCH_FIXES)] = 300
-    batch_wait_s: Annotated[float, Meta(ge=0, le=86_400)] = 120.0
+    batch_wait_s: Annotated[float, Meta(ge=0, le=86_400)] = 300.0
     window: Annotated[int, Meta(ge=1, le=1000)] = 20
     live_every_s: Annotated[float, Meta(ge=0, le=3600)] = 4.0
     resend_after_s: Seconds = 60.0

@@ -176,6 +176,10 @@ def write_gateway_config(file: Path, crew: Crew, *, device: Path, clock_file: Pa
         f"device = {_text(device)}",
         "baud = 9600",
         "",
+        "[uplink]",  # its pace is in real seconds, and the demo's are shorter
+        "live_every_s = 1.0",
+        "batch_wait_s = 30.0",
+        "",
         "[demo]",
         f"clock_file = {_text(clock_file)}",
         "",

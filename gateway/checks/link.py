@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.backoff import cause_of, remedy
+from gateway.causes import cause_of, remedy
 from gateway.checks import Check, bad, good, skipped
 from gateway.health import Health
 from gateway.settings import BrokerSettings

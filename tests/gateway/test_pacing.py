@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.backoff import STEADY_S, Backoff, cause_of, is_dead, remedy
+from gateway.backoff import STEADY_S, Backoff, is_dead
+from gateway.causes import cause_of, remedy
 from gateway.pacing import Budget, LiveTurn, Pipe, Told, pace_of
 from gateway.settings import UplinkSettings
 
