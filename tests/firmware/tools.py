@@ -38,5 +38,5 @@ def ask(*command: str | Path, **environment: str) -> subprocess.CompletedProcess
         stderr=subprocess.STDOUT,
         text=True,
         env={**os.environ, **environment},
-        timeout=60,
+        timeout=150,
     )
