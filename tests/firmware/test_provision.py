@@ -8,7 +8,7 @@ import pytest
 
 from gateway import settings
 from gateway.errors import SettingsError
-from tests.firmware.tools import CONFIG, PROVISION, ask
+from tests.firmware.tools import CONFIG, PROVISION, ask, tool
 
 AARCH64 = b"\x7fELF\x02\x01\x01" + bytes(11) + (183).to_bytes(2, "little") + bytes(44)
 CMDLINE = "console=serial0,115200 console=tty1 root=PARTUUID=ab-02 rootwait quiet\n"
@@ -207,3 +207,24 @@ def test_a_van_is_given_what_enrolment_goes_on_from(card: Path) -> None:
 def test_a_configuration_can_come_along(card: Path) -> None:
     provisioned(card, "--config", CONFIG / "deb" / "gateway.toml")
     assert settings.load(card / "etc/roundsman/gateway.toml").van == "van-1"
+
+
+def test_an_installed_gpsd_leaves_the_receiver_alone_until_it_is_asked_for(card: Path) -> None:
+    tool("dpkg-query", "dpkg")
+    database = card / "var/lib/dpkg"
+    (database / "info").mkdir(parents=True)
+    (database / "updates").mkdir()
+    (database / "status").write_text(
+        "Package: gpsd\nStatus: install ok installed\nMaintainer: M <m@roundsman.invalid>\n"
+        "Architecture: arm64\nVersion: 3.25-5\nDescription: gpsd\n\n"
+    )
+    defaults = card / "etc/default/gpsd"
+    defaults.parent.mkdir(parents=True)
+    defaults.write_text('DEVICES=""\n')
+    provisioned(card)
+    assert defaults.read_text() == 'DEVICES=""\n'
+    masks = [card / "etc/systemd/system" / name for name in ("gpsd.socket", "gpsd.service")]
+    assert [str(mask.readlink()) for mask in masks] == ["/dev/null", "/dev/null"]
+    provisioned(card, "--gpsd")
+    assert not [mask for mask in masks if mask.is_symlink()]
+    assert "ttyAMA0" in defaults.read_text()
