@@ -150,14 +150,16 @@ class Pipe:
         took_s = at_s - sent.at_s
         if self._empty_s is None or sent.is_alone:
             self._empty_s = took_s
-        if took_s > self._empty_s + _TARGET_S:
+        late_s = took_s - self._empty_s
+        # To double once more would be felt only a round trip later.
+        self._is_starting = self._is_starting and late_s < _TARGET_S / 2
+        if late_s > _TARGET_S:
             self._shrink(sent.at_s, at_s)
         elif sent.is_pressing:
             grown = sent.size if self._is_starting else _STEP_BYTES * sent.size / self._limit
             self._limit = min(self._limit + grown, _MOST_BYTES)
 
     def _shrink(self, sent_at_s: float, at_s: float) -> None:
-        self._is_starting = False
         if sent_at_s >= self._shrunk_at_s:  # what was sent before it tells nothing of it
             self._limit = max(self._limit * _BACK_OFF, _LEAST_BYTES)
             self._shrunk_at_s = at_s
@@ -175,24 +177,28 @@ class Pipe:
 
 
 class Told:
-    """Whether a figure that always moves has moved enough to be told again.
+    """Whether a count that always moves has moved enough to be told again.
 
-    At once when it becomes or leaves zero, else when it has doubled or halved; no more often than
-    every ``least_s``, so that a count of waiting rows costs no data.
+    When it becomes or leaves zero, has doubled or halved; no more often than every ``least_s``.
+    What waits for the next batch is no news: a count up to ``usual`` is as good as zero.
     """
 
-    def __init__(self, least_s: float = 60.0) -> None:
+    def __init__(self, *, least_s: float = 60.0, usual: int = 600) -> None:
         self._least_s = least_s
-        self._figure = 0
+        self._usual = usual
+        self._count = 0
         self._at_s = float("-inf")
 
-    def is_due(self, figure: int, now_s: float) -> bool:
-        """Whether ``figure`` is worth a message at ``now_s``."""
-        if now_s < self._at_s + self._least_s or figure == self._figure:
+    def is_due(self, count: int, now_s: float) -> bool:
+        """Whether ``count`` is worth a message at ``now_s``."""
+        low, high = sorted((self._rated(count), self._count))
+        if now_s < self._at_s + self._least_s or low == high:
             return False
-        low, high = sorted((figure, self._figure))
         return low == 0 or high >= 2 * low
 
-    def told(self, figure: int, now_s: float) -> None:
-        """``figure`` has been told."""
-        self._figure, self._at_s = figure, now_s
+    def told(self, count: int, now_s: float) -> None:
+        """``count`` has been told."""
+        self._count, self._at_s = self._rated(count), now_s
+
+    def _rated(self, count: int) -> int:
+        return count if count > self._usual else 0

@@ -34,6 +34,7 @@ from gateway.inbox import (
 from gateway.inputs.watching import Inputs, pins_of, sensor_files
 from gateway.link import Link
 from gateway.operation import Operation, Ports
+from gateway.pacing import Told
 from gateway.receivers import Receiver
 from gateway.receivers.reader import Reader
 from gateway.receivers.selection import Selection
@@ -118,6 +119,7 @@ class Service:
         self._rest_until_s = 0.0
         self._connection: int | None = None
         self._told: State | None = None
+        self._waiting_told = Told()
         self._is_stopping = False
         self._operation = Operation(
             settings,
@@ -332,17 +334,22 @@ class Service:
             spoofing=heard.spoofing,
             antenna=heard.antenna,
         )
-        if state == self._told:
+        now_s, waiting = self._clock.monotonic_s(), self._uplink.waiting
+        if state == self._told and not self._waiting_told.is_due(waiting, now_s):
             return
+        traffic = self._link.traffic()
         told = msgspec.structs.replace(
             state,
-            spooled=sum(self._spool.waiting.values()),
+            spooled=waiting,
+            sent_bytes=traffic.sent_bytes,
+            heard_bytes=traffic.heard_bytes,
             processor_celsius=self._operation.vitals.processor_celsius,
         )
         mid = self._link.publish("state", codec.encode(told))
         if mid is not None:
             control.state_told(mid)
             self._told = state
+            self._waiting_told.told(waiting, now_s)
 
     def _stop(self) -> None:
         self._operation.stop()

@@ -144,15 +144,20 @@ def test_a_metered_link_makes_waits_longer_and_never_shorter() -> None:
 
 
 def test_a_count_is_told_when_it_has_doubled_halved_or_ended_and_not_too_often() -> None:
-    told = Told(least_s=60)
+    told = Told(least_s=60, usual=3)
     assert not told.is_due(0, 0)
     assert told.is_due(5, 0)
     told.told(5, 0)
     assert not told.is_due(500, 59)
     assert not told.is_due(9, 60)
     assert told.is_due(10, 60)
-    assert told.is_due(2, 60)
     assert told.is_due(0, 60)
+
+
+def test_what_waits_for_the_next_batch_is_no_news() -> None:
+    told = Told(usual=600)
+    assert not any(told.is_due(count, 100.0 * count) for count in range(601))
+    assert told.is_due(601, 0)
 
 
 def test_vans_that_fail_together_come_back_apart_and_ever_more_slowly() -> None:
