@@ -11,10 +11,19 @@ from bench.figure import Figure
 
 BENCHES: Final = {
     "drain": ("bench.drain", "eight hours of backlog over 150 ms, to the cloud's acknowledgement"),
+    "keeping": ("bench.keeping", "fixes kept of a day's drive against their error; arrivals found"),
     "loss": ("bench.loss", "100,000 fixes over 60 random faults: lost, doubled; runs 15 minutes"),
+    "fuzz": ("bench.fuzz", "a million hostile inputs to each decoder; runs ten minutes"),
+    "nmea": ("bench.nmea", "sentences a second against pynmea2; the service's share of a core"),
+    "unplug": ("bench.unplug", "200 times unplugged and back; runs ten minutes"),
     "month": ("bench.month", "data of one van a month, counted on the socket; runs ten minutes"),
     "slowlink": ("bench.slow_link", "how old live fixes are while a backlog drains at 64 kbit/s"),
+    "flash": ("bench.flash", "bytes an hour of driving writes to the medium"),
     "plans": ("bench.plans", "plans of a morning and of noon on the demo city"),
+    "recordings": (
+        "bench.recordings",
+        "recordings of real receivers through the whole service, against gpsd; runs ten minutes",
+    ),
     "roads": ("bench.roads", "matrix, row and column, path and snap on the demo city"),
     "start": ("bench.start", "from a gateway's start to its first published fix; the help text"),
     "wire": ("bench.wire_size", "bytes and time of a batch on the wire"),
