@@ -163,7 +163,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 class Desired(msgspec.Struct, frozen=True, kw_only=True):
     """``dn/desired``, retained: the settings the van should take; ``settings`` counts up."""
 
-    settings: Annotated[int, Meta(ge=1)]
+    settings: Annotated[int, Meta(ge=1, le=2**53)]
     values: dict[str, Any]
     v: Version = VERSION
 

@@ -12,6 +12,8 @@ from wire.desired import DesiredError, Shift, read_values
 from wire.messages import Command, State
 
 MAX_SHIFTS: Final = 100
+MAX_VERSION: Final = 2**53
+"""No van was ever told this one; one that claims to have it is not believed."""
 DEFAULT_EXPIRY_S: Final = 3600.0
 MAX_EXPIRY_S: Final = 7 * 86_400.0
 
@@ -108,8 +110,8 @@ def next_version(known: int, reported: State | None) -> int:
     """A version that the van looks at, even when this database was restored from an older one."""
     if reported is None:
         return known + 1
-    refused = 0 if reported.refused is None else reported.refused[0]
-    return max(known, reported.settings, refused) + 1
+    told = (reported.settings, 0 if reported.refused is None else reported.refused[0])
+    return max(known, 0, *(one for one in told if one < MAX_VERSION)) + 1
 
 
 def spans(shifts: Iterable[tuple[float, float]]) -> tuple[Shift, ...]:

@@ -96,6 +96,7 @@ def test_a_restored_database_still_finds_a_version_that_the_van_looks_at() -> No
     assert next_version(3, reporting(7)) == 8
     assert next_version(3, reporting(7, (9, "no"))) == 10
     assert next_version(3, None) == 4
+    assert next_version(3, reporting(2**60, (2**60, "no"))) == 4
 
 
 @pytest.mark.parametrize(
