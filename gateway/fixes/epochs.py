@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.fixes.readings import Reading, is_proved, read_sentence, why_refused
+from gateway.fixes.readings import Reading, read_sentence, why_refused
 from gateway.fixes.reception import Reception, ReceptionMemory
 from gateway.fixes.sentences import FrameSplitter, UbxFrame
 from wire.events import Antenna, Jamming, Spoofing
@@ -57,7 +57,7 @@ class EpochAssembler:
     def __init__(self, on_refused: Callable[[str, str], None] | None = None) -> None:
         """``on_refused`` is told each sentence that was not read, and why."""
         self.proved = 0
-        """How many sentences and frames had a right checksum, of whatever kind."""
+        """How many sentences and frames were read: their checksum was right."""
         self._on_refused = on_refused
         self._splitter = FrameSplitter()
         self._reception = ReceptionMemory()
@@ -94,12 +94,10 @@ class EpochAssembler:
 
     def _pass_over(self, sentence: str) -> None:
         reason = why_refused(sentence)
-        if reason is not None:
-            if self._on_refused is not None:
-                self._on_refused(sentence, reason)
-        elif is_proved(sentence):
-            self.proved += 1
+        if reason is None:
             self._reception.note(sentence)
+        elif self._on_refused is not None:
+            self._on_refused(sentence, reason)
 
     def _take(self, reading: Reading) -> Iterator[Epoch]:
         if reading.time_ms is not None and reading.time_ms != self._time_ms:

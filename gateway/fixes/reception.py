@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from gateway.fixes.readings import is_proved
 from gateway.fixes.sentences import UbxFrame
 from wire.events import Antenna, Jamming, Spoofing
 
@@ -59,9 +60,9 @@ class ReceptionMemory:
             self._remember(frame.kind, told)
 
     def note(self, sentence: str) -> None:
-        """Remember what a TXT sentence with a proved checksum says of the antenna, if anything."""
+        """Remember what a TXT sentence says of the antenna, if its checksum is right."""
         match = _NOTE.match(sentence)
-        if match is not None:
+        if match is not None and is_proved(sentence):
             self._remember(_TXT, Reception(antenna=_NOTED.get(match[1], "unknown")))
 
     def of_epoch(self) -> Reception:
