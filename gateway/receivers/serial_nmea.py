@@ -5,6 +5,7 @@ import errno
 import logging
 import os
 import stat
+import termios
 import time
 from pathlib import Path
 from typing import Final
@@ -96,7 +97,7 @@ class SerialNmea:
             epochs = list(self._assembler.feed(chunk) if chunk else self._assembler.flush())
             if self._search is not None:
                 self._seek(line, self._search, self._assembler.proved - proved, len(chunk))
-        except (OSError, TypeError) as error:
+        except (OSError, TypeError, termios.error) as error:
             raise ReceiverLost(f"{self._device}: lost: {error}") from error
         return epochs
 
@@ -104,7 +105,7 @@ class SerialNmea:
         """Close the line."""
         line, self._line = self._line, None
         if line is not None:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, termios.error):
                 line.close()
 
     def _seek(self, line: serial.Serial, search: SpeedSearch, proved: int, size: int) -> None:
@@ -128,7 +129,7 @@ def open_line(device: str, baud: int) -> serial.Serial:
     """
     try:
         return serial.Serial(device, baud, timeout=_SILENCE_S, exclusive=True)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, termios.error) as error:
         raise ReceiverLost(f"{device}: cannot be opened: {_remedy(device, error)}") from error
 
 

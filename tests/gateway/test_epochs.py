@@ -222,3 +222,27 @@ def test_an_epoch_at_ten_hertz_is_closed_at_once() -> None:
     assembler = EpochAssembler()
     found = [len(list(assembler.feed(epoch_bytes(tick)))) for tick in range(30)]
     assert found == [0, 1, 2, *[1] * 27]
+
+
+TALKERS = ("GP", "GL", "GA", "GB", "BD", "GQ", "GN")
+
+
+@given(
+    order=st.permutations(
+        [
+            f"{talker}GSA,A,{3 if talker == 'GP' else 2},01,,,,,,,,,,,,1.6,0.9,1.3"
+            for talker in TALKERS
+        ]
+        + [f"{talker}GSV,1,1,01,01,40,083,46" for talker in TALKERS]
+    )
+)
+def test_the_sentences_of_all_constellations_are_of_one_epoch(order: list[str]) -> None:
+    cycle = [[rmc(f"08000{n}"), gga(f"08000{n}", talker="GN"), *order] for n in range(4)]
+    found = epochs([body for bodies in cycle for body in bodies])
+    assert [epoch.utc_ms for epoch in found] == [1_772_438_400_000 + 1000 * n for n in range(4)]
+    assert {(epoch.mode, epoch.hdop, epoch.satellites) for epoch in found} == {(3, 0.9, 9)}
+
+
+def test_the_leap_second_is_the_first_of_the_next_day() -> None:
+    found = epochs([rmc("235959"), rmc("235960"), rmc("000001", "030326")])
+    assert [epoch.utc_ms for epoch in found] == [1_772_495_999_000 + 1000 * n for n in (0, 1, 2)]

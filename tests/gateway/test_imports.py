@@ -33,6 +33,16 @@ def test_importing_every_module_of_the_gateway_loads_no_library_of_the_cloud() -
     assert {name.partition(".")[0] for name in loaded} & set(CLOUDS) == set()
 
 
+def test_the_running_service_loads_no_library_of_setting_up() -> None:
+    script = "import sys, gateway.start, gateway.receivers.gpsd, gateway.receivers.serial_nmea\n"
+    script += 'print("\\n".join(sys.modules))'
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=True, text=True
+    ).stdout.split()
+    assert "gateway.service" in loaded
+    assert not {"pyubx2", "sqlite_utils"} & set(loaded)
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["gateway", "--help"]])
 def test_help_answers_without_loading_the_work(arguments: list[str]) -> None:
     began_s = time.monotonic()

@@ -1,5 +1,6 @@
 """A talk with a u-blox receiver over its line: ask, be acknowledged, try again."""
 
+import termios
 import time
 from typing import Final, Literal, NamedTuple
 
@@ -47,7 +48,7 @@ class Session:
         try:
             self._line.baudrate = baud
             self._line.reset_input_buffer()
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, termios.error) as error:
             raise ReceiverLost(f"{self._line.port}: lost: {error}") from error
         self._held = b""
 
@@ -103,14 +104,14 @@ class Session:
         try:
             self._line.write(frame)
             self._line.flush()
-        except OSError as error:
+        except (OSError, termios.error) as error:
             raise ReceiverLost(f"{self._line.port}: lost: {error}") from error
 
     def _receive(self) -> bytes:
         try:
             first = self._line.read(1)
             more: bytes = first + self._line.read(min(self._line.in_waiting, _READ_BYTES))
-        except (OSError, TypeError) as error:
+        except (OSError, TypeError, termios.error) as error:
             raise ReceiverLost(f"{self._line.port}: lost: {error}") from error
         return more
 
