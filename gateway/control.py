@@ -4,6 +4,7 @@ A message is acknowledged to the broker when it is taken. One that cannot be tak
 medium fails or the clock is not trusted, is held and tried again; the broker keeps it as well.
 """
 
+import contextlib
 import logging
 import sqlite3
 from collections.abc import Callable
@@ -68,6 +69,7 @@ class Control:
         self._held: list[Heard] = []
         self._try_at_s = 0.0
         self._state_mid: int | None = None
+        self._untold = 0
 
     @property
     def held(self) -> int:
@@ -76,8 +78,10 @@ class Control:
 
     @property
     def untold(self) -> int:
-        """How many results wait to be told."""
-        return len(self._commands.log.untold())
+        """How many results wait to be told, as far as the medium could tell."""
+        with contextlib.suppress(sqlite3.Error):
+            self._untold = len(self._commands.log.untold())
+        return self._untold
 
     def hear(self, heard: Heard) -> None:
         """Take a message of one of `KINDS`, or hold it."""

@@ -139,6 +139,8 @@ class Operation:
                 self.control.cloud_answered(news)
             case Heard(kind=kind) if kind in KINDS:
                 self.control.hear(news)
+            case Heard():
+                self._link.acknowledge(news)
             case _:
                 return
 
