@@ -13,7 +13,6 @@ from gateway.clock import Clock, demo_rate
 from gateway.errors import SettingsError, SpoolError
 from gateway.receivers import Receiver
 from gateway.sealing import Delivering, seal_if_moved
-from gateway.service import Service
 from gateway.settings import (
     GpsdSettings,
     ReceiverSettings,
@@ -38,6 +37,8 @@ def run(config: Path) -> None:
         if not chosen.spool_file.exists():
             _prepare(config)
         delivering = Delivering(config, chosen.folder)
+        from gateway.service import Service  # not needed to refuse a configuration
+
         Service(chosen, receivers_of(chosen), Clock(rate=rate), delivering).run()
 
 

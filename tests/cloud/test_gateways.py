@@ -26,7 +26,17 @@ COMMANDS = "/vehicles/van-1/commands"
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    desk = open_desk(tmp_path)
+    yield from _opened(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def idle_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """One at which nothing is ever accepted."""
+    yield from _opened(tmp_path_factory.mktemp("idle"))
+
+
+def _opened(folder: Path) -> Iterator[Desk]:
+    desk = open_desk(folder)
     van = {"id": "van-1", "name": "One", "depot_id": "la-serena", "capacity_parcels": 9}
     assert desk.ask("POST", "/vehicles", json=van).status_code == 201
     yield desk
@@ -110,12 +120,12 @@ def test_a_restored_database_still_finds_a_version_that_the_van_looks_at() -> No
     ],
 )
 def test_settings_that_the_van_would_refuse_are_refused_here(
-    desk: Desk, body: dict[str, Any], field: str
+    idle_desk: Desk, body: dict[str, Any], field: str
 ) -> None:
-    answer = desk.ask("PUT", SETTINGS, json=body)
+    answer = idle_desk.ask("PUT", SETTINGS, json=body)
     assert answer.status_code == 422
     assert field in [one["field"] for one in answer.json()["errors"]]
-    assert desk.gateways.desired_message("main", "van-1") is None
+    assert idle_desk.gateways.desired_message("main", "van-1") is None
 
 
 def test_a_van_that_follows_its_shifts_is_told_each_new_one(desk: Desk) -> None:
@@ -187,12 +197,12 @@ def test_an_answer_that_is_too_long_is_set_aside(desk: Desk) -> None:
     ],
 )
 def test_a_command_that_the_van_would_refuse_is_refused_here(
-    desk: Desk, body: dict[str, Any], field: str
+    idle_desk: Desk, body: dict[str, Any], field: str
 ) -> None:
-    answer = desk.ask("POST", COMMANDS, json=body)
+    answer = idle_desk.ask("POST", COMMANDS, json=body)
     assert answer.status_code == 422
     assert field in [one["field"] for one in answer.json()["errors"]]
-    assert desk.ask("GET", COMMANDS).json() == {"items": []}
+    assert idle_desk.ask("GET", COMMANDS).json() == {"items": []}
 
 
 @pytest.mark.parametrize(
@@ -205,9 +215,9 @@ def test_a_command_that_the_van_would_refuse_is_refused_here(
         ("GET", "/vehicles/van-1/commands/cmd-none"),
     ],
 )
-def test_what_is_not_known_is_not_found(desk: Desk, method: str, path: str) -> None:
+def test_what_is_not_known_is_not_found(idle_desk: Desk, method: str, path: str) -> None:
     bodies: dict[str, Any] = {"POST": {"name": "ping"}, "PUT": {"values": {}}, "GET": None}
-    assert desk.ask(method, path, json=bodies[method]).status_code == 404
+    assert idle_desk.ask(method, path, json=bodies[method]).status_code == 404
 
 
 @pytest.mark.slow

@@ -108,7 +108,7 @@ def test_the_watchdog_is_one_s_own(usec: str, pid: str, watched_s: float | None)
 def watched(van: Van, manager: Manager) -> None:
     """Start the van's gateway as systemd would, to be fed each second."""
     text = van.config.read_text()
-    van.config.write_text(f"{text}[watch]\nreader_s = 4\nlink_s = 8\nspool_s = 4\n")
+    van.config.write_text(f"{text}[watch]\nreader_s = 2.5\nlink_s = 5\nspool_s = 2.5\n")
     with van.log.open("ab") as log:
         van.process = subprocess.Popen(
             [sys.executable, "-m", "roundsman", "gateway", "run", "--config", van.config],
@@ -157,7 +157,7 @@ def test_a_broker_that_never_answers_is_no_reason_to_starve(
         port = silent.getsockname()[1]
         van = Van(tmp_path / "van", port, f'kind = "serial"\ndevice = "{line.device}"')
         watched(van, manager)
-        assert_fed(manager, 12)
+        assert_fed(manager, 8)
         assert receiver.ticks > 0
         van.kill()
 
@@ -166,7 +166,7 @@ def test_a_broker_that_never_answers_is_no_reason_to_starve(
 def test_a_receiver_that_is_away_is_no_reason_to_starve(tmp_path: Path, manager: Manager) -> None:
     van = Van(tmp_path / "van", free_port(), f'kind = "serial"\ndevice = "{tmp_path}/none"')
     watched(van, manager)
-    assert_fed(manager, 7)
+    assert_fed(manager, 5)
     van.kill()
 
 
