@@ -100,4 +100,4 @@ kind = "gpsd"
         [*run, "status", "--config", config], cwd=ROOT, capture_output=True, check=False, text=True
     )
     assert (status.returncode, status.stderr) == (3, "")
-    assert "0 fixes, 0 events" in status.stdout
+    assert "0 fixes and 0 events wait" in status.stdout
