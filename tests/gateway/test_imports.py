@@ -34,7 +34,8 @@ def test_importing_every_module_of_the_gateway_loads_no_library_of_the_cloud() -
 
 
 def test_the_running_service_loads_no_library_of_setting_up() -> None:
-    script = "import sys, gateway.start, gateway.receivers.gpsd, gateway.receivers.serial_nmea\n"
+    script = "import sys, gateway.service, gateway.start\n"
+    script += "import gateway.receivers.gpsd, gateway.receivers.serial_nmea\n"
     script += 'print("\\n".join(sys.modules))'
     loaded = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=True, text=True
