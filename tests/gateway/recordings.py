@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from gateway.fixes.epochs import EpochAssembler
+
 FOLDER = Path(__file__).parents[3] / "shared" / "data" / "nmea"
 TOLERANCE_DEG = 2e-6
 
@@ -31,6 +33,22 @@ ON_PURPOSE: dict[str, tuple[int, str]] = {
 }
 """Positions that gpsd reports and this gateway does not, and why."""
 
+ON_A_LIVING_LINE: dict[str, tuple[int, str]] = {
+    "bt451.log": (
+        5,
+        (
+            "pieced together from two: time goes back by 52 minutes, and on a living line that is "
+            "believed only after five fixes over four seconds"
+        ),
+    ),
+    "nl2008u.log": (
+        1,
+        "20 minutes were cut out of it, and on a living line no receiver is believed to be so far "
+        "ahead of the clock",
+    ),
+}
+"""The same, when a recording is played on a serial line as if it were now."""
+
 
 def recordings() -> list[Path]:
     return sorted(FOLDER.glob("*.log")) if FOLDER.is_dir() else []
@@ -45,6 +63,17 @@ def gpsd_positions(recording: Path) -> set[Position]:
             if report.get("mode", 0) >= 2 and "lat" in report and "lon" in report:
                 found.add((report["lat"], report["lon"]))
     return found
+
+
+def cut_off(recording: Path) -> set[Position]:
+    """What the last epoch of a recording says when the file ends in the middle of it.
+
+    gpsd waits for the rest; on a serial line the silence that follows ends the epoch.
+    """
+    assembler = EpochAssembler()
+    for _ in assembler.feed(recording.read_bytes()):
+        pass
+    return {epoch.position for epoch in assembler.flush() if epoch.position is not None}
 
 
 def is_same(one: Position, other: Position) -> bool:

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 AUTOMOTIVE = ROOT / "firmware_config" / "ublox" / "automotive.toml"
 WANTED = {"RMC", "GGA", "GSA"}
 
-ANSWER_S = 0.5
+ANSWER_S = 0.35
 
 type Make = Callable[..., Ublox]
 
@@ -94,9 +94,7 @@ def test_a_receiver_without_flash_keeps_it_in_its_battery(line: Line, make: Make
     assert_set(receiver.saved)
 
 
-@pytest.mark.parametrize(
-    ("generation", "refused"), [(9, "CFG_NAVSPG_DYNMODEL"), (10, "CFG_RATE_MEAS"), (8, "CFG-NAV5")]
-)
+@pytest.mark.parametrize(("generation", "refused"), [(9, "CFG_NAVSPG_DYNMODEL"), (8, "CFG-NAV5")])
 def test_a_refusal_is_told_with_a_remedy_and_the_rest_is_set(
     generation: int, refused: str, line: Line, make: Make
 ) -> None:
@@ -119,11 +117,8 @@ def test_one_that_lacks_what_is_optional_is_set_all_the_same(line: Line, make: M
     assert_set(receiver.saved)
 
 
-@pytest.mark.parametrize("generation", [8, 9])
-def test_a_speed_that_the_cable_cannot_carry_leaves_the_old_one(
-    generation: int, line: Line, make: Make
-) -> None:
-    receiver = make(generation)
+def test_a_speed_that_the_cable_cannot_carry_leaves_the_old_one(line: Line, make: Make) -> None:
+    receiver = make(9)
     receiver.cannot_speak_at = {115200}
     with pytest.raises(SetupFailed, match="not heard at 115200 baud"):
         configure(line)
