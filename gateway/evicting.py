@@ -19,7 +19,7 @@ _SHARE: Final = 0.02
 
 _MIN_ROWS: Final = 64
 _MAX_ROWS: Final = 20_000
-_MIN_PAGES: Final = 8
+_MIN_PAGES: Final = 32
 
 
 def page_limit(medium: Medium, max_bytes: int, keep_free_bytes: int) -> int:
@@ -70,8 +70,11 @@ def _delete(medium: Medium, book: Book, first: int, last: int) -> None:
 
 def extent_of(medium: Medium, base: int) -> Span | None:
     """The first and the last row of a stream, None without rows."""
+    # Both in one query without the subqueries would read every row in between.
     first, last = medium.execute(
-        "SELECT min(id), max(id) FROM row WHERE id BETWEEN ? AND ?", (base, base + SEQS - 1)
+        "SELECT (SELECT min(id) FROM row WHERE id BETWEEN ?1 AND ?2),"
+        " (SELECT max(id) FROM row WHERE id BETWEEN ?1 AND ?2)",
+        (base, base + SEQS - 1),
     ).fetchone()
     return None if first is None else (first, last)
 

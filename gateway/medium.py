@@ -15,8 +15,8 @@ from gateway.errors import SpoolError
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINT_PAGES: Final = 500
-"""A checkpoint an hour at 1 Hz: each page is written to the file once, however often it changed."""
+CHECKPOINT_PAGES: Final = 2000
+"""A checkpoint every few hours at 1 Hz: each page is written to the file once, however often it changed."""
 
 _WAL_BYTES: Final = 4_000_000
 

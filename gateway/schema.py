@@ -10,7 +10,8 @@ from types import ModuleType
 from typing import Final
 
 SCHEMA_VERSION: Final = 2
-PAGE_BYTES: Final = 4096
+PAGE_BYTES: Final = 1024
+"""A group of ten fixes fills half of it: larger pages are written ten times until they are full."""
 
 _TABLES: Final = (
     # One row a start: its ordinal, the stream ids it opened, and by how much its clock was off

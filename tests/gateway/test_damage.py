@@ -53,7 +53,7 @@ class Home:
         return [
             page
             for page in range(1, len(data) // PAGE)
-            if data[page * PAGE] == 13 and data[page * PAGE + 3 : page * PAGE + 5] > b"\x00\x20"
+            if data[page * PAGE] == 13 and data[page * PAGE + 3 : page * PAGE + 5] > b"\x00\x08"
         ]
 
     def damaged(self) -> list[str]:
