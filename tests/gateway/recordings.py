@@ -43,8 +43,10 @@ ON_A_LIVING_LINE: dict[str, tuple[int, str]] = {
     ),
     "nl2008u.log": (
         1,
-        "20 minutes were cut out of it, and on a living line no receiver is believed to be so far "
-        "ahead of the clock",
+        (
+            "20 minutes were cut out of it, and on a living line no receiver is believed to be so "
+            "far ahead of the clock"
+        ),
     ),
 }
 """The same, when a recording is played on a serial line as if it were now."""
