@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.health import Beat, stuck
@@ -57,6 +57,7 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
         yield manager
 
 
+@settings(deadline=None)
 @given(st.lists(BEATS, max_size=6), st.floats(0, 2000))
 def test_a_part_is_stuck_exactly_when_its_time_is_over(beats: list[Beat], now_s: float) -> None:
     late = stuck(beats, now_s)
