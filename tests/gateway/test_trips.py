@@ -86,7 +86,7 @@ def wandering(for_s: int, size_m: float, seed: int) -> list[Fix]:
     return fixes
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32), st.floats(1, 20))
 def test_a_stand_with_any_wander_drives_nowhere(seed: int, size_m: float) -> None:
     logbook = Logbook(RULES)
@@ -113,7 +113,7 @@ def test_the_odometer_is_right_at_any_rate_with_noise(rate_hz: float) -> None:
     assert logbook.odometer_m == pytest.approx(journey.east_m, rel=0.01)
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(1, 590))
 def test_a_restart_at_any_moment_changes_no_trip(cut: int) -> None:
     fixes = list(delivery_leg(Journey()))
