@@ -16,7 +16,7 @@ from gateway.errors import SpoolError
 logger = logging.getLogger(__name__)
 
 CHECKPOINT_PAGES: Final = 2000
-"""A checkpoint every few hours at 1 Hz: each page is written to the file once, however often it changed."""
+"""A checkpoint every few hours at 1 Hz: a page that changed often is written to the file once."""
 
 _WAL_BYTES: Final = 4_000_000
 
