@@ -48,6 +48,7 @@ ON_A_LIVING_LINE: dict[str, tuple[int, str]] = {
             "far ahead of the clock"
         ),
     ),
+    "ublox-lea-5h.log": (1, "18 minutes were cut out of it"),
 }
 """The same, when a recording is played on a serial line as if it were now."""
 
