@@ -24,6 +24,7 @@ BENCHES: Final = {
         "bench.recordings",
         "recordings of real receivers through the whole service, against gpsd; runs ten minutes",
     ),
+    "powercut": ("bench.power_cut", "2,000 simulated power cuts over the spool's own writes"),
     "roads": ("bench.roads", "matrix, row and column, path and snap on the demo city"),
     "start": ("bench.start", "from a gateway's start to its first published fix; the help text"),
     "wire": ("bench.wire_size", "bytes and time of a batch on the wire"),
