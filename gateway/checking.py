@@ -21,9 +21,14 @@ class Malformed(sqlite3.DatabaseError):
     sqlite_errorcode = sqlite3.SQLITE_CORRUPT
 
 
+def code_of(error: sqlite3.Error) -> int:
+    """SQLite's extended code; 0 for what Python's own module found wrong."""
+    return int(getattr(error, "sqlite_errorcode", 0))
+
+
 def is_damage(error: sqlite3.Error) -> bool:
     """Whether an error says that the file is damaged, and not that the medium takes nothing."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
+    return code_of(error) & 0xFF in _DAMAGE
 
 
 def readable(text: bytes) -> str:

@@ -10,7 +10,15 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from gateway import schema
-from gateway.checking import SMALL_BYTES, Malformed, is_damage, problem_of, readable, was_cut
+from gateway.checking import (
+    SMALL_BYTES,
+    Malformed,
+    code_of,
+    is_damage,
+    problem_of,
+    readable,
+    was_cut,
+)
 from gateway.errors import SpoolError
 
 logger = logging.getLogger(__name__)
@@ -161,7 +169,7 @@ def _opened(path: Path) -> tuple[sqlite3.Connection | None, str | None]:
         return None, str(error)
     except sqlite3.Error as error:
         connection.close()
-        if is_damage(error) or error.sqlite_errorcode == sqlite3.SQLITE_ERROR:
+        if is_damage(error) or code_of(error) == sqlite3.SQLITE_ERROR:
             return None, str(error)
         raise
     if problem is None:

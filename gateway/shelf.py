@@ -1,10 +1,11 @@
 """The committed rows: reading those that wait, and what an acknowledgement does to them."""
 
 import sqlite3
+from typing import Final
 
 from gateway.backfill import Correction, corrected
 from gateway.book import Book
-from gateway.checking import is_damage
+from gateway.checking import code_of, is_damage
 from gateway.medium import Medium
 from gateway.ranges import Ranges, Span
 from gateway.rows import (
@@ -23,6 +24,9 @@ from gateway.rows import (
 from gateway.salvage import is_sound
 from wire import codec
 from wire.messages import Ack, Event
+
+_MAX_UNREAD: Final = 20
+"""Reads in a row that fail with an error of the medium; a bad block never gets better."""
 
 
 class Shelf:
@@ -43,6 +47,7 @@ class Shelf:
         self._returned: dict[Kind, int] = {}
         self._unsound: list[Span] = []
         self._damage: str | None = None
+        self._unread = 0
 
     @property
     def waiting(self) -> dict[Kind, int]:
@@ -120,13 +125,20 @@ class Shelf:
             )
             rows = [Row(*row) for row in found]
         except sqlite3.Error as error:
-            if is_damage(error):
-                self._damage = str(error)
+            self._fail(error)
             raise
+        self._unread = 0
         right = [row for row in rows if first <= row.id <= last]
         if len(right) < len(rows):
             self._damage = "rows are not where their ids belong"
         return right
+
+    def _fail(self, error: sqlite3.Error) -> None:
+        """Note whether the file is to be given up: damaged, or part of it unreadable for long."""
+        if code_of(error) == sqlite3.SQLITE_IOERR_READ:
+            self._unread += 1
+        if is_damage(error) or self._unread >= _MAX_UNREAD:
+            self._damage, self._unread = str(error), 0
 
     def release(self, ack: Ack) -> Told | None:
         """Note what the cloud has committed.

@@ -17,7 +17,7 @@ from typing import Final, Literal
 from gateway import evicting
 from gateway.backfill import Correction
 from gateway.book import Book, GapReason, Lost
-from gateway.checking import SMALL_BYTES, Checker, is_damage
+from gateway.checking import SMALL_BYTES, Checker
 from gateway.errors import SpoolError
 from gateway.medium import Medium, transaction
 from gateway.notes import Notes
@@ -269,8 +269,7 @@ class Spool(Shelf):
             self._commit(stamp)
         except sqlite3.Error as error:
             self.condition = "degraded"
-            if is_damage(error):
-                self._damage = str(error)
+            self._fail(error)
             raise
         self.condition = "ok"
         repaired = self._repair.done()
