@@ -27,6 +27,8 @@ _ASK_AGAIN_MAX_S: Final = 60.0
 _UNHEARD_S: Final = 60.0
 _LIVE_LATE_S: Final = 10.0
 """A live fix that the socket has not taken by then is followed by a newer one all the same."""
+_PROVE_AFTER_S: Final = 40.0
+"""After such silence a live fix asks for a receipt: 80 bytes more, where a ping costs 200."""
 _FIX_BYTES: Final = 12
 """What a fix of a batch is taken to need until the first batch has been made."""
 
@@ -211,9 +213,13 @@ class Uplink:
             return
         if not self._turn.is_due(self._live_taken_s, now_s, self._pace.live_every_s):
             return
-        number = self._link.publish("live", codec.encode_live(Live(fix=self._live)), qos=0)
-        if number is not None:
+        payload = codec.encode_live(Live(fix=self._live))
+        if self._link.silent_s() > _PROVE_AFTER_S:
+            number = self._hand_over("live", payload, now_s)
+        else:
+            number = self._link.publish("live", payload, qos=0)
             self._live_number, self._live_sent_s = number, now_s
+        if number is not None:
             self._turn.went(self._live_taken_s, now_s)
             self._live = None
 

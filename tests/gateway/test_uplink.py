@@ -26,12 +26,13 @@ class Recorder(Link):
         self.is_offline = False
         self.silence_s = 0.0
         self.dropped: list[str] = []
+        self.qos: dict[str, int] = {}
         self.published: list[tuple[str, bytes]] = []
         self.numbers = itertools.count(1)
         self.unconfirmed: list[int] = []
 
     def publish(self, kind: str, payload: bytes, qos: int = 1) -> int | None:
-        del qos
+        self.qos[kind] = qos
         if self.is_offline:
             return None
         self.published.append((kind, payload))
@@ -233,6 +234,18 @@ def test_a_live_fix_waits_until_the_socket_has_taken_the_one_before(bench: Bench
     assert bench.step(0.5) == []
     bench.uplink.on_delivered(before, bench.now_s)
     assert bench.step() == ["live"]
+
+
+def test_a_live_fix_asks_for_a_receipt_when_the_link_has_been_silent_for_long(
+    bench: Bench,
+) -> None:
+    bench.start(live_every_s=0)
+    bench.connect()
+    for silence_s, qos in ((39, 0), (41, 1), (0, 0)):
+        bench.link.silence_s = silence_s
+        bench.uplink.offer_live(fix(1), bench.now_s)
+        assert "live" in bench.step(5)
+        assert bench.link.qos["live"] == qos
 
 
 def test_a_metered_link_has_rare_live_fixes_and_long_waits(bench: Bench) -> None:
