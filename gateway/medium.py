@@ -101,7 +101,9 @@ class Medium:
         Raises:
             sqlite3.Error: the medium fails.
         """
-        connection, self.damage = _opened(self.path)
+        # A first look closes the file and takes its log away: what was cut stays cut.
+        self.was_cut = self.was_cut or was_cut(self.path)
+        connection, self.damage = _opened(self.path, was_cut=self.was_cut)
         if connection is not None:
             self.close()
             self._connection, self.is_standin = connection, False
@@ -144,9 +146,9 @@ def _standin() -> sqlite3.Connection:
     return connection
 
 
-def _opened(path: Path) -> tuple[sqlite3.Connection | None, str | None]:
+def _opened(path: Path, *, was_cut: bool) -> tuple[sqlite3.Connection | None, str | None]:
     """The connection, or what is wrong with the file."""
-    is_to_check = was_cut(path) and path.stat().st_size <= SMALL_BYTES
+    is_to_check = was_cut and path.stat().st_size <= SMALL_BYTES
     connection = sqlite3.connect(
         f"file:{quote(str(path.absolute()))}?mode=rw", uri=True, isolation_level=None
     )
