@@ -12,7 +12,9 @@ SMALL_BYTES: Final = 8_000_000
 """A file up to this is checked before the start goes on; a larger one while recording goes on."""
 
 _WAIT_S: Final = 5.0
-_DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_DAMAGE: Final = frozenset(
+    {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_INTERRUPT}
+)
 
 
 class Malformed(sqlite3.DatabaseError):

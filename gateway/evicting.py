@@ -5,7 +5,7 @@ from typing import Final
 from gateway.book import Book, whole
 from gateway.medium import Medium
 from gateway.ranges import Span
-from gateway.rows import SEQS, Kind
+from gateway.rows import SEQS, Kind, unchecked
 from gateway.schema import PAGE_BYTES
 from gateway.thinning import LEVELS, STRIDE, next_level
 from wire import codec
@@ -144,11 +144,12 @@ def _drop_oldest(medium: Medium, book: Book, kind: Kind, rows: int, upper: int |
 def _tell_again(medium: Medium, book: Book, gone: list[Span]) -> None:
     """A gap told by an event that is dropped itself is untold again."""
     for first, last in gone:
-        for (body,) in medium.execute(
-            "SELECT body FROM row WHERE id BETWEEN ? AND ?", (first, last)
+        for row_id, body in medium.execute(
+            "SELECT id, body FROM row WHERE id BETWEEN ? AND ?", (first, last)
         ):
-            event = codec.decode(body, Event)
-            if isinstance(event.body, Gap):
+            bare = unchecked(body, row_id)
+            event = None if bare is None else codec.decode(bare, Event)
+            if event is not None and isinstance(event.body, Gap):
                 book.untell(event.body)
 
 

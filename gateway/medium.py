@@ -26,6 +26,10 @@ logger = logging.getLogger(__name__)
 CHECKPOINT_PAGES: Final = 2000
 """A checkpoint every few hours at 1 Hz: a page that changed often is written to the file once."""
 
+_TICK_STEPS: Final = 1_000_000
+_MAX_TICKS: Final = 300
+"""No statement on a sound file takes so many steps; deleting all of 200 MB takes a tenth."""
+
 _WAL_BYTES: Final = 4_000_000
 
 
@@ -56,6 +60,7 @@ class Medium:
         self.damage: str | None = None
         self.was_cut = was_cut(path)
         self._free_bytes = free_bytes or _free_bytes
+        self._ticks = 0
         self._connection = _standin()
         try:
             self.reopen()
@@ -64,6 +69,7 @@ class Medium:
 
     def execute(self, statement: str, values: Iterable[Any] = ()) -> sqlite3.Cursor:
         """As of `sqlite3.Connection`."""
+        self._ticks = 0
         try:
             return self._connection.execute(statement, tuple(values))
         except UnicodeDecodeError as error:
@@ -106,7 +112,13 @@ class Medium:
         connection, self.damage = _opened(self.path, was_cut=self.was_cut)
         if connection is not None:
             self.close()
+            connection.set_progress_handler(self._tick, _TICK_STEPS)
             self._connection, self.is_standin = connection, False
+
+    def _tick(self) -> bool:
+        """Whether to break a statement off: in a damaged tree it may go round for ever."""
+        self._ticks += 1
+        return self._ticks > _MAX_TICKS
 
     def close(self) -> None:
         """Let go of the file."""

@@ -10,7 +10,7 @@ from gateway.book import Book, Lost
 from gateway.medium import Medium
 from gateway.notes import Notes
 from gateway.ranges import Span
-from gateway.rows import SEQS, Row, Stream
+from gateway.rows import SEQS, Row, Stream, unchecked
 from gateway.salvage import Progress, Salvage
 from wire.events import SpoolRepaired
 
@@ -92,7 +92,11 @@ class Repair:
         if self._salvage is None or at <= self._salvage.progress.at:
             return [], []
         before = self._salvage.progress
-        good = [row for row in rows if _is_good(row, streams)]
+        good = [
+            row
+            for row in rows
+            if row.id - row.id % SEQS in streams and unchecked(row.body, row.id) is not None
+        ]
         lost = self._holes(before, good, at, book)
         new = [row for row in good if row.id not in book.settled and book.count(row.id, row.id)]
         database.executemany("INSERT OR IGNORE INTO row VALUES (?, ?)", new)
@@ -157,8 +161,3 @@ def _tails(ends: Mapping[int, int], after: int, before: int) -> list[Span]:
         for base, end in sorted(ends.items())
         if base < before and end > after
     ]
-
-
-def _is_good(row: Row, streams: Mapping[int, Stream]) -> bool:
-    stream = streams.get(row.id - row.id % SEQS)
-    return salvage.is_sound(row, None if stream is None else stream.id)

@@ -1,5 +1,6 @@
 """Pure: how rows are laid out in the spool, and what an acknowledgement says of them."""
 
+import zlib
 from collections.abc import Iterable
 from typing import Final, Literal, NamedTuple, get_args
 
@@ -17,6 +18,7 @@ KIND_BIT: Final = 62
 SEQS: Final = 1 << BOOT_BIT
 """A row's id is kind, start and seq in one number, so that one tree holds all in their order."""
 
+_CHECK_BYTES: Final = 3
 _SOURCES: Final[tuple[FixSource, ...]] = get_args(FixSource.__value__)
 _QUALITIES: Final[tuple[ClockQuality, ...]] = get_args(ClockQuality.__value__)
 _FIX_FIELDS: Final = Fix.__struct_fields__
@@ -64,6 +66,24 @@ def kind_of(row_id: int) -> Kind:
 def boot_of(row_id: int) -> int:
     """The ordinal of the start that recorded a row."""
     return (row_id >> BOOT_BIT) & ((1 << (KIND_BIT - BOOT_BIT)) - 1)
+
+
+def checked(body: bytes, row_id: int) -> bytes:
+    """A body as it lies on the medium: with a check over it and its place, as SQLite has none."""
+    return body + _check(body, row_id)
+
+
+def unchecked(body: object, row_id: int) -> bytes | None:
+    """What `checked` was given; None when a bit of it, or of its place, has changed since."""
+    if not isinstance(body, bytes) or len(body) < _CHECK_BYTES:
+        return None
+    bare = body[:-_CHECK_BYTES]
+    return bare if body[-_CHECK_BYTES:] == _check(bare, row_id) else None
+
+
+def _check(body: bytes, row_id: int) -> bytes:
+    folded = zlib.crc32(body, row_id & 0xFFFF_FFFF ^ row_id >> 32)
+    return (folded & 0xFFFFFF).to_bytes(_CHECK_BYTES)
 
 
 def committed_ranges(ack: Ack) -> list[tuple[int, int]]:

@@ -17,9 +17,7 @@ import msgspec
 from gateway import schema
 from gateway.checking import Malformed, readable
 from gateway.medium import Medium, transaction
-from gateway.rows import KIND_BIT, Row, kind_of, read_fix
-from wire import codec
-from wire.messages import Event
+from gateway.rows import KIND_BIT, Row
 
 KEPT_FILES: Final = 3
 """Damaged files that stay for whoever looks into it; older ones are removed."""
@@ -27,6 +25,7 @@ KEPT_FILES: Final = 3
 STEP_ROWS: Final = 500
 
 _UNREADABLE: Final = (sqlite3.Error, UnicodeDecodeError)
+_MAX_SMALL: Final = 10_000
 _SMALL_TABLES: Final = {"stream": 5, "note": 2, "command": 2, "result": 2}
 END: Final = (2 << KIND_BIT) - 1
 """The largest id there can be."""
@@ -104,7 +103,8 @@ def copy_small_tables(aside: Path, medium: Medium) -> None:
 def _readable(aside: Path, table: str, columns: int) -> list[tuple[Any, ...]]:
     rows: list[tuple[Any, ...]] = []
     with suppress(*_UNREADABLE), closing(_open(aside)) as damaged:
-        for row in damaged.execute(f"SELECT * FROM {table}"):  # noqa: S608 - our own names
+        found = damaged.execute(f"SELECT * FROM {table} LIMIT {_MAX_SMALL}")  # noqa: S608 - ours
+        for row in found:
             if len(row) == columns and None not in row[:2]:
                 rows.append(row)  # noqa: PERF401 - what was read before an error stays
     return rows
@@ -202,25 +202,6 @@ class Salvage:
             middle = (good + bad) // 2
             bad, good = (bad, middle) if self._can_read_from(middle) else (middle, good)
         return good
-
-
-def is_sound(row: Row, stream: int | None) -> bool:
-    """Whether a row read from a damaged file is what was once written there.
-
-    Args:
-        row: as it was read.
-        stream: the id of the stream that its own id names; None when that is not known.
-    """
-    if stream is None or not isinstance(row.body, bytes):
-        return False
-    try:
-        if kind_of(row.id) == "fix":
-            read_fix(row.body)
-            return True
-        event = codec.decode(row.body, Event)
-    except (ValueError, IndexError):
-        return False
-    return (event.stream, event.seq) == (str(stream), row.seq)
 
 
 def _open(path: Path) -> sqlite3.Connection:

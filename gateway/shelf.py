@@ -20,8 +20,8 @@ from gateway.rows import (
     kind_of,
     read_fix,
     spans,
+    unchecked,
 )
-from gateway.salvage import is_sound
 from wire import codec
 from wire.messages import Ack, Event
 
@@ -45,7 +45,7 @@ class Shelf:
         self._book = Book()
         self._committed: dict[Kind, int] = dict.fromkeys(KINDS, -1)
         self._returned: dict[Kind, int] = {}
-        self._unsound: list[Span] = []
+        self._unsound = Ranges()
         self._damage: str | None = None
         self._unread = 0
 
@@ -87,10 +87,8 @@ class Shelf:
         """Rows that should lie between ``first`` and ``last`` and do not are told as damaged."""
         if self._is_incomplete or self._book.count(first, last) == len(rows):
             return
-        for row in rows:
-            self._unsound.append((first, row.id - 1))
-            first = row.id + 1
-        self._unsound.append((first, last))
+        there = Ranges((row.id, row.id) for row in rows)
+        self._unsound = self._unsound.with_spans(there.missing(first, last)).bounded()
 
     def rows(self, first: int, last: int) -> list[Row]:
         """What still waits of the rows from id ``first`` to ``last``.
@@ -109,11 +107,16 @@ class Shelf:
         return rows
 
     def _sound(self, rows: list[Row]) -> list[Row]:
-        """Without rows that decode to nothing; SQLite does not notice a bit that has changed."""
-        sound = [row for row in rows if is_sound(row, self.stream_of(row.id).id)]
+        """What was written, without rows of which a bit has changed; with their true times."""
+        sound = [
+            Row(row_id, bare)
+            for row_id, body in rows
+            if (bare := unchecked(body, row_id)) is not None
+        ]
         if len(sound) < len(rows):
             good = {row.id for row in sound}
-            self._unsound += [(row.id, row.id) for row in rows if row.id not in good]
+            bad = [(row.id, row.id) for row in rows if row.id not in good]
+            self._unsound = self._unsound.with_spans(bad).bounded()
         correction = self._corrections.get(boot_of(sound[0].id)) if sound else None
         return sound if correction is None else [corrected(row, correction) for row in sound]
 
@@ -123,15 +126,19 @@ class Shelf:
                 "SELECT id, body FROM row WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
                 (first, last, limit),
             )
-            rows = [Row(*row) for row in found]
+            rows: list[Row] = []
+            for row_id, body in found:
+                if not first <= row_id <= last:
+                    # The page it lies on was overwritten; there may be no end to such rows.
+                    self._damage = "rows are not where their ids belong"
+                    break
+                rows.append(Row(row_id, body))
+                first = row_id + 1
         except sqlite3.Error as error:
             self._fail(error)
             raise
         self._unread = 0
-        right = [row for row in rows if first <= row.id <= last]
-        if len(right) < len(rows):
-            self._damage = "rows are not where their ids belong"
-        return right
+        return rows
 
     def _fail(self, error: sqlite3.Error) -> None:
         """Note whether the file is to be given up: damaged, or part of it unreadable for long."""

@@ -24,7 +24,17 @@ from gateway.notes import Notes
 from gateway.ranges import Ranges, Span
 from gateway.repairing import Repair
 from gateway.ring import Ring
-from gateway.rows import KINDS, SEQS, Kind, Row, Stream, base_id, kind_of, write_fix
+from gateway.rows import (
+    KINDS,
+    SEQS,
+    Kind,
+    Row,
+    Stream,
+    base_id,
+    checked,
+    kind_of,
+    write_fix,
+)
 from gateway.schema import PAGE_BYTES
 from gateway.shelf import Shelf
 from gateway.stamp import Stamp
@@ -234,7 +244,7 @@ class Spool(Shelf):
         return bool(
             any(self._ring.rows.values())
             or self._refused
-            or self._unsound
+            or len(self._unsound)
             or is_releasing
             or not self._is_entered
             or self._damage is not None
@@ -303,7 +313,7 @@ class Spool(Shelf):
             raise
         self._book, self._is_entered = book, True
         self._refused.clear()
-        self._unsound.clear()
+        self._unsound = Ranges()
         self._notes.written(written, stamp.now_ms)
         for kind, rows in self._ring.rows.items():
             self._committed[kind] = rows[-1][0] if rows else self._committed[kind]
@@ -329,7 +339,7 @@ class Spool(Shelf):
         database.executemany(
             # A damaged row may pass for one of these.
             "INSERT OR REPLACE INTO row VALUES (?, ?)",
-            ((base + seq, body) for seq, body in rows),
+            ((base + seq, checked(body, base + seq)) for seq, body in rows),
         )
         book.take(base + rows[0][0], base + rows[-1][0])
         following = self._committed[kind] + 1
@@ -358,7 +368,7 @@ class Spool(Shelf):
         """Take out rows that the cloud has refused, or that decode to nothing, and tell it."""
         reasons: list[tuple[GapReason, list[Span]]] = [
             ("refused", self._refused),
-            ("damaged", self._unsound),
+            ("damaged", list(self._unsound)),
         ]
         for reason, spans in reasons:
             for first, last in spans:
@@ -374,7 +384,7 @@ class Spool(Shelf):
                 book.settle(first, last)
                 database.execute("DELETE FROM row WHERE id BETWEEN ? AND ?", (first, last))
                 self._note_book(book, every_ms=0)
-        if self._refused or self._unsound:
+        if self._refused or len(self._unsound):
             database.execute(
                 "DELETE FROM refused WHERE id NOT IN"
                 " (SELECT id FROM refused ORDER BY id DESC LIMIT ?)",
