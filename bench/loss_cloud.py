@@ -19,11 +19,11 @@ _POISON_EACH: Final = 5_000
 class RecordingCloud(Cloud):
     """Stores the numbers of the naive van beside the rest, and takes no batch with poison in it."""
 
-    def _commit(self, rows: list[tuple[str, int, bytes]]) -> None:
+    def _commit(self, rows: list[tuple[str, int, bytes]], *covered: int) -> None:
         if any((seq + 1) % _POISON_EACH == 0 for _, seq, _ in rows):
             self._acknowledge(rows[0][0])
         else:
-            super()._commit(rows)
+            super()._commit(rows, *covered)
 
     def _take(self, kind: str, payload: bytes) -> None:
         if kind == "result":
