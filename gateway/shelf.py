@@ -1,7 +1,7 @@
 """The committed rows: reading those that wait, and what an acknowledgement does to them."""
 
 import sqlite3
-from typing import Final
+from typing import Final, Literal
 
 from gateway.backfill import Correction, corrected
 from gateway.book import Book
@@ -22,6 +22,7 @@ from gateway.rows import (
     spans,
     unchecked,
 )
+from gateway.thinning import STEPS
 from wire import codec
 from wire.messages import Ack, Event
 
@@ -61,6 +62,12 @@ class Shelf:
     def stream_of(self, row_id: int) -> Stream:
         """The stream that a row belongs to."""
         return self._streams[row_id - row_id % SEQS]
+
+    def step_of(self, row_id: int) -> Literal[1, 2, 4, 8]:
+        """How far apart the rows around this one are, where positions are thinned."""
+        if kind_of(row_id) == "event":
+            return 1
+        return STEPS[self._book.thinned.level_of(row_id)]
 
     def streams_left(self) -> list[int]:
         """The streams that still have waiting rows, oldest first: the cloud is asked about them."""

@@ -6,14 +6,15 @@ already thinned that far is dropped. Each of the four ages may hold a quarter of
 spool which has room for a day at full detail holds almost four days with fading detail.
 """
 
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
 LEVELS: Final = 3
 """A row thinned to level ``n`` has 2**n - 1 neighbours that are gone."""
 
-STRIDE: Final = 1 << LEVELS
+STEPS: Final[tuple[Literal[1], Literal[2], Literal[4], Literal[8]]] = (1, 2, 4, 8)
+STRIDE: Final = STEPS[-1]
 
 
 class Thinned(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 import itertools
 import logging
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import msgspec
@@ -252,7 +252,7 @@ class Uplink:
                 return
             rows = self._spool.rows(message.first, message.last)
             window.forget(message)
-            for run in _runs(rows):
+            for run in _runs(rows, self._spool.step_of):
                 self._publish(window, run, now_s, message)
 
     def _may_send(self, kind: Kind, now_s: float) -> bool:
@@ -283,7 +283,7 @@ class Uplink:
             if not rows:
                 self._cursor["fix"] = self._spool.last("fix")
                 return
-            run = next(_runs(rows))
+            run = next(_runs(rows, self._spool.step_of))
             if not self._publish(window, run, now_s):
                 return
             self._cursor["fix"] = run[-1].id
@@ -317,7 +317,9 @@ class Uplink:
             number = self._hand_over("event", first.body, now_s)
         else:
             fixes = tuple(read_fix(row.body) for row in run)
-            payload = codec.encode_batch(Batch(stream=stream.id, first=first.seq, fixes=fixes))
+            step = self._spool.step_of(first.id)
+            batch = Batch(stream=stream.id, first=first.seq, fixes=fixes, step=step)
+            payload = codec.encode_batch(batch)
             number = self._hand_over("batch", payload, now_s)
             self._fix_bytes = len(payload) / len(fixes)
             if number is not None:
@@ -332,13 +334,16 @@ class Uplink:
         return True
 
 
-def _runs(rows: list[Row]) -> Iterator[list[Row]]:
-    """Consecutive rows of one stream; rows of two streams are never consecutive."""
+def _runs(rows: list[Row], step_of: Callable[[int], int]) -> Iterator[list[Row]]:
+    """Rows of one stream without a hole or evenly thinned, as a batch can carry them."""
     start = 0
     for end in range(1, len(rows) + 1):
-        if end == len(rows) or rows[end].id != rows[end - 1].id + 1:
-            yield rows[start:end]
-            start = end
+        if end < len(rows):
+            step = step_of(rows[start].id)
+            if rows[end].id == rows[end - 1].id + step and step_of(rows[end].id) == step:
+                continue
+        yield rows[start:end]
+        start = end
 
 
 def _extra(message: InFlight) -> dict[str, int]:

@@ -6,7 +6,7 @@ batch behind a plain 22-byte envelope and before a checksum.
 
 import struct
 import zlib
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -17,6 +17,10 @@ from wire.packing import PackingError
 _ENVELOPE: Final = struct.Struct("!BBQQI")
 _CHECKSUM: Final = struct.Struct("!I")
 _PACKED_COLUMNS: Final = 2
+_STEP_BIT: Final = 4
+"""The upper half of the encoding's byte says how far the fixes are thinned."""
+
+_STEPS: Final[tuple[Literal[1, 2, 4, 8], ...]] = (1, 2, 4, 8)
 _MAX_BATCH_BYTES: Final = 200_000
 _MAX_LIVE_BYTES: Final = 200
 _MAX_MESSAGE_BYTES: Final = 1_000_000
@@ -87,7 +91,8 @@ def encode_batch(batch: Batch) -> bytes:
         WireError: it is empty or too long, or a value is far outside what `Fix` allows.
     """
     _require_count(len(batch.fixes), EnvelopeError)
-    envelope = _ENVELOPE.pack(VERSION, _PACKED_COLUMNS, batch.stream, batch.first, len(batch.fixes))
+    encoding = _PACKED_COLUMNS | _STEPS.index(batch.step) << _STEP_BIT
+    envelope = _ENVELOPE.pack(VERSION, encoding, batch.stream, batch.first, len(batch.fixes))
     try:
         told = envelope + pack_fixes(batch.fixes)
     except PackingError as error:
@@ -103,7 +108,7 @@ def read_envelope(payload: bytes) -> BatchEnvelope:
     """
     if len(payload) < _ENVELOPE.size:
         raise EnvelopeError(f"batch: {len(payload)} bytes; the envelope has {_ENVELOPE.size}")
-    version, _, stream, first, count = _ENVELOPE.unpack_from(payload)
+    version, encoding, stream, first, count = _ENVELOPE.unpack_from(payload)
     if version != VERSION:
         raise EnvelopeError(f"batch: version {version}; this side knows {VERSION}")
     if stream >= 2**63:
@@ -111,7 +116,12 @@ def read_envelope(payload: bytes) -> BatchEnvelope:
     if first >= 2**62:
         raise EnvelopeError(f"batch: first {first} is not below 2**62")
     _require_count(count, EnvelopeError)
-    return BatchEnvelope(stream=stream, first=first, count=count)
+    if encoding >> _STEP_BIT >= len(_STEPS):
+        raise EnvelopeError(f"batch: thinned to 2**-{encoding >> _STEP_BIT}; at most to an eighth")
+    step = _STEPS[encoding >> _STEP_BIT]
+    if first % step:
+        raise EnvelopeError(f"batch: first {first} is not a multiple of the step {step}")
+    return BatchEnvelope(stream=stream, first=first, count=count, step=step)
 
 
 def decode_batch(payload: bytes) -> Batch:
@@ -122,7 +132,7 @@ def decode_batch(payload: bytes) -> Batch:
         WireError: the envelope can be read and the payload cannot.
     """
     envelope = read_envelope(payload)
-    encoding = payload[1]
+    encoding = payload[1] % (1 << _STEP_BIT)
     if encoding != _PACKED_COLUMNS:
         raise WireError(f"batch: payload encoding {encoding}; this side knows {_PACKED_COLUMNS}")
     if len(payload) > _MAX_BATCH_BYTES:
@@ -134,7 +144,7 @@ def decode_batch(payload: bytes) -> Batch:
         fixes = unpack_fixes(told[_ENVELOPE.size :], envelope.count)
     except PackingError as error:
         raise WireError(f"batch: {error}") from error
-    return Batch(stream=envelope.stream, first=envelope.first, fixes=fixes)
+    return Batch(stream=envelope.stream, first=envelope.first, fixes=fixes, step=envelope.step)
 
 
 def _require_count(count: int, error: type[WireError]) -> None:

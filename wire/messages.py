@@ -56,14 +56,29 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """``up/batch``: consecutive kept fixes of one stream, oldest first.
+    """``up/batch``: kept fixes of one stream, oldest first, without a hole or thinned evenly.
 
-    The fix at index ``i`` is known everywhere by (van, stream, first + i).
+    The fix at index ``i`` is known everywhere by (van, stream, first + i * step).
+
+    Attributes:
+        step: 1, or 2, 4 or 8 where the gateway has thinned; ``first`` is a multiple of it, and the
+            seqs between the fixes, before the first and after the last do not exist any more.
     """
 
     stream: StreamId
     first: Seq
     fixes: tuple[Fix, ...]
+    step: Literal[1, 2, 4, 8] = 1
+
+    @property
+    def seqs(self) -> range:
+        """The seq of each fix."""
+        return range(self.first, self.first + len(self.fixes) * self.step, self.step)
+
+    @property
+    def covered(self) -> tuple[int, int]:
+        """The inclusive range of seqs that is complete with this batch."""
+        return covered(self.first, len(self.fixes), self.step)
 
 
 class BatchEnvelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +87,17 @@ class BatchEnvelope(msgspec.Struct, frozen=True, kw_only=True):
     stream: StreamId
     first: Seq
     count: int
+    step: Literal[1, 2, 4, 8] = 1
+
+    @property
+    def covered(self) -> tuple[int, int]:
+        """The inclusive range of seqs that is complete with this batch."""
+        return covered(self.first, self.count, self.step)
+
+
+def covered(first: int, count: int, step: int) -> tuple[int, int]:
+    """The inclusive range of seqs of ``count`` fixes, with what was thinned around them."""
+    return max(0, first - step + 1), first + count * step - 1
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):

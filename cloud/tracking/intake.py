@@ -128,11 +128,11 @@ class Intake:
         self, arrived: Arrived, topic: topics.UpTopic, batch: Batch, group: Group
     ) -> None:
         key = StreamKey(topic.tenant, topic.van, batch.stream)
-        if not self._commit(key, batch.first, batch.first + len(batch.fixes) - 1, group):
+        if not self._commit(key, *batch.covered, group):
             return
         group.writes.fixes += [
             (*key, seq, *fix_values(fix), arrived.received_at_ms)
-            for seq, fix in enumerate(batch.fixes, batch.first)
+            for seq, fix in zip(batch.seqs, batch.fixes, strict=True)
         ]
         now_ms = arrived.received_at_ms
         believable = [fix for fix in batch.fixes if is_believable(moment_ms(fix), now_ms)]
@@ -149,9 +149,7 @@ class Intake:
                 refused = Refused("gap: first is after last", key.stream, event.seq, event.seq)
                 self._set_aside(arrived, refused, topic, group)
                 return
-            gap_key = StreamKey(topic.tenant, topic.van, int(body.stream))
-            self._commit(gap_key, body.first, body.last, group)
-            if not group.answers[gap_key].holds(body.first, body.last):
+            if not self._commit_gap(topic, body, group):
                 return
         if self._commit(key, event.seq, event.seq, group):
             fields = msgspec.to_builtins(body)
@@ -187,6 +185,14 @@ class Intake:
                 arrived.received_at_ms,
             )
         )
+
+    def _commit_gap(self, topic: topics.UpTopic, gap: Gap, group: Group) -> bool:
+        """Whether the gap can be told; what was kept of a thinned range is still to come."""
+        if gap.reason == "thinned":
+            return True
+        key = StreamKey(topic.tenant, topic.van, int(gap.stream))
+        self._commit(key, gap.first, gap.last, group)
+        return group.answers[key].holds(gap.first, gap.last)
 
     def _take_live(
         self, arrived: Arrived, topic: topics.UpTopic, said: Live | State | Presence

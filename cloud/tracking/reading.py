@@ -73,7 +73,7 @@ def _refused(kind: str, payload: bytes, reason: str) -> Refused:
     try:
         if kind == "batch":
             batch = codec.read_envelope(payload)
-            return Refused(reason, batch.stream, batch.first, batch.first + batch.count - 1)
+            return Refused(reason, batch.stream, *batch.covered)
         if kind == "event":
             event = codec.decode(payload, _EventEnvelope)
             if int(event.stream) < STREAMS_BELOW:

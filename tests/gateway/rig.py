@@ -163,14 +163,14 @@ class Cloud:
             case "batch":
                 batch = codec.decode_batch(payload)
                 rows = [
-                    (str(batch.stream), batch.first + index, codec.encode(fix))
-                    for index, fix in enumerate(batch.fixes)
+                    (str(batch.stream), seq, codec.encode(fix))
+                    for seq, fix in zip(batch.seqs, batch.fixes, strict=True)
                 ]
-                self._commit(rows)
+                self._commit(rows, *batch.covered)
             case "event":
                 event = codec.decode(payload, Event)
-                self._commit([(event.stream, event.seq, payload)])
-                if isinstance(event.body, Gap):
+                self._commit([(event.stream, event.seq, payload)], event.seq, event.seq)
+                if isinstance(event.body, Gap) and event.body.reason != "thinned":
                     told = range(event.body.first, event.body.last + 1)
                     self.gaps.setdefault(event.body.stream, set()).update(told)
                     self._has(event.body.stream, event.body.first, event.body.last)
@@ -181,13 +181,13 @@ class Cloud:
             case _:
                 pass
 
-    def _commit(self, rows: list[tuple[str, int, bytes]]) -> None:
+    def _commit(self, rows: list[tuple[str, int, bytes]], first: int, last: int) -> None:
         if not any((stream, seq) in self.refused for stream, seq, _ in rows):
             self._store.execute("BEGIN IMMEDIATE")
             added = self._store.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", rows)
             self.repeated += len(rows) - added.rowcount
             self._store.execute("COMMIT")
-            self._has(rows[0][0], rows[0][1], rows[-1][1])
+            self._has(rows[0][0], first, last)
         self._acknowledge(rows[0][0])
 
     def _has(self, stream: str, first: int, last: int) -> None:
@@ -199,7 +199,7 @@ class Cloud:
             held[stream] = held.get(stream, Committed()).adding(seq, seq)
         for (body,) in self._store.execute("SELECT body FROM seen WHERE instr(body, '\"gap\"')"):
             gap = codec.decode(body, Event).body
-            if isinstance(gap, Gap):
+            if isinstance(gap, Gap) and gap.reason != "thinned":
                 known = held.get(gap.stream, Committed())
                 held[gap.stream] = known.adding(gap.first, gap.last)
         return held

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from cloud.tracking.model import Committed
 from gateway import schema
 from gateway.link import Link
 from gateway.settings import UplinkSettings
@@ -16,6 +17,7 @@ from gateway.spool import Spool
 from gateway.uplink import Uplink
 from tests.gateway.test_spool import NOW, fix
 from wire import codec
+from wire.events import Gap
 from wire.messages import Ack, Event, Resume
 
 
@@ -435,3 +437,57 @@ def test_an_offline_moment_between_loses_nothing(bench: Bench) -> None:
     assert bench.answer() == []
     bench.link.is_offline = False
     assert bench.step(1) == ["batch 100:0+10", "batch 100:10+10"]
+
+
+class Taker:
+    """A cloud that keeps the account of what it holds, and counts what came."""
+
+    def __init__(self) -> None:
+        self.held = {100: Committed(), 101: Committed()}
+        self.stored: set[int] = set()
+        self.batches = self.gaps = 0
+
+    def take(self, kind: str, payload: bytes) -> None:
+        if kind == "batch":
+            batch = codec.decode_batch(payload)
+            self.batches += 1
+            self.stored.update(batch.seqs)
+            self.held[100] = self.held[100].adding(*batch.covered)
+        elif kind == "event":
+            event = codec.decode(payload, Event)
+            self.held[101] = self.held[101].adding(event.seq, event.seq)
+            if isinstance(event.body, Gap):
+                self._take_gap(event.body)
+
+    def _take_gap(self, gap: Gap) -> None:
+        self.gaps += 1
+        if gap.reason != "thinned":
+            self.held[100] = self.held[100].adding(gap.first, gap.last)
+
+    def answers(self) -> list[Ack]:
+        told = {stream: committed.told() for stream, committed in self.held.items()}
+        return [Ack(stream=str(of), upto=upto, missing=holes) for of, (upto, holes) in told.items()]
+
+
+def test_what_is_left_of_a_thinned_backlog_reaches_the_cloud_in_few_batches(bench: Bench) -> None:
+    bench.start(batch_fixes=60, window=5)
+    bench.spool._max_bytes = 200_000
+    for _ in range(100):
+        bench.drive(200)
+    left = {row.seq for row in bench.spool.rows_after("fix", -1, 10**6)}
+    cloud = Taker()
+    bench.uplink.on_connected(bench.now_s)
+    while any(bench.spool.waiting.values()):
+        bench.now_s += 1
+        bench.uplink.step(bench.now_s, NOW)
+        for kind, payload in bench.link.published:
+            cloud.take(kind, payload)
+        bench.link.published.clear()
+        bench.confirm()
+        for ack in cloud.answers():
+            bench.uplink.on_ack(ack, NOW)
+        bench.spool.commit(NOW)
+    assert cloud.stored == left
+    assert cloud.batches < len(left) / 60 + 10
+    assert cloud.gaps < 10
+    assert cloud.held[100].told() == (19_999, ()), "the cloud waits for nothing any more"

@@ -118,6 +118,18 @@ def test_a_gap_is_an_event_and_lets_the_fixes_upto_pass() -> None:
     assert world.stored_seqs(7) == {3, 4, *range(20, 25)}, "what comes after all is kept"
 
 
+def test_what_is_kept_of_a_thinned_range_is_still_to_come() -> None:
+    world = World()
+    gap = Gap(stream="7", first=0, last=39, kept=5, reason="thinned")
+    world.hear("event", event(0, gap))
+    assert world.answers == {50: (0, ())}
+    world.hear("batch", msgspec.structs.replace(batch(7, 16, 3), step=8))
+    assert world.stored_seqs(7) == {16, 24, 32}
+    assert world.answers[7] == (39, ((0, 8),))
+    world.hear("batch", msgspec.structs.replace(batch(7, 0, 2), step=8))
+    assert world.answers[7] == (39, ())
+
+
 def test_a_gap_may_speak_of_events_even_of_its_own_stream() -> None:
     world = World()
     world.hear("event", event(9, Gap(stream="50", first=0, last=12, kept=1, reason="damaged")))

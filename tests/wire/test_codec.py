@@ -3,7 +3,7 @@
 import random
 import struct
 import zlib
-from typing import get_args
+from typing import Literal, get_args
 
 import msgspec
 import pytest
@@ -82,14 +82,39 @@ def test_a_batch_has_its_golden_bytes_and_reads_back() -> None:
 
 @given(
     stream=st.integers(0, 2**63 - 1),
-    first=st.integers(0, 2**62 - 1),
+    place=st.integers(0, 2**59 - 1),
     rows=st.lists(fixes(), min_size=1, max_size=40),
+    step=st.sampled_from([1, 2, 4, 8]),
 )
-def test_a_batch_survives_the_round_trip(stream: int, first: int, rows: list[m.Fix]) -> None:
-    batch = m.Batch(stream=stream, first=first, fixes=tuple(rows))
+def test_a_batch_survives_the_round_trip(
+    stream: int, place: int, rows: list[m.Fix], step: Literal[1, 2, 4, 8]
+) -> None:
+    batch = m.Batch(stream=stream, first=place * step, fixes=tuple(rows), step=step)
     payload = codec.encode_batch(batch)
     assert codec.decode_batch(payload) == batch
-    assert codec.read_envelope(payload).count == len(rows)
+    envelope = codec.read_envelope(payload)
+    assert (envelope.count, envelope.step) == (len(rows), step)
+    assert envelope.covered == batch.covered
+
+
+def test_a_thinned_batch_covers_what_is_gone_around_its_fixes() -> None:
+    fix = m.Fix(recorded_at_ms=0, lat_e7=0, lon_e7=0, mode=2)
+    batch = m.Batch(stream=1, first=16, fixes=(fix, fix, fix), step=8)
+    assert list(batch.seqs) == [16, 24, 32]
+    assert batch.covered == (9, 39)
+    assert m.Batch(stream=1, first=0, fixes=(fix,), step=4).covered == (0, 3)
+    assert m.Batch(stream=1, first=5, fixes=(fix, fix)).covered == (5, 6)
+
+
+def test_a_batch_thinned_in_no_known_way_is_refused() -> None:
+    payload = bytearray(codec.encode_batch(golden.BATCH))
+    payload[1] |= 5 << 4
+    with pytest.raises(codec.EnvelopeError, match="thinned"):
+        codec.read_envelope(bytes(payload))
+    payload[1] = 2 | 3 << 4
+    payload[17] = 1
+    with pytest.raises(codec.EnvelopeError, match="multiple"):
+        codec.read_envelope(bytes(payload))
 
 
 @given(st.lists(fixes(), min_size=1, max_size=40))
