@@ -125,9 +125,9 @@ def test_what_is_kept_of_a_thinned_range_is_still_to_come() -> None:
     assert world.answers == {50: (0, ())}
     world.hear("batch", msgspec.structs.replace(batch(7, 16, 3), step=8))
     assert world.stored_seqs(7) == {16, 24, 32}
-    assert world.answers[7] == (39, ((0, 8),))
+    answers = [world.answers[7]]
     world.hear("batch", msgspec.structs.replace(batch(7, 0, 2), step=8))
-    assert world.answers[7] == (39, ())
+    assert [*answers, world.answers[7]] == [(39, ((0, 8),)), (39, ())]
 
 
 def test_a_gap_may_speak_of_events_even_of_its_own_stream() -> None:
