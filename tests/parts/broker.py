@@ -8,14 +8,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from cloud.foundation.broker import BrokerAccess, GatewayCredential
 from cloud.foundation.files import private_folder
 from cloud.foundation.layout import DataFolder
-from cloud.foundation.ports import is_free, keep_ports
-from cloud.foundation.probes import tcp_answers
+from cloud.foundation.ports import is_free, keep_ports, read_ports
+from cloud.foundation.probes import http_get, tcp_answers
 from cloud.foundation.processes import forget, record, running_of
 from cloud.foundation.settings import Settings
 
@@ -42,6 +43,12 @@ class EmbeddedBroker:
     def port(self) -> int:
         """Where it speaks MQTT, on 127.0.0.1."""
         return self.access.address().port
+
+    def connections(self) -> int:
+        """How many clients are connected, as the broker sees it."""
+        answer = http_get("127.0.0.1", read_ports(self.data.ports).monitor, "/connz")
+        assert answer is not None, "the broker tells nothing"
+        return int(msgspec.json.decode(answer[1], type=dict[str, Any])["num_connections"])
 
     def admit(self, *vans: str, tenant: str = "main") -> list[GatewayCredential]:
         """Let new gateways of these vans in, and nobody else; works while it runs, too."""

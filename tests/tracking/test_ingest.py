@@ -144,7 +144,10 @@ def test_what_is_sent_while_ingest_is_away_arrives_when_it_comes_back(
 ) -> None:
     (credential,) = broker.admit("van-away")
     with Van(broker.port, credential) as van:
+        connected = broker.connections()
         ingest.kill()
+        # What is handed to a connection that is dying comes again only after the broker's wait.
+        wait_for(lambda: broker.connections() < connected, "the broker to see that it is away")
         van.say("batch", batch(7, 0, 10))
         ingest.start()
         wait_for(lambda: van.upto(7) == 9, "the acknowledgement")
