@@ -39,7 +39,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         return (
             f"{self.day}: {self.delivered} delivered ({self.late} late), {self.failed} failed, "
             f"{self.open} open, {self.cancelled} cancelled; {self.driven_km:.0f} km; "
-            f"{self.fixes_told} fixes told by the receivers, {stored} stored"
+            f"{self.fixes_told} fixes told by the receivers, {stored} kept and stored"
         )
 
 
