@@ -18,7 +18,7 @@ _NOTE = "/salvage"
 
 
 class Repair:
-    """At most one file at a time; the next one waits until it is done.
+    """One file at a time, in the order in which they were set aside.
 
     Args:
         medium: the spool's file.
@@ -38,11 +38,14 @@ class Repair:
 
     def restore(self) -> bool:
         """Go on with what an earlier start has begun; whether there is something."""
-        told = self._notes.recall(_NOTE)
-        if told and self._salvage is None:
-            progress = msgspec.msgpack.decode(told, type=Progress)
-            self._salvage = Salvage(self._medium.path.parent, progress)
+        if self._salvage is None:
+            self._begin_next(_noted(self._notes.recall(_NOTE)))
         return self.is_under_way
+
+    def _begin_next(self, queue: list[Progress]) -> None:
+        if queue:
+            self._salvage = Salvage(self._medium.path.parent, queue[0])
+            self._chunk = ([], -1)
 
     def replace_file(self, problem: str, keep_free_bytes: int, extents: dict[int, Span]) -> None:
         """Set the file aside and go on with an empty one that knows the same starts and commands.
@@ -57,23 +60,32 @@ class Repair:
         """
         medium = self._medium
         medium.close()
+        aside = salvage.name_aside(medium.path)
+        ends = {base: last for base, (_, last) in extents.items()}
+        progress = Progress(name=aside.name, problem=problem[:400], ends=ends)
+        queue: list[Progress] = []
+
+        def joins(notes: dict[str, bytes]) -> dict[str, bytes]:
+            queue[:] = [*self._queue(notes.get(_NOTE)), progress]
+            return {_NOTE: msgspec.msgpack.encode(queue)}
+
         try:
-            aside = salvage.set_aside(medium.path, medium.free_bytes, keep_free_bytes)
+            salvage.set_aside(medium.path, aside, joins, medium.free_bytes, keep_free_bytes)
         except OSError as error:
             raise sqlite3.OperationalError(f"the spool cannot be replaced: {error}") from error
         medium.reopen()
-        salvage.copy_small_tables(aside, medium)
-        if self._salvage is not None:
-            self._salvage.close()
-        ends = {base: last for base, (_, last) in extents.items()}
-        progress = Progress(name=aside.name, problem=problem[:400], ends=ends)
-        self._salvage = Salvage(medium.path.parent, progress)
-        self._chunk = ([], -1)
         self._notes.load(medium)
-        self._remember(progress)
+        self._remember(queue)
+        if self._salvage is None:
+            self._begin_next(queue)
 
-    def _remember(self, progress: Progress) -> None:
-        self._notes.remember(_NOTE, msgspec.msgpack.encode(progress))
+    def _queue(self, noted: bytes | None) -> list[Progress]:
+        """The files that are not done; of the first what is known to be committed."""
+        queue = _noted(self._notes.recall(_NOTE) or noted)
+        return queue if self._salvage is None else [self._salvage.progress, *queue[1:]]
+
+    def _remember(self, queue: list[Progress]) -> None:
+        self._notes.remember(_NOTE, msgspec.msgpack.encode(queue))
 
     def step(self) -> None:
         """Read a little more; the next `put` has it."""
@@ -105,7 +117,7 @@ class Repair:
         for first, last, _ in lost:
             book.settle(first, last)
         last = good[-1].id if good else before.last
-        self._remember(before.went(at, last, len(new)))
+        self._remember([before.went(at, last, len(new)), *self._queue(None)[1:]])
         return new, lost
 
     def _holes(self, before: Progress, rows: list[Row], at: int, book: Book) -> list[Lost]:
@@ -134,17 +146,17 @@ class Repair:
         """What was put is committed.
 
         Returns:
-            What to tell when that was all.
+            What to tell when that was all of one file.
         """
-        told = self._notes.recall(_NOTE)
-        if self._salvage is None or not told:
+        queue = _noted(self._notes.recall(_NOTE))
+        if self._salvage is None or not queue:
             return None
-        progress = msgspec.msgpack.decode(told, type=Progress)
-        self._salvage.progress = progress
+        progress = self._salvage.progress = queue[0]
         if progress.at < salvage.END:
             return None
         self.close()
-        self._notes.remember(_NOTE, b"")
+        self._remember(queue[1:])
+        self._begin_next(queue[1:])
         return SpoolRepaired(salvaged=progress.salvaged, problem=progress.problem)
 
     def close(self) -> None:
@@ -152,6 +164,10 @@ class Repair:
         if self._salvage is not None:
             self._salvage.close()
             self._salvage = None
+
+
+def _noted(body: bytes | None) -> list[Progress]:
+    return [] if body is None else msgspec.msgpack.decode(body, type=list[Progress])
 
 
 def _tails(ends: Mapping[int, int], after: int, before: int) -> list[Span]:

@@ -16,7 +16,7 @@ import msgspec
 
 from gateway import schema
 from gateway.checking import Malformed, readable
-from gateway.medium import Medium, transaction
+from gateway.medium import transaction
 from gateway.rows import KIND_BIT, Row
 
 KEPT_FILES: Final = 3
@@ -31,23 +31,35 @@ END: Final = (2 << KIND_BIT) - 1
 """The largest id there can be."""
 
 
-def set_aside(path: Path, free_bytes: Callable[[], int], keep_free_bytes: int) -> Path:
-    """Give the spool another name, with its log, and make an empty one in its place.
+def name_aside(path: Path) -> Path:
+    """Where the spool would be set aside."""
+    names = _names(path)
+    number = _number(names[-1]) + 1 if names else 1
+    return path.with_name(f"{path.stem}.damaged-{number}.db")
+
+
+def set_aside(
+    path: Path,
+    aside: Path,
+    notes: Callable[[dict[str, bytes]], dict[str, bytes]],
+    free_bytes: Callable[[], int],
+    keep_free_bytes: int,
+) -> None:
+    """Give the spool another name, with its log, and put an empty one in its place.
+
+    The empty one knows the same starts, notes and commands, as far as they can be read.
 
     Args:
         path: the damaged spool.
+        aside: where it goes.
+        notes: given the notes that could be read, what the new file notes beside them.
         free_bytes: what the medium has left.
         keep_free_bytes: below this even the last damaged files are removed.
-
-    Returns:
-        Where it is now.
 
     Raises:
         OSError, sqlite3.Error: the medium takes nothing.
     """
-    names = sorted(path.parent.glob(f"{path.stem}.damaged-*.db"), key=_number)
-    number = _number(names[-1]) + 1 if names else 1
-    aside = path.with_name(f"{path.stem}.damaged-{number}.db")
+    names = _names(path)
     for old in names[: max(0, len(names) + 1 - KEPT_FILES)]:
         _remove(old)
     while (names := [name for name in names if name.exists()]) and free_bytes() < keep_free_bytes:
@@ -59,12 +71,16 @@ def set_aside(path: Path, free_bytes: Callable[[], int], keep_free_bytes: int) -
     for suffix in ("", "-wal"):
         with suppress(FileNotFoundError):
             os.link(f"{path}{suffix}", f"{aside}{suffix}")
+    _copy_small_tables(aside, unfinished, notes)
     # A log beside another file than its own would be replayed into it.
     for suffix in ("-wal", "-shm"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
     unfinished.rename(path)
     _sync(path.parent)
-    return aside
+
+
+def _names(path: Path) -> list[Path]:
+    return sorted(path.parent.glob(f"{path.stem}.damaged-*.db"), key=_number)
 
 
 def _sync(folder: Path) -> None:
@@ -85,18 +101,20 @@ def _remove(path: Path) -> None:
         Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
-def copy_small_tables(aside: Path, medium: Medium) -> None:
-    """Bring the starts, the notes and the commands into the new file, as far as they are readable.
-
-    Raises:
-        sqlite3.Error: the medium takes nothing.
-    """
-    with transaction(medium) as database:
-        for table, columns in _SMALL_TABLES.items():
-            marks = ", ".join("?" * columns)
+def _copy_small_tables(
+    aside: Path, fresh: Path, notes: Callable[[dict[str, bytes]], dict[str, bytes]]
+) -> None:
+    read = {table: _readable(aside, table, columns) for table, columns in _SMALL_TABLES.items()}
+    read["note"] += notes(dict(read["note"])).items()
+    with (
+        closing(sqlite3.connect(fresh, isolation_level=None)) as connection,
+        transaction(connection) as database,
+    ):
+        for table, rows in read.items():
+            marks = ", ".join("?" * _SMALL_TABLES[table])
             database.executemany(
-                f"INSERT OR IGNORE INTO {table} VALUES ({marks})",  # noqa: S608 - our own names
-                _readable(aside, table, columns),
+                f"INSERT OR REPLACE INTO {table} VALUES ({marks})",  # noqa: S608 - our own names
+                rows,
             )
 
 

@@ -68,16 +68,15 @@ def home(tmp_path: Path) -> Iterator[Home]:
         spool.close()
 
 
-def repair(spool: Spool) -> SpoolRepaired:
-    """Tend the spool until it tells that it is repaired."""
+def repair(spool: Spool, files: int = 1) -> SpoolRepaired:
+    """Tend the spool until it tells that it is repaired, of so many files."""
     for _ in range(1000):
         spool.tend(NOW)
         if spool.has_work():
             spool.commit(NOW)
-        told = [event.body for event in events(spool)]
-        for body in told:
-            if isinstance(body, SpoolRepaired):
-                return body
+        told = [event.body for event in events(spool) if isinstance(event.body, SpoolRepaired)]
+        if len(told) == files:
+            return told[-1]
     raise AssertionError("never repaired")
 
 
@@ -201,6 +200,34 @@ def test_damage_found_while_running_is_repaired_while_recording_goes_on(home: Ho
     assert again.recall("odometer") == b"7"
     assert set(seqs(again)) == left
     assert 100 in again.streams_left()
+
+
+def test_a_second_damage_in_the_middle_of_a_repair_costs_nothing(home: Home) -> None:
+    leave(home)
+    to_old_version(home)
+    spool = home.open()
+    assert spool.is_repairing
+    spool.tend(NOW)
+    assert 0 < len(seqs(spool)) < 2000
+    fill(spool, 3)
+    spool.close()
+    to_old_version(home)
+    spool = home.open()
+    repair(spool, files=2)
+    assert not spool.is_repairing
+    assert seqs(spool) == [*range(2000), 0, 1, 2]
+    assert missing(spool) == set()
+
+
+def test_a_power_cut_right_after_a_damaged_file_was_set_aside_forgets_no_row(home: Home) -> None:
+    leave(home)
+    to_old_version(home)
+    glimpse = Spool(home.path, 100_000_000)
+    glimpse.close()
+    assert home.damaged() == ["spool.damaged-1.db"]
+    spool = home.open()
+    repair(spool)
+    assert seqs(spool) == list(range(2000))
 
 
 def test_a_restart_goes_on_with_the_salvage(home: Home) -> None:
