@@ -48,7 +48,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """How things stand with the desired settings; all of it is kept on disk.
 
     Attributes:
-        settings, values: the last ones that proved themselves; version 0 is the van's own file.
+        settings, values: the last ones that proved themselves; version 0 is the van's own file. The
+            shifts are the newest ones told.
         trial: the ones on trial, in force in their place.
         refused: the newest version refused or rolled back, and why.
     """
@@ -57,13 +58,6 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     values: DesiredValues = DesiredValues()
     trial: Trial | None = None
     refused: tuple[int, str] | None = None
-
-    @property
-    def in_force(self) -> Trial | None:
-        """What is in force; None for the van's own file alone."""
-        if self.trial is not None:
-            return self.trial
-        return Trial(settings=self.settings, values=self.values) if self.settings else None
 
     @property
     def newest(self) -> int:
@@ -116,10 +110,14 @@ def confirmed(standing: Standing) -> Standing:
 
 
 def rolled_back(standing: Standing, reason: str) -> Standing:
-    """The trial has failed; what was in force before it is so again."""
+    """The trial has failed; what was in force before it is so again, but for the shifts.
+
+    They are the driver's privacy and cut no van off: falling back to older ones would give it away.
+    """
     if standing.trial is None:
         return standing
-    back = msgspec.structs.replace(standing, trial=None)
+    values = msgspec.structs.replace(standing.values, shifts=standing.trial.values.shifts)
+    back = msgspec.structs.replace(standing, trial=None, values=values)
     return refusing(back, standing.trial.settings, f"rolled back: {reason}")
 
 
@@ -180,14 +178,14 @@ class DesiredSettings:
     @property
     def values(self) -> DesiredValues:
         """What is in force."""
-        now = self._standing.in_force
-        return DesiredValues() if now is None else now.values
+        now = self._standing
+        return now.values if now.trial is None else now.trial.values
 
     @property
     def version(self) -> int:
         """Version of the settings in force; 0 when none were ever told."""
-        now = self._standing.in_force
-        return 0 if now is None else now.settings
+        now = self._standing
+        return now.settings if now.trial is None else now.trial.settings
 
     @property
     def refused(self) -> tuple[int, str] | None:

@@ -20,7 +20,7 @@ from gateway.desired import (
 )
 from gateway.settings import BrokerSettings, SerialSettings, Settings
 from wire import codec
-from wire.desired import BrokerPlace, DesiredError, DesiredValues, Keeping, read_values
+from wire.desired import BrokerPlace, DesiredError, DesiredValues, Keeping, Shift, read_values
 from wire.messages import Desired
 
 PATIENCE_S = 300.0
@@ -105,6 +105,16 @@ def test_settings_without_an_answer_are_rolled_back_and_never_tried_again(path: 
         assert again.refused is not None
         assert again.refused[0] == 2
         assert "rolled back" in again.refused[1]
+
+
+def test_a_roll_back_does_not_give_a_driver_away(path: Path) -> None:
+    shift = {"from_ms": 1, "to_ms": 2}
+    held = opened(path)
+    held.take(told(1, live_every_s=9, shifts=[shift]), 0)
+    assert held.step(PATIENCE_S)
+    for again in (held, opened(path, 999)):
+        assert (again.version, again.values.live_every_s) == (0, None)
+        assert again.values.shifts == (Shift(from_ms=1, to_ms=2),)
 
 
 def test_another_broker_is_proved_by_the_cloud_alone(path: Path) -> None:
