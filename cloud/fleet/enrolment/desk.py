@@ -2,7 +2,9 @@
 
 import logging
 import queue
+import subprocess
 import threading
+import time
 from typing import Any, Final
 
 import msgspec
@@ -22,6 +24,8 @@ _KEEP_ALIVE_S: Final = 20
 _MOST_WAITING: Final = 1_000
 """Requests; with more than these the newest is dropped, and the van asks again."""
 _SWEEP_EVERY_S: Final = 60.0
+_FAILURES: Final = (CloudError, DBAPIError, OSError, subprocess.SubprocessError)
+"""The database, the disk, or the broker's own check of its settings; the next one may succeed."""
 
 
 class RenewalDesk:
@@ -67,27 +71,33 @@ class RenewalDesk:
             return  # a topic that is not UTF-8 is no van's
 
     def _run(self) -> None:
+        sweep_at_s = time.monotonic() + self._sweep_every_s
         while True:
-            try:
-                asked = self._asked.get(timeout=self._sweep_every_s)
-                if asked is None:
-                    return
-                self._answer(*asked)
-            except queue.Empty:
+            left_s = sweep_at_s - time.monotonic()
+            if left_s <= 0:
                 self._sweep()
+                sweep_at_s = time.monotonic() + self._sweep_every_s
+                continue
+            try:
+                asked = self._asked.get(timeout=left_s)
+            except queue.Empty:
+                continue
+            if asked is None:
+                return
+            self._answer(*asked)
 
     def _sweep(self) -> None:
         """A connection outlives its certificate, but for this."""
         try:
             self._enrolments.let_in()
-        except (CloudError, DBAPIError) as error:
+        except _FAILURES as error:
             log.warning("the broker was not told of the gateways", extra={"reason": str(error)})
 
     def _answer(self, topic: str, payload: bytes) -> None:
         try:
             who = topics.parse_up(topic)
             given = self._enrolments.renew(who.tenant, who.van, codec.decode(payload, Renewal))
-        except (topics.TopicError, codec.WireError, CloudError, DBAPIError) as error:
+        except (topics.TopicError, codec.WireError, *_FAILURES) as error:
             log.warning(
                 "a renewal failed", extra={"topic": topic[:200], "reason": str(error)[:500]}
             )

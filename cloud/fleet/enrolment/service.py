@@ -246,7 +246,7 @@ class Enrolments:
         authority: "Authority",
         now: float,
     ) -> GatewayCertificate:
-        _require_new(connection, claim.tenant, claim.vehicle_id, key)
+        _require_new(connection, key)
         made = self._issue(
             authority,
             (claim.tenant, claim.vehicle_id),
@@ -279,7 +279,7 @@ class Enrolments:
             log.warning("a renewal is refused", extra={"serial": in_use, "reason": reason})
             return None
         used = next(one for one in known if one.serial == in_use)
-        _require_new(connection, used.tenant, used.vehicle_id, key)
+        _require_new(connection, key)
         van = (used.tenant, used.vehicle_id)
         made = self._issue(authority, van, key, used.client_id, is_backlog=False)
         store.add_certificate(connection, made)
@@ -370,11 +370,9 @@ def _require_vehicle(connection: Connection, tenant: str, vehicle_id: str) -> No
         raise NotFound(f"vehicle {vehicle_id[:80]!r} is not known; add it first")
 
 
-def _require_new(connection: Connection, tenant: str, vehicle_id: str, key: "RequestedKey") -> None:
+def _require_new(connection: Connection, key: "RequestedKey") -> None:
     """A key belongs to one certificate: a copied one must not live on under another."""
-    if any(
-        one.key == key.fingerprint for one in store.certificates(connection, tenant, vehicle_id)
-    ):
+    if store.is_certified(connection, key.fingerprint):
         raise Invalid.field("csr", "has a key that was certified before", "make a new key")
 
 

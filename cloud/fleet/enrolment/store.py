@@ -118,6 +118,12 @@ def find_certificate(connection: Connection, serial: str) -> GatewayCertificate 
     return None if found is None else _certificate(found)
 
 
+def is_certified(connection: Connection, key: str) -> bool:
+    """Whether the key with this fingerprint has a certificate, of any van of any tenant."""
+    known = select(certificate.c.serial).where(certificate.c.key == key).limit(1)
+    return connection.execute(known).first() is not None
+
+
 def certificates(connection: Connection, tenant: str, vehicle_id: str) -> list[GatewayCertificate]:
     """Every certificate of a van that there was, the newest first."""
     rows = connection.execute(
