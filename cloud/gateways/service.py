@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ from cloud.fleet.service import Fleet
 from cloud.foundation import outbox
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
-from cloud.foundation.errors import Invalid, NotFound
+from cloud.foundation.errors import Conflict, Invalid, NotFound
 from cloud.foundation.ids import NewId
 from cloud.foundation.outbox import Outbox
 from cloud.gateways import store
@@ -76,11 +77,21 @@ class Gateways:
         values: dict[str, Any],
         is_following_shifts: bool,
         changed_by: str,
+        over: int | None = None,
     ) -> Wanted:
         """Desire other settings of a van's gateway; the ones before are replaced as a whole.
 
+        Args:
+            tenant: whose van.
+            vehicle_id: the van.
+            values: what is desired.
+            is_following_shifts: whether the van's shifts are added and kept up to date.
+            changed_by: who desires it.
+            over: replace this version only.
+
         Raises:
             NotFound: no such van. Invalid: a value cannot be desired.
+            Conflict: another version than ``over`` is desired by now.
         """
         self._fleet.vehicle(tenant, vehicle_id)
         require_values(values, is_following_shifts=is_following_shifts)
@@ -89,9 +100,12 @@ class Gateways:
         shifts = self._shifts(tenant, vehicle_id, now_s) if is_following_shifts else ()
         with self._database.writing() as connection:
             known = store.find_wanted(connection, tenant, vehicle_id)
+            version = 0 if known is None else known.version
+            if over is not None and version != over:
+                raise Conflict(f"settings: version {version} is desired by now; read them again")
             what = Wanted(
                 version=next_version(
-                    0 if known is None else known.version,
+                    version,
                     None if reported is None else reported.state,
                 ),
                 values=values,
@@ -221,14 +235,16 @@ class Gateways:
         for tenant, vehicle_id, known in followers:
             if is_same_from(now_s, known.shifts, self._shifts(tenant, vehicle_id, now_s)):
                 continue
-            self.desire(
-                tenant=tenant,
-                vehicle_id=vehicle_id,
-                values=known.values,
-                is_following_shifts=True,
-                changed_by=_SYSTEM,
-            )
-            changed += 1
+            with suppress(Conflict):  # somebody was quicker; the next round reads what they desire
+                self.desire(
+                    tenant=tenant,
+                    vehicle_id=vehicle_id,
+                    values=known.values,
+                    is_following_shifts=True,
+                    changed_by=_SYSTEM,
+                    over=known.version,
+                )
+                changed += 1
         return changed
 
     def _shifts(self, tenant: str, vehicle_id: str, now_s: float) -> tuple[Shift, ...]:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from cloud.foundation.database import Database
+from cloud.foundation.errors import Conflict
 from cloud.gateways.model import next_version
 from cloud.tracking import store
 from cloud.tracking.intake import Arrived, Group, Intake
@@ -141,6 +142,21 @@ def test_a_van_that_follows_its_shifts_is_told_each_new_one(desk: Desk) -> None:
     assert told(desk).settings == 2
     assert span["to_ms"] - span["from_ms"] == 10 * 3_600_000
     assert made["starts_at"].startswith(TODAY)
+
+
+def test_who_desires_over_a_version_that_is_gone_is_refused(desk: Desk) -> None:
+    desire(desk, live_every_s=5)
+    desire(desk, live_every_s=30)
+    with pytest.raises(Conflict, match="version 2"):
+        desk.gateways.desire(
+            tenant="main",
+            vehicle_id="van-1",
+            values={"live_every_s": 5},
+            is_following_shifts=True,
+            changed_by="shifts",
+            over=1,
+        )
+    assert told(desk).values == {"live_every_s": 30}
 
 
 def test_a_van_that_does_not_follow_its_shifts_is_told_none(desk: Desk) -> None:
