@@ -13,6 +13,7 @@ import secrets
 import shutil
 import sqlite3
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -45,7 +46,8 @@ def deliver(settings: Settings) -> bool:
     Returns:
         Whether nothing is left.
     """
-    os.nice(_NICE)
+    with suppress(OSError):  # the unit forbids it to its processes
+        os.nice(_NICE)
     left = False
     for tenant, van, folder in sealed_folders(settings.folder):
         try:
@@ -129,7 +131,10 @@ def _hand_in(uplink: Uplink, spool: Spool, link: Link, inbox: Inbox) -> bool:
         uplink.hurry()
         uplink.step(now_s, clock.stamp())
         _hear(uplink, inbox, clock)
-        if uplink.waiting == 0:
+        spool.tend(clock.stamp())
+        if spool.has_work():
+            spool.commit(clock.stamp())
+        if uplink.waiting == 0 and not spool.is_repairing:
             return True
     return False
 

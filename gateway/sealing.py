@@ -10,7 +10,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 _STAYS: Final = frozenset({"credentials", "gateway.lock", "sealed"})
 """What in the data folder belongs to the box and not to a van."""
 _DELIVER_EVERY_S: Final = 3_600.0
+_END_WITHIN_S: Final = 0.5
 SPOOL: Final = "spool.db"
 
 
@@ -99,10 +100,11 @@ class Delivering:
             self._process = _start(self._config)
 
     def stop(self) -> None:
-        """End it; what is not acknowledged stays sealed."""
+        """Tell it to end; what is not acknowledged stays sealed."""
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
-            self._process.wait(5)
+            with suppress(subprocess.TimeoutExpired):  # one that hangs on its medium is left to it
+                self._process.wait(_END_WITHIN_S)
 
 
 def _start(config: Path) -> subprocess.Popen[bytes]:

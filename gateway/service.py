@@ -136,7 +136,7 @@ class Service:
         return Ports(
             connection=self._spool.connection,
             spool=self._spool_health,
-            replay=self._spool.replay,
+            replay=self._replay,
             use=self._use,
             follow=self._follow,
             turned=lambda: {reader.name: reader.turned_at_s for reader in self._readers},
@@ -267,6 +267,12 @@ class Service:
     def _follow(self, route: Route) -> None:
         self._recorder.logbook.follow(route)
 
+    def _replay(self, from_ms: int, to_ms: int) -> int:
+        """Committed before it is told: a command that counts as done is not given again."""
+        count = self._spool.replay(from_ms, to_ms)
+        self._spool.commit(self._clock.stamp())
+        return count
+
     def _spool_health(self) -> SpoolHealth:
         waiting = self._spool.waiting
         return SpoolHealth(
@@ -353,7 +359,6 @@ class Service:
 
     def _stop(self) -> None:
         self._operation.stop()
-        self._delivering.stop()
         for reader in self._readers:
             reader.ask_to_stop()
         self._inputs.stop(0.0)
@@ -371,4 +376,5 @@ class Service:
             logger.exception("the last fixes could not be committed or sent")
         self._link.stop(codec.encode(Presence(online=False)), _FAREWELL_S)
         self._spool.close()
+        self._delivering.stop()
         logger.info("the gateway has stopped")

@@ -98,6 +98,12 @@ class Spool(Shelf):
             self._reach()
 
     @property
+    def is_repairing(self) -> bool:
+        """Whether rows may still come out of a damaged file, or damage is being looked for."""
+        is_looking = self._checker is not None
+        return is_looking or self._damage is not None or self._repair.is_under_way
+
+    @property
     def owner(self) -> str | None:
         """The van whose rows these are; None before the first `begin` with an owner."""
         owner = self._notes.recall("/owner")
@@ -214,6 +220,12 @@ class Spool(Shelf):
         known = self._corrections.get(self.boot, Correction(0, quality))
         self._corrections[self.boot] = known.and_then(by_ms, quality)
         self._is_entered = False
+
+    def replay(self, from_ms: int, to_ms: int) -> int:
+        """As of the shelf; the next commit has it, so that no restart forgets it."""
+        count = super().replay(from_ms, to_ms)
+        self._note_book(self._book, every_ms=0)
+        return count
 
     def add_fix(self, fix: Fix) -> int:
         """Take a fix into the next group; returns its seq in this start's stream."""

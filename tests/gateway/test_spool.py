@@ -1,6 +1,7 @@
 """The spool: nothing leaves it unacknowledged, untold or uncommitted."""
 
 import itertools
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, nullcontext
@@ -19,7 +20,7 @@ from gateway.rows import Kind, committed_ranges, read_fix
 from gateway.spool import Spool
 from gateway.stamp import Stamp
 from wire import codec
-from wire.events import Gap, GatewayStarted, IgnitionSwitched, TripStarted
+from wire.events import Gap, GatewayStarted, IgnitionSwitched, PowerFailing, TripStarted
 from wire.messages import Ack, Event, Fix
 
 NOW = Stamp(1_772_438_400_000, "gnss")
@@ -474,3 +475,20 @@ def test_preparing_again_changes_nothing(opened: Opener, tmp_path: Path) -> None
     spool.close()
     schema.prepare(tmp_path / "spool.db")
     assert seqs(opened(start=2)) == [0, 1, 2]
+
+
+def test_what_is_to_be_sent_again_survives_a_kill(tmp_path: Path, opened: Opener) -> None:
+    spool = opened(keep_acknowledged_ms=10**9)
+    fill(spool, 100)
+    spool.release(Ack(stream="100", upto=99))
+    spool.add_event(PowerFailing(at_ms=1), NOW)
+    spool.commit(NOW)
+    assert spool.replay(0, 10**15) > 99
+    spool.commit(NOW)
+    path, killed = tmp_path / "spool.db", tmp_path / "killed.db"
+    for suffix in ("", "-wal"):
+        shutil.copy(f"{path}{suffix}", f"{killed}{suffix}")
+    after = Spool(killed, 10_000_000, keep_acknowledged_ms=10**9)
+    after.begin(fixes=200, events=201, version="test", stamp=NOW)
+    assert seqs(after) == list(range(100))
+    after.close()
