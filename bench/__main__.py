@@ -13,6 +13,7 @@ BENCHES: Final = {
     "drain": ("bench.drain", "eight hours of backlog over 150 ms, to the cloud's acknowledgement"),
     "keeping": ("bench.keeping", "fixes kept of a day's drive against their error; arrivals found"),
     "loss": ("bench.loss", "100,000 fixes over 60 random faults: lost, doubled; runs 15 minutes"),
+    "memory": ("bench.memory", "resident memory over three days offline; runs twenty minutes"),
     "fuzz": ("bench.fuzz", "a million hostile inputs to each decoder; runs ten minutes"),
     "nmea": ("bench.nmea", "sentences a second against pynmea2; the service's share of a core"),
     "unplug": ("bench.unplug", "200 times unplugged and back; runs ten minutes"),

@@ -319,7 +319,9 @@ class Van:
         commit_every_s: float = 0.3,
         keeping: str = "is_all = true",
         ca_file: Path | None = None,
+        python: Path = Path(sys.executable),
     ) -> None:
+        self._python = python
         folder.mkdir(parents=True, exist_ok=True)
         self.data = folder / "data"
         self.config = folder / "gateway.toml"
@@ -351,7 +353,7 @@ commit_every_s = {commit_every_s}
     def start(self) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "roundsman", "gateway", "run", "--config", self.config],
+                [self._python, "-m", "roundsman", "gateway", "run", "--config", self.config],
                 cwd=ROOT,
                 stderr=log,
             )
