@@ -18,9 +18,9 @@ import msgspec
 
 from bench.figure import Figure
 from bench.wire_size import drive
-from gateway import schema
-from gateway.rows import write_fix
-from gateway.spool import Spool
+from gateway.spool import schema
+from gateway.spool.rows import write_fix
+from gateway.spool.store import Spool
 from gateway.stamp import Stamp
 from wire.events import HarshDriving
 from wire.messages import Ack, Fix

@@ -24,7 +24,7 @@ from bench.figure import Figure
 from bench.uplink_rig import LiveAges, Rig, rig, van
 from bench.wire_size import drive
 from gateway.settings import UplinkSettings
-from gateway.traffic import read
+from gateway.uplink.traffic import read
 from tests.gateway.rig import TENANT, VAN, wait_until
 from wire import topics
 

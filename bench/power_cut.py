@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from bench.figure import Figure
-from gateway import schema
-from gateway.rows import SEQS
-from gateway.spool import Spool
+from gateway.spool import schema
+from gateway.spool.rows import SEQS
+from gateway.spool.store import Spool
 from gateway.stamp import Stamp
 from wire import codec
 from wire.events import Gap

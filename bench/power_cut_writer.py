@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from bench.wire_size import drive
-from gateway.spool import Spool
+from gateway.spool.store import Spool
 from gateway.stamp import Stamp
 from wire.events import IgnitionSwitched
 from wire.messages import Ack

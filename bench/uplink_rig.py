@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from bench.wire_size import drive
 from cloud.foundation.authority import Authority
-from gateway import schema
-from gateway.spool import Spool
+from gateway.spool import schema
+from gateway.spool.store import Spool
 from gateway.stamp import Stamp
 from tests.gateway.link_proxy import LinkProxy
 from tests.gateway.rig import Broker, Cloud, Line, Van, sentence

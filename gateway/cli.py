@@ -64,7 +64,8 @@ def decode(file: Path) -> None:
 @_config
 def prepare(config: Path) -> None:
     """Make the spool's schema; does nothing when the spool is there."""
-    from gateway import schema, settings
+    from gateway import settings
+    from gateway.spool import schema
 
     schema.prepare(settings.load(config).spool_file)
 
@@ -86,7 +87,7 @@ def status(config: Path, is_json: bool) -> None:  # noqa: FBT001 - click passes 
     import msgspec
 
     from gateway import settings
-    from gateway.status import lines, report, shown
+    from gateway.operation.status import lines, report, shown
 
     chosen = settings.load(config)
     told = report(chosen)
@@ -105,7 +106,7 @@ def doctor(config: Path, is_json: bool) -> None:  # noqa: FBT001 - click passes 
     """Look at all that a working van needs; exit code 1 with a warning, 2 with a failure."""
     import msgspec
 
-    from gateway.doctor import examine, exit_code, shown
+    from gateway.doctor.examine import examine, exit_code, shown
 
     found = []
     for check in examine(config):
@@ -143,23 +144,23 @@ def enrol(
 
     Run it again with the same token when it was interrupted.
     """
-    from gateway import enrolment
-    from gateway.asking import Cloud
+    from gateway.enrolment import enrol as enrolling
+    from gateway.enrolment.asking import Cloud
 
     cloud = Cloud(url, ca_file=ca, fingerprint=fingerprint)
     token = token_file.readline(200)
     if sealed is None:
-        held = enrolment.enrol(config, cloud, token)
+        held = enrolling.enrol(config, cloud, token)
     else:
-        held = enrolment.enrol_sealed(config, cloud, token, sealed)
-    click.echo(enrolment.as_json(held))
+        held = enrolling.enrol_sealed(config, cloud, token, sealed)
+    click.echo(enrolling.as_json(held))
 
 
 @main.command("new-key", hidden=True)
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path), required=True)
 def new_key(folder: Path) -> None:
     """Make a key and the request to have it certified; the service asks for it."""
-    from gateway import keys
+    from gateway.enrolment import keys
 
     keys.make_key(folder)
 
@@ -169,7 +170,7 @@ def new_key(folder: Path) -> None:
 def deliver_sealed(config: Path) -> None:
     """Hand in what this box recorded for an earlier van; the running service does so by itself."""
     from gateway import log, settings
-    from gateway.delivery import deliver
+    from gateway.enrolment.delivery import deliver
 
     log.to_stderr()
     if not deliver(settings.load(config)):

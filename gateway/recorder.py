@@ -11,7 +11,7 @@ from gateway.fixes.logbook import Entries, Logbook, LogbookRules
 from gateway.fixes.trips import TripRules
 from gateway.inbox import Measured, Switched
 from gateway.settings import Settings
-from gateway.spool import Spool
+from gateway.spool.store import Spool
 from wire.events import ClockCorrected
 from wire.messages import Fix
 from wire.values import FixSource, Name

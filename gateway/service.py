@@ -12,14 +12,14 @@ from typing import Final, Literal
 
 import msgspec
 
-from gateway import computer
 from gateway.clock import Clock
-from gateway.credentials import Credentials
-from gateway.desired import DESIRED_FILE, DesiredSettings, applied
+from gateway.control.desired import DESIRED_FILE, DesiredSettings, applied
+from gateway.enrolment.credentials import Credentials
+from gateway.enrolment.renewal import Renewal
+from gateway.enrolment.sealing import Delivering, owner_of
 from gateway.fixes.epochs import Epoch
 from gateway.fixes.keeping import is_fix
 from gateway.fixes.trust import Reception
-from gateway.health import SpoolHealth
 from gateway.inbox import (
     INBOX_SIZE,
     Delivered,
@@ -32,18 +32,18 @@ from gateway.inbox import (
     Taken,
 )
 from gateway.inputs.watching import Inputs, pins_of, sensor_files
-from gateway.link import Link
-from gateway.operation import Operation, Ports
-from gateway.pacing import Told
+from gateway.operation import computer
+from gateway.operation.health import SpoolHealth
+from gateway.operation.upkeep import Operation, Ports
 from gateway.receivers import Receiver
 from gateway.receivers.reader import Reader
 from gateway.receivers.selection import Selection
 from gateway.recorder import Recorder
-from gateway.renewal import Renewal
-from gateway.sealing import Delivering, owner_of
 from gateway.settings import Settings
-from gateway.spool import Spool
-from gateway.uplink import Uplink
+from gateway.spool.store import Spool
+from gateway.uplink.lanes import Uplink
+from gateway.uplink.link import Link
+from gateway.uplink.pacing import Told
 from wire import __version__, codec
 from wire.desired import DesiredValues
 from wire.events import ReceiverChosen

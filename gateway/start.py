@@ -10,9 +10,9 @@ from pathlib import Path
 
 from gateway import log, settings
 from gateway.clock import Clock, demo_rate
+from gateway.enrolment.sealing import Delivering, seal_if_moved
 from gateway.errors import SettingsError, SpoolError
 from gateway.receivers import Receiver
-from gateway.sealing import Delivering, seal_if_moved
 from gateway.settings import (
     GpsdSettings,
     ReceiverSettings,

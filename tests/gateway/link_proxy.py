@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from gateway.traffic import Traffic, read
+from gateway.uplink.traffic import Traffic, read
 from tests.gateway.rig import free_port
 
 _CHUNK: Final = 1_400

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway import schema
-from gateway.commands import MAX_REMEMBERED, Abilities, CommandLog, Commands, bounded
-from gateway.medium import Medium
-from gateway.reboot import GIVE_UP_S, REQUEST, Reboots
-from gateway.route import RouteFile
+from gateway.control.commands import MAX_REMEMBERED, Abilities, CommandLog, Commands, bounded
+from gateway.control.reboot import GIVE_UP_S, REQUEST, Reboots
+from gateway.control.route import RouteFile
+from gateway.spool import schema
+from gateway.spool.medium import Medium
 from gateway.stamp import Stamp
 from wire import codec
 from wire.messages import MAX_RESULT_BYTES, Command, Result, Route, RouteStop

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway import checking, schema
-from gateway.commands import CommandLog
-from gateway.medium import Medium
-from gateway.spool import Spool
-from gateway.thinning import Thinned
+from gateway.control.commands import CommandLog
+from gateway.spool import checking, schema
+from gateway.spool.medium import Medium
+from gateway.spool.store import Spool
+from gateway.spool.thinning import Thinned
 from tests.gateway.rig import wait_until
 from tests.gateway.test_spool import NOW, events, fill, fix, seqs
 from wire.events import Gap, SpoolRepaired

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.desired import (
+from gateway.control.desired import (
     MAX_STARTS,
     DesiredSettings,
     Standing,

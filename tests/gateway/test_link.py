@@ -11,8 +11,8 @@ import pytest
 
 from cloud.foundation.authority import Authority
 from gateway.inbox import Delivered, Inbox
-from gateway.link import Link
 from gateway.settings import BrokerSettings
+from gateway.uplink.link import Link
 from tests.gateway.link_proxy import LinkProxy
 from tests.gateway.rig import TENANT, VAN, Broker, free_port, wait_until
 from wire import codec

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from bench import power_cut
-from gateway import schema
-from gateway.commands import CommandLog
-from gateway.spool import Spool
+from gateway.control.commands import CommandLog
+from gateway.spool import schema
+from gateway.spool.store import Spool
 from tests.gateway.rig import ROOT
 from tests.gateway.test_spool import NOW, fill, fix, seqs
 from wire.messages import Command, Result
@@ -25,7 +25,7 @@ RESULT = Result(command="c1", status="done")
 _WORK = """
 import sqlite3, sys
 from pathlib import Path
-from gateway.spool import Spool
+from gateway.spool.store import Spool
 from tests.gateway.test_spool import NOW, fix
 spool = Spool(Path(sys.argv[1]), 10_000_000)
 spool.begin(fixes=100, events=101, version="test", stamp=NOW)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.backoff import STEADY_S, Backoff, is_dead
-from gateway.causes import cause_of, remedy
-from gateway.pacing import Budget, LiveTurn, Pipe, Told, pace_of
 from gateway.settings import UplinkSettings
+from gateway.uplink.backoff import STEADY_S, Backoff, is_dead
+from gateway.uplink.causes import cause_of, remedy
+from gateway.uplink.pacing import Budget, LiveTurn, Pipe, Told, pace_of
 
 
 class Wire:

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway import schema
 from gateway.errors import SpoolError
-from gateway.ring import MAX_ADDED
-from gateway.rows import Kind, committed_ranges, read_fix
-from gateway.spool import Spool
+from gateway.spool import schema
+from gateway.spool.ring import MAX_ADDED
+from gateway.spool.rows import Kind, committed_ranges, read_fix
+from gateway.spool.store import Spool
 from gateway.stamp import Stamp
 from wire import codec
 from wire.events import Gap, GatewayStarted, IgnitionSwitched, PowerFailing, TripStarted

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from gateway.checks import Check
-from gateway.checks.receivers import holders_of
 from gateway.cli import main
-from gateway.diagnostics import without_secrets
-from gateway.doctor import exit_code, shown
-from gateway.health import (
+from gateway.doctor import Check
+from gateway.doctor.examine import exit_code, shown
+from gateway.doctor.receivers import holders_of
+from gateway.operation.diagnostics import without_secrets
+from gateway.operation.health import (
     ClockHealth,
     ControlHealth,
     FixHealth,
@@ -24,8 +24,8 @@ from gateway.health import (
     SpoolHealth,
     in_one_line,
 )
+from gateway.operation.status import Report, lines
 from gateway.settings import load
-from gateway.status import Report, lines
 from tests.gateway.rig import Broker, Cloud, Line, Receiver, Van, wait_until
 from tests.gateway.test_settings import GOOD
 

@@ -10,11 +10,11 @@ import msgspec
 import pytest
 
 from cloud.tracking.model import Committed
-from gateway import schema
-from gateway.link import Link
 from gateway.settings import UplinkSettings
-from gateway.spool import Spool
-from gateway.uplink import Uplink
+from gateway.spool import schema
+from gateway.spool.store import Spool
+from gateway.uplink.lanes import Uplink
+from gateway.uplink.link import Link
 from tests.gateway.test_spool import NOW, fix
 from wire import codec
 from wire.events import Gap

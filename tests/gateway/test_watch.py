@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.health import Beat, stuck
-from gateway.notify import Notifier
-from gateway.watch import Watch
+from gateway.operation.health import Beat, stuck
+from gateway.operation.notify import Notifier
+from gateway.operation.watch import Watch
 from tests.gateway.rig import ROOT, Line, Receiver, Van, free_port, wait_until
 
 needs_strace = pytest.mark.skipif(

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from gateway.window import MAX_RESEND_S, REFUSALS, REPEATED, Window, is_refused, refusals_of
+from gateway.uplink.window import MAX_RESEND_S, REFUSALS, REPEATED, Window, is_refused, refusals_of
 
 
 def window(limit: int = 3, resend_after_s: float = 60) -> Window:

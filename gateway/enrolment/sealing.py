@@ -1,0 +1,161 @@
+"""A box that becomes another van's gateway keeps what it recorded under the old van's name.
+
+The spool remembers whose it is. When the configuration names another van, everything that belongs
+to the old one is moved to ``data_dir/sealed/TENANT.VAN.N/`` before anything of the new van is
+recorded; the spool goes last, so a power cut in the middle is gone on with at the next start.
+"""
+
+import logging
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Final
+
+from gateway.errors import SpoolError
+from gateway.settings import Settings
+from wire.topics import TopicError, require_name
+
+logger = logging.getLogger(__name__)
+
+_STAYS: Final = frozenset({"credentials", "gateway.lock", "sealed"})
+"""What in the data folder belongs to the box and not to a van."""
+_DELIVER_EVERY_S: Final = 3_600.0
+_END_WITHIN_S: Final = 0.5
+SPOOL: Final = "spool.db"
+
+
+def owner_of(settings: Settings) -> str:
+    """How a spool names whose it is."""
+    return f"{settings.tenant}/{settings.van}"
+
+
+def seal_if_moved(settings: Settings) -> Path | None:
+    """Set aside what another van's gateway has recorded here.
+
+    Returns:
+        The sealed folder; None when the spool is this van's, or there is none.
+
+    Raises:
+        SpoolError: it cannot be set aside now; nothing of the new van may be recorded into it.
+    """
+    owner = _owner(settings.spool_file)
+    if owner is None or owner == owner_of(settings):
+        return None
+    try:
+        tenant, van = _names(owner)
+        target = _target(settings.folder / "sealed", tenant, van)
+        _fold_log(settings.spool_file)
+        target.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for path in sorted(settings.folder.iterdir()):
+            if path.name not in _STAYS and path != settings.spool_file:
+                path.rename(target / path.name)
+        _sync(target)
+        settings.spool_file.rename(target / SPOOL)
+        _sync(target)
+        _sync(settings.folder)
+    except (OSError, sqlite3.Error, TopicError) as error:
+        raise SpoolError(
+            f"data_dir: what was recorded for {owner} cannot be sealed: {error}; make room in "
+            f"{settings.folder}, or move its files away"
+        ) from error
+    logger.warning(
+        "this box was another van's; what it recorded is sealed and told as that van's",
+        extra={"van": owner, "folder": str(target)},
+    )
+    return target
+
+
+def sealed_folders(folder: Path) -> list[tuple[str, str, Path]]:
+    """Tenant, van and folder of everything that is sealed below ``folder``, the oldest first."""
+    found = []
+    for path in sorted((folder / "sealed").glob("*.*.*")):
+        tenant, van, _ = path.name.split(".", 2)
+        if (path / SPOOL).is_file():
+            found.append((tenant, van, path))
+    return found
+
+
+class Delivering:
+    """Starts, now and then, the process that hands in what is sealed; see ``delivery``."""
+
+    def __init__(self, config: Path, folder: Path) -> None:
+        self._config = config
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self._next_s = 0.0
+
+    def step(self, now_s: float, *, is_connected: bool) -> None:
+        """Start it when there is something to do and a connection; never waits."""
+        if self._process is not None:
+            if self._process.poll() is None:
+                return
+            self._process = None
+        if not is_connected or now_s < self._next_s:
+            return
+        self._next_s = now_s + _DELIVER_EVERY_S
+        if sealed_folders(self._folder):
+            self._process = _start(self._config)
+
+    def stop(self) -> None:
+        """Tell it to end; what is not acknowledged stays sealed."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            with suppress(subprocess.TimeoutExpired):  # one that hangs on its medium is left to it
+                self._process.wait(_END_WITHIN_S)
+
+
+def _start(config: Path) -> subprocess.Popen[bytes]:
+    root = str(Path(__file__).parent.parent)
+    paths = [root, os.environ.get("PYTHONPATH", "")]
+    return subprocess.Popen(  # noqa: S603 - this program
+        [sys.executable, "-m", "roundsman", "gateway", "deliver-sealed", "--config", str(config)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+    )
+
+
+def _owner(spool: Path) -> str | None:
+    if not spool.exists():
+        return None
+    try:
+        with closing(sqlite3.connect(spool, isolation_level=None)) as database:
+            row = database.execute("SELECT body FROM note WHERE key = '/owner'").fetchone()
+    except sqlite3.Error:
+        return None  # damaged: the spool itself sets it aside and salvages it
+    return None if row is None else bytes(row[0]).decode(errors="replace")
+
+
+def _names(owner: str) -> tuple[str, str]:
+    tenant, _, van = owner.partition("/")
+    return require_name("tenant", tenant), require_name("van", van)
+
+
+def _target(folder: Path, tenant: str, van: str) -> Path:
+    """The folder for it, or the one in which an interrupted sealing has begun."""
+    number = 1
+    while (folder / f"{tenant}.{van}.{number}" / SPOOL).exists():
+        number += 1
+    return folder / f"{tenant}.{van}.{number}"
+
+
+def _fold_log(spool: Path) -> None:
+    """Have everything in the one file, so that it can be moved in one rename."""
+    with closing(sqlite3.connect(spool, isolation_level=None)) as database:
+        is_busy, _, _ = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if is_busy:
+            raise OSError("another process uses the spool")
+    for suffix in ("-wal", "-shm"):
+        left = spool.with_name(f"{spool.name}{suffix}")
+        if left.exists() and left.stat().st_size and suffix == "-wal":
+            raise OSError("its log could not be folded in")
+        left.unlink(missing_ok=True)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

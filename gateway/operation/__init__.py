@@ -1,0 +1,1 @@
+"""Keeps a running gateway in order, and shows whoever looks how it does."""

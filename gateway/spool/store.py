@@ -1,0 +1,472 @@
+"""The crash-safe store of fixes and events: SQLite, one connection, committed in groups.
+
+What is added waits in memory until `Spool.commit`; only what is committed can be read back, so
+nothing is ever published as history that a power cut could take away again. A row is done with when
+the cloud has told that it committed it, or when it was refused, dropped or damaged, and these are
+told as a ``gap`` event. What is acknowledged stays readable for a while, for `Spool.replay`. While
+the medium takes nothing, rows are held in memory; a damaged file is set aside and a new one begun.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Literal
+
+from gateway.errors import SpoolError
+from gateway.spool import evicting
+from gateway.spool.backfill import Correction
+from gateway.spool.book import Book, GapReason, Lost
+from gateway.spool.checking import SMALL_BYTES, Checker
+from gateway.spool.medium import Medium, transaction
+from gateway.spool.notes import Notes
+from gateway.spool.ranges import Ranges, Span
+from gateway.spool.repairing import Repair
+from gateway.spool.ring import Ring
+from gateway.spool.rows import (
+    KINDS,
+    SEQS,
+    Kind,
+    Row,
+    Stream,
+    base_id,
+    checked,
+    kind_of,
+    write_fix,
+)
+from gateway.spool.schema import PAGE_BYTES
+from gateway.spool.shelf import Shelf
+from gateway.stamp import Stamp
+from wire import codec
+from wire.events import EventBody, Gap, GatewayStarted
+from wire.messages import Event, Fix
+from wire.values import ClockQuality
+
+logger = logging.getLogger(__name__)
+
+MAX_REFUSED: Final = 10_000
+
+_BOOK_EVERY_MS: Final = 60_000
+"""An acknowledgement that a power cut takes away is asked for again, so it may wait."""
+
+_EXPIRE_EVERY_MS: Final = 900_000
+
+
+class Spool(Shelf):
+    """Fixes and events that wait for the cloud's acknowledgement.
+
+    Args:
+        path: a file made by ``gateway prepare``.
+        max_bytes: bound of what the file holds; thinning.py says what goes first.
+        keep_free_bytes: the file does not grow into the last bytes of the medium.
+        keep_acknowledged_ms: how long acknowledged rows stay for `replay`, by their own time.
+        free_bytes: what the medium of a folder has left; None asks the system.
+
+    Attributes:
+        condition: ``degraded`` while the medium takes nothing and rows are held in memory.
+
+    Raises:
+        SpoolError: there is no spool.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        max_bytes: int,
+        *,
+        keep_free_bytes: int = 0,
+        keep_acknowledged_ms: int = 0,
+        free_bytes: Callable[[Path], int] | None = None,
+    ) -> None:
+        super().__init__(Medium(path, free_bytes))
+        self.condition: Literal["ok", "degraded"] = "ok"
+        self._max_bytes = max_bytes
+        self._keep_free_bytes = keep_free_bytes
+        self._keep_acknowledged_ms = keep_acknowledged_ms
+        self._ring = Ring()
+        self._notes = Notes()
+        self._repair = Repair(self.connection, self._notes)
+        self._refused: list[Span] = []
+        self._expired_at_ms: int | None = None
+        self._own: dict[Kind, int] = {}
+        self._started: tuple[str, Stamp, str | None] = ("", Stamp(0, "none"), None)
+        self._is_loaded = False
+        self._is_entered = False
+        self._checker: Checker | None = None
+        with suppress(sqlite3.Error):
+            self._reach()
+
+    @property
+    def is_repairing(self) -> bool:
+        """Whether rows may still come out of a damaged file, or damage is being looked for."""
+        is_looking = self._checker is not None
+        return is_looking or self._damage is not None or self._repair.is_under_way
+
+    @property
+    def owner(self) -> str | None:
+        """The van whose rows these are; None before the first `begin` with an owner."""
+        owner = self._notes.recall("/owner")
+        return None if owner is None else owner.decode()
+
+    def begin(
+        self, *, fixes: int, events: int, version: str, stamp: Stamp, owner: str | None = None
+    ) -> None:
+        """Open this start's two streams, and commit them with the event that tells of it.
+
+        On a medium that takes nothing they wait in memory with all else.
+
+        Args:
+            fixes: random 63-bit id of the stream of fixes.
+            events: random 63-bit id of the stream of events.
+            version: of the gateway.
+            stamp: now.
+            owner: whose van this is; remembered at the first start.
+
+        Raises:
+            SpoolError: the rows are another van's; they may not be told as this one's.
+        """
+        self._own = {"event": events, "fix": fixes}
+        self._started = (version, stamp, owner)
+        self._ring.reserve("event")
+        try:
+            self.commit(stamp)
+        except sqlite3.Error:
+            logger.exception("the spool takes nothing; what is recorded is held in memory")
+        if self.connection.was_cut and self.connection.taken_bytes() > SMALL_BYTES:
+            self._checker = Checker(self.connection.path)
+
+    def _reach(self) -> None:
+        """Have a file that can be read, whatever has become of the last one."""
+        if self._checker is not None and (self._damage or self.condition == "degraded"):
+            self._checker.stop()
+            self._checker = None
+        if self.condition == "degraded" or self.connection.is_standin:
+            self.connection.reopen()
+        damage = self._damage or self.connection.damage
+        if damage is not None:
+            logger.error("the spool is damaged and set aside", extra={"problem": damage})
+            self._repair.replace_file(damage, self._keep_free_bytes, self._book.extents)
+            self._damage, self._is_entered = None, False
+            self._book.extents, self._book.kept = {}, Ranges()
+        elif not self._is_loaded:
+            self._notes.load(self.connection)
+        self._is_loaded = True
+
+    def _adopt(self) -> None:
+        """Become the next start of the file's van."""
+        version, stamp, owner = self._started
+        if owner is not None:
+            self._claim(owner)
+        self._book.restore(self._notes.known)
+        is_repairing = self._repair.restore()
+        boots = self.connection.execute("SELECT boot, events, fixes, by_ms, quality FROM stream")
+        for boot, events, fixes, by_ms, quality in boots.fetchall():
+            extents = [evicting.extent_of(self.connection, base_id(kind, boot)) for kind in KINDS]
+            self.boot = max(self.boot, boot)
+            if is_repairing or any(extents):
+                for kind, stream, extent in zip(KINDS, (events, fixes), extents, strict=True):
+                    self._know(Stream(kind, boot, stream), extent)
+                if by_ms is not None:
+                    self._corrections[boot] = Correction(by_ms, quality)
+        self.boot += 1
+        for kind, stream in self._own.items():
+            self._know(Stream(kind, self.boot, stream), None)
+        told = GatewayStarted(boot=self.boot, fixes=str(self._own["fix"]), version=version)
+        self._ring.put("event", 0, codec.encode(self._event(0, told, stamp)))
+
+    def _claim(self, owner: str) -> None:
+        if self.owner is None:
+            self.remember("/owner", owner.encode())
+        elif self.owner != owner:
+            raise SpoolError(
+                f"van: the spool {self.connection.path} holds rows of {self.owner}, not of "
+                f"{owner}; seal it under its own van, or correct the name"
+            )
+
+    @property
+    def _is_incomplete(self) -> bool:
+        return self._repair.is_under_way
+
+    def _know(self, stream: Stream, extent: Span | None) -> None:
+        base = base_id(stream.kind, stream.boot)
+        self._streams[base] = stream
+        self._book.bases[stream.id] = base
+        if extent is not None:
+            self._book.extents[base] = extent
+            for span in self._book.settled.inside(*extent):
+                self._book.kept = self._book.kept.with_span(*span)
+
+    def remember(self, key: str, body: bytes, *, every_ms: int = 0) -> None:
+        """Keep a small value; it goes with the next commit.
+
+        Args:
+            key: of the caller; one that begins with a slash is the spool's own.
+            body: at most a page, or more is written than need be.
+            every_ms: go with a commit so often at most, and with each that carries an event.
+        """
+        self._notes.remember(key, body, every_ms)
+
+    def recall(self, key: str) -> bytes | None:
+        """What was last remembered under ``key``, at this start or an earlier one."""
+        return self._notes.recall(key)
+
+    def back_fill(self, by_ms: int, quality: ClockQuality) -> None:
+        """The clock was trusted just now: what this start recorded before was off by ``by_ms``.
+
+        Rows with quality ``none`` or ``rtc`` are read with their times moved and with ``quality``.
+        The correction goes with the next commit, the rows stay as they are.
+        """
+        known = self._corrections.get(self.boot, Correction(0, quality))
+        self._corrections[self.boot] = known.and_then(by_ms, quality)
+        self._is_entered = False
+
+    def replay(self, from_ms: int, to_ms: int) -> int:
+        """As of the shelf; the next commit has it, so that no restart forgets it."""
+        count = super().replay(from_ms, to_ms)
+        self._note_book(self._book, every_ms=0)
+        return count
+
+    def add_fix(self, fix: Fix) -> int:
+        """Take a fix into the next group; returns its seq in this start's stream."""
+        return self._ring.add("fix", write_fix(fix))
+
+    def add_event(self, body: EventBody, stamp: Stamp) -> int:
+        """Take an event into the next group, which the caller commits at once; returns its seq."""
+        event = self._event(self._ring.next_seq("event"), body, stamp)
+        return self._ring.add("event", codec.encode(event))
+
+    def _event(self, seq: int, body: EventBody, stamp: Stamp) -> Event:
+        return Event(
+            stream=str(self._own["event"]),
+            seq=seq,
+            recorded_at_ms=stamp.now_ms,
+            body=body,
+            quality=stamp.quality,
+        )
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether an event waits for its commit."""
+        return bool(self._ring.rows["event"])
+
+    def has_work(self) -> bool:
+        """Whether a commit would change anything that may not wait."""
+        is_releasing = self._keep_acknowledged_ms == 0 and len(self._book.kept) > 0
+        return bool(
+            any(self._ring.rows.values())
+            or self._refused
+            or len(self._unsound)
+            or is_releasing
+            or not self._is_entered
+            or self._damage is not None
+            or self._notes.is_due
+            or self._book.to_tell()
+        )
+
+    def tend(self, stamp: Stamp) -> None:
+        """Do a little of what is not urgent: check the file, take rows out of a damaged one.
+
+        Raises:
+            sqlite3.Error: the medium takes nothing.
+        """
+        if self._checker is not None and self._checker.is_done:
+            self._damage = self._checker.take_problem() or self._damage
+            self._checker = None
+        if self._damage is not None or self._repair.is_under_way:
+            self._repair.step()
+            self.commit(stamp)
+
+    def commit(self, stamp: Stamp) -> None:
+        """Put what was added and released onto the medium, all or nothing, and keep the bounds.
+
+        Raises:
+            sqlite3.Error: the medium takes nothing; all of it is kept for the next attempt.
+        """
+        try:
+            self._bound_memory(stamp)
+            self._reach()
+            if self.boot == 0:
+                self._adopt()
+            self._commit(stamp)
+        except sqlite3.Error as error:
+            self.condition = "degraded"
+            self._fail(error)
+            raise
+        self.condition = "ok"
+        repaired = self._repair.done()
+        if repaired is not None:
+            logger.warning("the spool is repaired", extra={"salvaged": repaired.salvaged})
+            self.add_event(repaired, stamp)
+
+    def _commit(self, stamp: Stamp) -> None:
+        book, is_urgent = self._book.copy(), self.is_urgent
+        mark = self._ring.mark()
+        salvaged: list[Row] = []
+        try:
+            with transaction(self.connection) as database:
+                if not self._is_entered:
+                    self._enter(database)
+                self._set_aside(database, book, stamp)
+                self._make_room(database, book)
+                self._expire(database, book, stamp)
+                salvaged, lost = self._repair.put(database, book, self._streams)
+                for gap in lost:
+                    self._tell_gap(gap, "damaged", stamp)
+                for reason, gap in book.to_tell():
+                    seq = self._tell_gap(gap, reason, stamp)
+                    book.told(gap.first, reason, base_id("event", self.boot) + seq)
+                for kind in KINDS:
+                    self._insert(database, book, kind)
+                written = self._write_notes(database, book, None if is_urgent else stamp.now_ms)
+        except BaseException:
+            # The rollback brings the evicted rows back, so their gaps may never be told.
+            self._ring.undo(mark)
+            raise
+        self._book, self._is_entered = book, True
+        self._refused.clear()
+        self._unsound = Ranges()
+        self._notes.written(written, stamp.now_ms)
+        for kind, rows in self._ring.rows.items():
+            self._committed[kind] = rows[-1][0] if rows else self._committed[kind]
+        self._ring.clear()
+        for row in salvaged:
+            self._come_back(kind_of(row.id), row.id)
+
+    def _enter(self, database: Medium) -> None:
+        """Write anew which starts there were; seldom, and they are few."""
+        database.execute("DELETE FROM stream")
+        for boot in {stream.boot for stream in self._streams.values()}:
+            events, fixes = (self._streams[base_id(kind, boot)].id for kind in KINDS)
+            by_ms, quality = self._corrections.get(boot, (None, None))
+            database.execute(
+                "INSERT INTO stream (boot, fixes, events, by_ms, quality) VALUES (?, ?, ?, ?, ?)",
+                (boot, fixes, events, by_ms, quality),
+            )
+
+    def _insert(self, database: Medium, book: Book, kind: Kind) -> None:
+        base, rows = base_id(kind, self.boot), self._ring.rows[kind]
+        if not rows:
+            return
+        database.executemany(
+            # A damaged row may pass for one of these.
+            "INSERT OR REPLACE INTO row VALUES (?, ?)",
+            ((base + seq, checked(body, base + seq)) for seq, body in rows),
+        )
+        book.take(base + rows[0][0], base + rows[-1][0])
+        following = self._committed[kind] + 1
+        for seq, _ in rows:
+            if seq > following:  # what was given up while the medium took nothing
+                book.settle(base + following, base + seq - 1)
+            following = seq + 1
+
+    def _write_notes(
+        self, database: Medium, book: Book, now_ms: int | None
+    ) -> list[tuple[str, bytes]]:
+        # What is gone must be settled in the same transaction, or it would count as waiting.
+        is_changed = book.extents.keys() != self._book.extents.keys() or any(
+            first != self._book.extents[base][0] for base, (first, _) in book.extents.items()
+        )
+        self._note_book(book, every_ms=0 if is_changed else _BOOK_EVERY_MS)
+        rows = self._notes.to_write(now_ms)
+        database.executemany("INSERT OR REPLACE INTO note VALUES (?, ?)", rows)
+        return rows
+
+    def _note_book(self, book: Book, *, every_ms: int) -> None:
+        for key, body in book.encode().items():
+            self._notes.remember(key, body, every_ms)
+
+    def _set_aside(self, database: Medium, book: Book, stamp: Stamp) -> None:
+        """Take out rows that the cloud has refused, or that decode to nothing, and tell it."""
+        reasons: list[tuple[GapReason, list[Span]]] = [
+            ("refused", self._refused),
+            ("damaged", list(self._unsound)),
+        ]
+        for reason, spans in reasons:
+            for first, last in spans:
+                lost = sum(book.count(*span) for span in book.settled.missing(first, last))
+                if lost == 0:
+                    continue
+                database.execute(
+                    "INSERT OR IGNORE INTO refused"
+                    " SELECT id, body FROM row WHERE id BETWEEN ? AND ?",
+                    (first, last),
+                )
+                self._tell_gap(Lost(first, last, lost), reason, stamp)
+                book.settle(first, last)
+                database.execute("DELETE FROM row WHERE id BETWEEN ? AND ?", (first, last))
+                self._note_book(book, every_ms=0)
+        if self._refused or len(self._unsound):
+            database.execute(
+                "DELETE FROM refused WHERE id NOT IN"
+                " (SELECT id FROM refused ORDER BY id DESC LIMIT ?)",
+                (MAX_REFUSED,),
+            )
+
+    def _make_room(self, database: Medium, book: Book) -> None:
+        if self._keep_acknowledged_ms == 0:
+            while evicting.drop_acknowledged(database, book, SEQS):
+                pass
+        added = sum(len(body) + 16 for rows in self._ring.rows.values() for _, body in rows)
+        limit = evicting.page_limit(database, self._max_bytes, self._keep_free_bytes)
+        evicting.make_room(database, book, limit - added // PAGE_BYTES)
+
+    def _expire(self, database: Medium, book: Book, stamp: Stamp) -> None:
+        last_ms = self._expired_at_ms
+        if stamp.quality == "none" or (
+            last_ms is not None and abs(stamp.now_ms - last_ms) < _EXPIRE_EVERY_MS
+        ):
+            return
+        self._expired_at_ms = stamp.now_ms
+        before_ms = stamp.now_ms - self._keep_acknowledged_ms
+        for base, extent in list(book.extents.items()):
+            if any(book.kept.inside(*extent)):
+                end = self._first_at(extent, before_ms) - 1
+                while evicting.drop_acknowledged(database, book, SEQS, (base, end)):
+                    pass
+
+    def _bound_memory(self, stamp: Stamp) -> None:
+        for kind in KINDS:
+            lost = self._ring.give_up(kind)
+            if not lost:
+                continue
+            bodies = [body for _, body in lost] if kind == "event" else []
+            gap = Lost(lost[0][0], lost[-1][0], len(lost))
+            self.add_event(self._gap(self._own[kind], gap, "damaged"), stamp)
+            for event in (codec.decode(body, Event) for body in bodies):
+                # What an event told that is gone itself is told again.
+                if isinstance(event.body, Gap):
+                    self.add_event(event.body, stamp)
+
+    def _tell_gap(self, gap: Lost, reason: GapReason, stamp: Stamp) -> int:
+        return self.add_event(self._gap(self.stream_of(gap.first).id, gap, reason), stamp)
+
+    @staticmethod
+    def _gap(stream: int, gap: Lost, reason: GapReason) -> Gap:
+        return Gap(
+            stream=str(stream),
+            first=gap.first % SEQS,
+            last=gap.last % SEQS,
+            kept=gap.last - gap.first + 1 - gap.lost,
+            reason=reason,
+        )
+
+    def refuse(self, first: int, last: int, stamp: Stamp) -> None:
+        """Set rows aside that the cloud has refused again and again, and tell the gap.
+
+        Raises:
+            sqlite3.Error: the medium takes nothing; the same call again tells no second gap.
+        """
+        if (first, last) not in self._refused:
+            self._refused.append((first, last))
+        self.commit(stamp)
+
+    def close(self) -> None:
+        """Let go of the file. What was not committed is lost, but for what is acknowledged."""
+        if self._checker is not None:
+            self._checker.stop()
+        self._repair.close()
+        if self.boot:
+            with suppress(sqlite3.Error), transaction(self.connection) as database:
+                self._write_notes(database, self._book, None)
+        self.connection.close()
