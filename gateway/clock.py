@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.errors import SettingsError
 from gateway.kernel_time import is_synchronised
-from gateway.stamp import RELEASED_MS, Stamp
+from gateway.stamp import PROVED, RELEASED_MS, Stamp
 from wire.clock import DEMO_MARK, ClockRate
 from wire.values import ClockQuality
 
@@ -92,7 +92,7 @@ class Clock:
 
     def look_around(self) -> Correction | None:
         """Believe the system's clock once others keep it right; a fix is believed more."""
-        if self._is_simulated or self.quality in {"gnss", "ntp"} or not self._is_synchronised():
+        if self._is_simulated or self.quality in PROVED or not self._is_synchronised():
             return None
         return self._set(round(self._wall_s() * 1000) - self.now_ms(), "ntp")
 

@@ -313,7 +313,7 @@ class Service:
     def _commit(self, now_s: float) -> None:
         self._recorder.settle()
         self._recorder.correct(self._clock.look_around())
-        if self._clock.quality in {"ntp", "gnss"}:
+        if self._clock.stamp().is_proved:
             now = str(self._clock.now_ms()).encode()
             self._spool.remember(_CLOCK, now, every_ms=_REMEMBER_CLOCK_MS)
         if self._spool.has_work():

@@ -103,6 +103,8 @@ class UplinkSettings(_Table, frozen=True, kw_only=True):
         resend_after_s: what stays unacknowledged so long is sent again, then ever more rarely.
         is_metered: data is dear: live fixes 30 s apart at least, short batches wait 15 minutes.
         history_bytes_a_second: budget of the history lane; without it the link decides.
+        clock_wait_s: how long after a start events wait for a clock that is proved, so that they
+            are told with their true times.
     """
 
     batch_fixes: Annotated[int, Meta(ge=1, le=MAX_BATCH_FIXES)] = 300
@@ -112,6 +114,7 @@ class UplinkSettings(_Table, frozen=True, kw_only=True):
     resend_after_s: Seconds = 60.0
     is_metered: bool = False
     history_bytes_a_second: Annotated[int, Meta(ge=100, le=100_000_000)] | None = None
+    clock_wait_s: Annotated[float, Meta(ge=0, le=3600)] = 60.0
 
 
 class ControlSettings(_Table, frozen=True, kw_only=True):

@@ -29,7 +29,7 @@ def unrolled_ms(utc_ms: int, earliest_ms: int) -> int:
 
 def _earliest_ms(stamp: Stamp) -> int:
     """No true fix time is before: a clock that is trusted knows in which count of weeks it is."""
-    if stamp.quality in {"gnss", "ntp"}:
+    if stamp.is_proved:
         return max(RELEASED_MS, stamp.now_ms - ROLLOVER_MS // 2)
     return RELEASED_MS
 

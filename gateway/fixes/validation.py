@@ -84,7 +84,7 @@ class Validation:
         if told_mps is not None and not 0 <= told_mps <= self._rules.max_mps:
             return "speed_absurd"
         is_known = fix.fix_time_ms is not None and fix.source != "replay"
-        if is_known and stamp.quality in {"gnss", "ntp"}:
+        if is_known and stamp.is_proved:
             return "time_far" if abs(at_ms(fix) - stamp.now_ms) > self._rules.far_ms else None
         return None
 

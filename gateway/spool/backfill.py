@@ -4,18 +4,17 @@ Rows stay on the medium as they were recorded; the correction of their start is 
 applied as they are read.
 """
 
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from gateway.spool.rows import Row, kind_of, read_fix, write_fix
+from gateway.stamp import PROVED
 from wire import codec
 from wire.messages import Event
 from wire.values import ClockQuality
 
 _INSTANTS = ("at_ms", "started_at_ms")
-_UNPROVED: Final = frozenset({"none", "rtc"})
-"""What a clock without a witness told: a correction moves it."""
 
 
 class Correction(NamedTuple):
@@ -33,7 +32,7 @@ def corrected(row: Row, correction: Correction) -> Row:
     """The row with trusted times, when its own were recorded before anything proved the clock."""
     if kind_of(row.id) == "fix":
         fix = read_fix(row.body)
-        if fix.quality not in _UNPROVED:
+        if fix.quality in PROVED:
             return row
         fix = msgspec.structs.replace(
             fix,
@@ -42,7 +41,7 @@ def corrected(row: Row, correction: Correction) -> Row:
         )
         return Row(row.id, write_fix(fix))
     event = codec.decode(row.body, Event)
-    if event.quality not in _UNPROVED:
+    if event.quality in PROVED:
         return row
     return Row(row.id, codec.encode(corrected_event(event, correction)))
 

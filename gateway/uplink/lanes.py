@@ -66,6 +66,8 @@ class Uplink:
             for kind in ("event", "fix")
         }
         self._pace = pace_of(settings)
+        self._clock_wait_s = settings.clock_wait_s
+        self._began_s: float | None = None
         self._cursor: dict[Kind, int] = {"event": -1, "fix": -1}
         self._pipe = Pipe()
         self._budget = Budget(0.0)
@@ -170,8 +172,9 @@ class Uplink:
         self._live, self._live_taken_s = fix, now_s
 
     def hurry(self) -> None:
-        """Wait for no more fixes: the gateway is about to stop."""
+        """Wait for no more fixes and for no better clock: the gateway is about to stop."""
         self._tail_since_s = -math.inf
+        self._clock_wait_s = 0.0
 
     def step(self, now_s: float, stamp: Stamp) -> None:
         """Publish all that may be published now.
@@ -179,6 +182,8 @@ class Uplink:
         Raises:
             sqlite3.Error: the spool cannot be read or written.
         """
+        if self._began_s is None:
+            self._began_s = now_s
         for kind in self._windows:
             waits_again = self._spool.returned(kind)
             if waits_again is not None:
@@ -191,10 +196,11 @@ class Uplink:
             self._ask_wait_s = min(self._ask_wait_s * 2, _ASK_AGAIN_MAX_S)
             self._ask(sorted(self._asked), now_s)
         self._repeat("event", now_s, stamp)
-        self._send_events(now_s)
+        is_timeless = not stamp.is_proved and now_s < self._began_s + self._clock_wait_s
+        self._send_events(now_s, is_timeless=is_timeless)
         if not self._asked:
             self._repeat("fix", now_s, stamp)
-            if not self._has_unsent("event"):
+            if is_timeless or not self._has_unsent("event"):
                 self._send_history(now_s)
 
     def _watch(self, now_s: float) -> None:
@@ -263,16 +269,20 @@ class Uplink:
     def _has_unsent(self, kind: Kind) -> bool:
         return self._cursor[kind] < self._spool.last(kind)
 
-    def _send_events(self, now_s: float) -> None:
+    def _send_events(self, now_s: float, *, is_timeless: bool) -> None:
         window = self._windows["event"]
         while self._has_unsent("event") and window.has_room and self._may_send("event", now_s):
             rows = self._spool.rows_after("event", self._cursor["event"], 1)
             if not rows:
                 self._cursor["event"] = self._spool.last("event")
-            elif not self._publish(window, rows, now_s):
+            elif (is_timeless and self._is_own(rows[0])) or not self._publish(window, rows, now_s):
                 return
             else:
                 self._cursor["event"] = rows[-1].id
+
+    def _is_own(self, row: Row) -> bool:
+        """Whether this start recorded it."""
+        return self._spool.stream_of(row.id).boot == self._spool.boot
 
     def _send_history(self, now_s: float) -> None:
         window = self._windows["fix"]
@@ -299,9 +309,8 @@ class Uplink:
         following = self._spool.rows_after("fix", self._cursor["fix"], 1)
         if not following or following[0].id <= self._at_once_to:
             return False
-        is_of_this_start = self._spool.stream_of(following[0].id).boot == self._spool.boot
         waiting = self._spool.last("fix") - following[0].id + 1
-        return is_of_this_start and waiting < self._pace.batch_fixes
+        return self._is_own(following[0]) and waiting < self._pace.batch_fixes
 
     def _is_worth_waiting(self, now_s: float) -> bool:
         if self._tail_since_s is None:

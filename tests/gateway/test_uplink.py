@@ -13,11 +13,12 @@ from cloud.tracking.model import Committed
 from gateway.settings import UplinkSettings
 from gateway.spool import schema
 from gateway.spool.store import Spool
+from gateway.stamp import Stamp
 from gateway.uplink.lanes import Uplink
 from gateway.uplink.link import Link
 from tests.gateway.test_spool import NOW, fix
 from wire import codec
-from wire.events import Gap
+from wire.events import Gap, IgnitionSwitched
 from wire.messages import Ack, Event, Resume
 
 
@@ -99,11 +100,11 @@ class Bench:
             self.uplink.on_ack(Ack(stream=str(stream), upto=upto), NOW)
         return self.step()
 
-    def step(self, after_s: float = 0.0) -> list[str]:
+    def step(self, after_s: float = 0.0, stamp: Stamp = NOW) -> list[str]:
         """Some time later the broker has what it was given, and the uplink goes on."""
         self.now_s += after_s
         self.confirm()
-        self.uplink.step(self.now_s, NOW)
+        self.uplink.step(self.now_s, stamp)
         return self.link.take()
 
     def confirm(self, at_s: float | None = None) -> None:
@@ -144,6 +145,56 @@ def test_the_cloud_is_asked_first_then_events_then_history(bench: Bench) -> None
     assert bench.connect() == ["resume 101 100", "event 101:0"]
     assert bench.acknowledge(101, 0) == []
     assert bench.acknowledge(100, -1) == ["batch 100:0+10", "batch 100:10+10"]
+
+
+UNPROVED = Stamp(NOW.now_ms - 5_000, "rtc")
+
+
+def test_events_wait_for_a_clock_that_is_proved_and_are_told_with_their_true_times(
+    bench: Bench,
+) -> None:
+    bench.start()
+    bench.uplink.on_connected(bench.now_s)
+    bench.spool.add_event(IgnitionSwitched(at_ms=UNPROVED.now_ms, is_on=True), UNPROVED)
+    bench.spool.commit(UNPROVED)
+    assert bench.step(0, UNPROVED) == ["resume 101"]
+    assert bench.step(4, UNPROVED) == []
+    bench.spool.back_fill(7_000, "gnss")
+    bench.spool.commit(NOW)
+    bench.uplink.step(bench.now_s, NOW)
+    told = [codec.decode(body, Event) for kind, body in bench.link.published if kind == "event"]
+    assert [event.seq for event in told] == [0, 1]
+    assert told[1].recorded_at_ms == UNPROVED.now_ms + 7_000
+    assert told[1].quality == "gnss"
+
+
+def test_events_are_told_without_a_proved_clock_once_it_has_been_waited_for(bench: Bench) -> None:
+    bench.start(clock_wait_s=60)
+    bench.uplink.on_connected(bench.now_s)
+    bench.step(0, UNPROVED)
+    assert bench.step(59, UNPROVED) == ["resume 101"]
+    assert "event 101:0" in bench.step(2, UNPROVED)
+
+
+def test_what_an_earlier_start_recorded_waits_for_no_clock(bench: Bench) -> None:
+    bench.start(1)
+    bench.drive(20)
+    bench.spool.close()
+    bench.start(2)
+    bench.uplink.on_connected(bench.now_s)
+    assert bench.step(0, UNPROVED) == ["resume 101 100 201", "event 101:0"]
+    for stream, upto in ((101, 0), (100, -1), (201, -1)):
+        bench.uplink.on_ack(Ack(stream=str(stream), upto=upto), UNPROVED)
+    assert bench.step(0, UNPROVED) == ["batch 100:0+10", "batch 100:10+10"]
+    assert bench.step(0, NOW) == ["event 201:0"]
+
+
+def test_a_gateway_that_stops_waits_for_no_clock(bench: Bench) -> None:
+    bench.start()
+    bench.uplink.on_connected(bench.now_s)
+    bench.step(0, UNPROVED)
+    bench.uplink.hurry()
+    assert bench.step(0, UNPROVED) == ["event 101:0"]
 
 
 def test_history_waits_for_the_answer_which_is_asked_for_again(bench: Bench) -> None:
