@@ -3,12 +3,12 @@
 import fcntl
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
-from gateway import log, settings
+from gateway import children, log, settings
 from gateway.clock import Clock, demo_rate
 from gateway.enrolment.sealing import Delivering, seal_if_moved
 from gateway.errors import SettingsError, SpoolError
@@ -20,6 +20,8 @@ from gateway.settings import (
     SerialSettings,
     Settings,
 )
+
+_PREPARE_WITHIN_S: Final = 60.0
 
 
 def run(config: Path) -> None:
@@ -65,15 +67,15 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 def _prepare(config: Path) -> None:
     """Make the spool in a process of its own, whose memory is given back."""
-    root = str(Path(__file__).parent.parent)
-    paths = [root, os.environ.get("PYTHONPATH", "")]
-    done = subprocess.run(  # noqa: S603 - this program
-        [sys.executable, "-m", "roundsman", "gateway", "prepare", "--config", str(config)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
-        check=False,
-        timeout=60,
-    )
-    if done.returncode != 0:
+    with children.start("prepare", "--config", config) as preparing:
+        try:
+            code = preparing.wait(_PREPARE_WITHIN_S)
+        except subprocess.TimeoutExpired as error:
+            preparing.kill()
+            raise SpoolError(
+                "data_dir: the spool was not made in time; look at the card"
+            ) from error
+    if code != 0:
         raise SpoolError("data_dir: the spool could not be made; see the line above")
 
 

@@ -6,12 +6,10 @@ the cloud told, which ends the older one, and the connection is made anew.
 """
 
 import logging
-import os
 import secrets
 import shutil
 import ssl
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +20,7 @@ import msgspec
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
+from gateway import children
 from gateway.enrolment.credentials import AUTHORITY, CERTIFICATE, KEY, REQUEST, Credentials, Held
 from gateway.errors import GatewayError
 from gateway.inbox import Heard
@@ -248,9 +247,4 @@ def connects(held: Held, folder: Path) -> bool:
 
 def start_making(folder: Path) -> "subprocess.Popen[bytes]":
     """Make a key in a process of its own, whose 22 MB are given back."""
-    root = str(Path(__file__).parent.parent)
-    paths = [root, os.environ.get("PYTHONPATH", "")]
-    return subprocess.Popen(  # noqa: S603 - this program
-        [sys.executable, "-m", "roundsman", "gateway", "new-key", "--folder", str(folder)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
-    )
+    return children.start("new-key", "--folder", folder)

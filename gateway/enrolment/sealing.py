@@ -9,11 +9,11 @@ import logging
 import os
 import sqlite3
 import subprocess
-import sys
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
+from gateway import children
 from gateway.errors import SpoolError
 from gateway.settings import Settings
 from wire.topics import TopicError, require_name
@@ -97,7 +97,7 @@ class Delivering:
             return
         self._next_s = now_s + _DELIVER_EVERY_S
         if sealed_folders(self._folder):
-            self._process = _start(self._config)
+            self._process = children.start("deliver-sealed", "--config", self._config)
 
     def stop(self) -> None:
         """Tell it to end; what is not acknowledged stays sealed."""
@@ -105,15 +105,6 @@ class Delivering:
             self._process.terminate()
             with suppress(subprocess.TimeoutExpired):  # one that hangs on its medium is left to it
                 self._process.wait(_END_WITHIN_S)
-
-
-def _start(config: Path) -> subprocess.Popen[bytes]:
-    root = str(Path(__file__).parent.parent)
-    paths = [root, os.environ.get("PYTHONPATH", "")]
-    return subprocess.Popen(  # noqa: S603 - this program
-        [sys.executable, "-m", "roundsman", "gateway", "deliver-sealed", "--config", str(config)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
-    )
 
 
 def _owner(spool: Path) -> str | None:
