@@ -26,7 +26,7 @@ class Box(Van):
     def __init__(self, folder: Path, device: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.data, self.config, self.log = folder / "data", folder / "gateway.toml", folder / "log"
-        self.process = None
+        self.process, self._python = None, Path(sys.executable)
         self.config.write_text(
             f"""# this van's box
 data_dir = "{self.data}"
