@@ -13,6 +13,8 @@ PACKAGES = {
     "chronyd": "chrony",
     "nft": "nftables",
     "strace": "strace",
+    "mosquitto": "mosquitto",
+    "udevadm": "udev",
 }
 """A program that a test starts, and the Debian package that brings it."""
 

@@ -72,10 +72,14 @@ class CommandLog:
         return waits.fetchone() is None
 
     def untold(self) -> list[tuple[str, bytes]]:
-        """Results that are not yet handed to the connection, oldest first."""
+        """Results that are not yet handed to the present connection, oldest first."""
         rows = self._connection.execute("SELECT command, body FROM result ORDER BY rowid")
         told = set(self._telling.values())
         return [(command, body) for command, body in rows if command not in told]
+
+    def disconnected(self) -> None:
+        """What the connection still held is gone with it: results without a receipt wait again."""
+        self._telling.clear()
 
     def telling(self, command: str, mid: int) -> None:
         """The result of ``command`` was handed to the connection as message ``mid``."""

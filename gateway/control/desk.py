@@ -114,6 +114,7 @@ class Control:
     def connected(self) -> None:
         """There is a new connection: tell what waits, and ask for an answer if one is needed."""
         self._state_mid = None
+        self._commands.log.disconnected()
         if self.desired.standing.trial is not None:
             self._link.publish("resume", codec.encode(Resume(streams=(_NO_STREAM,))))
         self.tell_results()

@@ -35,8 +35,8 @@ class StatusSocket:
 
     def start(self) -> None:
         """Begin to answer; without it the gateway works all the same."""
-        (self._folder / NAME).unlink(missing_ok=True)
         try:
+            (self._folder / NAME).unlink(missing_ok=True)
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             with _short(self._folder) as path:
                 self._socket.bind(path)
@@ -52,7 +52,8 @@ class StatusSocket:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
             self._socket.close()
-        (self._folder / NAME).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                (self._folder / NAME).unlink(missing_ok=True)
 
     def _run(self) -> None:
         assert self._socket is not None  # noqa: S101 - started only with one

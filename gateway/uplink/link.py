@@ -42,6 +42,9 @@ _MAX_UNCONFIRMED: Final = 1_000
 """What paho may have under way; the windows above it are narrower."""
 _MIDS: Final = 1 << 16
 
+_SUBSCRIBE_AGAIN_S: Final = 60.0
+"""A van that was not permitted to hear asks again: the permission may have come meanwhile."""
+
 _RETAINED: Final = frozenset({"state", "presence"})
 
 
@@ -60,12 +63,14 @@ class Link:
         settings: where and as whom. tenant, van: whose topics. inbox: where news goes.
         jitter: gives a number from 0 up to 1; spreads the vans' attempts to connect.
         is_backlog: only hands in what was recorded: says nothing of presence, hears answers only.
+        subscribe_again_s: how long after a refusal it asks again to be let hear.
 
     Attributes:
         connection: number of the present connection, another for each; None while offline.
         is_session_kept: whether the broker had kept the session over the last connect.
         turned_at_s: when the connection's thread last went round, by the monotonic clock.
         problem: why there is no connection, or what it lacks, with a remedy; None when all is well.
+        is_refused: whether the last attempt has ended with a refusal, by the broker or by TLS.
 
     Raises:
         SettingsError: a file for TLS cannot be used.
@@ -80,11 +85,13 @@ class Link:
         jitter: Jitter,
         *,
         is_backlog: bool = False,
+        subscribe_again_s: float = _SUBSCRIBE_AGAIN_S,
     ) -> None:
         self.connection: int | None = None
         self.is_session_kept = False
         self.problem: str | None = "not connected yet"
         self.turned_at_s = 0.0
+        self.is_refused = False
         self._settings = settings
         self._inbox = inbox
         kinds = (*topics.UP_KINDS, topics.RENEW)
@@ -98,6 +105,8 @@ class Link:
         self._connections = 0
         self._session: _Session | None = None
         self._refusal: str | None = None
+        self._subscribe_again_s = subscribe_again_s
+        self._subscribe_at_s: float | None = None
         self._before = Traffic()
         self._stopping = threading.Event()
         self._is_moving = False
@@ -207,6 +216,7 @@ class Link:
         problem = f"{detail}; {remedy(cause)}"
         level = logging.DEBUG if problem == self.problem else logging.WARNING
         self.problem = problem
+        self.is_refused = cause in {"refused", "tls"}
         logger.log(level, "no connection", extra={"cause": cause, "problem": problem})
 
     def _connect(self) -> tuple[Cause, str]:
@@ -234,6 +244,8 @@ class Link:
             self.turned_at_s = time.monotonic()
             if self._is_moving:
                 return "lost", "it moves to another broker"
+            if self._subscribe_at_s is not None and time.monotonic() >= self._subscribe_at_s:
+                self._subscribe(client)
             if not self._is_accepted() and time.monotonic() > accept_by_s:
                 return "silent", f"no answer within {CONNECT_TIMEOUT_S:.0f} s"
             if is_dead(self.silent_s(), settings.keepalive_s):
@@ -290,22 +302,29 @@ class Link:
         if self._is_moving:
             return
         logger.info("connected", extra={"session_present": flags.session_present})
-        client.subscribe(self._filter, qos=1)
+        self._subscribe(client)
         self._connections += 1
-        self.problem = None
+        self.problem, self.is_refused = None, False
         self.is_session_kept = flags.session_present
         self._session = _Session(client, self._connections, time.monotonic())
         self.connection = self._connections
 
-    def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
+    def _subscribe(self, client: mqtt.Client) -> None:
+        self._subscribe_at_s = None
+        client.subscribe(self._filter, qos=1)
+
+    def _on_message(self, client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         try:
             kind = self._heard.get(message.topic)
         except UnicodeDecodeError:
+            kind = None
+        if kind is None:
+            # Of a newer cloud, perhaps: without a receipt it would fill the broker's window for us.
+            client.ack(message.mid, message.qos)
             return
-        if kind is not None:
-            mid = message.mid if message.qos else 0
-            payload = bytes(message.payload)
-            self._tell(Heard(kind=kind, payload=payload, mid=mid, connection=self.connection))
+        mid = message.mid if message.qos else 0
+        payload = bytes(message.payload)
+        self._tell(Heard(kind=kind, payload=payload, mid=mid, connection=self.connection))
 
     def _on_publish(
         self, _client: mqtt.Client, _data: Any, mid: int, _reason: ReasonCode, _: Any
@@ -316,7 +335,10 @@ class Link:
     def _on_subscribe(
         self, _client: mqtt.Client, _data: Any, _mid: int, reasons: list[ReasonCode], _: Any
     ) -> None:
-        if any(reason.is_failure for reason in reasons):
+        is_refused = any(reason.is_failure for reason in reasons)
+        self.problem = None
+        if is_refused:
+            self._subscribe_at_s = time.monotonic() + self._subscribe_again_s
             self.problem = f"the broker does not let the van read {self._filter}; permit it"
             logger.warning("the broker refused the subscription", extra={"filter": self._filter})
 

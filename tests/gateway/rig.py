@@ -57,7 +57,8 @@ class Broker:
         self._configure()
         self._process: subprocess.Popen[bytes] | None = None
 
-    def _configure(self, forbidden: tuple[str, ...] = ()) -> None:
+    def _configure(self, forbidden: tuple[str, ...] = (), *, may_hear: bool = True) -> None:
+        heard = f"fleet.v1.{TENANT}.{VAN}.dn.>" if may_hear else "nothing"
         denied = [f"fleet.v1.{TENANT}.{VAN}.up.{kind}" for kind in forbidden]
         self._config.write_text(
             f"""listen: "127.0.0.1:{self._listen}"
@@ -71,7 +72,7 @@ authorization {{ users: [
   {{ user: cloud, password: cloud }}
   {{ user: {VAN}, password: secret, permissions: {{
     publish: {{ allow: ["fleet.v1.{TENANT}.{VAN}.up.>"], deny: {json.dumps(denied)} }}
-    subscribe: ["fleet.v1.{TENANT}.{VAN}.dn.>"]
+    subscribe: ["{heard}"]
   }} }}
 ] }}
 """
@@ -82,6 +83,12 @@ authorization {{ users: [
         self.kill()
         self._configure(kinds)
         self.start()
+
+    def let_hear(self, *, may_hear: bool) -> None:
+        """Permit the van to hear what the cloud tells it, or forbid it, from now on."""
+        self._configure(may_hear=may_hear)
+        if self._process is not None:
+            self._process.send_signal(signal.SIGHUP)
 
     def start(self) -> None:
         with (self._folder / "log").open("ab") as log:

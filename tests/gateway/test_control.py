@@ -112,6 +112,15 @@ def test_a_result_not_told_before_a_restart_is_told_after_it(
     assert Gateway(database, tmp_path).results() == [Result(command="c1", status="done")]
 
 
+def test_a_result_that_a_lost_connection_held_is_told_on_the_next_one(gateway: Gateway) -> None:
+    gateway.take(asking())
+    gateway.log.telling("c1", mid=7)
+    gateway.log.disconnected()
+    assert [command for command, _ in gateway.log.untold()] == ["c1"]
+    gateway.log.told(7)
+    assert [command for command, _ in gateway.log.untold()] == ["c1"], "a receipt of the last one"
+
+
 def test_an_expired_command_is_not_done(gateway: Gateway) -> None:
     gateway.take(asking("set-rate", expires_at_ms=NOW_MS, live_every_s=1, for_s=60))
     assert [result.status for result in gateway.results()] == ["expired"]

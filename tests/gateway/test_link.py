@@ -5,17 +5,20 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+from paho.mqtt import publish
 
 from cloud.foundation.authority import Authority
-from gateway.inbox import Delivered, Inbox
+from gateway.inbox import Delivered, Heard, Inbox
 from gateway.settings import BrokerSettings
 from gateway.uplink.link import Link
 from tests.gateway.link_proxy import LinkProxy
 from tests.gateway.rig import TENANT, VAN, Broker, free_port, wait_until
-from wire import codec
+from tests.parts.mosquitto import Mosquitto, mosquitto
+from wire import codec, topics
 from wire.messages import Presence
 
 pytestmark = pytest.mark.slow
@@ -44,7 +47,7 @@ def connect(inbox: Inbox) -> Iterator[Connect]:
             "password": "secret",
         }
         settings = msgspec.convert({**plain, **chosen}, BrokerSettings)
-        link = Link(settings, TENANT, VAN, inbox, lambda: 0.0)
+        link = Link(settings, TENANT, VAN, inbox, lambda: 0.0, subscribe_again_s=0.5)
         link.start()
         links.append(link)
         return link
@@ -110,6 +113,53 @@ def test_a_broker_of_another_authority_is_not_spoken_to(connect: Connect, tmp_pa
         wait_until(lambda: friend.connection is not None, "it is connected", 30)
     finally:
         broker.kill()
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A broker that the fleet brought, with a van and somebody who speaks to it."""
+    users = {VAN: "secret", "cloud": "secret"}
+    down = f"fleet/v1/{TENANT}/{VAN}/dn/#"
+    rules = f"user cloud\ntopic readwrite fleet/#\nuser {VAN}\ntopic read {down}\n"
+    with mosquitto(tmp_path / "mosquitto", free_port(), users, rules) as broker:
+        yield broker
+
+
+def say(port: int, topic: str, payload: str, password: str) -> None:
+    who: Any = {"username": "cloud", "password": password}
+    publish.single(topic, payload, qos=1, hostname="127.0.0.1", port=port, auth=who)
+
+
+def test_a_van_that_may_not_hear_asks_again_until_it_may(
+    connect: Connect, tmp_path: Path, inbox: Inbox
+) -> None:
+    broker = Broker(tmp_path / "broker")
+    broker.let_hear(may_hear=False)
+    broker.start()
+    try:
+        link = connect(broker.port)
+        says(link, "does not let the van read", "permit it")
+        broker.let_hear(may_hear=True)
+        wait_until(lambda: link.problem is None, "it may hear", 30)
+        say(broker.port, topics.down(TENANT, VAN, "desired"), "heard", "cloud")
+        told = inbox.get(timeout=20)
+        assert isinstance(told, Heard)
+        assert (told.kind, told.payload, link.connection) == ("desired", b"heard", 1)
+    finally:
+        broker.kill()
+
+
+def test_messages_of_an_unknown_kind_do_not_keep_others_away(
+    connect: Connect, own_broker: Mosquitto, inbox: Inbox
+) -> None:
+    link = connect(own_broker.port)
+    wait_until(lambda: link.connection is not None and link.problem is None, "it hears", 30)
+    for number in range(30):  # mosquitto has 20 under way, and then waits for receipts
+        say(own_broker.port, f"fleet/v1/{TENANT}/{VAN}/dn/novelty", str(number), "secret")
+    say(own_broker.port, topics.down(TENANT, VAN, "command"), "heard", "secret")
+    told = inbox.get(timeout=20)
+    assert isinstance(told, Heard)
+    assert told.kind == "command"
 
 
 def test_nothing_is_taken_while_offline(connect: Connect) -> None:
