@@ -127,6 +127,7 @@ class Service:
             link=self._link,
             uplink=self._uplink,
             clock=clock,
+            renewal=self._renewal,
             ports=self._ports(),
         )
         self._use(desired.values)

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from gateway import settings, start
-from gateway.doctor import Check, bad, files, link, receivers, system
+from gateway.doctor import Check, bad, files, identity, link, receivers, system
 from gateway.errors import SettingsError
 from gateway.operation.health import Health
 from gateway.operation.status_socket import ask
@@ -31,8 +31,10 @@ def examine(config: Path) -> Iterator[Check]:
     running = _running(chosen)
     yield files.configuration(config, chosen)
     yield from files.certificates(chosen.broker, files.today(now_s))
+    yield identity.certificate(chosen.folder, running, round(now_s * 1000))
     yield files.folder(chosen)
     yield from files.spool(chosen)
+    yield from identity.sealed(chosen.folder, round(now_s * 1000))
     for at, one in enumerate(chosen.receivers):
         yield receivers.receiver(one, running, partial(_made, chosen, at))
     yield system.clock(now_s * 1000, running)

@@ -10,7 +10,7 @@ import os
 import shutil
 import ssl
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -24,6 +24,8 @@ CERTIFICATE: Final = "cert.pem"
 AUTHORITY: Final = "ca.pem"
 REQUEST: Final = "request.pem"
 _HELD: Final = "certificate.json"
+_RENEWED_WITH: Final = 1 / 3
+"""Part of a certificate's life that is left when the next one is asked for."""
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +40,19 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     serial: Serial
     issued_at_ms: EpochMs
     expires_at_ms: EpochMs
+
+    @property
+    def renews_at_ms(self) -> int:
+        """From when on the next one is asked for."""
+        life_ms = self.expires_at_ms - self.issued_at_ms
+        return self.expires_at_ms - round(life_ms * _RENEWED_WITH)
+
+
+class Trouble(NamedTuple):
+    """Why there is no next certificate, and what to do about it."""
+
+    told: str
+    remedy: str
 
 
 class Credentials:

@@ -21,7 +21,15 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
 from gateway import children
-from gateway.enrolment.credentials import AUTHORITY, CERTIFICATE, KEY, REQUEST, Credentials, Held
+from gateway.enrolment.credentials import (
+    AUTHORITY,
+    CERTIFICATE,
+    KEY,
+    REQUEST,
+    Credentials,
+    Held,
+    Trouble,
+)
 from gateway.errors import GatewayError
 from gateway.inbox import Heard
 from wire import codec, topics
@@ -30,16 +38,24 @@ from wire.enrolment import Renewal as Asked
 
 logger = logging.getLogger(__name__)
 
-_LEFT: Final = 1 / 3
-"""Part of a certificate's life that is left when the next one is asked for."""
 _ASK_MIN_S: Final = 2.0
 _ASK_MAX_S: Final = 3_600.0
 _ASK_EVERY: Final = 0.05
 """Pause between two requests, as a part of the certificate's life."""
 _TRIAL_S: Final = 20.0
 _UNANSWERED: Final = 3
-_REMEDY: Final = (
-    "the cloud does not renew this van's certificate; see its log, or enrol the box again"
+
+
+_SILENT: Final = Trouble(
+    "the cloud does not renew it", "look at the cloud's log for this van, or enrol the box again"
+)
+_NO_KEY: Final = Trouble(
+    "no key can be made for the next one",
+    "look at the gateway's log, and at room and owner of data_dir/credentials",
+)
+_NOT_TAKEN: Final = Trouble(
+    "the broker does not take the next one",
+    "look at the broker's log and at the clocks; the present one stays, another is asked for",
 )
 
 
@@ -72,7 +88,7 @@ class Renewal:
         wall_s: the system's clock, seconds since 1970; the broker judges by one like it.
 
     Attributes:
-        problem: why there is no next certificate though it is time, with a remedy; else None.
+        problem: why there is no next certificate though it is time; else None.
     """
 
     def __init__(
@@ -84,7 +100,7 @@ class Renewal:
         make_key: Callable[[Path], "subprocess.Popen[bytes]"] | None = None,
         wall_s: Callable[[], float] = time.time,  # noqa: TID251 - transport time
     ) -> None:
-        self.problem: str | None = None
+        self.problem: Trouble | None = None
         self._credentials = credentials
         self._lane = lane
         self._is_accepted = is_accepted or connects
@@ -97,6 +113,11 @@ class Renewal:
         self._told_on: int | None = None
         self._ask_at_s = 0.0
         self._asked = 0
+
+    @property
+    def held(self) -> Held | None:
+        """What the certificate in use says; None in a box that has never been enrolled."""
+        return self._held
 
     def step(self, now_s: float, now_ms: int) -> None:
         """Do what is due; never waits.
@@ -129,14 +150,18 @@ class Renewal:
             )
             folder = self._credentials.add(held, issued, self._next / KEY)
         except (codec.WireError, GatewayError, OSError) as error:
-            logger.warning("a certificate cannot be used", extra={"problem": str(error)})
+            self._complain(
+                Trouble(
+                    f"what the cloud has issued cannot be used: {error}",
+                    "look at room and owner of data_dir/credentials; it is asked for again",
+                )
+            )
             return
         self._trial = _Trial(held, folder, self._is_accepted)
 
     def _is_due(self, held: Held, now_ms: int) -> bool:
         """By the later of both clocks: to ask too early costs a refusal, too late the van."""
-        left_ms = held.expires_at_ms - max(now_ms, round(self._wall_s() * 1000))
-        return left_ms < (held.expires_at_ms - held.issued_at_ms) * _LEFT
+        return max(now_ms, round(self._wall_s() * 1000)) > held.renews_at_ms
 
     def _ask(self, now_s: float) -> None:
         assert self._held is not None  # noqa: S101 - `step` has looked
@@ -147,21 +172,26 @@ class Renewal:
         try:
             csr = request.read_text()
         except OSError as error:
-            self.problem = f"the request for a certificate cannot be read: {error.strerror}"
+            told = f"the request for the next one cannot be read: {error.strerror}"
+            self._complain(Trouble(told, f"remove {self._next}; it is made again"))
             return
         if self._tell(csr):
             life_s = (self._held.expires_at_ms - self._held.issued_at_ms) / 1000
             self._ask_at_s = now_s + min(_ASK_MAX_S, max(_ASK_MIN_S, life_s * _ASK_EVERY))
             self._asked += 1
-        if self._asked == _UNANSWERED + 1:
-            self._complain(_REMEDY)
+        if self._asked > _UNANSWERED and self.problem is None:
+            self._complain(_SILENT)
 
     def _make(self, now_s: float) -> None:
         if self._maker is None:
-            self._maker = self._make_key(self._next)
+            try:
+                self._maker = self._make_key(self._next)
+            except OSError:  # no room for another process now
+                self._complain(_NO_KEY)
+                self._ask_at_s = now_s + _TRIAL_S
         elif self._maker.poll() is not None:
             if self._maker.returncode != 0:
-                self._complain("no key can be made; see the line above")
+                self._complain(_NO_KEY)
                 self._ask_at_s = now_s + _ASK_MAX_S
             self._maker = None
 
@@ -175,14 +205,15 @@ class Renewal:
             return
         self._trial = None
         if not trial.is_accepted:
-            self._complain("the broker does not take the new certificate; the present one stays")
+            self._complain(_NOT_TAKEN)
             shutil.rmtree(trial.folder, ignore_errors=True)
             self._ask_at_s = now_s + _TRIAL_S
             return
         try:
             self._credentials.use(trial.held.serial)
         except OSError as error:
-            self._complain(f"data_dir: {error.strerror}; the present certificate stays")
+            told = f"the next one cannot be put in place: {error.strerror}"
+            self._complain(Trouble(told, "look at room and owner of data_dir/credentials"))
             return
         self._held = trial.held
         shutil.rmtree(self._next, ignore_errors=True)
@@ -192,9 +223,9 @@ class Renewal:
         self._lane.drop("a new certificate is in use")
         self._credentials.forget_older(trial.held)
 
-    def _complain(self, problem: str) -> None:
+    def _complain(self, problem: Trouble) -> None:
         if problem != self.problem:
-            logger.warning("no new certificate", extra={"problem": problem})
+            logger.warning("no new certificate", extra=problem._asdict())
         self.problem = problem
 
 

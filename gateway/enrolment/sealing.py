@@ -2,14 +2,17 @@
 
 The spool remembers whose it is. When the configuration names another van, everything that belongs
 to the old one is moved to ``data_dir/sealed/TENANT.VAN.N/`` before anything of the new van is
-recorded; the spool goes last, so a power cut in the middle is gone on with at the next start.
+recorded; the spool goes last, so a power cut in the middle is gone on with at the next start. What
+is given up has `GIVEN_UP` in its folder; `giving_up` tells how.
 """
 
+import fcntl
 import logging
 import os
 import sqlite3
 import subprocess
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +28,8 @@ _STAYS: Final = frozenset({"credentials", "gateway.lock", "sealed"})
 _DELIVER_EVERY_S: Final = 3_600.0
 _END_WITHIN_S: Final = 0.5
 SPOOL: Final = "spool.db"
+GIVEN_UP: Final = "given-up.json"
+"""Beside a sealed spool: it counts as gone, and the present van is to tell of it."""
 
 
 def owner_of(settings: Settings) -> str:
@@ -70,12 +75,46 @@ def seal_if_moved(settings: Settings) -> Path | None:
 
 def sealed_folders(folder: Path) -> list[tuple[str, str, Path]]:
     """Tenant, van and folder of everything that is sealed below ``folder``, the oldest first."""
-    found = []
+    found = [one for one in _folders(folder) if (one[2] / SPOOL).is_file()]
+    return [one for one in found if not (one[2] / GIVEN_UP).is_file()]
+
+
+def given_up_folders(folder: Path) -> list[tuple[str, str, Path]]:
+    """The same of what was given up and is still to be told by the present van."""
+    return [one for one in _folders(folder) if (one[2] / GIVEN_UP).is_file()]
+
+
+def _folders(folder: Path) -> Iterator[tuple[str, str, Path]]:
     for path in sorted((folder / "sealed").glob("*.*.*")):
         tenant, van, _ = path.name.split(".", 2)
-        if (path / SPOOL).is_file():
-            found.append((tenant, van, path))
-    return found
+        yield tenant, van, path
+
+
+@contextmanager
+def alone_with_sealed(folder: Path) -> Iterator[None]:
+    """Hold what is sealed below ``folder``: it is handed in or given up by one process at a time.
+
+    Raises:
+        SpoolError: another process holds it, or it cannot be opened.
+    """
+    place = folder / "sealed"
+    try:
+        descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield
+        return
+    except OSError as error:
+        raise SpoolError(f"data_dir: {place}: {error.strerror}; run as its owner") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise SpoolError(
+            f"data_dir: {place} is being handed in by another process; try again in some "
+            "minutes, or stop the gateway first"
+        ) from error
+    finally:
+        os.close(descriptor)
 
 
 class Delivering:
@@ -126,7 +165,7 @@ def _names(owner: str) -> tuple[str, str]:
 def _target(folder: Path, tenant: str, van: str) -> Path:
     """The folder for it, or the one in which an interrupted sealing has begun."""
     number = 1
-    while (folder / f"{tenant}.{van}.{number}" / SPOOL).exists():
+    while any((folder / f"{tenant}.{van}.{number}" / name).exists() for name in (SPOOL, GIVEN_UP)):
         number += 1
     return folder / f"{tenant}.{van}.{number}"
 

@@ -62,6 +62,39 @@ class ClockHealth(msgspec.Struct, frozen=True, kw_only=True):
     system_off_ms: int = 0
 
 
+class CertificateHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """The certificate by which the broker knows the van.
+
+    Attributes:
+        left_s: until it expires; negative when it has. renews_in_s: until the next is asked for.
+        problem: why there is no next one though it is time. remedy: what to do about that.
+    """
+
+    serial: str
+    left_s: float
+    renews_in_s: float
+    problem: str | None = None
+    remedy: str = ""
+
+
+class SealedHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """What the box recorded for an earlier van and has not handed in.
+
+    Attributes:
+        has_certificate: whether there is one, in force by its date, to hand it in with.
+        is_given_up: the owner has given it up; the present van tells of it.
+        problem: why it cannot be read.
+    """
+
+    tenant: str
+    van: str
+    fixes: int = 0
+    events: int = 0
+    has_certificate: bool = False
+    is_given_up: bool = False
+    problem: str | None = None
+
+
 class ControlHealth(msgspec.Struct, frozen=True, kw_only=True):
     """What the cloud has asked for.
 
@@ -104,6 +137,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     link: LinkHealth
     clock: ClockHealth
     control: ControlHealth
+    certificate: CertificateHealth | None = None
+    sealed: tuple[SealedHealth, ...] = ()
     processor_celsius: float | None = None
     resident_bytes: int | None = None
     stuck: tuple[str, ...] = ()

@@ -1,5 +1,6 @@
 """``gateway status``: one screen of how the gateway does, asked of it, or read from its disk."""
 
+import time
 from typing import Final
 
 import msgspec
@@ -7,7 +8,10 @@ import msgspec
 from gateway.control.desired import DESIRED_FILE, Standing
 from gateway.control.kept import peek
 from gateway.control.route import ROUTE_FILE
-from gateway.operation.health import Health
+from gateway.operation import belonging
+from gateway.operation.belonging import Finding
+from gateway.operation.figures import size, span
+from gateway.operation.health import CertificateHealth, Health, SealedHealth
 from gateway.operation.left_behind import LeftBehind, look
 from gateway.operation.status_socket import ask
 from gateway.settings import Settings
@@ -17,7 +21,7 @@ RUNS: Final = 0
 RUNS_NOT: Final = 3
 """Exit codes, as for an init script (LSB 3.1)."""
 
-_WIDTH: Final = 10
+_WIDTH: Final = 11
 _MARKS: Final = {"good": "●", "warning": "▲", "bad": "✗", "plain": " "}
 
 
@@ -30,7 +34,7 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What is shown; exactly one of ``running`` and ``left`` is told.
+    """What is shown; exactly one of ``running`` and ``left`` is told, and the rest with ``left``.
 
     Attributes:
         running: the health of the gateway that works. left: what one that does not has left.
@@ -41,6 +45,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     settings: int = 0
     route: str | None = None
     route_revision: int | None = None
+    certificate: CertificateHealth | None = None
+    sealed: tuple[SealedHealth, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -57,6 +63,7 @@ def report(settings: Settings) -> Report:
         running = None
     if running is not None:
         return Report(running=running)
+    now_ms = round(time.time() * 1000)  # noqa: TID251 - as certificates are judged
     standing = peek(settings.folder / DESIRED_FILE, Standing) or Standing()
     route = peek(settings.folder / ROUTE_FILE, Route)
     return Report(
@@ -64,6 +71,8 @@ def report(settings: Settings) -> Report:
         settings=standing.settings if standing.trial is None else standing.trial.settings,
         route=None if route is None else route.route,
         route_revision=None if route is None else route.revision,
+        certificate=belonging.certificate_on_disk(settings.folder, now_ms),
+        sealed=belonging.sealed(settings.folder, now_ms),
     )
 
 
@@ -75,7 +84,7 @@ def lines(settings: Settings, told: Report) -> list[Line]:
     spool = (
         Line("bad", "spool", left.problem)
         if left.problem is not None
-        else Line("plain", "spool", f"{_waiting(left.fixes, left.events)}, {_size(left.bytes)}")
+        else Line("plain", "spool", f"{_waiting(left.fixes, left.events)}, {size(left.bytes)}")
     )
     return [
         Line("plain", "van", f"{settings.van} of {settings.tenant}"),
@@ -84,24 +93,26 @@ def lines(settings: Settings, told: Report) -> list[Line]:
         Line("plain", "starts", str(left.boot)),
         Line("plain", "settings", _version(told.settings)),
         Line("plain", "route", _route(told.route, told.route_revision)),
+        *_belonging(told.certificate, told.sealed, is_connected=False),
     ]
 
 
 def _running(health: Health) -> list[Line]:
     is_stuck = bool(health.stuck) or health.turned_s > 10
-    turned = f", but has not turned for {_span(health.turned_s)}" if health.turned_s > 10 else ""
+    turned = f", but has not turned for {span(health.turned_s)}" if health.turned_s > 10 else ""
     stuck = f", stuck: {', '.join(health.stuck)}" if health.stuck else ""
     return [
         Line("plain", "van", f"{health.van} of {health.tenant}"),
         Line(
             "bad" if is_stuck else "good",
             "running",
-            f"for {_span(health.up_s)}, start {health.boot}, pid {health.pid}{turned}{stuck}",
+            f"for {span(health.up_s)}, start {health.boot}, pid {health.pid}{turned}{stuck}",
         ),
         *_receivers(health),
         _fix(health),
         _spool(health),
         _link(health),
+        *_belonging(health.certificate, health.sealed, is_connected=health.link.is_connected),
         _clock(health),
         _settings(health),
         Line(
@@ -116,6 +127,25 @@ def _running(health: Health) -> list[Line]:
             _computer(health),
         ),
     ]
+
+
+def _belonging(
+    certificate: CertificateHealth | None, sealed: tuple[SealedHealth, ...], *, is_connected: bool
+) -> list[Line]:
+    found = (
+        []
+        if certificate is None
+        else [
+            _found(
+                "certificate", belonging.judged_certificate(certificate, is_connected=is_connected)
+            )
+        ]
+    )
+    return found + [_found("sealed", belonging.judged_sealed(one)) for one in sealed]
+
+
+def _found(name: str, found: Finding) -> Line:
+    return Line(found.verdict, name, found.told + (f"; {found.remedy}" if found.remedy else ""))
 
 
 def _receivers(health: Health) -> list[Line]:
@@ -142,7 +172,7 @@ def _fix(health: Health) -> Line:
         parts.append(f"{fix.satellites} satellites")
     if fix.hdop is not None:
         parts.append(f"hdop {fix.hdop:g}")
-    parts.append(f"{_span(fix.age_s)} ago")
+    parts.append(f"{span(fix.age_s)} ago")
     doubts = [
         f"{name} {value}"
         for name, value in (
@@ -160,8 +190,8 @@ def _fix(health: Health) -> Line:
 
 def _spool(health: Health) -> Line:
     spool = health.spool
-    free = "" if spool.free_bytes is None else f", {_size(spool.free_bytes)} free"
-    room = f"{_size(spool.used_bytes)} of {_size(spool.max_bytes)}{free}"
+    free = "" if spool.free_bytes is None else f", {size(spool.free_bytes)} free"
+    room = f"{size(spool.used_bytes)} of {size(spool.max_bytes)}{free}"
     degraded = "" if spool.condition == "ok" else ", DEGRADED: held in memory; check the medium"
     mark = "good" if spool.condition == "ok" else "bad"
     return Line(mark, "spool", f"{_waiting(spool.fixes, spool.events)}, {room}{degraded}")
@@ -169,8 +199,8 @@ def _spool(health: Health) -> Line:
 
 def _link(health: Health) -> Line:
     link = health.link
-    used = f"{_size(link.sent_bytes)} sent, {_size(link.heard_bytes)} heard"
-    since = "" if link.since_s is None else f" for {_span(link.since_s)}"
+    used = f"{size(link.sent_bytes)} sent, {size(link.heard_bytes)} heard"
+    since = "" if link.since_s is None else f" for {span(link.since_s)}"
     problem = f"; {link.problem}" if link.problem else ""
     if not link.is_connected:
         return Line("bad", "link", f"{link.broker}: offline{since}, {used}{problem}")
@@ -190,7 +220,7 @@ def _clock(health: Health) -> Line:
     off_s = clock.system_off_ms / 1000
     system = ""
     if abs(off_s) >= 1:
-        system = f"; the system's is {_span(abs(off_s))} {'ahead' if off_s > 0 else 'behind'}"
+        system = f"; the system's is {span(abs(off_s))} {'ahead' if off_s > 0 else 'behind'}"
     is_good = clock.quality in {"gnss", "ntp"}
     return Line("good" if is_good else "warning", "clock", words[clock.quality] + system)
 
@@ -216,7 +246,7 @@ def _commands(health: Health) -> str:
 def _computer(health: Health) -> str:
     parts = [f"roundsman {health.version}", f"Python {health.python}"]
     if health.resident_bytes is not None:
-        parts.append(f"{_size(health.resident_bytes)} of memory")
+        parts.append(f"{size(health.resident_bytes)} of memory")
     if health.processor_celsius is not None:
         parts.append(f"{health.processor_celsius:g} °C")
     return ", ".join(parts)
@@ -235,28 +265,6 @@ def _route(route: str | None, revision: int | None, stops: int | None = None) ->
 
 def _waiting(fixes: int, events: int) -> str:
     return f"{fixes} fixes and {events} events wait"
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} GB"
-
-
-def _span(seconds: float) -> str:
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    for limit, unit_s, unit, below_s, below in (
-        (60, 1, "s", 0, ""),
-        (3600, 60, "min", 1, "s"),
-        (86_400, 3600, "h", 60, "min"),
-    ):
-        if seconds < limit:
-            whole, rest = divmod(seconds, unit_s)
-            return f"{whole:.0f} {unit}" + (f" {rest // below_s:.0f} {below}" if below_s else "")
-    return f"{seconds / 86_400:.0f} days"
 
 
 def shown(screen: list[Line]) -> list[tuple[str, str]]:

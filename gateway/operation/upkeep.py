@@ -17,6 +17,7 @@ from gateway.control.desired import DesiredSettings, applied
 from gateway.control.desk import KINDS, Control, Effects
 from gateway.control.reboot import Reboots, boot_id
 from gateway.control.route import ROUTE_FILE, RouteFile
+from gateway.enrolment.renewal import Renewal
 from gateway.inbox import Delivered, Heard, News
 from gateway.log import RecentLines
 from gateway.operation import diagnostics, vitals
@@ -58,7 +59,7 @@ class Operation:
 
     Args:
         settings: the van's own. desired: what the cloud desires.
-        link, uplink, clock: the service's parts. ports: what it does for us.
+        link, uplink, clock, renewal: the service's parts. ports: what it does for us.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Operation:
         link: Link,
         uplink: Uplink,
         clock: Clock,
+        renewal: Renewal,
         ports: Ports,
     ) -> None:
         self._settings = settings
@@ -101,6 +103,7 @@ class Operation:
             link=link,
             uplink=uplink,
             control=self.control,
+            renewal=renewal,
             spool=ports.spool,
         )
         self._notifier = Notifier()

@@ -9,17 +9,20 @@ import msgspec
 
 from gateway.clock import Clock
 from gateway.control.desk import Control
+from gateway.enrolment.renewal import Renewal
 from gateway.fixes.epochs import Epoch
 from gateway.inbox import News, ReceiverChanged, Taken
-from gateway.operation import computer
+from gateway.operation import belonging, computer
 from gateway.operation.health import (
     Beat,
+    CertificateHealth,
     ClockHealth,
     ControlHealth,
     FixHealth,
     Health,
     LinkHealth,
     ReceiverHealth,
+    SealedHealth,
     SpoolHealth,
     Status,
 )
@@ -47,7 +50,7 @@ class Vitals:
     """Hears what the service hears, and asks the parts for the rest.
 
     Args:
-        settings: the van's own. clock, link, uplink, control: the parts.
+        settings: the van's own. clock, link, uplink, control, renewal: the parts.
         spool: tells what waits. now_s: of the monotonic clock.
     """
 
@@ -59,6 +62,7 @@ class Vitals:
         link: Link,
         uplink: Uplink,
         control: Control,
+        renewal: Renewal,
         spool: Callable[[], SpoolHealth],
     ) -> None:
         self._settings = settings
@@ -66,6 +70,7 @@ class Vitals:
         self._link = link
         self._uplink = uplink
         self._control = control
+        self._renewal = renewal
         self._spool = spool
         self._began_s = clock.monotonic_s()
         self._seen = {receiver.name: _Seen() for receiver in settings.receivers}
@@ -73,6 +78,7 @@ class Vitals:
         self._connected_at_s = 0.0
         self._slow_at_s = 0.0
         self._celsius: float | None = None
+        self._sealed: tuple[SealedHealth, ...] = ()
         self.chosen: str | None = None
         self.boot = 0
         self.is_on_duty = True
@@ -95,11 +101,21 @@ class Vitals:
     @property
     def processor_celsius(self) -> float | None:
         """The board's temperature, no older than ten seconds."""
-        now_s = self._clock.monotonic_s()
-        if now_s >= self._slow_at_s:
-            self._slow_at_s = now_s + _SLOW_EVERY_S
-            self._celsius = computer.processor_celsius()
+        self._look_slowly()
         return self._celsius
+
+    def _look_slowly(self) -> None:
+        """Renew what is not worth a look each second."""
+        now_s = self._clock.monotonic_s()
+        if now_s < self._slow_at_s:
+            return
+        self._slow_at_s = now_s + _SLOW_EVERY_S
+        self._celsius = computer.processor_celsius()
+        self._sealed = belonging.sealed(self._settings.folder, self._later_ms())
+
+    def _later_ms(self) -> int:
+        """The later of both clocks, by which certificates are renewed."""
+        return max(self._clock.now_ms(), round(time.time() * 1000))  # noqa: TID251 - as TLS sees it
 
     def health(self, now_s: float, stuck: tuple[str, ...] = ()) -> Health:
         """All of it, now."""
@@ -119,10 +135,18 @@ class Vitals:
             link=self._link_health(now_s),
             clock=self._clock_health(),
             control=self._control_health(),
+            certificate=self._certificate(),
             processor_celsius=self.processor_celsius,
+            sealed=self._sealed,
             resident_bytes=computer.resident_bytes(),
             stuck=stuck,
         )
+
+    def _certificate(self) -> CertificateHealth | None:
+        held = self._renewal.held
+        if held is None:
+            return None
+        return belonging.certificate(held, self._later_ms(), self._renewal.problem)
 
     def _receiver(self, name: str, seen: _Seen, now_s: float) -> ReceiverHealth:
         status = seen.status
