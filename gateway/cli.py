@@ -6,12 +6,18 @@ from typing import Final, TextIO
 
 import click
 
-from gateway.errors import GatewayError, SettingsError
+from gateway.errors import GatewayError, SettingsError, SpoolError
 
 EX_CONFIG: Final = 78
 EX_TEMPFAIL: Final = 75
 
 _COLOURS: Final = {"good": None, "plain": None, "skipped": None, "warning": "yellow", "bad": "red"}
+
+_GIVEN_UP: Final = {
+    "as_the_earlier": "given up; the cloud knows it as {van}'s gaps",
+    "as_the_earlier_later": "given up; {van}'s gaps are handed in when the broker answers",
+    "as_the_present": "given up; the van this box is in tells it when its gateway runs",
+}
 
 _config = click.option(
     "--config",
@@ -67,7 +73,12 @@ def prepare(config: Path) -> None:
     from gateway import settings
     from gateway.spool import schema
 
-    schema.prepare(settings.load(config).spool_file)
+    chosen = settings.load(config)
+    try:
+        schema.prepare(chosen.spool_file)
+    except OSError as error:
+        problem = f"data_dir: {chosen.folder}: {error.strerror}; give a writable folder"
+        raise SpoolError(problem) from error
 
 
 @main.command()
@@ -175,6 +186,33 @@ def deliver_sealed(config: Path) -> None:
     log.to_stderr()
     if not deliver(settings.load(config)):
         sys.exit(EX_TEMPFAIL)
+
+
+@main.command("give-up-sealed")
+@click.argument("van")
+@_config
+@click.option("--yes", "is_sure", is_flag=True, help="Ask nothing.")
+def give_up_sealed(van: str, config: Path, is_sure: bool) -> None:  # noqa: FBT001 - click passes a flag so
+    """Never hand in what this box recorded for VAN, and tell the cloud that it is given up.
+
+    It cannot be undone. What the cloud has acknowledged stays there.
+    """
+    from gateway import log, settings
+    from gateway.enrolment import giving_up
+    from gateway.enrolment.sealing import SPOOL, alone_with_sealed
+    from gateway.operation.left_behind import look
+
+    chosen = settings.load(config)
+    log.to_stderr()
+    with alone_with_sealed(chosen.folder):
+        for tenant, name, folder in giving_up.sealed_of(chosen.folder, van):
+            left = look(folder / SPOOL)
+            waiting = left.problem or f"{left.fixes} fixes and {left.events} events wait"
+            click.echo(f"{name} of {tenant}: {waiting}")
+            if not is_sure:
+                click.confirm("Give it up? It will never be handed in.", abort=True)
+            way = giving_up.give_up(chosen, tenant, name, folder)
+            click.echo(_GIVEN_UP[way].format(van=name))
 
 
 @main.command("configure-receiver")

@@ -15,6 +15,7 @@ import msgspec
 from gateway.clock import Clock
 from gateway.control.desired import DESIRED_FILE, DesiredSettings, applied
 from gateway.enrolment.credentials import Credentials
+from gateway.enrolment.giving_up import GivenUp
 from gateway.enrolment.renewal import Renewal
 from gateway.enrolment.sealing import Delivering, owner_of
 from gateway.fixes.epochs import Epoch
@@ -93,7 +94,7 @@ class Service:
             self._inbox,
             jitter.random,
         )
-        self._delivering = delivering
+        self._delivering, self._given_up = delivering, GivenUp(settings.folder, self._spool)
         self._renewal = Renewal(Credentials(settings.folder), self._link)
         self._uplink = Uplink(now.uplink, self._spool, self._link, jitter.random)
         self._recorder = Recorder(settings, self._spool, clock, self._uplink.offer_live)
@@ -300,6 +301,7 @@ class Service:
         self._operation.step(now_s)
         self._renewal.step(now_s, self._clock.now_ms())
         self._delivering.step(now_s, is_connected=self._connection is not None)
+        self._given_up.step(now_s, self._clock.stamp())
 
     def _tend_spool(self, now_s: float) -> None:
         if now_s < self._rest_until_s:

@@ -32,7 +32,8 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True, tag="gap"):
         stream: the stream it speaks of, of fixes or of events.
         first: first missing seq. last: last missing seq, inclusive.
         kept: how many of the range were kept after all.
-        reason: why the gateway gave them up; ``sealed`` when it was moved to another van.
+        reason: why they were given up; ``sealed``: their box was moved to another van, and its
+            owner decided that they are not handed in.
     """
 
     stream: StreamText
@@ -199,6 +200,25 @@ class SpoolRepaired(msgspec.Struct, frozen=True, kw_only=True, tag="spool_repair
     problem: Annotated[str, Meta(max_length=500)]
 
 
+class SealedGivenUp(msgspec.Struct, frozen=True, kw_only=True, tag="sealed_given_up"):
+    """What this box recorded for an earlier van was given up by its owner, and never comes.
+
+    Told by the present van, as the box may not speak for the earlier one any more. What the cloud
+    had acknowledged before is not counted.
+
+    Attributes:
+        tenant: of the earlier van. earlier_van: its name.
+        from_ms: when the first of it was recorded. to_ms: the last; None without any.
+    """
+
+    tenant: Name
+    earlier_van: Name
+    fixes: Annotated[int, Meta(ge=0)]
+    events: Annotated[int, Meta(ge=0)]
+    from_ms: EpochMs | None = None
+    to_ms: EpochMs | None = None
+
+
 class PowerFailing(msgspec.Struct, frozen=True, kw_only=True, tag="power_failing"):
     """The supply has told that it is about to fail; all that was recorded is committed."""
 
@@ -224,5 +244,6 @@ type EventBody = (
     | ReceiverChosen
     | ClockCorrected
     | SpoolRepaired
+    | SealedGivenUp
     | PowerFailing
 )

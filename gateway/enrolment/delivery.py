@@ -13,17 +13,19 @@ import secrets
 import shutil
 import sqlite3
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway.clock import Clock
 from gateway.enrolment.credentials import AUTHORITY, CERTIFICATE, KEY, Credentials, read_held
-from gateway.enrolment.sealing import SPOOL, sealed_folders
+from gateway.enrolment.sealing import SPOOL, alone_with_sealed, sealed_folders
 from gateway.errors import GatewayError
 from gateway.inbox import INBOX_SIZE, Delivered, Heard, Inbox
 from gateway.settings import BrokerSettings, Settings
 from gateway.spool.store import Spool
+from gateway.uplink.backoff import Jitter
 from gateway.uplink.lanes import Uplink
 from gateway.uplink.link import Link
 from wire import __version__, codec
@@ -40,51 +42,86 @@ _REMEDY: Final = (
 )
 
 
+class NotLetIn(GatewayError):
+    """This box may not speak for an earlier van, or not any more."""
+
+
+class NotNow(GatewayError):
+    """The broker does not answer now."""
+
+
+class Lane(NamedTuple):
+    """A connection as an earlier van, which brings what it hears into the inbox."""
+
+    link: Link
+    inbox: Inbox
+    jitter: Jitter
+
+
 def deliver(settings: Settings) -> bool:
     """Hand in all that is sealed; what is acknowledged is removed.
 
     Returns:
         Whether nothing is left.
+
+    Raises:
+        SpoolError: another process does so now.
     """
     with suppress(OSError):  # the unit forbids it to its processes
         os.nice(_NICE)
     left = False
-    for tenant, van, folder in sealed_folders(settings.folder):
-        try:
-            is_done = _deliver_one(settings, tenant, van, folder)
-        except (GatewayError, sqlite3.Error) as error:
-            logger.warning("a sealed spool cannot be told", extra=_extra(folder, str(error)))
-            is_done = False
-        if is_done:
-            shutil.rmtree(folder)
-            logger.info("a sealed spool was handed in", extra={"folder": str(folder)})
-        left = left or not is_done
+    with alone_with_sealed(settings.folder):
+        for tenant, van, folder in sealed_folders(settings.folder):
+            try:
+                with lane_as(settings, tenant, van) as lane, opened(settings, folder) as spool:
+                    is_done = hand_in(settings, spool, lane)
+            except (GatewayError, sqlite3.Error) as error:
+                extra = {"folder": str(folder), "problem": str(error)}
+                logger.warning("a sealed spool cannot be told", extra=extra)
+                is_done = False
+            if is_done:
+                shutil.rmtree(folder)
+                logger.info("a sealed spool was handed in", extra={"folder": str(folder)})
+            left = left or not is_done
     return not left
 
 
-def _deliver_one(settings: Settings, tenant: str, van: str, folder: Path) -> bool:
+@contextmanager
+def lane_as(settings: Settings, tenant: str, van: str) -> Iterator[Lane]:
+    """Speak as an earlier van of this box.
+
+    Raises:
+        NotLetIn: there is no certificate for it, or the broker does not take it.
+        NotNow: the broker does not answer.
+    """
     broker = _broker(settings, tenant, van)
     if broker is None:
-        logger.warning(
-            "a sealed spool cannot be told", extra=_extra(folder, f"no certificate; {_REMEDY}")
-        )
-        return False
+        raise NotLetIn(f"no certificate; {_REMEDY}")
     jitter = random.Random(secrets.randbits(64))  # noqa: S311 - spreads boxes, protects nothing
     inbox: Inbox = queue.Queue(INBOX_SIZE)
     link = Link(broker, tenant, van, inbox, jitter.random, is_backlog=True)
     link.start()
     try:
-        if not _is_connected(link):
-            extra = _extra(folder, f"{link.problem}; if it is refused: {_REMEDY}")
-            logger.warning("a sealed spool cannot be told", extra=extra)
-            return False
-        spool = Spool(folder / SPOOL, settings.spool.max_bytes)
-        try:
-            return _hand_in(Uplink(settings.uplink, spool, link, jitter.random), spool, link, inbox)
-        finally:
-            spool.close()
+        _require_connection(link)
+        yield Lane(link, inbox, jitter.random)
     finally:
         link.stop(b"", 2.0)
+
+
+@contextmanager
+def opened(settings: Settings, folder: Path) -> Iterator[Spool]:
+    """The spool in a sealed folder, at a start of its own."""
+    spool = Spool(folder / SPOOL, settings.spool.max_bytes)
+    try:
+        spool.begin(
+            fixes=secrets.randbits(63),
+            events=secrets.randbits(63),
+            version=__version__,
+            stamp=Clock().stamp(),
+        )
+        yield spool
+    finally:
+        spool.close()
 
 
 def _broker(settings: Settings, tenant: str, van: str) -> BrokerSettings | None:
@@ -103,21 +140,20 @@ def _broker(settings: Settings, tenant: str, van: str) -> BrokerSettings | None:
     )
 
 
-def _is_connected(link: Link) -> bool:
+def _require_connection(link: Link) -> None:
     until_s = time.monotonic() + _CONNECT_WITHIN_S
-    while link.connection is None and time.monotonic() < until_s:
+    while link.connection is None:
+        if link.is_refused:
+            raise NotLetIn(f"{link.problem}; {_REMEDY}")
+        if time.monotonic() > until_s:
+            raise NotNow(f"{link.problem}")
         time.sleep(0.2)
-    return link.connection is not None
 
 
-def _hand_in(uplink: Uplink, spool: Spool, link: Link, inbox: Inbox) -> bool:
-    clock = Clock()
-    spool.begin(
-        fixes=secrets.randbits(63),
-        events=secrets.randbits(63),
-        version=__version__,
-        stamp=clock.stamp(),
-    )
+def hand_in(settings: Settings, spool: Spool, lane: Lane) -> bool:
+    """Send what waits until all of it is acknowledged; False when that takes too long."""
+    link, clock = lane.link, Clock()
+    uplink = Uplink(settings.uplink, spool, link, lane.jitter)
     connection: int | None = None
     until_s = clock.monotonic_s() + _LONGEST_S
     while clock.monotonic_s() < until_s:
@@ -130,7 +166,7 @@ def _hand_in(uplink: Uplink, spool: Spool, link: Link, inbox: Inbox) -> bool:
                 uplink.on_connected(now_s, is_session_kept=link.is_session_kept)
         uplink.hurry()
         uplink.step(now_s, clock.stamp())
-        _hear(uplink, inbox, clock)
+        _hear(uplink, lane.inbox, clock)
         spool.tend(clock.stamp())
         if spool.has_work():
             spool.commit(clock.stamp())
@@ -154,7 +190,3 @@ def _hear(uplink: Uplink, inbox: Inbox, clock: Clock) -> None:
                 logger.warning("an acknowledgement was not readable", extra={"problem": str(error)})
         case _:
             return
-
-
-def _extra(folder: Path, problem: str) -> dict[str, str]:
-    return {"folder": str(folder), "problem": problem}

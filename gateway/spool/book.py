@@ -16,7 +16,7 @@ from gateway.spool.rows import KIND_BIT, SEQS, Kind, base_id, kind_of
 from gateway.spool.thinning import LEVELS, Thinned, multiples
 from wire.events import Gap
 
-type GapReason = Literal["spool_full", "thinned", "damaged", "refused"]
+type GapReason = Literal["spool_full", "thinned", "damaged", "refused", "sealed"]
 
 _bounds: Final = msgspec.msgpack.Decoder(tuple[int, int, int])
 _gaps: Final = msgspec.msgpack.Decoder(list[tuple[int, GapReason, tuple[int, int, int]]])
@@ -217,7 +217,7 @@ class Book:
     def untell(self, gap: Gap) -> None:
         """The event that told ``gap`` is gone; it is to be told again."""
         base = self.bases.get(int(gap.stream))
-        if base is None or gap.reason == "sealed":
+        if base is None:
             return
         lost = Lost(base + gap.first, base + gap.last, gap.last - gap.first + 1 - gap.kept)
         before = self.untold.get((base, gap.reason), lost._replace(lost=0))

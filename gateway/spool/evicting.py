@@ -136,13 +136,13 @@ def _drop_oldest(medium: Medium, book: Book, kind: Kind, rows: int, upper: int |
     for span in gone:
         book.drop(*span)
     if kind == "event":
-        _tell_again(medium, book, gone)
+        tell_again(medium, book, gone)
     _delete(medium, book, first, end - 1)
     return bool(gone)
 
 
-def _tell_again(medium: Medium, book: Book, gone: list[Span]) -> None:
-    """A gap told by an event that is dropped itself is untold again."""
+def tell_again(medium: Medium, book: Book, gone: list[Span]) -> None:
+    """A gap told by an event that is given up itself, in one of ``gone``, is untold again."""
     for first, last in gone:
         for row_id, body in medium.execute(
             "SELECT id, body FROM row WHERE id BETWEEN ? AND ?", (first, last)

@@ -1,7 +1,7 @@
 """The committed rows: reading those that wait, and what an acknowledgement does to them."""
 
 import sqlite3
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from gateway.spool.backfill import Correction, corrected
 from gateway.spool.book import Book
@@ -28,6 +28,15 @@ from wire.messages import Ack, Event
 
 _MAX_UNREAD: Final = 20
 """Reads in a row that fail with an error of the medium; a bad block never gets better."""
+
+
+class Backlog(NamedTuple):
+    """What waits from earlier starts; ``from_ms`` and ``to_ms`` as its own rows tell."""
+
+    fixes: int
+    events: int
+    from_ms: int | None
+    to_ms: int | None
 
 
 class Shelf:
@@ -153,6 +162,30 @@ class Shelf:
             self._unread += 1
         if is_damage(error) or self._unread >= _MAX_UNREAD:
             self._damage, self._unread = str(error), 0
+
+    def earlier(self, kind: Kind) -> list[Span]:
+        """The spans of rows that wait from earlier starts."""
+        return [span for span in self._book.unsettled(kind) if boot_of(span[0]) < self.boot]
+
+    def backlog(self) -> Backlog:
+        """How much waits from earlier starts, and from when to when it was recorded.
+
+        Raises:
+            sqlite3.Error: it cannot be read.
+        """
+        spans = {kind: self.earlier(kind) for kind in KINDS}
+        fixes, events = (
+            sum(self._book.count(*span) for span in spans[kind]) for kind in ("fix", "event")
+        )
+        told = [at_ms for kind in KINDS for span in spans[kind] for at_ms in self._ends_ms(span)]
+        return Backlog(fixes, events, min(told, default=None), max(told, default=None))
+
+    def _ends_ms(self, span: Span) -> list[int]:
+        ends = self.connection.execute(
+            "SELECT min(id), max(id) FROM row WHERE id BETWEEN ? AND ?", span
+        ).fetchone()
+        rows = [row for end in ends if end is not None for row in self.rows(end, end)]
+        return [_recorded_ms(row) for row in rows]
 
     def release(self, ack: Ack) -> Told | None:
         """Note what the cloud has committed.

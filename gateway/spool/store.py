@@ -88,6 +88,7 @@ class Spool(Shelf):
         self._notes = Notes()
         self._repair = Repair(self.connection, self._notes)
         self._refused: list[Span] = []
+        self._given_up: list[Span] = []
         self._expired_at_ms: int | None = None
         self._own: dict[Kind, int] = {}
         self._started: tuple[str, Stamp, str | None] = ("", Stamp(0, "none"), None)
@@ -256,6 +257,7 @@ class Spool(Shelf):
         return bool(
             any(self._ring.rows.values())
             or self._refused
+            or self._given_up
             or len(self._unsound)
             or is_releasing
             or not self._is_entered
@@ -308,6 +310,7 @@ class Spool(Shelf):
                 if not self._is_entered:
                     self._enter(database)
                 self._set_aside(database, book, stamp)
+                self._give_up(database, book, stamp)
                 self._make_room(database, book)
                 self._expire(database, book, stamp)
                 salvaged, lost = self._repair.put(database, book, self._streams)
@@ -325,6 +328,7 @@ class Spool(Shelf):
             raise
         self._book, self._is_entered = book, True
         self._refused.clear()
+        self._given_up.clear()
         self._unsound = Ranges()
         self._notes.written(written, stamp.now_ms)
         for kind, rows in self._ring.rows.items():
@@ -403,6 +407,15 @@ class Spool(Shelf):
                 (MAX_REFUSED,),
             )
 
+    def _give_up(self, database: Medium, book: Book, stamp: Stamp) -> None:
+        for first, last in self._given_up:
+            self._tell_gap(Lost(first, last, last - first + 1), "sealed", stamp)
+            book.settle(first, last)
+        if self._given_up:
+            events = [span for span in self._given_up if kind_of(span[0]) == "event"]
+            evicting.tell_again(database, book, events)
+            self._note_book(book, every_ms=0)
+
     def _make_room(self, database: Medium, book: Book) -> None:
         if self._keep_acknowledged_ms == 0:
             while evicting.drop_acknowledged(database, book, SEQS):
@@ -459,6 +472,17 @@ class Spool(Shelf):
         """
         if (first, last) not in self._refused:
             self._refused.append((first, last))
+        self.commit(stamp)
+
+    def give_up(self, stamp: Stamp) -> None:
+        """Tell what waits from earlier starts as gaps ``sealed``, in one commit; it is not sent.
+
+        The rows stay where they are, so that a full medium takes this too.
+
+        Raises:
+            sqlite3.Error: the medium takes nothing; it is done with the next commit that it takes.
+        """
+        self._given_up = [span for kind in KINDS for span in self.earlier(kind)]
         self.commit(stamp)
 
     def close(self) -> None:

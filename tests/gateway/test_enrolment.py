@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,6 +69,27 @@ resend_after_s = 2.0
         )
         return done.returncode
 
+    def say(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run ``gateway WORDS --config FILE`` to its end."""
+        command = [sys.executable, "-m", "roundsman", "gateway", *words]
+        return subprocess.run(
+            [*command, "--config", str(self.config)],
+            check=False,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+
+    def sealed_offline(self) -> None:
+        """Let the box find that it is another van's, where no broker answers."""
+        told = self.config.read_text()
+        self.config.write_text(re.sub(r"(?m)^port = \d+$", f"port = {free_port()}", told))
+        self.start()
+        wait_until((self.data / "status.sock").exists, "it records as the new van's", 30)
+        assert self.stop() == 0
+        self.config.write_text(told)
+
     def waiting(self) -> int:
         """How many rows are in the spool, beside the running gateway."""
         spool = self.data / "spool.db"
@@ -76,6 +98,12 @@ resend_after_s = 2.0
         with closing(sqlite3.connect(f"file:{spool}?mode=ro", uri=True)) as reader:
             (count,) = reader.execute("SELECT count(*) FROM row").fetchone()
         return int(count)
+
+    def take_for_old(self, serial: str) -> None:
+        """Have the box believe that its certificate of 40 s is in the last third of its life."""
+        note = self.data / "credentials" / serial / "certificate.json"
+        told = json.loads(note.read_bytes())
+        note.write_text(json.dumps(told | {"issued_at_ms": told["issued_at_ms"] - 90_000}))
 
     def enrolled(self, cloud: ServedCloud, van: str) -> str:
         """Enrol the box for ``van``; the serial number of its certificate."""
@@ -89,7 +117,7 @@ resend_after_s = 2.0
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedCloud]:
     root = tmp_path_factory.mktemp("cloud")
-    with certified_cloud(root, "van-1", "van-2", "van-3", "van-4") as served:
+    with certified_cloud(root, *(f"van-{number}" for number in range(1, 7))) as served:
         yield served
 
 
@@ -154,6 +182,12 @@ def test_a_sealed_backlog_without_a_certificate_waits_for_a_claim(
     box.enrolled(cloud, "van-3")
     box.start()
     wait_until(lambda: "cannot be told" in box.log.read_text(), "it is told", 120)
+    shown = box.say("status")
+    assert shown.returncode == 0, "it is asked of the running gateway"
+    assert re.search(
+        r"● certificate +[0-9a-f]{8}, 365 days left, renewed in 243 days", shown.stdout
+    )
+    assert re.search(r"▲ sealed +van-4 of main: \d+ fixes and \d+ events wait", shown.stdout)
     box.kill()
     assert len(sealed(box)) == 1
     assert not recorded & (committed(cloud, "van-3") | committed(cloud, "van-4"))
@@ -169,6 +203,65 @@ def test_a_sealed_backlog_without_a_certificate_waits_for_a_claim(
     assert sealed(box) == []
     assert recorded <= committed(cloud, "van-4")
     assert not recorded & committed(cloud, "van-3")
+
+
+def test_what_is_given_up_with_a_certificate_is_told_as_the_old_vans_gaps(
+    cloud: ServedCloud, box: Box, receiver: Receiver
+) -> None:
+    box.enrolled(cloud, "van-5")
+    spool_a_backlog(cloud, box)
+    recorded = box.spooled()
+    box.enrolled(cloud, "van-3")
+    box.sealed_offline()
+    shown = box.say("status").stdout
+    assert "van-5 of main: " in shown
+    assert "wait, with a certificate to hand them in" in shown
+
+    done = box.say("give-up-sealed", "van-5", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "the cloud knows it as van-5's gaps" in done.stdout
+    assert sealed(box) == []
+    gaps = bodies(cloud, "van-5", "gap")
+    assert {(gap["reason"], gap["kept"]) for gap in gaps} == {("sealed", 0)}
+    lost = {(gap["stream"], seq) for gap in gaps for seq in range(gap["first"], gap["last"] + 1)}
+    assert lost == recorded - committed(cloud, "van-5")
+    assert len(lost) > 5
+    assert fixes_of(cloud, "van-5") == 0
+    assert not recorded & committed(cloud, "van-3")
+    assert bodies(cloud, "van-3", "sealed_given_up") == []
+
+
+def test_what_is_given_up_without_a_certificate_is_told_by_the_van_the_box_is_in(
+    cloud: ServedCloud, box: Box, receiver: Receiver
+) -> None:
+    box.enrolled(cloud, "van-6")
+    spool_a_backlog(cloud, box)
+    recorded = box.spooled()
+    assert cloud.admin.delete("/vehicles/van-6/gateway").status_code == 204
+    box.enrolled(cloud, "van-3")
+    box.sealed_offline()
+
+    done = box.say("give-up-sealed", "van-6", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "the van this box is in tells it" in done.stdout
+    assert "given up" in box.say("status").stdout
+    box.start()
+    wait_until(lambda: bodies(cloud, "van-3", "sealed_given_up") != [], "it is told", 60)
+    wait_until(lambda: not sealed(box), "it is gone")
+    box.kill()
+    (told,) = bodies(cloud, "van-3", "sealed_given_up")
+    assert (told["tenant"], told["earlier_van"]) == ("main", "van-6")
+    assert told["fixes"] + told["events"] == len(recorded)
+    assert told["fixes"] > 5
+    assert told["from_ms"] < told["to_ms"]
+    assert not recorded & (committed(cloud, "van-3") | committed(cloud, "van-6"))
+
+
+def bodies(cloud: ServedCloud, van: str, kind: str) -> list[dict[str, Any]]:
+    """What a van's events of a kind say, as the cloud has committed them."""
+    with closing(sqlite3.connect(f"file:{cloud.root}/telemetry.db?mode=ro", uri=True)) as reader:
+        found = reader.execute("SELECT body FROM event WHERE van = ? AND kind = ?", (van, kind))
+        return [json.loads(body) for (body,) in found]
 
 
 def spool_a_backlog(cloud: ServedCloud, box: Box) -> None:
@@ -201,8 +294,9 @@ def committed(cloud: ServedCloud, van: str) -> set[tuple[str, int]]:
 def test_a_certificate_is_renewed_while_fixes_go_on(
     tmp_path: Path, box: Box, receiver: Receiver
 ) -> None:
-    with certified_cloud(tmp_path / "cloud", "van-1", certificate_days=30 / 86_400) as cloud:
+    with certified_cloud(tmp_path / "cloud", "van-1", certificate_days=40 / 86_400) as cloud:
         first = box.enrolled(cloud, "van-1")
+        box.take_for_old(first)
         box.start()
         wait_until(
             lambda: certificates(cloud, "van-1").get(first) == "retired",

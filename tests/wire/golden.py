@@ -157,6 +157,20 @@ EVENT_BODIES: dict[str, tuple[e.EventBody, bytes]] = {
             b'from index"}'
         ),
     ),
+    "sealed_given_up": (
+        e.SealedGivenUp(
+            tenant="main",
+            earlier_van="van-2",
+            fixes=1_204,
+            events=17,
+            from_ms=AT_MS,
+            to_ms=AT_MS + 1_260_000,
+        ),
+        (
+            b'{"type":"sealed_given_up","tenant":"main","earlier_van":"van-2","fixes":1204,"ev'
+            b'ents":17,"from_ms":1795341600000,"to_ms":1795342860000}'
+        ),
+    ),
     "power_failing": (
         e.PowerFailing(at_ms=AT_MS),
         (b'{"type":"power_failing","at_ms":1795341600000}'),
