@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -95,7 +96,14 @@ class Office:
 
 @pytest.fixture
 def office(tmp_path: Path) -> Iterator[Office]:
-    broker = EmbeddedBroker(DataFolder(tmp_path / "data"))
+    with open_office(tmp_path / "data") as made:
+        yield made
+
+
+@contextmanager
+def open_office(folder: Path) -> Iterator[Office]:
+    """With the vans van-1 and van-2, in a data folder of its own."""
+    broker = EmbeddedBroker(DataFolder(folder))
     broker.settings = Settings(embedded_broker=Lane(tls=True))
     broker.access = BrokerAccess(broker.data, broker.settings)
     roles.migrate(broker.data, "business")
