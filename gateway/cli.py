@@ -70,10 +70,10 @@ def decode(file: Path) -> None:
 @_config
 def prepare(config: Path) -> None:
     """Make the spool's schema; does nothing when the spool is there."""
-    from gateway import settings
+    from gateway import configuration
     from gateway.spool import schema
 
-    chosen = settings.load(config)
+    chosen = configuration.load(config)
     try:
         schema.prepare(chosen.spool_file)
     except OSError as error:
@@ -97,10 +97,10 @@ def status(config: Path, is_json: bool) -> None:  # noqa: FBT001 - click passes 
     """Show on one screen how the gateway does; exit code 3 when it does not run."""
     import msgspec
 
-    from gateway import settings
+    from gateway import configuration
     from gateway.operation.status import lines, report, shown
 
-    chosen = settings.load(config)
+    chosen = configuration.load(config)
     told = report(chosen)
     if is_json:
         click.echo(msgspec.json.encode(told))
@@ -180,11 +180,11 @@ def new_key(folder: Path) -> None:
 @_config
 def deliver_sealed(config: Path) -> None:
     """Hand in what this box recorded for an earlier van; the running service does so by itself."""
-    from gateway import log, settings
+    from gateway import configuration, log
     from gateway.enrolment.delivery import deliver
 
     log.to_stderr()
-    if not deliver(settings.load(config)):
+    if not deliver(configuration.load(config)):
         sys.exit(EX_TEMPFAIL)
 
 
@@ -197,12 +197,12 @@ def give_up_sealed(van: str, config: Path, is_sure: bool) -> None:  # noqa: FBT0
 
     It cannot be undone. What the cloud has acknowledged stays there.
     """
-    from gateway import log, settings
+    from gateway import configuration, log
     from gateway.enrolment import giving_up
     from gateway.enrolment.sealing import SPOOL, alone_with_sealed
     from gateway.operation.left_behind import look
 
-    chosen = settings.load(config)
+    chosen = configuration.load(config)
     log.to_stderr()
     with alone_with_sealed(chosen.folder):
         for tenant, name, folder in giving_up.sealed_of(chosen.folder, van):

@@ -1,16 +1,13 @@
-"""The gateway's configuration: one TOML file, checked as a whole before anything starts."""
+"""The gateway's settings, each with its bounds; configuration.py reads them from a file."""
 
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from gateway.errors import SettingsError
 from wire.desired import Keeping
 from wire.messages import MAX_BATCH_FIXES
-from wire.refusal import in_words
 from wire.values import Name
 
 type Port = Annotated[int, Meta(ge=1, le=65_535)]
@@ -88,8 +85,8 @@ class SpoolSettings(_Table, frozen=True, kw_only=True):
     """
 
     commit_every_s: Seconds = 10.0
-    max_bytes: Annotated[int, Meta(ge=200_000)] = 200_000_000
-    keep_free_bytes: Annotated[int, Meta(ge=0)] = 100_000_000
+    max_bytes: Annotated[int, Meta(ge=200_000, le=10**13)] = 200_000_000
+    keep_free_bytes: Annotated[int, Meta(ge=0, le=10**13)] = 100_000_000
     keep_acknowledged_h: Annotated[float, Meta(ge=0, le=10_000)] = 48.0
 
 
@@ -154,9 +151,14 @@ class PinSettings(_Table, frozen=True, kw_only=True):
     """One input of the board: which line of which chip, and which level means yes."""
 
     line: Annotated[int, Meta(ge=0, le=1023)]
-    chip: str = "/dev/gpiochip0"
+    chip: Annotated[str, Meta(min_length=1)] = "/dev/gpiochip0"
     is_active_low: bool = False
-    name: Name = "input"
+
+
+class DoorSettings(PinSettings, frozen=True, kw_only=True):
+    """The contact of a door; its events tell it by name."""
+
+    name: Name = "door"
 
 
 class InputSettings(_Table, frozen=True, kw_only=True):
@@ -169,7 +171,7 @@ class InputSettings(_Table, frozen=True, kw_only=True):
     """
 
     ignition: PinSettings | None = None
-    doors: Annotated[tuple[PinSettings, ...], Meta(max_length=8)] = ()
+    doors: Annotated[tuple[DoorSettings, ...], Meta(max_length=8)] = ()
     power_fail: PinSettings | None = None
     temperatures: Annotated[dict[Name, str], Meta(max_length=8)] = {}
 
@@ -206,64 +208,3 @@ class Settings(_Table, frozen=True, kw_only=True):
     def spool_file(self) -> Path:
         """The SQLite file of fixes and events."""
         return self.folder / "spool.db"
-
-
-def load(path: Path) -> Settings:
-    """Read and check a configuration file.
-
-    Raises:
-        SettingsError: names the field and what to do.
-    """
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(
-            f"{path}: cannot be read: {error.strerror}; give --config FILE"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: not TOML: {error}") from error
-    settings = _convert(path, values)
-    _require_files(path, settings.broker)
-    _require_names(path, settings.receivers)
-    return settings
-
-
-def _require_names(path: Path, receivers: tuple[ReceiverSettings, ...]) -> None:
-    for index, receiver in enumerate(receivers):
-        if receiver.name in {other.name for other in receivers[:index]}:
-            raise SettingsError(
-                f"{path}: receivers[{index}].name: {receiver.name} is another receiver's name too; "
-                "give each a name of its own"
-            )
-
-
-def _convert(path: Path, values: dict[str, Any]) -> Settings:
-    try:
-        return msgspec.convert(values, Settings)
-    except msgspec.ValidationError as error:
-        field, problem, remedy = in_words(str(error))
-        raise SettingsError(f"{path}: {field or 'the file'}: {problem}; {remedy}") from error
-
-
-def _require_files(path: Path, broker: BrokerSettings) -> None:
-    files = {
-        "ca_file": broker.ca_file,
-        "cert_file": broker.cert_file,
-        "key_file": broker.key_file,
-    }
-    for field, name in files.items():
-        if name is None:
-            continue
-        if not broker.tls:
-            raise SettingsError(f"{path}: broker.{field}: set without tls; set broker.tls = true")
-        if not Path(name).is_file():
-            raise SettingsError(f"{path}: broker.{field}: {name} is not a file; give its path")
-    if (broker.cert_file is None) != (broker.key_file is None):
-        raise SettingsError(
-            f"{path}: broker.cert_file: needs broker.key_file too; set both or none"
-        )
-    if broker.cert_file is None and not (broker.username and broker.password):
-        raise SettingsError(
-            f"{path}: broker.username, password: one is missing, and there is no broker.cert_file; "
-            "run roundsman gateway enrol, or add them"
-        )

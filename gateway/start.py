@@ -1,6 +1,8 @@
 """The composition root of ``gateway run``."""
 
+import errno
 import fcntl
+import logging
 import os
 import subprocess
 from collections.abc import Iterator
@@ -8,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from gateway import children, log, settings
+from gateway import children, configuration, log
 from gateway.clock import Clock, demo_rate
 from gateway.enrolment.sealing import Delivering, seal_if_moved
 from gateway.errors import SettingsError, SpoolError
@@ -21,7 +23,12 @@ from gateway.settings import (
     Settings,
 )
 
+logger = logging.getLogger(__name__)
+
 _PREPARE_WITHIN_S: Final = 60.0
+_LOCK: Final = "gateway.lock"
+_FAILING: Final = frozenset({errno.EROFS, errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ENOMEM})
+"""What a worn or full card says, which is no mistake of the configuration."""
 
 
 def run(config: Path) -> None:
@@ -32,7 +39,7 @@ def run(config: Path) -> None:
         SpoolError: the spool cannot be used, or another gateway uses it.
     """
     log.to_stderr()
-    chosen = settings.load(config)
+    chosen = configuration.load(config)
     rate = None if chosen.demo is None else demo_rate(Path(chosen.demo.clock_file))
     with _alone_in(chosen.folder):
         seal_if_moved(chosen)
@@ -47,15 +54,7 @@ def run(config: Path) -> None:
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
     """Hold the folder's lock; the kernel lets go of it however the process ends."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / "gateway.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise SettingsError(
-            f"data_dir: {folder} cannot be a folder: {error.strerror}; give another path"
-        ) from error
-    except OSError as error:
-        raise SpoolError(f"data_dir: {folder}: {error.strerror}; give a writable folder") from error
+    descriptor = _lock_file(folder)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
@@ -63,6 +62,30 @@ def _alone_in(folder: Path) -> Iterator[None]:
         raise SpoolError(f"data_dir: another gateway works in {folder}; stop it first") from error
     finally:
         os.close(descriptor)
+
+
+def _lock_file(folder: Path) -> int:
+    """A descriptor to lock; where the medium takes nothing now, of the folder in memory.
+
+    Raises:
+        SettingsError: the folder cannot be one.
+        SpoolError: there is nowhere to lock.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return os.open(folder / _LOCK, flags, 0o600)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise SettingsError(
+            f"data_dir: {folder} cannot be a folder: {error.strerror}; give another path"
+        ) from error
+    except OSError as error:
+        in_memory = os.environ.get("RUNTIME_DIRECTORY")
+        if error.errno not in _FAILING or in_memory is None:
+            problem = f"data_dir: {folder}: {error.strerror}; give a writable folder"
+            raise SpoolError(problem) from error
+        logger.exception("the medium takes nothing; what is recorded is held in memory")
+        return os.open(Path(in_memory) / _LOCK, flags, 0o600)
 
 
 def _prepare(config: Path) -> None:

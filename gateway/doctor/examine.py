@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from gateway import settings, start
+from gateway import configuration, start
 from gateway.doctor import Check, bad, files, identity, link, receivers, system
 from gateway.errors import SettingsError
 from gateway.operation.health import Health
@@ -23,7 +23,7 @@ _EXIT_CODES: Final = {"good": 0, "skipped": 0, "warning": 1, "bad": 2}
 def examine(config: Path) -> Iterator[Check]:
     """Every check, as it is done; a configuration that cannot be used ends it."""
     try:
-        chosen = settings.load(config)
+        chosen = configuration.load(config)
     except SettingsError as error:
         yield bad("config", str(error), "mend it; nothing else can be looked at before")
         return

@@ -1,13 +1,17 @@
 """Two threads that watch what is wired to the board: one the levels, one the thermometers.
 
-gpiod is imported only where a pin is configured, so a board without GPIO needs none.
+gpiod is imported only where a pin is configured, so a board without GPIO needs none. A line that
+is busy, or a chip that comes late, is tried again; the van records meanwhile.
 """
 
+import errno
 import logging
 import queue
 import select
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -23,6 +27,9 @@ logger = logging.getLogger(__name__)
 W1_FOLDER: Final = Path("/sys/bus/w1/devices")
 _SETTLING_S: Final = 0.02
 _QUIET_S: Final = 0.5
+_OPEN_AGAIN_S: Final = 5.0
+_IMPOSSIBLE: Final = frozenset({errno.EINVAL, errno.ENOTTY, errno.EISDIR, errno.ENODEV})
+"""What the kernel says of a line that the chip has not, and of what is no chip."""
 _MEASURE_EVERY_S: Final = 30.0
 
 
@@ -41,13 +48,17 @@ class Level(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
 
 class Pin(NamedTuple):
-    """What a wire means."""
+    """What a wire means, and how it is opened: with an OSError while it cannot be."""
 
     kind: InputKind
     name: Name
-    level: Level
+    open: Callable[[], Level]
 
 
 class GpioLevel:
@@ -58,6 +69,7 @@ class GpioLevel:
 
         Raises:
             SettingsError: names the field and the remedy.
+            OSError: it cannot be used now.
         """
         try:
             import gpiod
@@ -78,6 +90,8 @@ class GpioLevel:
                 settings.chip, consumer="roundsman", config={settings.line: wanted}
             )
         except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno not in _IMPOSSIBLE:
+                raise
             raise SettingsError(
                 f"{field}: line {settings.line} of {settings.chip} cannot be used: {error}; "
                 "correct chip and line (gpioinfo lists them), free the line, or remove the table"
@@ -93,21 +107,30 @@ class GpioLevel:
             self._request.read_edge_events()
         return self._request.get_value(self._line) == self._active
 
+    def close(self) -> None:
+        """Give the line back to the kernel."""
+        self._request.release()
+
 
 def pins_of(settings: InputSettings) -> list[Pin]:
-    """The wires of the settings, each asked for at its chip.
+    """The wires of the settings, each tried once.
 
     Raises:
-        SettingsError: a chip or line cannot be used.
+        SettingsError: a chip or line can never be used.
     """
     pins = [
-        Pin("door", door.name, GpioLevel(f"inputs.doors[{at}]", door))
+        Pin("door", door.name, partial(GpioLevel, f"inputs.doors[{at}]", door))
         for at, door in enumerate(settings.doors)
     ]
-    for kind, pin in (("ignition", settings.ignition), ("power_fail", settings.power_fail)):
-        if pin is not None:
-            told: InputKind = "ignition" if kind == "ignition" else "power_fail"
-            pins.append(Pin(told, pin.name, GpioLevel(f"inputs.{kind}", pin)))
+    if settings.ignition is not None:
+        opened = partial(GpioLevel, "inputs.ignition", settings.ignition)
+        pins.append(Pin("ignition", "ignition", opened))
+    if settings.power_fail is not None:
+        opened = partial(GpioLevel, "inputs.power_fail", settings.power_fail)
+        pins.append(Pin("power_fail", "power_fail", opened))
+    for pin in pins:
+        with suppress(OSError):
+            pin.open().close()
     return pins
 
 
@@ -126,6 +149,53 @@ def sensor_files(sensors: Mapping[Name, str], folder: Path = W1_FOLDER) -> dict[
     return {name: folder / sensor / "w1_slave" for name, sensor in sensors.items()}
 
 
+class _Wire:
+    """A pin while it is watched; ``level`` is None while it cannot be opened."""
+
+    def __init__(self, pin: Pin) -> None:
+        self.pin = pin
+        self.level: Level | None = None
+        self.debounce = Debounce()
+        self._open_at_s = 0.0
+        self._problem: str | None = None
+
+    def open(self, now_s: float) -> None:
+        """Open it unless it is open, or was tried a moment ago."""
+        if self.level is not None or now_s < self._open_at_s:
+            return
+        try:
+            self.level = self.pin.open()
+        except (OSError, SettingsError) as error:
+            self._fail(now_s, str(error))
+        else:
+            self._problem = None
+
+    def change(self, now_s: float) -> bool | None:
+        """The level that is certain now and was not before; None when there is none."""
+        if self.level is None:
+            return None
+        try:
+            return self.debounce.take(now_s, is_on=self.level.is_on())
+        except (OSError, ValueError) as error:
+            self.close()
+            self._fail(now_s, str(error))
+            return None
+
+    def close(self) -> None:
+        """Let go of the level."""
+        level, self.level = self.level, None
+        if level is not None:
+            with suppress(OSError, ValueError):
+                level.close()
+
+    def _fail(self, now_s: float, problem: str) -> None:
+        self._open_at_s = now_s + _OPEN_AGAIN_S
+        if problem != self._problem:
+            self._problem = problem
+            context = {"input": self.pin.name, "problem": problem}
+            logger.warning("an input cannot be watched for now", extra=context)
+
+
 class Inputs:
     """Watches all inputs and tells the inbox; when that is full, it waits.
 
@@ -141,14 +211,14 @@ class Inputs:
         inbox: Inbox,
         monotonic_s: Callable[[], float],
     ) -> None:
-        self._pins = {pin.level.fileno(): (pin, Debounce()) for pin in pins}
+        self._wires = [_Wire(pin) for pin in pins]
         self._sensors = {name: (file, Telling()) for name, file in sensors.items()}
         self._inbox = inbox
         self._monotonic_s = monotonic_s
         self._stopping = threading.Event()
         self._silent: set[Name] = set()
         self._threads: list[threading.Thread] = []
-        if self._pins:
+        if self._wires:
             self._threads.append(threading.Thread(target=self._watch, name="pins", daemon=True))
         if self._sensors:
             self._threads.append(
@@ -167,17 +237,26 @@ class Inputs:
             thread.join(timeout_s)
 
     def _watch(self) -> None:
-        while not self._stopping.is_set():
-            is_quiet = all(debounce.is_settled for _, debounce in self._pins.values())
-            try:
-                select.select(list(self._pins), [], [], _QUIET_S if is_quiet else _SETTLING_S)
-                for pin, debounce in self._pins.values():
-                    is_on = debounce.take(self._monotonic_s(), is_on=pin.level.is_on())
-                    if is_on is not None:
-                        self._tell(Switched(kind=pin.kind, name=pin.name, is_on=is_on))
-            except (OSError, ValueError):
-                logger.exception("the inputs cannot be watched any longer")
-                return
+        try:
+            while not self._stopping.is_set():
+                self._look()
+        finally:
+            for wire in self._wires:
+                wire.close()
+
+    def _look(self) -> None:
+        now_s = self._monotonic_s()
+        for wire in self._wires:
+            wire.open(now_s)
+        levels = [wire.level for wire in self._wires if wire.level is not None]
+        is_quiet = all(wire.debounce.is_settled for wire in self._wires)
+        # A level that has gone bad meanwhile is found, and closed, by the reading below.
+        with suppress(OSError, ValueError):
+            select.select(levels, [], [], _QUIET_S if is_quiet else _SETTLING_S)
+        for wire in self._wires:
+            is_on = wire.change(self._monotonic_s())
+            if is_on is not None:
+                self._tell(Switched(kind=wire.pin.kind, name=wire.pin.name, is_on=is_on))
 
     def _measure(self) -> None:
         while not self._stopping.is_set():

@@ -375,6 +375,7 @@ def client_of(settings: BrokerSettings, *, is_lasting: bool = True) -> mqtt.Clie
                 certfile=settings.cert_file,
                 keyfile=settings.key_file,
                 cert_reqs=ssl.CERT_REQUIRED,
+                keyfile_password="",  # else a key with a passphrase would ask the terminal for it
             )
         except (OSError, ValueError) as error:
             raise SettingsError(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway import settings
+from gateway import configuration
 from gateway.errors import SettingsError
 from tests.firmware.tools import CONFIG, PROVISION, ask, tool
 
@@ -197,7 +197,7 @@ def test_a_van_is_given_what_enrolment_goes_on_from(card: Path) -> None:
     assert "gateway enrol" in told
     assert file.stat().st_mode & 0o777 == 0o640
     with pytest.raises(SettingsError, match="tenant"):
-        settings.load(file)
+        configuration.load(file)
     file.write_text(file.read_text() + '[demo]\nclock_file = "x"\n')
     mine = file.read_text()
     provisioned(card)
@@ -206,7 +206,7 @@ def test_a_van_is_given_what_enrolment_goes_on_from(card: Path) -> None:
 
 def test_a_configuration_can_come_along(card: Path) -> None:
     provisioned(card, "--config", CONFIG / "deb" / "gateway.toml")
-    assert settings.load(card / "etc/roundsman/gateway.toml").van == "van-1"
+    assert configuration.load(card / "etc/roundsman/gateway.toml").van == "van-1"
 
 
 def test_an_installed_gpsd_leaves_the_receiver_alone_until_it_is_asked_for(card: Path) -> None:

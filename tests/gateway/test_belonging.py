@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.configuration import load
 from gateway.doctor import identity
 from gateway.enrolment.credentials import Credentials, Held, Trouble
 from gateway.operation import belonging
 from gateway.operation.health import SealedHealth
 from gateway.operation.status import Report, lines
-from gateway.settings import load
 from tests.gateway.test_giving_up import config, noted, seal
 from tests.gateway.test_status import HEALTH, run
 

@@ -224,8 +224,8 @@ def test_it_waits_for_who_hands_it_in(config: Path) -> None:
 
 
 def test_a_folder_that_is_to_be_told_is_not_sealed_into(config: Path) -> None:
+    from gateway.configuration import load
     from gateway.enrolment.sealing import seal_if_moved
-    from gateway.settings import load
 
     chosen = load(config)
     assert run(config, "van-2", "--yes")[0] == 0
@@ -253,9 +253,9 @@ def hook(name, arguments):
         os._exit(9)
 sys.addaudithook(hook)
 from pathlib import Path
-from gateway import settings
+from gateway import configuration
 from gateway.enrolment import giving_up
-chosen = settings.load(Path(sys.argv[2]))
+chosen = configuration.load(Path(sys.argv[2]))
 ((tenant, van, folder),) = giving_up.sealed_of(chosen.folder, "van-2")
 is_armed = True
 giving_up.give_up(chosen, tenant, van, folder)

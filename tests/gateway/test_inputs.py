@@ -4,6 +4,7 @@ No GPIO chip and no 1-Wire bus was ever present where these ran: levels come fro
 """
 
 import contextlib
+import errno
 import queue
 import socket
 import subprocess
@@ -17,10 +18,11 @@ from hypothesis import strategies as st
 
 from gateway.errors import SettingsError
 from gateway.inbox import Inbox, Measured, News, Switched
+from gateway.inputs import watching
 from gateway.inputs.debounce import Debounce
 from gateway.inputs.temperature import Telling, read_answer
 from gateway.inputs.watching import Inputs, Pin, pins_of, sensor_files
-from gateway.settings import InputSettings, PinSettings
+from gateway.settings import DoorSettings, InputSettings, PinSettings
 from tests.gateway.rig import ROOT
 
 ANSWER = "72 01 4b 46 7f ff 0e 10 57 : crc=57 YES\n72 01 4b 46 7f ff 0e 10 57 t=23125\n"
@@ -117,7 +119,7 @@ def test_changes_of_wires_and_thermometers_come_to_the_inbox(tmp_path: Path) -> 
     sensor.parent.mkdir()
     sensor.write_text(ANSWER)
     inputs = Inputs(
-        [Pin("ignition", "input", ignition), Pin("door", "side", door)],
+        [Pin("ignition", "ignition", lambda: ignition), Pin("door", "side", lambda: door)],
         sensor_files({"box": "28-00000a1b2c3d", "gone": "28-0000000000ff"}, tmp_path),
         inbox,
         monotonic_s=time.monotonic,
@@ -126,12 +128,12 @@ def test_changes_of_wires_and_thermometers_come_to_the_inbox(tmp_path: Path) -> 
     try:
         first = {next_of(inbox) for _ in range(3)}
         assert first == {
-            Switched(kind="ignition", name="input", is_on=False),
+            Switched(kind="ignition", name="ignition", is_on=False),
             Switched(kind="door", name="side", is_on=False),
             Measured(sensor="box", celsius_d=231),
         }
         ignition.far.send(b"1010101")
-        assert next_of(inbox) == Switched(kind="ignition", name="input", is_on=True)
+        assert next_of(inbox) == Switched(kind="ignition", name="ignition", is_on=True)
         door.far.send(b"1")
         assert next_of(inbox) == Switched(kind="door", name="side", is_on=True)
     finally:
@@ -144,7 +146,7 @@ def test_a_full_inbox_holds_up_the_watcher_and_not_its_end() -> None:
     inbox: Inbox = queue.Queue(1)
     inbox.put(Measured(sensor="x", celsius_d=0))
     wire = WireLevel()
-    inputs = Inputs([Pin("ignition", "input", wire)], {}, inbox, time.monotonic)
+    inputs = Inputs([Pin("ignition", "ignition", lambda: wire)], {}, inbox, time.monotonic)
     inputs.start()
     inputs.stop(20)
     wire.close()
@@ -157,29 +159,57 @@ def test_what_is_no_sensor_is_refused_by_name(sensor: str) -> None:
         sensor_files({"box": sensor})
 
 
-@pytest.mark.parametrize(
-    ("settings", "field"),
-    [
-        (
-            InputSettings(ignition=PinSettings(line=17, chip="/nowhere/gpiochip9")),
-            "inputs.ignition",
-        ),
-        (InputSettings(power_fail=PinSettings(line=4, chip="/dev/null")), "inputs.power_fail"),
-        (
-            InputSettings(doors=(PinSettings(line=1, chip="/nowhere", name="side"),)),
-            r"inputs.doors\[0\]",
-        ),
-    ],
-)
-def test_a_chip_that_is_not_there_is_named_with_its_remedy(
-    settings: InputSettings, field: str
+class UnpluggedLevel(WireLevel):
+    """One whose chip goes away once."""
+
+    def is_on(self) -> bool:
+        raise OSError(errno.ENODEV, "No such device")
+
+
+def test_a_wire_that_cannot_be_opened_or_goes_away_is_tried_again_beside_the_others(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with pytest.raises(SettingsError, match=f"{field}: line .* cannot be used: .*gpioinfo"):
+    monkeypatch.setattr(watching, "_OPEN_AGAIN_S", 0.05)
+    inbox: Inbox = queue.Queue(10)
+    unplugged, wire, door = UnpluggedLevel(), WireLevel(), WireLevel()
+    answers: list[WireLevel | OSError] = [OSError(errno.EBUSY, "busy"), unplugged, wire]
+
+    def opened() -> WireLevel:
+        answer = answers.pop(0)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    pins = [Pin("ignition", "ignition", opened), Pin("door", "side", lambda: door)]
+    inputs = Inputs(pins, {}, inbox, time.monotonic)
+    inputs.start()
+    try:
+        assert {next_of(inbox), next_of(inbox)} == {
+            Switched(kind="ignition", name="ignition", is_on=False),
+            Switched(kind="door", name="side", is_on=False),
+        }
+        assert answers == []
+        assert unplugged.far.fileno() == -1, "what went away was let go of"
+    finally:
+        inputs.stop(10)
+
+
+def test_what_is_no_chip_is_named_with_its_remedy() -> None:
+    settings = InputSettings(power_fail=PinSettings(line=4, chip="/dev/null"))
+    with pytest.raises(SettingsError, match=r"inputs\.power_fail: line 4 .* used: .*gpioinfo"):
         pins_of(settings)
 
 
+def test_a_chip_that_is_not_there_yet_is_waited_for() -> None:
+    door = DoorSettings(line=1, chip="/nowhere", name="side")
+    (pin,) = pins_of(InputSettings(doors=(door,)))
+    assert (pin.kind, pin.name) == ("door", "side")
+    with pytest.raises(OSError, match="No such file"):
+        pin.open()
+
+
 @pytest.mark.slow
-def test_a_gateway_with_a_missing_chip_ends_with_78(tmp_path: Path) -> None:
+def test_a_gateway_with_what_is_no_chip_ends_with_78(tmp_path: Path) -> None:
     config = tmp_path / "gateway.toml"
     config.write_text(
         f"""tenant = "main"
@@ -195,7 +225,7 @@ password = "secret"
 kind = "gpsd"
 [inputs.ignition]
 line = 17
-chip = "/nowhere/gpiochip0"
+chip = "/dev/null"
 """
     )
     done = subprocess.run(
@@ -207,5 +237,5 @@ chip = "/nowhere/gpiochip0"
         timeout=60,
     )
     assert done.returncode == 78, done.stderr
-    assert "inputs.ignition: line 17 of /nowhere/gpiochip0 cannot be used" in done.stderr
+    assert "inputs.ignition: line 17 of /dev/null cannot be used" in done.stderr
     assert "remove the table" in done.stderr

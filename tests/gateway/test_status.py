@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli import main
+from gateway.configuration import load
 from gateway.doctor import Check
 from gateway.doctor.examine import exit_code, shown
 from gateway.doctor.receivers import holders_of
@@ -25,7 +26,6 @@ from gateway.operation.health import (
     in_one_line,
 )
 from gateway.operation.status import Report, lines
-from gateway.settings import load
 from tests.gateway.rig import Broker, Cloud, Line, Receiver, Van, wait_until
 from tests.gateway.test_settings import GOOD
 
