@@ -18,6 +18,7 @@ from gateway.enrolment.credentials import Credentials
 from gateway.enrolment.giving_up import GivenUp
 from gateway.enrolment.renewal import Renewal
 from gateway.enrolment.sealing import Delivering, owner_of
+from gateway.enrolment.tending import Tending
 from gateway.fixes.epochs import Epoch
 from gateway.fixes.keeping import is_fix
 from gateway.fixes.trust import Reception
@@ -94,8 +95,11 @@ class Service:
             self._inbox,
             jitter.random,
         )
-        self._delivering, self._given_up = delivering, GivenUp(settings.folder, self._spool)
-        self._renewal = Renewal(Credentials(settings.folder), self._link)
+        self._tending = Tending(
+            Renewal(Credentials(settings.folder), self._link),
+            delivering,
+            GivenUp(settings.folder, self._spool),
+        )
         self._uplink = Uplink(now.uplink, self._spool, self._link, jitter.random)
         self._recorder = Recorder(settings, self._spool, clock, self._uplink.offer_live)
         names = [chosen.name for chosen in settings.receivers]
@@ -128,7 +132,7 @@ class Service:
             link=self._link,
             uplink=self._uplink,
             clock=clock,
-            renewal=self._renewal,
+            renewal=self._tending.renewal,
             ports=self._ports(),
         )
         self._use(desired.values)
@@ -213,7 +217,7 @@ class Service:
             case Heard(kind="ack", payload=payload):
                 self._acknowledged(payload)
             case Heard(kind="certificate"):
-                self._renewal.hear(news)
+                self._tending.renewal.hear(news)
             case _:
                 return
 
@@ -299,9 +303,8 @@ class Service:
         self._tell_state()
         self._uplink.step(now_s, self._clock.stamp())
         self._operation.step(now_s)
-        self._renewal.step(now_s, self._clock.now_ms())
-        self._delivering.step(now_s, is_connected=self._connection is not None)
-        self._given_up.step(now_s, self._clock.stamp())
+        is_connected = self._connection is not None
+        self._tending.step(now_s, self._clock.stamp(), is_connected=is_connected)
 
     def _tend_spool(self, now_s: float) -> None:
         if now_s < self._rest_until_s:
@@ -367,11 +370,11 @@ class Service:
         self._inputs.stop(0.0)
         for reader in self._readers:
             reader.stop(_FAREWELL_S)
-        for news in iter(self._next, None):
-            if isinstance(news, Taken):
-                self._keep(news.receiver, news.epoch, self._clock.monotonic_s())
-        self._recorder.flush()
         try:
+            for news in iter(self._next, None):
+                if isinstance(news, Taken | Switched | Measured):
+                    self._hear(news)
+            self._recorder.flush()
             self._spool.commit(self._clock.stamp())
             self._uplink.hurry()
             self._uplink.step(self._clock.monotonic_s(), self._clock.stamp())
@@ -379,5 +382,5 @@ class Service:
             logger.exception("the last fixes could not be committed or sent")
         self._link.stop(codec.encode(Presence(online=False)), _FAREWELL_S)
         self._spool.close()
-        self._delivering.stop()
+        self._tending.stop()
         logger.info("the gateway has stopped")
