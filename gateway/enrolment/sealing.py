@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from gateway import children
 from gateway.errors import SpoolError
@@ -147,14 +148,22 @@ class Delivering:
 
 
 def _owner(spool: Path) -> str | None:
+    """Whose rows these are, read without a write: None when nobody's, or when it is damaged.
+
+    A connection that may write would fold the log in as it closes, and with it goes what tells the
+    spool that the power was cut.
+    """
     if not spool.exists():
         return None
-    try:
-        with closing(sqlite3.connect(spool, isolation_level=None)) as database:
+    # Without a log the file is as it was closed. With one that a read-only medium gives no shared
+    # memory to, what the file alone says is better than nothing.
+    has_log = spool.with_name(f"{spool.name}-wal").exists()
+    for mode in (["mode=ro"] if has_log else []) + ["mode=ro&immutable=1"]:
+        place = f"file:{quote(str(spool.absolute()))}?{mode}"
+        with suppress(sqlite3.Error), closing(sqlite3.connect(place, uri=True)) as database:
             row = database.execute("SELECT body FROM note WHERE key = '/owner'").fetchone()
-    except sqlite3.Error:
-        return None  # damaged: the spool itself sets it aside and salvages it
-    return None if row is None else bytes(row[0]).decode(errors="replace")
+            return None if row is None else bytes(row[0]).decode(errors="replace")
+    return None  # damaged: the spool itself sets it aside and salvages it
 
 
 def _names(owner: str) -> tuple[str, str]:

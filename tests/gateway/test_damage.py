@@ -17,7 +17,7 @@ from gateway.spool import checking, schema
 from gateway.spool.medium import Medium
 from gateway.spool.store import Spool
 from gateway.spool.thinning import Thinned
-from tests.gateway.rig import wait_until
+from tests.gateway.rig import TENANT, VAN, Van, wait_until
 from tests.gateway.test_spool import NOW, events, fill, fix, seqs
 from wire.events import Gap, SpoolRepaired
 from wire.messages import Ack
@@ -314,6 +314,32 @@ def test_a_large_file_is_checked_while_recording_goes_on(home: Home) -> None:
     left = [row.seq for row in spool.rows_after("fix", -1, 10**6)]
     assert len(left) > 199_000
     assert missing(spool) == set(range(200_001)) - set(left)
+
+
+def cut_and_damaged(path: Path) -> None:
+    """A van's spool as a power cut leaves it, with a page in the middle that nobody reads."""
+    schema.prepare(path)
+    with closing(Spool(path, 100_000_000)) as spool:
+        owner = f"{TENANT}/{VAN}"
+        spool.begin(fixes=100, events=101, version="test", stamp=NOW, owner=owner)
+        fill(spool, 3000)
+        spool.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        fill(spool, 1)
+        log = Path(f"{path}-wal").read_bytes()
+    Path(f"{path}-wal").write_bytes(log)
+    home = Home(path.parent)
+    home.overwrite(home.pages_of_rows()[20])
+
+
+def test_the_real_start_looks_for_damage_after_a_power_cut(tmp_path: Path) -> None:
+    van = Van(tmp_path, 9, 'kind = "serial"\ndevice = "/dev/serial/by-id/none"')
+    van.data.mkdir()
+    cut_and_damaged(van.data / "spool.db")
+    van.start()
+    try:
+        wait_until((van.data / "spool.damaged-1.db").exists, "the damage is found")
+    finally:
+        van.kill()
 
 
 @settings(max_examples=60, deadline=None)
