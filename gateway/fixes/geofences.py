@@ -66,7 +66,9 @@ class GeofenceWatch:
         if is_in == (since_ms is not None):
             self._crossing.pop(area.name, None)
             return None
-        from_ms = self._crossing.setdefault(area.name, here.at_ms)
+        # The date may have been corrected since: then it has only now begun to cross.
+        from_ms = min(self._crossing.get(area.name, here.at_ms), here.at_ms)
+        self._crossing[area.name] = from_ms
         if here.at_ms - from_ms < _LASTS_MS:
             return None
         del self._crossing[area.name]

@@ -243,6 +243,8 @@ class Logbook:
     def _live_through(self, fix: Fix, *, is_break: bool) -> tuple[EventBody, ...]:
         """What happens to the van at ``fix``, in or out of its shift."""
         step = self._motion.take(fix, is_break=is_break)
+        if step.back_ms:
+            self._arrival = _redated(self._arrival, step.at_ms)
         where = Where(lat_e7=fix.lat_e7, lon_e7=fix.lon_e7) if self.is_on_duty else None
         self._here = where
         return (*self._trips.take(step, where), *self._on_duty(step, where))
@@ -262,6 +264,20 @@ class Logbook:
 def _known_ms(fix: Fix) -> int | None:
     """When ``fix`` was taken, None when no clock that was right for it is known."""
     return None if fix.fix_time_ms is None and fix.quality == "none" else at_ms(fix)
+
+
+def _redated(state: ArrivalState, now_ms: int) -> ArrivalState:
+    """``state`` once the date was corrected to ``now_ms``: nothing of it is still to come."""
+    visit = state.visit
+    if visit is not None:
+        visit = msgspec.structs.replace(
+            visit,
+            arrived_ms=min(visit.arrived_ms, now_ms),
+            until_ms=min(visit.until_ms, now_ms),
+            out_from_ms=None,
+        )
+    from_ms = min(state.from_ms, now_ms)
+    return msgspec.structs.replace(state, from_ms=from_ms, last=None, stand=None, visit=visit)
 
 
 def _without_where(events: Iterable[EventBody]) -> tuple[EventBody, ...]:

@@ -31,6 +31,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         fix: at its end. at_ms: when that was.
         speed_mps: there. is_moving: with hysteresis.
         lasted_ms: since the fix before; 0 for the first one and where no way leads from it.
+        back_ms: how far the time has gone back since the fix before: the receiver's date was wrong.
         is_connected: the fix before was not long ago.
         odometer_m: at its end.
     """
@@ -42,6 +43,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     lasted_ms: int
     is_connected: bool
     odometer_m: float
+    back_ms: int = 0
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -101,6 +103,7 @@ class Motion:
             lasted_ms=lasted_ms,
             is_connected=is_connected,
             odometer_m=self._state.odometer_m,
+            back_ms=0 if last is None else max(0, last.at_ms - now_ms),
         )
 
     def _speed_mps(self, fix: Fix) -> float:

@@ -88,6 +88,8 @@ class Trips:
             odometer_m=step.odometer_m,
             where=where,
         )
+        if step.back_ms:
+            self.state = _redated(self.state, -step.back_ms)
         trip = self.state.trip
         told = self._look_for_start(step, here) if trip is None else self._go_on(trip, step, here)
         self._change(last=here, speed_cmps=round(step.speed_mps * 100))
@@ -155,7 +157,7 @@ class Trips:
             self._change(trip=msgspec.structs.replace(trip, still_ms=step.at_ms))
         elif distance_m(halt.mark, here.mark) > self._rules.rest_m:
             going = self._driven(self._rested(trip, trip.still_ms), step, here)
-            off_ms = last.mark.at_ms - trip.still_ms
+            off_ms = max(0, last.mark.at_ms - trip.still_ms)
             self._change(trip=msgspec.structs.replace(going, moving_ms=going.moving_ms + off_ms))
             return self._idled(halt, trip.still_ms)
         lasted_ms = step.at_ms - halt.mark.at_ms
@@ -203,8 +205,31 @@ class Trips:
                 where=at.where,
                 odometer_m=round(at.odometer_m),
                 distance_m=max(0, round(at.odometer_m) - round(trip.began.odometer_m)),
-                moving_s=trip.moving_ms // 1000,
-                idling_s=trip.idling_ms // 1000,
+                moving_s=max(0, trip.moving_ms) // 1000,
+                idling_s=max(0, trip.idling_ms) // 1000,
                 top_speed_cmps=trip.top_cmps,
             ),
         )
+
+
+def _redated(state: TripState, by_ms: int) -> TripState:
+    """``state`` by the corrected date: what has lasted so far has lasted as long as before."""
+    trip = state.trip
+    if trip is not None:
+        trip = msgspec.structs.replace(
+            trip,
+            began=_moved(trip.began, by_ms),
+            rests=trip.rests and _moved(trip.rests, by_ms),
+            still_ms=trip.still_ms + by_ms,
+        )
+    return msgspec.structs.replace(
+        state,
+        trip=trip,
+        sets_off=state.sets_off and _moved(state.sets_off, by_ms),
+        last=state.last and _moved(state.last, by_ms),
+    )
+
+
+def _moved(moment: Moment, by_ms: int) -> Moment:
+    mark = msgspec.structs.replace(moment.mark, at_ms=moment.mark.at_ms + by_ms)
+    return msgspec.structs.replace(moment, mark=mark)
