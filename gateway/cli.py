@@ -101,6 +101,7 @@ def status(config: Path, is_json: bool) -> None:  # noqa: FBT001 - click passes 
     from gateway.operation.status import lines, report, shown
 
     chosen = configuration.load(config)
+    configuration.require_readable(chosen)
     told = report(chosen)
     if is_json:
         click.echo(msgspec.json.encode(told))

@@ -1,6 +1,7 @@
 """The gateway's configuration: one TOML file, checked as a whole before anything starts."""
 
 import errno
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -52,6 +53,27 @@ def load(path: Path) -> Settings:
     for problem in _problems(settings):
         raise SettingsError(f"{path}: {problem}")
     return settings
+
+
+def load_receivers(path: Path) -> tuple[ReceiverSettings, ...]:
+    """The receivers alone, whatever else is wrong with the file; none when they are wrong too."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        found = msgspec.convert(values.get("receivers", ()), tuple[ReceiverSettings, ...])
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, msgspec.ValidationError):
+        return ()
+    return () if any(_of_receivers(found)) else found
+
+
+def require_readable(settings: Settings) -> None:
+    """Whoever looks at a gateway from outside must be let into its folder.
+
+    Raises:
+        GatewayError: the folder is there and may not be read.
+    """
+    folder = settings.folder
+    if folder.exists() and not os.access(folder, os.R_OK | os.X_OK, effective_ids=True):
+        raise GatewayError(f"data_dir: {folder} may not be read by you; run it with sudo")
 
 
 def _unreadable(problem: str, error: OSError) -> GatewayError:

@@ -20,7 +20,6 @@ from gateway.settings import (
     ReceiverSettings,
     ReplaySettings,
     SerialSettings,
-    Settings,
 )
 
 logger = logging.getLogger(__name__)
@@ -48,7 +47,10 @@ def run(config: Path) -> None:
         delivering = Delivering(config, chosen.folder)
         from gateway.service import Service  # not needed to refuse a configuration
 
-        Service(chosen, receivers_of(chosen), Clock(rate=rate), delivering).run()
+        receivers = [
+            receiver_of(f"receivers[{at}]", one) for at, one in enumerate(chosen.receivers)
+        ]
+        Service(chosen, receivers, Clock(rate=rate), delivering).run()
 
 
 @contextmanager
@@ -102,16 +104,12 @@ def _prepare(config: Path) -> None:
         raise SpoolError("data_dir: the spool could not be made; see the line above")
 
 
-def receivers_of(chosen: Settings) -> list[Receiver]:
-    """The receivers of the settings, none of them opened.
+def receiver_of(field: str, chosen: ReceiverSettings) -> Receiver:
+    """A receiver of the settings, not opened; ``field`` is where it stands in them.
 
     Raises:
         SettingsError: a device is there but no serial line.
     """
-    return [_receiver_of(f"receivers[{at}]", one) for at, one in enumerate(chosen.receivers)]
-
-
-def _receiver_of(field: str, chosen: ReceiverSettings) -> Receiver:
     match chosen:
         case SerialSettings(device=device, baud=baud):
             from gateway.receivers.serial_nmea import SerialNmea, refuse_what_is_no_line

@@ -10,10 +10,9 @@ import msgspec
 
 from gateway import configuration, start
 from gateway.doctor import Check, bad, files, identity, link, receivers, system
-from gateway.errors import SettingsError
+from gateway.errors import GatewayError
 from gateway.operation.health import Health
 from gateway.operation.status_socket import ask
-from gateway.receivers import Receiver
 from gateway.settings import Settings
 
 _MARKS: Final = {"good": "●", "warning": "▲", "bad": "✗", "skipped": "○"}
@@ -21,11 +20,14 @@ _EXIT_CODES: Final = {"good": 0, "skipped": 0, "warning": 1, "bad": 2}
 
 
 def examine(config: Path) -> Iterator[Check]:
-    """Every check, as it is done; a configuration that cannot be used ends it."""
+    """Every check, as it is done; a configuration that cannot be used leaves the receivers."""
     try:
         chosen = configuration.load(config)
-    except SettingsError as error:
-        yield bad("config", str(error), "mend it; nothing else can be looked at before")
+        configuration.require_readable(chosen)
+    except GatewayError as error:
+        yield bad("config", str(error), "mend it; only the receivers can be looked at before")
+        for one in configuration.load_receivers(config):
+            yield receivers.receiver(one, None, partial(start.receiver_of, one.name, one))
         return
     now_s = time.time()  # noqa: TID251 - as certificates and the kernel tell it
     running = _running(chosen)
@@ -36,16 +38,13 @@ def examine(config: Path) -> Iterator[Check]:
     yield from files.spool(chosen)
     yield from identity.sealed(chosen.folder, round(now_s * 1000))
     for at, one in enumerate(chosen.receivers):
-        yield receivers.receiver(one, running, partial(_made, chosen, at))
+        made = partial(start.receiver_of, f"receivers[{at}]", one)
+        yield receivers.receiver(one, running, made)
     yield system.clock(now_s * 1000, running)
     yield from link.way_to_broker(chosen.broker, running)
     yield system.temperature()
     yield from system.service(running)
     yield from system.provisioned()
-
-
-def _made(chosen: Settings, at: int) -> Receiver:
-    return start.receivers_of(chosen)[at]
 
 
 def _running(chosen: Settings) -> Health | None:

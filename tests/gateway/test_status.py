@@ -1,6 +1,7 @@
 """``status`` and ``doctor`` through the command line, beside a gateway and without one."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,8 @@ HEALTH = Health(
     processor_celsius=52.1,
     resident_bytes=38_000_000,
 )
+
+NOBODY = 65_534
 
 
 def run(*words: object) -> tuple[int, str]:
@@ -170,6 +173,36 @@ def test_doctor_ends_at_a_configuration_that_cannot_be_used(config: Path) -> Non
     assert code == 2
     assert "tenant" in told
     assert len(told.splitlines()) == 2
+
+
+def test_doctor_looks_at_the_receiver_of_a_box_that_is_not_enrolled(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.toml"
+    path.write_text(
+        f'data_dir = "{tmp_path}"\n[[receivers]]\nkind = "serial"\ndevice = "/dev/none"\n'
+    )
+    code, told = run("doctor", "--json", "--config", path)
+    found = {one["name"]: one for one in json.loads(told)}
+    assert code == 2
+    assert "roundsman gateway enrol" in found["config"]["told"]
+    assert "/dev/none is not there" in found["receiver serial"]["told"]
+
+
+@pytest.mark.parametrize("command", ["status", "doctor"])
+def test_whoever_may_not_read_the_folder_is_told_to_use_sudo(
+    config: Path, tmp_path: Path, command: str
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("SKIPPED: becoming another user takes root")
+    load(config).folder.mkdir(mode=0o700, exist_ok=True)
+    for path in (tmp_path, *tmp_path.parents[:2]):
+        path.chmod(0o755)
+    os.seteuid(NOBODY)
+    try:
+        code, told = run(command, "--config", config)
+    finally:
+        os.seteuid(0)
+    assert code != 0
+    assert "run it with sudo" in told
 
 
 def test_the_worst_check_is_the_exit_code() -> None:
