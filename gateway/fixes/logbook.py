@@ -61,6 +61,7 @@ class LogbookState(msgspec.Struct, frozen=True, kw_only=True):
     arrival: ArrivalState = ArrivalState()
     inside: tuple[Inside, ...] = ()
     told_duty: bool = True
+    told_ignition: bool | None = None
     doors: dict[Name, bool] = {}
 
 
@@ -92,6 +93,7 @@ class Logbook:
         self.refused: Counter[str] = Counter()
         self.is_on_duty = kept.told_duty
         self._told_duty = kept.told_duty
+        self._told_ignition = kept.told_ignition
         self._validation = Validation(rules.validation)
         self._keeper = Keeper(rules.keeping)
         self._motion = Motion(kept.motion)
@@ -124,6 +126,7 @@ class Logbook:
                 arrival=self._arrival,
                 inside=self._geofences.inside,
                 told_duty=self._told_duty,
+                told_ignition=self._told_ignition,
                 doors=self._doors,
             )
         )
@@ -185,12 +188,10 @@ class Logbook:
 
     def ignition(self, stamp: Stamp, *, is_on: bool) -> Entries:
         """The ignition was switched, or is known for the first time since the start."""
-        was_on = self._trips.state.is_ignited
-        trips = self._trips.ignition(stamp.now_ms, is_on=is_on)
-        if was_on == is_on:
-            return Entries()
-        switched = IgnitionSwitched(is_on=is_on, at_ms=stamp.now_ms)
-        events: tuple[EventBody, ...] = (switched, *trips)
+        events: tuple[EventBody, ...] = self._trips.ignition(stamp.now_ms, is_on=is_on)
+        if is_on != self._told_ignition:
+            self._told_ignition = is_on
+            events = (IgnitionSwitched(is_on=is_on, at_ms=stamp.now_ms), *events)
         return Entries(events=events if self.is_on_duty else _without_where(events))
 
     def door(self, stamp: Stamp, name: Name, *, is_open: bool) -> Entries:

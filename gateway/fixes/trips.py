@@ -16,8 +16,10 @@ class TripRules(msgspec.Struct, frozen=True, kw_only=True):
         start_after_ms, start_m: moving for so long and having come so far begins one.
         end_after_ms: standing for so long ends it, at the moment when the standing began.
         rest_m: the van stands as long as it is no further from where it came to stand.
-        silence_m: no fix for ``end_after_ms`` and then one so near ends it too: a garage.
-        idling_after_ms: standing so long with the engine on is idling.
+        silence_m, silence_mps: no fix for ``end_after_ms``, and the next one so near, or reached
+            at less than this speed on average, ends it too, whatever the ignition: a garage, or
+            a night without power. A long tunnel is driven through.
+        idling_after_ms: standing so long with the engine known to be on is idling.
     """
 
     start_after_ms: int = 5_000
@@ -25,6 +27,7 @@ class TripRules(msgspec.Struct, frozen=True, kw_only=True):
     end_after_ms: int = 180_000
     rest_m: float = 25.0
     silence_m: float = 200.0
+    silence_mps: float = 2.0
     idling_after_ms: int = 120_000
 
 
@@ -44,6 +47,7 @@ class Trip(msgspec.Struct, frozen=True, kw_only=True):
         top_cmps: the highest speed that two fixes in a row have told.
         rests: where and when the van came to stand; None while it moves.
         still_ms: when it was last seen to stand there.
+        idles_from_ms: before, the engine was not known to be on.
     """
 
     began: Moment
@@ -52,6 +56,7 @@ class Trip(msgspec.Struct, frozen=True, kw_only=True):
     top_cmps: int = 0
     rests: Moment | None = None
     still_ms: int = 0
+    idles_from_ms: int = 0
 
 
 class TripState(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +64,8 @@ class TripState(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         sets_off: where the van began to move, while it is not yet known to be a trip.
-        last: the last fix, and its speed. is_ignited: the ignition; None when it is not wired.
+        last: the last fix, and its speed.
+        is_ignited: the ignition; None when it is not wired, or not read since the start.
     """
 
     trip: Trip | None = None
@@ -74,7 +80,8 @@ class Trips:
 
     def __init__(self, rules: TripRules, state: TripState | None = None) -> None:
         self._rules = rules
-        self.state = state or TripState()
+        # Where the box has its power from the ignition, what it knew at its end is wrong.
+        self.state = msgspec.structs.replace(state or TripState(), is_ignited=None)
 
     def take(self, step: Step, where: Where | None) -> tuple[TripEvent, ...]:
         """What ``step`` begins or ends.
@@ -96,23 +103,39 @@ class Trips:
         return told
 
     def ignition(self, now_ms: int, *, is_on: bool) -> tuple[TripEvent, ...]:
-        """The ignition was switched, or is wired and known for the first time."""
-        was_on, trip, last = self.state.is_ignited, self.state.trip, self.state.last
-        if last is None or was_on == is_on:
-            self._change(is_ignited=is_on)
-            return ()
-        here = msgspec.structs.replace(
-            last, mark=msgspec.structs.replace(last.mark, at_ms=max(now_ms, last.mark.at_ms))
-        )
+        """The ignition was switched, or is wired and known for the first time since the start."""
+        was_on, last = self.state.is_ignited, self.state.last
         told: tuple[TripEvent, ...] = ()
-        if is_on and trip is None:
-            told = self._start(here, by_ignition=True)
-        elif not is_on and trip is not None:
-            halt = trip.rests
-            idled = () if halt is None else self._idled(halt, here.mark.at_ms)
-            told = (*idled, *self._end(self._rested(trip, here.mark.at_ms), here))
+        if last is not None and was_on != is_on:
+            at_ms = max(now_ms, last.mark.at_ms)
+            here = msgspec.structs.replace(
+                last, mark=msgspec.structs.replace(last.mark, at_ms=at_ms)
+            )
+            if was_on is None:
+                told = self._known_at_last(last, here, is_on=is_on)
+            told += self._switched(here, is_on=is_on)
         self._change(is_ignited=is_on)
         return told
+
+    def _switched(self, here: Moment, *, is_on: bool) -> tuple[TripEvent, ...]:
+        trip = self.state.trip
+        if is_on:
+            return self._start(here, by_ignition=True) if trip is None else ()
+        if trip is None:
+            return ()
+        idled = () if trip.rests is None else self._idled(trip, trip.rests, here.mark.at_ms)
+        return (*idled, *self._end(self._rested(trip, here.mark.at_ms), here))
+
+    def _known_at_last(self, last: Moment, here: Moment, *, is_on: bool) -> tuple[TripEvent, ...]:
+        """The first word of the ignition since the start: what it says of the trip before."""
+        trip = self.state.trip
+        if trip is None:
+            return ()
+        if here.mark.at_ms - last.mark.at_ms >= self._rules.end_after_ms:
+            return self._end_in_silence(trip, last)
+        if is_on:
+            self._change(trip=msgspec.structs.replace(trip, idles_from_ms=last.mark.at_ms))
+        return ()
 
     def _change(self, **what: object) -> None:
         self.state = msgspec.structs.replace(self.state, **what)
@@ -148,7 +171,7 @@ class Trips:
     def _go_on(self, trip: Trip, step: Step, here: Moment) -> tuple[TripEvent, ...]:
         last = self.state.last or trip.began
         if self._was_parked_in_silence(trip, last, here):
-            return self._end(trip, last)
+            return (*self._end_in_silence(trip, last), *self._look_for_start(step, here))
         if trip.rests is None:
             self._change(trip=self._driven(trip, step, here))
             return ()
@@ -159,17 +182,24 @@ class Trips:
             going = self._driven(self._rested(trip, trip.still_ms), step, here)
             off_ms = max(0, last.mark.at_ms - trip.still_ms)
             self._change(trip=msgspec.structs.replace(going, moving_ms=going.moving_ms + off_ms))
-            return self._idled(halt, trip.still_ms)
+            return self._idled(trip, halt, trip.still_ms)
         lasted_ms = step.at_ms - halt.mark.at_ms
         if self.state.is_ignited or lasted_ms < self._rules.end_after_ms:
             return ()
         return self._end(trip, halt)
 
     def _was_parked_in_silence(self, trip: Trip, last: Moment, here: Moment) -> bool:
-        is_silent = here.mark.at_ms - last.mark.at_ms >= self._rules.end_after_ms
-        if trip.rests is not None or self.state.is_ignited or not is_silent:
+        silent_ms = here.mark.at_ms - last.mark.at_ms
+        # With the ignition a trip begins before the first fix of the day.
+        has_just_begun = last.mark.at_ms < trip.began.mark.at_ms
+        if has_just_begun or silent_ms < self._rules.end_after_ms:
             return False
-        return distance_m(last.mark, here.mark) <= self._rules.silence_m
+        reach_m = max(self._rules.silence_m, self._rules.silence_mps * silent_ms / 1000)
+        return distance_m(last.mark, here.mark) <= reach_m
+
+    def _end_in_silence(self, trip: Trip, last: Moment) -> tuple[TripEvent, ...]:
+        """The trip is over since the van was last seen, or since it stood where it was seen."""
+        return self._end(self._rested(trip, trip.still_ms), trip.rests or last)
 
     def _driven(self, trip: Trip, step: Step, here: Moment) -> Trip:
         """``trip`` after a step on the move."""
@@ -183,18 +213,24 @@ class Trips:
         )
 
     def _rested(self, trip: Trip, until_ms: int) -> Trip:
-        """``trip`` with its present halt over; with the engine known to be off it did not idle."""
+        """``trip`` with its present halt over."""
         if trip.rests is None:
             return trip
-        is_off = self.state.is_ignited is False
-        halt_ms = 0 if is_off else max(0, until_ms - trip.rests.mark.at_ms)
-        return msgspec.structs.replace(trip, idling_ms=trip.idling_ms + halt_ms, rests=None)
+        idle_ms = self._idle_ms(trip, trip.rests, until_ms)
+        return msgspec.structs.replace(trip, idling_ms=trip.idling_ms + idle_ms, rests=None)
 
-    def _idled(self, halt: Moment, until_ms: int) -> tuple[TripEvent, ...]:
-        lasted_ms = until_ms - halt.mark.at_ms
-        if self.state.is_ignited is False or lasted_ms < self._rules.idling_after_ms:
+    def _idle_ms(self, trip: Trip, halt: Moment, until_ms: int) -> int:
+        """How long of ``halt`` the engine is known to have been on."""
+        if not self.state.is_ignited:
+            return 0
+        return max(0, until_ms - max(halt.mark.at_ms, trip.idles_from_ms))
+
+    def _idled(self, trip: Trip, halt: Moment, until_ms: int) -> tuple[TripEvent, ...]:
+        idle_ms = self._idle_ms(trip, halt, until_ms)
+        if idle_ms < self._rules.idling_after_ms:
             return ()
-        return (Idled(at_ms=halt.mark.at_ms, lasted_s=lasted_ms // 1000, where=halt.where),)
+        began_ms = max(halt.mark.at_ms, trip.idles_from_ms)
+        return (Idled(at_ms=began_ms, lasted_s=idle_ms // 1000, where=halt.where),)
 
     def _end(self, trip: Trip, at: Moment) -> tuple[TripEvent, ...]:
         self._change(trip=None, sets_off=None)
@@ -221,6 +257,7 @@ def _redated(state: TripState, by_ms: int) -> TripState:
             began=_moved(trip.began, by_ms),
             rests=trip.rests and _moved(trip.rests, by_ms),
             still_ms=trip.still_ms + by_ms,
+            idles_from_ms=trip.idles_from_ms + by_ms,
         )
     return msgspec.structs.replace(
         state,

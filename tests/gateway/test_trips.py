@@ -57,23 +57,99 @@ def test_a_drive_between_two_stands_is_one_trip_told_from_its_true_ends() -> Non
     assert ended.where is not None
 
 
-def test_a_red_light_ends_no_trip_and_counts_as_idling() -> None:
-    journey = Journey()
-    fixes = chain(
+def with_a_red_light(journey: Journey) -> Iterable[Fix]:
+    return chain(
         journey.stand(10),
         journey.change(12, 1.2),
         journey.drive(60, 12),
         journey.change(0, -1.5),
-        journey.stand(100),
+        journey.stand(150),
         journey.change(12, 1.2),
         journey.drive(60, 12),
         journey.change(0, -1.5),
         journey.stand(300),
     )
-    _, ended = trips(lived(Logbook(RULES), fixes))
+
+
+def test_a_red_light_ends_no_trip_and_without_an_ignition_is_no_idling() -> None:
+    journey = Journey()
+    told = lived(Logbook(RULES), with_a_red_light(journey))
+    _, ended = trips(told)
     assert isinstance(ended, TripEnded)
-    assert ended.idling_s == pytest.approx(100, abs=5)
+    assert ended.idling_s == 0
     assert ended.distance_m == pytest.approx(journey.east_m, abs=5)
+    assert not [event for event in events_of(told) if isinstance(event, Idled)]
+
+
+def test_with_the_ignition_on_a_red_light_is_idling() -> None:
+    journey = Journey()
+    logbook = Logbook(RULES)
+    logbook.ignition(stamp_at(0), is_on=True)
+    told = events_of(lived(logbook, with_a_red_light(journey)))
+    told += logbook.ignition(stamp_at(journey.at_s), is_on=False).events
+    assert [event.lasted_s for event in told if isinstance(event, Idled)] == [
+        pytest.approx(150, abs=6),
+        pytest.approx(300, abs=6),
+    ]
+    (ended,) = [event for event in told if isinstance(event, TripEnded)]
+    assert ended.idling_s == pytest.approx(10 + 150 + 300, abs=12)
+
+
+def test_an_ignition_known_in_the_middle_of_a_halt_idles_from_then() -> None:
+    journey = Journey()
+    logbook = Logbook(RULES)
+    lived(logbook, chain(journey.drive(60, 12), journey.change(0, -1.5), journey.stand(100)))
+    logbook.ignition(stamp_at(journey.at_s), is_on=True)
+    lived(logbook, journey.stand(150))
+    told = logbook.ignition(stamp_at(journey.at_s), is_on=False).events
+    assert [event.lasted_s for event in told if isinstance(event, Idled)] == [
+        pytest.approx(150, abs=2)
+    ]
+
+
+NIGHT_S = 14 * 3600.0
+
+
+@pytest.mark.parametrize("is_clock_known", [True, False])
+def test_a_night_without_power_ends_the_trip_where_the_van_was_parked(
+    is_clock_known: bool,
+) -> None:
+    """The box has its power from the ignition: it never sees it off."""
+    journey = Journey()
+    evening = Logbook(RULES)
+    lived(evening, journey.stand(2))
+    evening.ignition(stamp_at(journey.at_s), is_on=True)
+    fixes = chain(journey.drive(600, 10), journey.change(0, -1.5), journey.stand(60))
+    assert trips(lived(evening, fixes)) == []
+    parked_s = journey.at_s
+    morning = Logbook.restored(RULES, evening.state())
+    journey.at_s += NIGHT_S
+    wakes_s = journey.at_s if is_clock_known else parked_s
+    told: list[object] = [*morning.ignition(stamp_at(wakes_s), is_on=True).events]
+    told += events_of(lived(morning, chain(journey.stand(60), journey.drive(600, 10))))
+    ended, started = [event for event in told if isinstance(event, TripStarted | TripEnded)]
+    assert isinstance(ended, TripEnded)
+    assert ended.at_ms == pytest.approx(START_MS + (parked_s - 60) * 1000, abs=3000)
+    assert ended.moving_s == pytest.approx(600, abs=10)
+    assert isinstance(started, TripStarted)
+    assert started.at_ms == pytest.approx(START_MS + (parked_s + NIGHT_S) * 1000, abs=3000)
+    assert started.by == "ignition"
+    assert not [event for event in told if isinstance(event, Idled)]
+    (second,) = trips([morning.ignition(stamp_at(journey.at_s), is_on=False)])
+    assert isinstance(second, TripEnded)
+    assert second.idling_s == pytest.approx(60, abs=3)
+
+
+def test_a_restart_with_the_ignition_on_goes_on_with_the_trip() -> None:
+    journey = Journey()
+    before = Logbook(RULES)
+    lived(before, journey.stand(2))
+    before.ignition(stamp_at(journey.at_s), is_on=True)
+    lived(before, journey.drive(60, 10))
+    after = Logbook.restored(RULES, before.state())
+    journey.at_s += 20
+    assert after.ignition(stamp_at(journey.at_s), is_on=True) == Entries()
+    assert trips(lived(after, journey.drive(60, 10))) == []
 
 
 def wandering(for_s: int, size_m: float, seed: int) -> list[Fix]:
