@@ -132,7 +132,7 @@ def _broker(settings: Settings, tenant: str, van: str) -> BrokerSettings | None:
     return BrokerSettings(
         host=held.host,
         port=held.port,
-        client_id=held.client_id,
+        client_id=secrets.token_hex(16),  # a van's own gateway may be connected with the other one
         tls=True,
         ca_file=str(folder / AUTHORITY),
         cert_file=str(folder / CERTIFICATE),

@@ -62,7 +62,8 @@ class Link:
     Args:
         settings: where and as whom. tenant, van: whose topics. inbox: where news goes.
         jitter: gives a number from 0 up to 1; spreads the vans' attempts to connect.
-        is_backlog: only hands in what was recorded: says nothing of presence, hears answers only.
+        is_backlog: only hands in what was recorded: says nothing of presence, hears answers only,
+            and leaves no session behind.
         subscribe_again_s: how long after a refusal it asks again to be let hear.
 
     Attributes:
@@ -278,7 +279,7 @@ class Link:
             self._before += last.traffic
 
     def _new_client(self, settings: BrokerSettings) -> mqtt.Client:
-        client = client_of(settings)
+        client = client_of(settings, is_lasting=not self._is_backlog)
         if not self._is_backlog:
             client.will_set(
                 self._topics["presence"], codec.encode(Presence(online=False)), qos=1, retain=True

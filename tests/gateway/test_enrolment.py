@@ -100,7 +100,7 @@ resend_after_s = 2.0
         return int(count)
 
     def take_for_old(self, serial: str) -> None:
-        """Have the box believe that its certificate of 40 s is in the last third of its life."""
+        """Have the box believe that its certificate of 30 s is in the last third of its life."""
         note = self.data / "credentials" / serial / "certificate.json"
         told = json.loads(note.read_bytes())
         note.write_text(json.dumps(told | {"issued_at_ms": told["issued_at_ms"] - 90_000}))
@@ -117,7 +117,7 @@ resend_after_s = 2.0
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedCloud]:
     root = tmp_path_factory.mktemp("cloud")
-    with certified_cloud(root, *(f"van-{number}" for number in range(1, 7))) as served:
+    with certified_cloud(root, *(f"van-{number}" for number in range(1, 8))) as served:
         yield served
 
 
@@ -203,6 +203,28 @@ def test_a_sealed_backlog_without_a_certificate_waits_for_a_claim(
     assert sealed(box) == []
     assert recorded <= committed(cloud, "van-4")
     assert not recorded & committed(cloud, "van-3")
+
+
+def test_a_box_that_comes_back_hands_in_beside_its_own_work(
+    cloud: ServedCloud, box: Box, receiver: Receiver
+) -> None:
+    box.enrolled(cloud, "van-7")
+    spool_a_backlog(cloud, box)
+    recorded = box.spooled()
+    box.enrolled(cloud, "van-3")
+    box.sealed_offline()
+    of_the_stay = box.spooled()
+    box.enrolled(cloud, "van-7")
+    box.start()
+    wait_until(lambda: not sealed(box), "both backlogs are handed in", 60)
+    seen = fixes_of(cloud, "van-7")
+    wait_until(lambda: fixes_of(cloud, "van-7") > seen, "fixes go on")
+    box.kill()
+    assert recorded <= committed(cloud, "van-7")
+    assert of_the_stay <= committed(cloud, "van-3")
+    log = box.log.read_text()
+    assert log.count("a sealed spool was handed in") == 2
+    assert "no connection" not in log.split("van='van-7'")[-1], "nobody throws it out"
 
 
 def test_what_is_given_up_with_a_certificate_is_told_as_the_old_vans_gaps(
@@ -294,7 +316,7 @@ def committed(cloud: ServedCloud, van: str) -> set[tuple[str, int]]:
 def test_a_certificate_is_renewed_while_fixes_go_on(
     tmp_path: Path, box: Box, receiver: Receiver
 ) -> None:
-    with certified_cloud(tmp_path / "cloud", "van-1", certificate_days=40 / 86_400) as cloud:
+    with certified_cloud(tmp_path / "cloud", "van-1", certificate_days=30 / 86_400) as cloud:
         first = box.enrolled(cloud, "van-1")
         box.take_for_old(first)
         box.start()
