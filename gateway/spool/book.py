@@ -5,20 +5,21 @@ found damaged is `settled`, a set of ranges over all streams; thinning is three 
 question about rows is answered without reading them, and an acknowledgement costs no write.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Final, Literal, NamedTuple
 
 import msgspec
 
 from gateway.spool.ranges import Ranges, Span, decode
-from gateway.spool.rows import KIND_BIT, SEQS, Kind, base_id, kind_of
+from gateway.spool.rows import KIND_BIT, SEQS, Kind, Stream, base_id, kind_of
 from gateway.spool.thinning import LEVELS, Thinned, multiples
 from wire.events import Gap
 
 type GapReason = Literal["spool_full", "thinned", "damaged", "refused", "sealed"]
 
 _bounds: Final = msgspec.msgpack.Decoder(tuple[int, int, int])
+_tellers: Final = msgspec.msgpack.Decoder(dict[int, int])
 _gaps: Final = msgspec.msgpack.Decoder(list[tuple[int, GapReason, tuple[int, int, int]]])
 
 
@@ -45,6 +46,8 @@ class Book:
         untold: gaps that are on no event yet, by stream and reason, each one range.
         bases: the id of seq 0 of each stream, by the stream's id on the wire.
         telling: for stream and reason the id of the event that told the last gap.
+        tellers: for the stream of each gap that was told the last event that did; until it is done
+            with, the stream may have to be named once more.
         replayed: acknowledged rows that were asked for again and not read since.
     """
 
@@ -57,6 +60,7 @@ class Book:
         self.thinned = Thinned()
         self.untold: dict[tuple[int, GapReason], Lost] = {}
         self.telling: dict[tuple[int, GapReason], int] = {}
+        self.tellers: dict[int, int] = {}
 
     def copy(self) -> "Book":
         """One that can be changed without changing this one."""
@@ -65,6 +69,7 @@ class Book:
         other.settled, other.kept, other.replayed = self.settled, self.kept, self.replayed
         other.thinned = self.thinned
         other.untold, other.telling = dict(self.untold), dict(self.telling)
+        other.tellers = dict(self.tellers)
         return other
 
     def encode(self) -> dict[str, bytes]:
@@ -75,6 +80,7 @@ class Book:
             "/replayed": self.replayed.encode(),
             "/thinned": msgspec.msgpack.encode(self.thinned.bounds),
             "/gaps": msgspec.msgpack.encode(gaps),
+            "/tellers": msgspec.msgpack.encode(self.tellers),
         }
 
     def restore(self, notes: dict[str, bytes]) -> None:
@@ -88,6 +94,40 @@ class Book:
         with suppress(KeyError, ValueError):
             gaps = _gaps.decode(notes["/gaps"])
             self.untold = {(base, reason): Lost(*lost) for base, reason, lost in gaps}
+        with suppress(KeyError, ValueError):
+            self.tellers = _tellers.decode(notes["/tellers"])
+
+    def adopt(self, extents: dict[int, Span]) -> None:
+        """Earlier starts have left these rows, by the id of the seq 0 of their streams."""
+        self.extents = extents
+        for extent in extents.values():
+            self.kept = self.kept.with_spans(list(self.settled.inside(*extent)))
+
+    def know(self, streams: Iterable[Stream]) -> list[GapReason]:
+        """These streams can be named; what speaks of another is forgotten.
+
+        Returns:
+            The reasons of the gaps that nobody can be told of any more.
+        """
+        self.bases |= {stream.id: base_id(stream.kind, stream.boot) for stream in streams}
+        bases = set(self.bases.values())
+        strange = [key for key in self.untold if key[0] not in bases]
+        for key in strange:
+            del self.untold[key]
+        self.tellers = {base: told for base, told in self.tellers.items() if base in bases}
+        return [reason for _, reason in strange]
+
+    def speaks_of(self, base: int) -> bool:
+        """Whether rows, a gap that is or may become untold, or a replay are of this stream."""
+        waiting = next(self.unsettled("event"), None)
+        is_told = waiting is not None and waiting[0] <= self.tellers.get(base, -1)
+        is_replayed = any(self.replayed.inside(base, base + SEQS - 1))
+        return (
+            base in self.extents
+            or is_told
+            or is_replayed
+            or any(base == of for of, _ in self.untold)
+        )
 
     def take(self, first: int, last: int) -> None:
         """Rows ``first`` to ``last`` of one stream were put onto the medium."""
@@ -214,14 +254,19 @@ class Book:
         del self.untold[key]
         self.telling[key] = event_id
 
-    def untell(self, gap: Gap) -> None:
-        """The event that told ``gap`` is gone; it is to be told again."""
+    def untell(self, gap: Gap) -> bool:
+        """The event that told ``gap`` is gone; it is to be told again.
+
+        Returns:
+            Whether it can be; not when its stream is unknown.
+        """
         base = self.bases.get(int(gap.stream))
         if base is None:
-            return
+            return False
         lost = Lost(base + gap.first, base + gap.last, gap.last - gap.first + 1 - gap.kept)
         before = self.untold.get((base, gap.reason), lost._replace(lost=0))
         self.untold[base, gap.reason] = before.joined(lost)
+        return True
 
     def is_here(self, row_id: int) -> bool:
         """Whether a row is within what lies on the medium."""

@@ -1,5 +1,6 @@
 """Making room in a full spool: the statements that carry out what thinning.py decides."""
 
+import logging
 from typing import Final
 
 from gateway.spool.book import Book, whole
@@ -11,6 +12,8 @@ from gateway.spool.thinning import LEVELS, STRIDE, next_level
 from wire import codec
 from wire.events import Gap
 from wire.messages import Event
+
+logger = logging.getLogger(__name__)
 
 MAX_ID: Final = (1 << 63) - 1
 _MAX_STEPS: Final = 50
@@ -149,8 +152,8 @@ def tell_again(medium: Medium, book: Book, gone: list[Span]) -> None:
         ):
             bare = unchecked(body, row_id)
             event = None if bare is None else codec.decode(bare, Event)
-            if event is not None and isinstance(event.body, Gap):
-                book.untell(event.body)
+            if event is not None and isinstance(event.body, Gap) and not book.untell(event.body):
+                logger.error("a gap cannot be told again", extra={"stream": event.body.stream})
 
 
 def _unsettled_by_stream(book: Book, kind: Kind, first: int, last: int) -> list[Span]:
