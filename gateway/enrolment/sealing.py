@@ -20,6 +20,7 @@ from urllib.parse import quote
 from gateway import children
 from gateway.errors import SpoolError
 from gateway.settings import Settings
+from gateway.spool.notes import sound
 from wire.topics import TopicError, require_name
 
 logger = logging.getLogger(__name__)
@@ -161,8 +162,8 @@ def _owner(spool: Path) -> str | None:
     for mode in (["mode=ro"] if has_log else []) + ["mode=ro&immutable=1"]:
         place = f"file:{quote(str(spool.absolute()))}?{mode}"
         with suppress(sqlite3.Error), closing(sqlite3.connect(place, uri=True)) as database:
-            row = database.execute("SELECT body FROM note WHERE key = '/owner'").fetchone()
-            return None if row is None else bytes(row[0]).decode(errors="replace")
+            found = sound(database.execute("SELECT key, body FROM note WHERE key = '/owner'"))
+            return found["/owner"].decode() if found else None
     return None  # damaged: the spool itself sets it aside and salvages it
 
 

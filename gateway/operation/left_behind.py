@@ -7,6 +7,7 @@ from urllib.parse import quote
 import msgspec
 
 from gateway.spool.book import Book
+from gateway.spool.notes import sound
 from gateway.spool.rows import KINDS, SEQS, base_id
 
 
@@ -49,7 +50,7 @@ def _read(database: sqlite3.Connection, path: Path) -> LeftBehind:
             ).fetchone()
             if first is not None:
                 book.take(first, last)
-    book.restore(dict(database.execute("SELECT key, body FROM note")))
+    book.restore(sound(database.execute("SELECT key, body FROM note")))
     return LeftBehind(
         fixes=book.waiting("fix"),
         events=book.waiting("event"),

@@ -1,8 +1,29 @@
 """Small values that survive a restart; those that have changed go with a group commit."""
 
+import zlib
 from collections.abc import Iterable
 
 from gateway.spool.medium import Medium
+from gateway.spool.rows import checked, unchecked
+
+
+def stored(key: str, body: bytes) -> tuple[str, bytes]:
+    """A note as it lies on the medium: with a check over it and its key."""
+    return key, checked(body, _place(key))
+
+
+def sound(rows: Iterable[tuple[object, object]]) -> dict[str, bytes]:
+    """The notes of which no bit has changed since they were `stored`."""
+    found = {}
+    for key, body in rows:
+        bare = unchecked(body, _place(key)) if isinstance(key, str) else None
+        if isinstance(key, str) and bare is not None:
+            found[key] = bare
+    return found
+
+
+def _place(key: str) -> int:
+    return zlib.crc32(key.encode(errors="replace"))
 
 
 class Notes:
@@ -17,10 +38,12 @@ class Notes:
     def load(self, medium: Medium) -> None:
         """Take what is in a file; what was remembered at this start goes there in its place.
 
+        A note of which a bit has changed counts as never written.
+
         Raises:
             sqlite3.Error: it cannot be read.
         """
-        found = dict(medium.execute("SELECT key, body FROM note").fetchall())
+        found = sound(medium.execute("SELECT key, body FROM note").fetchall())
         self._changed.update(key for key, body in self.known.items() if found.get(key) != body)
         for key in self._changed:
             self._every_ms.setdefault(key, 0)

@@ -17,6 +17,7 @@ import msgspec
 from gateway.spool import schema
 from gateway.spool.checking import Malformed, readable
 from gateway.spool.medium import transaction
+from gateway.spool.notes import sound, stored
 from gateway.spool.rows import KIND_BIT, Row
 
 KEPT_FILES: Final = 3
@@ -105,7 +106,8 @@ def _copy_small_tables(
     aside: Path, fresh: Path, notes: Callable[[dict[str, bytes]], dict[str, bytes]]
 ) -> None:
     read = {table: _readable(aside, table, columns) for table, columns in _SMALL_TABLES.items()}
-    read["note"] += notes(dict(read["note"])).items()
+    known = sound(read["note"])
+    read["note"] = [stored(key, body) for key, body in (known | notes(known)).items()]
     with (
         closing(sqlite3.connect(fresh, isolation_level=None)) as connection,
         transaction(connection) as database,

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 PAGE_BYTES: Final = 1024
 """A group of ten fixes fills half of it: larger pages are written ten times until they are full."""
 
@@ -22,7 +22,8 @@ _TABLES: Final = (
     "row (id INTEGER PRIMARY KEY, body BLOB NOT NULL)",
     # Fixes that the cloud refused again and again; kept for whoever looks into it.
     "refused (id INTEGER PRIMARY KEY, body BLOB NOT NULL)",
-    # Small things that survive a restart, the spool's own under keys that begin with a slash.
+    # Small things that survive a restart, the spool's own under keys that begin with a slash;
+    # notes.py puts a check behind each.
     "note (key TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID",
     # Commands already taken, and the results not yet told.
     "command (id TEXT PRIMARY KEY, expires_at_ms INTEGER NOT NULL)",

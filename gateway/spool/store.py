@@ -20,7 +20,7 @@ from gateway.spool.backfill import Correction
 from gateway.spool.book import Book, GapReason, Lost
 from gateway.spool.checking import SMALL_BYTES, Checker
 from gateway.spool.medium import Medium, transaction
-from gateway.spool.notes import Notes
+from gateway.spool.notes import Notes, stored
 from gateway.spool.ranges import Ranges, Span
 from gateway.spool.repairing import Repair
 from gateway.spool.ring import Ring
@@ -360,7 +360,9 @@ class Spool(Shelf):
         )
         self._note_book(book, every_ms=0 if is_changed else _BOOK_EVERY_MS)
         rows = self._notes.to_write(now_ms)
-        database.executemany("INSERT OR REPLACE INTO note VALUES (?, ?)", rows)
+        database.executemany(
+            "INSERT OR REPLACE INTO note VALUES (?, ?)", (stored(*row) for row in rows)
+        )
         return rows
 
     def _note_book(self, book: Book, *, every_ms: int) -> None:

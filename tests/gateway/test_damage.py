@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from gateway.control.commands import CommandLog
 from gateway.spool import checking, schema
 from gateway.spool.medium import Medium
+from gateway.spool.notes import Notes
 from gateway.spool.store import Spool
 from gateway.spool.thinning import Thinned
 from tests.gateway.rig import TENANT, VAN, Van, wait_until
@@ -287,6 +288,29 @@ def test_a_row_that_has_vanished_is_told_as_damaged(home: Home) -> None:
     spool.commit(NOW)
     assert missing(spool) == {7, 8, 9}
     assert spool.waiting["fix"] == 17
+
+
+def test_no_bit_of_a_note_settles_a_row_or_gives_the_spool_to_another_van(home: Home) -> None:
+    with closing(Spool(home.path, 100_000_000)) as spool:
+        spool.begin(fixes=100, events=101, version="test", stamp=NOW, owner="main/van-1")
+        fill(spool, 100)
+        spool.release(Ack(stream="100", upto=49))
+        spool.remember("clock", b"1800000000000")
+    with closing(sqlite3.connect(home.path)) as database:
+        for key in ("/settled", "/owner", "clock"):
+            (whole,) = database.execute("SELECT body FROM note WHERE key = ?", (key,)).fetchone()
+            for bit in range(len(whole) * 8):
+                flipped = (int.from_bytes(whole) ^ 1 << bit).to_bytes(len(whole))
+                database.execute("UPDATE note SET body = ? WHERE key = ?", (flipped, key))
+                database.commit()
+                with closing(Medium(home.path)) as medium:
+                    notes = Notes()
+                    notes.load(medium)
+                    assert notes.recall(key) is None
+        database.execute("DELETE FROM note WHERE key = '/owner'")
+        database.commit()
+    spool = home.open()
+    assert spool.waiting["fix"] == 100, "what may be acknowledged is sent again"
 
 
 def test_a_large_file_is_checked_while_recording_goes_on(home: Home) -> None:

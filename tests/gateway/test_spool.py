@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from gateway.errors import SpoolError
 from gateway.spool import schema
+from gateway.spool.notes import sound
 from gateway.spool.ring import MAX_ADDED
 from gateway.spool.rows import Kind, committed_ranges, read_fix
 from gateway.spool.store import Spool
@@ -369,8 +370,8 @@ def test_what_may_wait_is_written_now_and_then_and_with_each_event(opened: Opene
     spool = opened()
 
     def written() -> bytes | None:
-        row = spool.connection.execute("SELECT body FROM note WHERE key = 'odometer'").fetchone()
-        return None if row is None else row[0]
+        rows = spool.connection.execute("SELECT key, body FROM note").fetchall()
+        return sound(rows).get("odometer")
 
     told = []
     for second in range(0, 100, 10):
