@@ -74,7 +74,8 @@ class Recorder:
                 return
 
     def settle(self) -> None:
-        """Before a group commit: leave no part of the way out of it."""
+        """Before a group commit: leave no part of the way out of it, and look at the shift."""
+        self._add(self.logbook.pass_time(self._clock.stamp()))
         self._keep(self.logbook.settle())
         self._spool.remember(_LOGBOOK, self.logbook.state(), every_ms=_REMEMBER_MS)
 

@@ -6,6 +6,7 @@ coordinate comes out of it in any form; odometer and trips go on without.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import msgspec
 
@@ -15,7 +16,7 @@ from gateway.fixes.epochs import Epoch
 from gateway.fixes.geofences import GeofenceWatch, Inside
 from gateway.fixes.keeping import to_fix
 from gateway.fixes.motion import Motion, MotionState, Step
-from gateway.fixes.privacy import is_on_duty
+from gateway.fixes.privacy import is_on_duty, known_ms, without_where
 from gateway.fixes.trips import TripRules, Trips, TripState
 from gateway.fixes.trust import Reception, ReceptionWatch
 from gateway.fixes.validation import Validation, ValidationRules
@@ -36,11 +37,13 @@ from wire.events import (
     Where,
 )
 from wire.messages import Fix, Route
-from wire.track import at_ms
 from wire.values import FixSource, Name
 
 _MARKS = (TripStarted, TripEnded, StopArrived, StopDeparted)
 """Events whose moment is kept as a fix too."""
+
+_FIXES_TELL_MS: Final = 5_000
+"""So long after a fix it is the fixes that say when a shift begins and ends."""
 
 
 class LogbookRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +109,7 @@ class Logbook:
         self._reception = ReceptionWatch()
         self._shifts: Sequence[Shift] | None = None
         self._here: Where | None = None
+        self._fix_at_ms: int | None = None
         self._doors = dict(kept.doors)
 
     @classmethod
@@ -164,15 +168,17 @@ class Logbook:
         told = self._hear_reception(epoch, stamp, receiver)
         fix = to_fix(epoch, stamp, source)
         if fix is None:
-            duty, kept = self._look_at_shift(stamp.now_ms if stamp.quality != "none" else None)
+            duty, kept = self._look_by_time(stamp)
             return self._refuse("no_fix", (*told, *duty), kept)
         verdict = self._validation.judge(fix, epoch.speed_mps, stamp)
         if verdict.refused is not None:
-            return self._refuse(verdict.refused, told, ())
-        duty, kept = self._look_at_shift(_known_ms(fix))
+            duty, kept = self._look_by_time(stamp)
+            return self._refuse(verdict.refused, (*told, *duty), kept)
+        self._fix_at_ms = stamp.now_ms
+        duty, kept = self._look_at_shift(known_ms(fix))
         happened = self._live_through(fix, is_break=verdict.is_break)
         if not self.is_on_duty:
-            return Entries(kept=kept, events=(*told, *duty, *_without_where(happened)))
+            return Entries(kept=kept, events=(*told, *duty, *without_where(happened)))
         kept += self._keeper.take(fix, is_break=verdict.is_break)
         if any(isinstance(event, _MARKS) for event in happened):
             kept += self._keeper.flush()
@@ -188,20 +194,29 @@ class Logbook:
 
     def ignition(self, stamp: Stamp, *, is_on: bool) -> Entries:
         """The ignition was switched, or is known for the first time since the start."""
+        duty, kept = self._look_by_time(stamp)
         events: tuple[EventBody, ...] = self._trips.ignition(stamp.now_ms, is_on=is_on)
         if is_on != self._told_ignition:
             self._told_ignition = is_on
             events = (IgnitionSwitched(is_on=is_on, at_ms=stamp.now_ms), *events)
-        return Entries(events=events if self.is_on_duty else _without_where(events))
+        if not self._may_tell(stamp):
+            events = without_where(events)
+        return Entries(events=(*duty, *events), kept=self._allowed(kept))
 
     def door(self, stamp: Stamp, name: Name, *, is_open: bool) -> Entries:
         """A door is open or closed now; one of which nothing was told is closed."""
         if self._doors.get(name, False) is is_open:
             return Entries()
         self._doors[name] = is_open
-        where = self._here if self.is_on_duty else None
+        duty, kept = self._look_by_time(stamp)
+        where = self._here if self._may_tell(stamp) else None
         moved = DoorMoved(door=name, is_open=is_open, at_ms=stamp.now_ms, where=where)
-        return Entries(events=(moved,))
+        return Entries(events=(*duty, moved), kept=self._allowed(kept))
+
+    def pass_time(self, stamp: Stamp) -> Entries:
+        """Nothing has come, but a shift may have begun or ended meanwhile."""
+        duty, kept = self._look_by_time(stamp)
+        return Entries(events=duty, kept=self._allowed(kept))
 
     def power_failing(self, stamp: Stamp) -> Entries:
         """The supply is about to fail: nothing is held back any longer."""
@@ -225,6 +240,17 @@ class Logbook:
         )
         changed = self._reception.take(heard, stamp.now_ms)
         return () if changed is None else (changed,)
+
+    def _look_by_time(self, stamp: Stamp) -> tuple[tuple[EventBody, ...], tuple[Fix, ...]]:
+        """`_look_at_shift` by the gateway's clock, when no fix has come for a while."""
+        fix_at_ms = self._fix_at_ms
+        if fix_at_ms is not None and abs(stamp.now_ms - fix_at_ms) < _FIXES_TELL_MS:
+            return (), ()
+        return self._look_at_shift(_told_ms(stamp))
+
+    def _may_tell(self, stamp: Stamp) -> bool:
+        """Whether a coordinate may leave the van now, by the fixes and by the clock."""
+        return self.is_on_duty and is_on_duty(self._shifts, _told_ms(stamp))
 
     def _look_at_shift(self, known_ms: int | None) -> tuple[tuple[EventBody, ...], tuple[Fix, ...]]:
         """The change of duty at this moment, and what was held back while on duty."""
@@ -259,12 +285,11 @@ class Logbook:
 
     def _allowed(self, fixes: Iterable[Fix]) -> tuple[Fix, ...]:
         """Those taken on duty: the shifts may have been told since."""
-        return tuple(fix for fix in fixes if is_on_duty(self._shifts, _known_ms(fix)))
+        return tuple(fix for fix in fixes if is_on_duty(self._shifts, known_ms(fix)))
 
 
-def _known_ms(fix: Fix) -> int | None:
-    """When ``fix`` was taken, None when no clock that was right for it is known."""
-    return None if fix.fix_time_ms is None and fix.quality == "none" else at_ms(fix)
+def _told_ms(stamp: Stamp) -> int | None:
+    return None if stamp.quality == "none" else stamp.now_ms
 
 
 def _redated(state: ArrivalState, now_ms: int) -> ArrivalState:
@@ -279,10 +304,3 @@ def _redated(state: ArrivalState, now_ms: int) -> ArrivalState:
         )
     from_ms = min(state.from_ms, now_ms)
     return msgspec.structs.replace(state, from_ms=from_ms, last=None, stand=None, visit=visit)
-
-
-def _without_where(events: Iterable[EventBody]) -> tuple[EventBody, ...]:
-    return tuple(
-        msgspec.structs.replace(event, where=None) if getattr(event, "where", None) else event
-        for event in events
-    )

@@ -38,6 +38,7 @@ from wire.events import (
     TripStarted,
 )
 from wire.messages import Fix
+from wire.values import ClockQuality
 
 RULES = LogbookRules()
 
@@ -114,7 +115,7 @@ def test_whatever_the_shift_no_coordinate_of_another_time_is_told(one: int, othe
         for event in entry.events:
             if getattr(event, "where", None) is not None:
                 at = getattr(event, "at_ms", 0)
-                assert duty.from_ms <= at < duty.to_ms or isinstance(event, DoorMoved | StopArrived)
+                assert duty.from_ms <= at < duty.to_ms or isinstance(event, StopArrived)
 
 
 def test_the_edges_of_a_shift_are_told_by_the_time_of_fixes() -> None:
@@ -142,6 +143,47 @@ def test_a_time_that_is_not_known_is_off_duty() -> None:
     entries = logbook.take(timeless, Stamp(START_MS, "none"), "serial")
     assert (entries.live, entries.kept, entries.events) == (None, (), ())
     assert not logbook.is_on_duty
+
+
+AFTER_S = 5 * 3600
+
+
+@pytest.mark.parametrize("quality", ["none", "rtc", "gnss"])
+def test_an_input_after_the_shift_tells_no_place_though_no_epoch_has_come(
+    quality: ClockQuality,
+) -> None:
+    logbook = Logbook(RULES)
+    logbook.keep_shifts((shift(0, 3600),))
+    lived(logbook, [fix_at(s) for s in range(10)])
+    later = Stamp(stamp_at(AFTER_S).now_ms, quality)
+    told = [
+        *logbook.door(later, "rear", is_open=True).events,
+        *logbook.ignition(later, is_on=True).events,
+        *logbook.ignition(later, is_on=False).events,
+    ]
+    kinds = {type(event).__name__ for event in told} - {"DutyChanged"}
+    assert kinds == {"DoorMoved", "IgnitionSwitched", "TripStarted", "TripEnded"}
+    assert {getattr(event, "where", None) for event in told} == {None}
+    assert not logbook.is_on_duty
+
+
+def test_a_door_just_after_the_shift_tells_no_place_before_the_fixes_say_that_it_is_over() -> None:
+    logbook = Logbook(RULES)
+    logbook.keep_shifts((shift(0, 10),))
+    lived(logbook, [fix_at(s) for s in range(10)])
+    (event,) = logbook.door(stamp_at(11), "rear", is_open=True).events
+    assert event == DoorMoved(door="rear", is_open=True, at_ms=stamp_at(11).now_ms)
+
+
+def test_the_end_of_a_shift_is_told_though_no_epoch_comes_any_more() -> None:
+    logbook = Logbook(RULES)
+    logbook.keep_shifts((shift(0, 3600),))
+    lived(logbook, [fix_at(s) for s in range(10)])
+    assert logbook.pass_time(stamp_at(3000)) == Entries()
+    assert logbook.pass_time(stamp_at(AFTER_S)).events == (
+        DutyChanged(is_on_duty=False, at_ms=stamp_at(AFTER_S).now_ms),
+    )
+    assert logbook.pass_time(stamp_at(AFTER_S + 1)) == Entries()
 
 
 def test_shifts_told_late_hold_for_what_was_held_back() -> None:
