@@ -87,8 +87,10 @@ def deliver(settings: Settings) -> bool:
 
 
 @contextmanager
-def lane_as(settings: Settings, tenant: str, van: str) -> Iterator[Lane]:
-    """Speak as an earlier van of this box.
+def lane_as(
+    settings: Settings, tenant: str, van: str, within_s: float = _CONNECT_WITHIN_S
+) -> Iterator[Lane]:
+    """Speak as an earlier van of this box, once it is connected ``within_s``.
 
     Raises:
         NotLetIn: there is no certificate for it, or the broker does not take it.
@@ -102,7 +104,7 @@ def lane_as(settings: Settings, tenant: str, van: str) -> Iterator[Lane]:
     link = Link(broker, tenant, van, inbox, jitter.random, is_backlog=True)
     link.start()
     try:
-        _require_connection(link)
+        _require_connection(link, within_s)
         yield Lane(link, inbox, jitter.random)
     finally:
         link.stop(b"", 2.0)
@@ -140,8 +142,8 @@ def _broker(settings: Settings, tenant: str, van: str) -> BrokerSettings | None:
     )
 
 
-def _require_connection(link: Link) -> None:
-    until_s = time.monotonic() + _CONNECT_WITHIN_S
+def _require_connection(link: Link, within_s: float) -> None:
+    until_s = time.monotonic() + within_s
     while link.connection is None:
         if link.is_refused:
             raise NotLetIn(f"{link.problem}; {_REMEDY}")

@@ -39,6 +39,7 @@ the present van."""
 _NOTE: Final = "given-up"
 """In a sealed spool: what was given up of it. In the present van's: what was told, by folder."""
 _LOOK_EVERY_S: Final = 30.0
+_CONNECT_WITHIN_S: Final = 20.0
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,15 +63,27 @@ def sealed_of(folder: Path, van: str) -> list[tuple[str, str, Path]]:
     return found
 
 
-def give_up(settings: Settings, tenant: str, van: str, folder: Path) -> Way:
+def give_up(
+    settings: Settings, tenant: str, van: str, folder: Path, *, within_s: float = _CONNECT_WITHIN_S
+) -> Way:
     """Give up what is sealed in ``folder``; the caller holds what is sealed.
+
+    Args:
+        settings: of the gateway.
+        tenant: of the earlier van.
+        van: its name.
+        folder: one of `sealed_of`.
+        within_s: how long the broker has to answer, or it is told later.
 
     Raises:
         SpoolError: it cannot be read, or the medium takes nothing; then it is still sealed.
     """
     try:
         try:
-            with lane_as(settings, tenant, van) as lane, opened(settings, folder) as spool:
+            with (
+                lane_as(settings, tenant, van, within_s) as lane,
+                opened(settings, folder) as spool,
+            ):
                 _decide(spool, tenant, van)
                 is_told = hand_in(settings, spool, lane)
         except NotNow:

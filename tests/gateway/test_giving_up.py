@@ -15,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.cli import main
-from gateway.enrolment.giving_up import GivenUp, Note
+from gateway.configuration import load
+from gateway.enrolment.credentials import AUTHORITY, CERTIFICATE, KEY, Held
+from gateway.enrolment.giving_up import GivenUp, Note, give_up
 from gateway.enrolment.sealing import (
     GIVEN_UP,
     alone_with_sealed,
@@ -25,9 +27,10 @@ from gateway.enrolment.sealing import (
 from gateway.operation.left_behind import look
 from gateway.spool import schema
 from gateway.spool.store import Spool
-from tests.gateway.rig import ROOT
+from tests.gateway.rig import ROOT, free_port
 from tests.gateway.test_settings import GOOD
 from tests.gateway.test_spool import NOW, Opener, events, fill, fix, opened, seqs, told_gaps
+from tests.parts.private_authority import PrivateAuthority
 from wire.events import Gap, IgnitionSwitched, SealedGivenUp
 from wire.messages import Ack
 
@@ -224,7 +227,6 @@ def test_it_waits_for_who_hands_it_in(config: Path) -> None:
 
 
 def test_a_folder_that_is_to_be_told_is_not_sealed_into(config: Path) -> None:
-    from gateway.configuration import load
     from gateway.enrolment.sealing import seal_if_moved
 
     chosen = load(config)
@@ -236,6 +238,55 @@ def test_a_folder_that_is_to_be_told_is_not_sealed_into(config: Path) -> None:
     assert target is not None
     assert target.name == "main.van-2.2"
     assert [path for _, _, path in sealed_folders(chosen.folder)] == [target]
+
+
+def certified_for_van_2(data: Path, port: int) -> None:
+    """The box holds a certificate as van-2, which a broker on ``port`` may take."""
+    authority = PrivateAuthority(data.parent / "authority")
+    shown = authority.certify("127.0.0.1")
+    folder = data / "credentials" / "77"
+    folder.mkdir(parents=True)
+    for name, file in (
+        (AUTHORITY, authority.file),
+        (CERTIFICATE, shown.file),
+        (KEY, shown.key_file),
+    ):
+        shutil.copy(file, folder / name)
+    held = Held(
+        tenant="main",
+        van="van-2",
+        purpose="backlog",
+        host="127.0.0.1",
+        port=port,
+        client_id="0" * 32,
+        serial="77",
+        issued_at_ms=0,
+        expires_at_ms=4_102_444_800_000,
+    )
+    (folder / "certificate.json").write_bytes(msgspec.json.encode(held))
+
+
+def test_while_no_broker_answers_only_gaps_are_left_and_they_can_be_given_up_too(
+    config: Path,
+) -> None:
+    chosen = load(config)
+    certified_for_van_2(chosen.folder, free_port())
+    ((_, _, folder),) = sealed_folders(chosen.folder)
+    way = give_up(chosen, "main", "van-2", folder, within_s=0.5)
+    assert way == "as_the_earlier_later"
+    left = look(folder / "spool.db")
+    assert (left.fixes, left.events) == (0, 3), "two gaps, and that it was started for them"
+    again = give_up(chosen, "main", "van-2", folder, within_s=0.5)
+    assert again == "as_the_earlier_later"
+    with closing(Spool(folder / "spool.db", 10_000_000)) as spool:
+        spool.begin(fixes=900, events=901, version="test", stamp=NOW)
+        gaps = told_gaps(spool)
+    assert {(gap.stream, gap.first, gap.last) for gap in gaps} == {("100", 10, 39), ("101", 0, 1)}
+
+    shutil.rmtree(chosen.folder / "credentials")
+    assert give_up(chosen, "main", "van-2", folder, within_s=0.5) == "as_the_present"
+    note = msgspec.json.decode((folder / GIVEN_UP).read_bytes(), type=Note)
+    assert (note.told.fixes, note.told.events) == (30, 2), "not the gaps, but what they tell of"
 
 
 _KILLED = """
