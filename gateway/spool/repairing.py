@@ -5,16 +5,18 @@ from collections.abc import Mapping
 
 import msgspec
 
-from gateway.spool import salvage
+from gateway.spool import salvage, starts
 from gateway.spool.book import Book, Lost
 from gateway.spool.medium import Medium
 from gateway.spool.notes import Notes
 from gateway.spool.ranges import Span
-from gateway.spool.rows import SEQS, Row, Stream, unchecked
+from gateway.spool.rows import SEQS, Row, Stream, boot_of, unchecked
 from gateway.spool.salvage import Progress, Salvage
 from wire.events import SpoolRepaired
 
 _NOTE = "/salvage"
+_MAX_PROBLEM = 400
+"""What is added to it fits into the event too."""
 
 
 class Repair:
@@ -47,13 +49,21 @@ class Repair:
             self._salvage = Salvage(self._medium.path.parent, queue[0])
             self._chunk = ([], -1)
 
-    def replace_file(self, problem: str, keep_free_bytes: int, extents: dict[int, Span]) -> None:
+    @property
+    def newest(self) -> int:
+        """The newest start that has rows in a file which is not done; 0 without one."""
+        return max((file.newest for file in self._queue(None)), default=0)
+
+    def replace_file(
+        self, problem: str, keep_free_bytes: int, extents: dict[int, Span], boot: int
+    ) -> None:
         """Set the file aside and go on with an empty one that knows the same starts and commands.
 
         Args:
             problem: what is wrong with it.
             keep_free_bytes: what the medium keeps for others.
             extents: which rows it had, as far as that is known.
+            boot: this start; 0 before it is one.
 
         Raises:
             sqlite3.Error: the medium takes nothing.
@@ -62,10 +72,14 @@ class Repair:
         medium.close()
         aside = salvage.name_aside(medium.path)
         ends = {base: last for base, (_, last) in extents.items()}
-        progress = Progress(name=aside.name, problem=problem[:400], ends=ends)
         queue: list[Progress] = []
 
         def joins(notes: dict[str, bytes]) -> dict[str, bytes]:
+            entered = [start.boot for start in starts.noted(notes.get(starts.NOTE))]
+            newest = max(boot, salvage.newest_boot(aside), *entered, *map(boot_of, ends))
+            progress = Progress(
+                name=aside.name, problem=problem[:_MAX_PROBLEM], newest=newest, ends=ends
+            )
             queue[:] = [*self._queue(notes.get(_NOTE)), progress]
             return {_NOTE: msgspec.msgpack.encode(queue)}
 
@@ -104,12 +118,15 @@ class Repair:
         if self._salvage is None or at <= self._salvage.progress.at:
             return [], []
         before = self._salvage.progress
+        whole = [row for row in rows if unchecked(row.body, row.id) is not None]
         good = [
             row
-            for row in rows
-            if row.id - row.id % SEQS in streams and unchecked(row.body, row.id) is not None
+            for row in whole
+            # A later start's streams bear the name of what nobody knows any more.
+            if row.id - row.id % SEQS in streams and boot_of(row.id) <= before.newest
         ]
-        lost = self._holes(before, good, at, book)
+        holes = self._holes(before, good, at, book)
+        lost = [hole for hole in holes if hole.first - hole.first % SEQS in streams]
         new = [row for row in good if row.id not in book.settled and book.count(row.id, row.id)]
         database.executemany("INSERT OR IGNORE INTO row VALUES (?, ?)", new)
         for row in new:
@@ -117,7 +134,9 @@ class Repair:
         for first, last, _ in lost:
             book.settle(first, last)
         last = good[-1].id if good else before.last
-        self._remember([before.went(at, last, len(new)), *self._queue(None)[1:]])
+        self._remember(
+            [before.went(at, last, len(new), len(whole) - len(good)), *self._queue(None)[1:]]
+        )
         return new, lost
 
     def _holes(self, before: Progress, rows: list[Row], at: int, book: Book) -> list[Lost]:
@@ -157,7 +176,10 @@ class Repair:
         self.close()
         self._remember(queue[1:])
         self._begin_next(queue[1:])
-        return SpoolRepaired(salvaged=progress.salvaged, problem=progress.problem)
+        problem = progress.problem
+        if progress.strange:
+            problem += f"; lost with their streams' ids: {progress.strange} rows"
+        return SpoolRepaired(salvaged=progress.salvaged, problem=problem)
 
     def close(self) -> None:
         """Let go of the file that was set aside."""

@@ -15,10 +15,11 @@ from typing import Any, Final
 import msgspec
 
 from gateway.spool import schema
+from gateway.spool.book import whole
 from gateway.spool.checking import Malformed, readable
 from gateway.spool.medium import transaction
 from gateway.spool.notes import sound, stored
-from gateway.spool.rows import KIND_BIT, Row
+from gateway.spool.rows import KIND_BIT, KINDS, Row, boot_of, unchecked
 
 KEPT_FILES: Final = 3
 """Damaged files that stay for whoever looks into it; older ones are removed."""
@@ -130,6 +131,20 @@ def _readable(aside: Path, table: str, columns: int) -> list[tuple[Any, ...]]:
     return rows
 
 
+def newest_boot(aside: Path) -> int:
+    """The newest start of which rows can be read out of the damaged file; 0 without any."""
+    boots = [0]
+    with suppress(*_UNREADABLE), closing(_open(aside)) as damaged:
+        for first, last in map(whole, KINDS):
+            with suppress(*_UNREADABLE):
+                rows = damaged.execute(
+                    "SELECT id, body FROM row WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT ?",
+                    (first, last, STEP_ROWS),
+                )
+                boots += [boot_of(row_id) for row_id, body in rows if unchecked(body, row_id)]
+    return max(boots)
+
+
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """How far a salvage is; kept as a note, so that a restart goes on with it.
 
@@ -138,18 +153,28 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
         at: ids up to this one are done. last: the last row that could be read.
         salvaged: rows that could be read and still waited.
         ends: the last row of each stream, by the id of its seq 0, where that is known.
+        newest: the newest start that has rows in it; later ones are this file's own.
+        strange: rows of starts whose streams nobody knows any more.
     """
 
     name: str
     problem: str
+    newest: int
     at: int = -1
     last: int = -1
     salvaged: int = 0
     ends: dict[int, int] = {}
+    strange: int = 0
 
-    def went(self, at: int, last: int, salvaged: int) -> "Progress":
+    def went(self, at: int, last: int, salvaged: int, strange: int) -> "Progress":
         """Everything up to ``at`` is in the new file."""
-        return msgspec.structs.replace(self, at=at, last=last, salvaged=self.salvaged + salvaged)
+        return msgspec.structs.replace(
+            self,
+            at=at,
+            last=last,
+            salvaged=self.salvaged + salvaged,
+            strange=self.strange + strange,
+        )
 
 
 class Salvage:

@@ -1,12 +1,21 @@
-"""Which starts of the gateway the spool knows, and the ids of the streams each has opened."""
+"""Which starts of the gateway the spool knows, and the ids of the streams each has opened.
+
+They lie in a table, which has no check, and once more in a note, which has one: without them rows
+cannot be told as what they are.
+"""
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+import msgspec
 
 from gateway.spool.backfill import Correction
 from gateway.spool.medium import Medium
-from gateway.spool.rows import KINDS, Kind, Stream, base_id
+from gateway.spool.rows import BOOT_BIT, KIND_BIT, KINDS, Kind, Stream, base_id
 from wire.values import ClockQuality
+
+NOTE: Final = "/starts"
+_MAX_BOOT: Final = (1 << (KIND_BIT - BOOT_BIT)) - 2
 
 
 class Start(NamedTuple):
@@ -32,14 +41,25 @@ class Start(NamedTuple):
         return Correction(self.by_ms, self.quality)
 
 
-def read(medium: Medium) -> list[Start]:
-    """All starts that are entered, oldest first.
+_decoder: Final = msgspec.msgpack.Decoder(list[Start])
+
+
+def noted(note: bytes | None) -> list[Start]:
+    """The starts that a note tells of; none without one."""
+    return [] if note is None else _decoder.decode(note)
+
+
+def read(medium: Medium, note: bytes | None) -> list[Start]:
+    """All starts that are entered, oldest first; the table counts where there is no note.
 
     Raises:
         sqlite3.Error: they cannot be read.
     """
-    found = medium.execute("SELECT boot, events, fixes, by_ms, quality FROM stream ORDER BY boot")
-    return [Start(*row) for row in found.fetchall()]
+    if note is not None:
+        return noted(note)
+    rows = medium.execute("SELECT boot, events, fixes, by_ms, quality FROM stream ORDER BY boot")
+    found = [Start(*row) for row in rows.fetchall()]
+    return [start for start in found if 0 < start.boot <= _MAX_BOOT]
 
 
 def known(streams: Mapping[int, Stream], corrections: Mapping[int, Correction]) -> list[Start]:
@@ -53,8 +73,13 @@ def known(streams: Mapping[int, Stream], corrections: Mapping[int, Correction]) 
 
 
 def enter(medium: Medium, starts: Iterable[Start]) -> None:
-    """Write anew which starts there are; seldom, and they are few."""
+    """Write the table anew; seldom, and they are few."""
     medium.execute("DELETE FROM stream")
     medium.executemany(
         "INSERT INTO stream (boot, events, fixes, by_ms, quality) VALUES (?, ?, ?, ?, ?)", starts
     )
+
+
+def note_of(starts: Iterable[Start]) -> bytes:
+    """What `noted` reads."""
+    return msgspec.msgpack.encode(list(starts))

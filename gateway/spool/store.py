@@ -148,7 +148,7 @@ class Spool(Shelf):
         damage = self._damage or self.connection.damage
         if damage is not None:
             logger.error("the spool is damaged and set aside", extra={"problem": damage})
-            self._repair.replace_file(damage, self._keep_free_bytes, self._book.extents)
+            self._repair.replace_file(damage, self._keep_free_bytes, self._book.extents, self.boot)
             self._damage, self._is_entered = None, False
             self._book.extents, self._book.kept = {}, Ranges()
         elif not self._is_loaded:
@@ -162,14 +162,14 @@ class Spool(Shelf):
             self._claim(owner)
         is_repairing = self._repair.restore()
         # All that may fail comes first: half an adoption would go on in an earlier start's stream.
-        found = starts.read(self.connection)
+        found = starts.read(self.connection, self._notes.recall(starts.NOTE))
         bases = [base for start in found for base in start.streams]
         extents = {base: evicting.extent_of(self.connection, base) for base in bases}
         book = Book()
         book.restore(self._notes.known)
         book.adopt({base: extent for base, extent in extents.items() if extent is not None})
         kept = [one for one in found if is_repairing or any(map(book.speaks_of, one.streams))]
-        self.boot = 1 + max((start.boot for start in found), default=0)
+        self.boot = 1 + max([self._repair.newest, *(start.boot for start in found)])
         kept.append(Start(self.boot, self._own["event"], self._own["fix"]))
         self._streams = {base: stream for one in kept for base, stream in one.streams.items()}
         for reason in book.know(self._streams.values()):
@@ -306,7 +306,7 @@ class Spool(Shelf):
         try:
             with transaction(self.connection) as database:
                 if not self._is_entered:
-                    starts.enter(database, starts.known(self._streams, self._corrections))
+                    self._enter(database)
                 self._set_aside(database, book, stamp)
                 self._give_up(database, book, stamp)
                 self._make_room(database, book)
@@ -334,6 +334,11 @@ class Spool(Shelf):
         self._ring.clear()
         for row in salvaged:
             self._come_back(kind_of(row.id), row.id)
+
+    def _enter(self, database: Medium) -> None:
+        known = starts.known(self._streams, self._corrections)
+        starts.enter(database, known)
+        self.remember(starts.NOTE, starts.note_of(known))
 
     def _insert(self, database: Medium, book: Book, kind: Kind) -> None:
         base, rows = base_id(kind, self.boot), self._ring.rows[kind]

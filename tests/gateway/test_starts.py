@@ -1,7 +1,7 @@
 """One start after the other: each has streams of its own, and none forgets what it owes."""
 
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -74,6 +74,7 @@ def test_a_gap_of_a_start_without_rows_is_told_again_when_its_event_is_dropped(
 def test_a_gap_of_a_start_that_nobody_knows_stops_no_start(opened: Opener) -> None:
     second = forgotten(opened)
     second.connection.execute("DELETE FROM stream WHERE boot = 1")
+    second.connection.execute("DELETE FROM note WHERE key = '/starts'")
     second.connection.close()
     third = opened(start=3, max_bytes=SMALL)
     assert third.condition == "ok"
@@ -81,10 +82,7 @@ def test_a_gap_of_a_start_that_nobody_knows_stops_no_start(opened: Opener) -> No
 
 
 def test_a_start_that_fails_half_way_never_goes_on_in_an_earlier_stream(home: Home) -> None:
-    for _ in range(3):
-        spool = home.open()
-        fill(spool, 400)
-        spool.close()
+    leave_three(home)
     whole = home.path.read_bytes()
     for page in home.pages_of_rows():
         for left in home.path.parent.glob("spool*"):
@@ -128,3 +126,57 @@ def test_a_correction_made_before_the_medium_took_the_start_is_its_own(tmp_path:
     assert correction.by_ms == 5_000
     assert seqs(later) == []
     later.close()
+
+
+def leave_three(home: Home) -> None:
+    for _ in range(3):
+        spool = home.open()
+        fill(spool, 400)
+        spool.close()
+
+
+def lose(home: Home, *statements: str) -> None:
+    """The file loses this, and is taken for damaged."""
+    with closing(sqlite3.connect(home.path)) as database:
+        for statement in (*statements, "PRAGMA user_version = 1"):
+            database.execute(statement)
+        database.commit()
+
+
+def test_the_table_of_starts_may_be_lost(home: Home) -> None:
+    leave_three(home)
+    lose(home, "DELETE FROM stream")
+    spool = home.open()
+    fill(spool, 20)
+    assert repair(spool).salvaged == 1203
+    rows = spool.rows_after("fix", -1, 2000)
+    assert [(spool.stream_of(row.id).id, row.seq) for row in rows] == [
+        (stream, seq) for stream in (100, 200, 300) for seq in range(400)
+    ] + [(400, seq) for seq in range(20)]
+
+
+def test_a_bit_of_the_table_of_starts_names_no_row_wrongly(home: Home) -> None:
+    leave_three(home)
+    with closing(sqlite3.connect(home.path)) as database:
+        database.execute("UPDATE stream SET fixes = 102 WHERE boot = 1")
+        database.commit()
+    assert home.open().streams_left()[:2] == [101, 100]
+
+
+def test_rows_whose_streams_are_lost_never_pass_for_those_of_a_later_start(home: Home) -> None:
+    leave_three(home)
+    lose(home, "DELETE FROM stream", "DELETE FROM note WHERE key = '/starts'")
+    spool = home.open()
+    for number in range(9000, 9020):
+        spool.add_fix(fix(number))
+    spool.commit(NOW)
+    spool.close()
+    spool = home.open()
+    told = repair(spool)
+    assert spool.boot == 5
+    assert told.salvaged == 0
+    assert "1203 rows" in told.problem
+    assert [read_fix(row.body) for row in spool.rows_after("fix", -1, 2000)] == [
+        fix(number) for number in range(9000, 9020)
+    ]
+    assert {gap.stream for gap in told_gaps(spool)} == set()
