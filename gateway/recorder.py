@@ -1,11 +1,14 @@
 """Puts what the logbook gives into the spool and onto the live lane."""
 
+import logging
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
 from gateway.clock import Clock, Correction
 from gateway.fixes.driving import DrivingRules
 from gateway.fixes.epochs import Epoch
+from gateway.fixes.failures import Failure
 from gateway.fixes.keeping import to_fix
 from gateway.fixes.logbook import Entries, Logbook, LogbookRules
 from gateway.fixes.trips import TripRules
@@ -15,6 +18,8 @@ from gateway.spool.store import Spool
 from wire.events import ClockCorrected
 from wire.messages import Fix
 from wire.values import FixSource, Name
+
+logger = logging.getLogger(__name__)
 
 _TOLD_MS: Final = 1_000
 """Smaller corrections are how late a fix is told."""
@@ -33,6 +38,7 @@ class Recorder:
 
     Attributes:
         is_urgent: an event waits, which asks for a commit at once.
+        failed: how often each rule of the logbook has failed since the start.
     """
 
     def __init__(
@@ -47,6 +53,7 @@ class Recorder:
         self._offer_live = offer_live
         self._learned_ms: int | None = None
         self.is_urgent = False
+        self.failed: Counter[str] = Counter()
         self.logbook = Logbook.restored(rules_of(settings), spool.recall(_LOGBOOK))
 
     def take(self, receiver: Name, epoch: Epoch, source: FixSource, now_s: float) -> bool:
@@ -107,10 +114,19 @@ class Recorder:
 
     def _add(self, entries: Entries) -> None:
         self._keep(entries.kept)
+        for failure in entries.failures:
+            self._note(failure)
         stamp = self._clock.stamp()
         for body in entries.events:
             self._spool.add_event(body, stamp)
             self.is_urgent = True
+
+    def _note(self, failure: Failure) -> None:
+        """Log the first failure of a rule, and count the others: each fix may bring one."""
+        self.failed[failure.rule] += 1
+        if self.failed[failure.rule] == 1:
+            context = {"rule": failure.rule}
+            logger.error("a rule of the logbook fails", extra=context, exc_info=failure.error)
 
     def _keep(self, fixes: tuple[Fix, ...]) -> None:
         for fix in fixes:

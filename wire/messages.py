@@ -14,6 +14,9 @@ from wire.values import ClockQuality, EpochMs, FixSource, Name, Seq, StreamId, S
 VERSION: Final = 1
 
 type Version = Literal[1]
+type Revision = Annotated[int, Meta(ge=0, le=2**53)]
+type LatE7 = Annotated[int, Meta(ge=-900_000_000, le=900_000_000)]
+type LonE7 = Annotated[int, Meta(ge=-1_800_000_000, le=1_800_000_000)]
 
 MAX_BATCH_FIXES: Final = 1000
 MAX_ACK_RANGES: Final = 32
@@ -35,8 +38,8 @@ class Fix(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """
 
     recorded_at_ms: EpochMs
-    lat_e7: Annotated[int, Meta(ge=-900_000_000, le=900_000_000)]
-    lon_e7: Annotated[int, Meta(ge=-1_800_000_000, le=1_800_000_000)]
+    lat_e7: LatE7
+    lon_e7: LonE7
     mode: Literal[2, 3]
     fix_time_ms: EpochMs | None = None
     speed_cmps: Annotated[int, Meta(ge=0, le=65_535)] | None = None
@@ -150,7 +153,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     receiver: Literal["ok", "no_fix", "lost"]
     spooled: Annotated[int, Meta(ge=0)]
     settings: Annotated[int, Meta(ge=0)] = 0
-    route_revision: int | None = None
+    route_revision: Revision | None = None
     refused: tuple[int, str] | None = None
     chosen: Name | None = None
     jamming: Jamming = "unknown"
@@ -209,8 +212,8 @@ class RouteStop(msgspec.Struct, frozen=True, kw_only=True):
 
     stop: Name
     kind: Literal["pickup", "delivery"]
-    lat_e7: int
-    lon_e7: int
+    lat_e7: LatE7
+    lon_e7: LonE7
     planned_arrival_ms: EpochMs
     window_from_ms: EpochMs | None = None
     window_to_ms: EpochMs | None = None
@@ -226,9 +229,9 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     route: Name
-    revision: Annotated[int, Meta(ge=0)]
+    revision: Revision
     stops: tuple[RouteStop, ...]
-    path: tuple[tuple[int, int], ...] = ()
+    path: tuple[tuple[LatE7, LonE7], ...] = ()
     v: Version = VERSION
 
 
@@ -263,7 +266,7 @@ class RouteRevised(msgspec.Struct, frozen=True, kw_only=True):
 
     route: Name
     van: Name
-    revision: int
+    revision: Revision
     trigger: str
     stops: tuple[Name, ...]
     at: str

@@ -13,6 +13,7 @@ import msgspec
 from gateway.fixes.adaptive import Keeper
 from gateway.fixes.driving import Driving, DrivingRules
 from gateway.fixes.epochs import Epoch
+from gateway.fixes.failures import Failure, Failures
 from gateway.fixes.geofences import GeofenceWatch, Inside
 from gateway.fixes.keeping import to_fix
 from gateway.fixes.motion import Motion, MotionState, Step
@@ -75,12 +76,14 @@ class Entries(msgspec.Struct, frozen=True, kw_only=True):
         live: the newest fix, for the live lane. kept: for history, oldest first.
         events: in the order in which they happened.
         refused: why the epoch was no fix that is believed.
+        failures: of rules; the fix and what the other rules say of it stand all the same.
     """
 
     live: Fix | None = None
     kept: tuple[Fix, ...] = ()
     events: tuple[EventBody, ...] = ()
     refused: str | None = None
+    failures: tuple[Failure, ...] = ()
 
 
 class Logbook:
@@ -111,6 +114,7 @@ class Logbook:
         self._here: Where | None = None
         self._fix_at_ms: int | None = None
         self._doors = dict(kept.doors)
+        self._failures = Failures()
 
     @classmethod
     def restored(cls, rules: LogbookRules, body: bytes | None) -> "Logbook":
@@ -178,11 +182,17 @@ class Logbook:
         duty, kept = self._look_at_shift(known_ms(fix))
         happened = self._live_through(fix, is_break=verdict.is_break)
         if not self.is_on_duty:
-            return Entries(kept=kept, events=(*told, *duty, *without_where(happened)))
-        kept += self._keeper.take(fix, is_break=verdict.is_break)
-        if any(isinstance(event, _MARKS) for event in happened):
-            kept += self._keeper.flush()
-        return Entries(live=fix, kept=self._allowed(kept), events=(*told, *duty, *happened))
+            happened = without_where(happened)
+            return Entries(
+                kept=kept, events=(*told, *duty, *happened), failures=self._failures.taken()
+            )
+        kept += self._kept_of(fix, happened, is_break=verdict.is_break)
+        return Entries(
+            live=fix,
+            kept=self._allowed(kept),
+            events=(*told, *duty, *happened),
+            failures=self._failures.taken(),
+        )
 
     def settle(self) -> tuple[Fix, ...]:
         """What a group commit must not leave out, see `Keeper.settle`."""
@@ -269,19 +279,42 @@ class Logbook:
 
     def _live_through(self, fix: Fix, *, is_break: bool) -> tuple[EventBody, ...]:
         """What happens to the van at ``fix``, in or out of its shift."""
-        step = self._motion.take(fix, is_break=is_break)
-        if step.back_ms:
-            self._arrival = _redated(self._arrival, step.at_ms)
         where = Where(lat_e7=fix.lat_e7, lon_e7=fix.lon_e7) if self.is_on_duty else None
         self._here = where
-        return (*self._trips.take(step, where), *self._on_duty(step, where))
+        tried = self._failures.tried
+        steps = tried("motion", lambda: (self._motion.take(fix, is_break=is_break),))
+        return tuple(event for step in steps for event in self._follow(step, where))
+
+    def _follow(self, step: Step, where: Where | None) -> tuple[EventBody, ...]:
+        if step.back_ms:
+            self._arrival = _redated(self._arrival, step.at_ms)
+        trips = self._failures.tried("trips", lambda: self._trips.take(step, where))
+        return (*trips, *self._on_duty(step, where))
 
     def _on_duty(self, step: Step, where: Where | None) -> tuple[EventBody, ...]:
         """What is told on duty alone, as it would tell where the van is."""
         if where is None:
             return ()
+        tried = self._failures.tried
+        return (
+            *tried("arrival", lambda: self._look_for_stops(step)),
+            *tried("geofences", lambda: self._geofences.take(step.fix)),
+            *tried("driving", lambda: self._driving.take(step, where)),
+        )
+
+    def _look_for_stops(self, step: Step) -> tuple[EventBody, ...]:
         self._arrival, stops = advance(self._arrival, step.fix, self._route, self._arrival_rules)
-        return (*stops, *self._geofences.take(step.fix), *self._driving.take(step, where))
+        return stops
+
+    def _kept_of(
+        self, fix: Fix, happened: Iterable[EventBody], *, is_break: bool
+    ) -> tuple[Fix, ...]:
+        kept = self._failures.tried(
+            "keeping", lambda: self._keeper.take(fix, is_break=is_break), (fix,)
+        )
+        if any(isinstance(event, _MARKS) for event in happened):
+            kept += self._keeper.flush()
+        return kept
 
     def _allowed(self, fixes: Iterable[Fix]) -> tuple[Fix, ...]:
         """Those taken on duty: the shifts may have been told since."""

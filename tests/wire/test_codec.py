@@ -248,3 +248,31 @@ def test_a_name_with_a_newline_at_its_end_is_no_name() -> None:
         codec.decode(b'{"id":"a\\n","expires_at_ms":1,"name":"ping"}', m.Command)
     with pytest.raises(codec.WireError, match="Resume"):
         codec.decode(b'{"streams":["5\\n"]}', m.Resume)
+
+
+ROUTE = (
+    '{{"route":"r","revision":{revision},"path":[[{path_lat},{path_lon}]],"stops":[{{"stop":"s",'
+    '"kind":"delivery","lat_e7":{lat},"lon_e7":{lon},"planned_arrival_ms":0}}]}}'
+)
+HUGE = "1" + 400 * "0"
+
+
+@pytest.mark.parametrize(
+    ("field", "most"),
+    [
+        ("lat", 900_000_000),
+        ("lon", 1_800_000_000),
+        ("path_lat", 900_000_000),
+        ("path_lon", 1_800_000_000),
+        ("revision", 2**53),
+    ],
+)
+def test_a_route_off_the_earth_is_refused(field: str, most: int) -> None:
+    def read(value: int | str) -> m.Route:
+        told = dict.fromkeys(["lat", "lon", "path_lat", "path_lon", "revision"], "0")
+        return codec.decode(ROUTE.format(**{**told, field: value}).encode(), m.Route)
+
+    assert read(most).route == "r"
+    for beyond in (most + 1, -most - 1, HUGE, f"-{HUGE}"):
+        with pytest.raises(codec.WireError, match="Route"):
+            read(beyond)
