@@ -149,6 +149,16 @@ class Book:
             else:
                 del self.extents[base]
 
+    def prune(self, own: Iterable[int]) -> None:
+        """Forget what is settled of streams without rows, but for those of ``own``.
+
+        Args:
+            own: the seq 0 of the streams to which rows may still come.
+        """
+        streams = sorted({*self.extents, *own})
+        parts = (part for base in streams for part in self.settled.inside(base, base + SEQS - 1))
+        self.settled = Ranges(parts)
+
     def waiting(self, kind: Kind) -> int:
         """How many rows wait for the cloud's acknowledgement."""
         return sum(self.count(first, last) for first, last in self.unsettled(kind))

@@ -179,6 +179,8 @@ class Spool(Shelf):
         self._corrections = {one.boot: known for one in kept if (known := one.correction)}
         if own is not None:
             self._corrections[self.boot] = own
+        if not is_repairing:
+            book.prune(())
         self._book, self._is_adopted = book, True
         told = GatewayStarted(boot=self.boot, fixes=str(self._own["fix"]), version=version)
         self._ring.put("event", 0, codec.encode(self._event(0, told, stamp)))
@@ -309,8 +311,7 @@ class Spool(Shelf):
                     self._enter(database)
                 self._set_aside(database, book, stamp)
                 self._give_up(database, book, stamp)
-                self._make_room(database, book)
-                self._expire(database, book, stamp)
+                self._free(database, book, stamp)
                 salvaged, lost = self._repair.put(database, book, self._streams)
                 for gap in lost:
                     self._tell_gap(book, gap, "damaged", stamp)
@@ -409,6 +410,13 @@ class Spool(Shelf):
             events = [span for span in self._given_up if kind_of(span[0]) == "event"]
             evicting.tell_again(database, book, events)
             self._note_book(book, every_ms=0)
+
+    def _free(self, database: Medium, book: Book, stamp: Stamp) -> None:
+        self._make_room(database, book)
+        self._expire(database, book, stamp)
+        # While rows come out of a damaged file, it says which of them nobody waits for.
+        if book.extents.keys() < self._book.extents.keys() and not self._is_incomplete:
+            book.prune(base_id(kind, self.boot) for kind in KINDS)
 
     def _make_room(self, database: Medium, book: Book) -> None:
         if self._keep_acknowledged_ms == 0:

@@ -128,6 +128,30 @@ def test_a_correction_made_before_the_medium_took_the_start_is_its_own(tmp_path:
     later.close()
 
 
+def test_what_is_settled_does_not_grow_with_the_starts(opened: Opener) -> None:
+    sizes = []
+    for start in range(1, 12):
+        spool = opened(start=start)
+        fill(spool, 3)
+        for stream in spool.streams_left():
+            spool.release(Ack(stream=str(stream), upto=2))
+        spool.commit(NOW)
+        sizes.append(len(spool._book.settled))
+        spool.close()
+    assert max(sizes) <= 4
+
+
+def test_a_stream_whose_last_row_goes_is_forgotten_at_once(opened: Opener) -> None:
+    first = opened()
+    fill(first, 3)
+    first.close()
+    second = opened(start=2)
+    second.release(Ack(stream="100", upto=2))
+    second.release(Ack(stream="101", upto=0))
+    second.commit(NOW)
+    assert list(second._book.settled) == []
+
+
 def leave_three(home: Home) -> None:
     for _ in range(3):
         spool = home.open()
