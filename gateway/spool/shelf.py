@@ -91,17 +91,23 @@ class Shelf:
         """
         found: list[Row] = []
         for first, last in list(self._book.unsettled(kind, row_id)):
-            rows = self._read(first, last, limit - len(found))
-            is_all = len(found) + len(rows) < limit
-            self._miss(first, last if is_all else rows[-1].id, rows)
-            found += self._sound(rows)
-            if not is_all:
+            following = first
+            # What is unsound hides nothing that lies behind it.
+            while following <= last and len(found) < limit:
+                wanted = limit - len(found)
+                rows = self._read(following, last, wanted)
+                end = last if len(rows) < wanted else rows[-1].id
+                self._miss(following, end, rows)
+                found += self._sound(rows)
+                following = end + 1
+            if len(found) == limit:
                 break
         return self._as_read(found)
 
     def _miss(self, first: int, last: int, rows: list[Row]) -> None:
         """Rows that should lie between ``first`` and ``last`` and do not are told as damaged."""
-        if self._is_incomplete or self._book.count(first, last) == len(rows):
+        is_known = self._is_incomplete or self._damage is not None
+        if is_known or self._book.count(first, last) == len(rows):
             return
         there = Ranges((row.id, row.id) for row in rows)
         self._unsound = self._unsound.with_spans(there.missing(first, last)).bounded()
@@ -112,9 +118,12 @@ class Shelf:
         Raises:
             sqlite3.Error: they cannot be read.
         """
-        left = self._book.settled.missing(first, last)
-        found = [row for span in left for row in self._read(*span, SEQS)]
-        return self._as_read(self._sound(found))
+        found: list[Row] = []
+        for begin, end in self._book.settled.missing(first, last):
+            rows = self._read(begin, end, SEQS)
+            self._miss(begin, end, rows)
+            found += self._sound(rows)
+        return self._as_read(found)
 
     def _as_read(self, rows: list[Row]) -> list[Row]:
         if self._book.replayed:

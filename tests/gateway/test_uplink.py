@@ -12,6 +12,7 @@ import pytest
 from cloud.tracking.model import Committed
 from gateway.settings import UplinkSettings
 from gateway.spool import schema
+from gateway.spool.rows import Kind, base_id
 from gateway.spool.store import Spool
 from gateway.stamp import Stamp
 from gateway.uplink.lanes import Uplink
@@ -488,6 +489,49 @@ def test_an_offline_moment_between_loses_nothing(bench: Bench) -> None:
     assert bench.answer() == []
     bench.link.is_offline = False
     assert bench.step(1) == ["batch 100:0+10", "batch 100:10+10"]
+
+
+def spoil(bench: Bench, kind: Kind, first: int, last: int) -> None:
+    """Bits of these rows of the first start change on the medium."""
+    base = base_id(kind, 1)
+    bench.spool.connection.execute(
+        "UPDATE row SET body = zeroblob(40) WHERE id BETWEEN ? AND ?", (base + first, base + last)
+    )
+
+
+def test_a_damaged_event_hides_none_behind_it(bench: Bench) -> None:
+    bench.start(window=9)
+    for number in range(4):
+        bench.spool.add_event(IgnitionSwitched(is_on=True, at_ms=number), NOW)
+    bench.spool.commit(NOW)
+    spoil(bench, "event", 1, 2)
+    assert bench.connect() == ["resume 101", "event 101:0", "event 101:3", "event 101:4"]
+    bench.spool.commit(NOW)
+    assert bench.step() == ["event 101:5"], "the gap"
+
+
+def test_a_whole_batch_of_damaged_fixes_hides_none_behind_it(bench: Bench) -> None:
+    bench.start()
+    bench.drive(30)
+    spoil(bench, "fix", 0, 14)
+    bench.connect()
+    bench.acknowledge(101, 0)
+    assert bench.acknowledge(100, -1) == ["batch 100:15+10", "batch 100:25+5"]
+
+
+def test_rows_that_are_gone_when_they_are_sent_again_are_told(bench: Bench) -> None:
+    bench.start(resend_after_s=60)
+    bench.drive(10)
+    bench.connect()
+    bench.acknowledge(101, 0)
+    assert bench.acknowledge(100, -1) == ["batch 100:0+10"]
+    base = base_id("fix", 1)
+    bench.spool.connection.execute("DELETE FROM row WHERE id BETWEEN ? AND ?", (base + 4, base + 6))
+    assert bench.step(80) == ["resume 100", "batch 100:0+4", "batch 100:7+3"]
+    bench.spool.commit(NOW)
+    (row,) = bench.spool.rows_after("event", -1, 10)
+    gap = codec.decode(row.body, Event).body
+    assert gap == Gap(stream="100", first=4, last=6, reason="damaged")
 
 
 class Taker:
