@@ -17,7 +17,8 @@ _STEP_MS: Final = 2_000
 """A fix is told up to a second after it was taken; only a larger difference is an error of ours."""
 
 _WITNESSES: Final = 3
-"""So many fixes in a row must agree before a clock that a fix has proved is set again."""
+_WITNESSES_MS: Final = 1_500
+"""So many fixes in a row must agree over so long before a proved clock is set again."""
 
 
 class Correction(NamedTuple):
@@ -58,14 +59,20 @@ class Clock:
         self.quality: ClockQuality = "rtc" if self._at_from_ms >= RELEASED_MS else "none"
         self._off_ms = 0
         self._witnesses = 0
+        self._witnessed_from_s = 0.0
 
-    def now_ms(self) -> int:
-        """Milliseconds since 1970, as well as is known."""
-        return round(self._at_from_ms + (self.monotonic_s() - self._from_s) * self._speed * 1000)
+    def now_ms(self, at_s: float | None = None) -> int:
+        """Milliseconds since 1970, as well as is known.
 
-    def stamp(self) -> Stamp:
-        """Now, and how well it is known."""
-        return Stamp(self.now_ms(), self.quality)
+        Args:
+            at_s: the moment by the monotonic clock; None is now.
+        """
+        passed_s = (self.monotonic_s() if at_s is None else at_s) - self._from_s
+        return round(self._at_from_ms + passed_s * self._speed * 1000)
+
+    def stamp(self, at_s: float | None = None) -> Stamp:
+        """Now, or the moment ``at_s`` of the monotonic clock, and how well it is known."""
+        return Stamp(self.now_ms(at_s), self.quality)
 
     def restore(self, last_known_ms: int) -> None:
         """Take the last time known before this start: it cannot be earlier now.
@@ -76,17 +83,22 @@ class Clock:
             self._at_from_ms += last_known_ms - self.now_ms()
             self.quality = "none"
 
-    def learn(self, gnss_ms: int) -> Correction | None:
+    def learn(self, gnss_ms: int, at_s: float | None = None) -> Correction | None:
         """Take the time of a fresh fix: it proves the clock, or sets it when it is wrong.
 
+        Args:
+            gnss_ms: the time that the fix tells.
+            at_s: when it was read, by the monotonic clock: it may have waited since; None is now.
+
         Returns:
-            How the clock was set; None when it was right, or one fix alone contradicts many.
+            How the clock was set; None when it was right, or too few fixes contradict a proved one.
         """
-        off_ms = gnss_ms - self.now_ms()
+        at_s = self.monotonic_s() if at_s is None else at_s
+        off_ms = gnss_ms - self.now_ms(at_s)
         if abs(off_ms) <= self._step_ms:
             before, self.quality, self._witnesses = self.quality, "gnss", 0
             return None if before == "gnss" else Correction(0, before, "gnss")
-        if self.quality == "gnss" and not self._is_agreed(off_ms):
+        if self.quality in PROVED and not self._is_agreed(off_ms, at_s):
             return None
         return self._set(off_ms, "gnss")
 
@@ -100,11 +112,13 @@ class Clock:
     def _step_ms(self) -> float:
         return _STEP_MS * max(1.0, self._speed)
 
-    def _is_agreed(self, off_ms: int) -> bool:
-        is_same = abs(off_ms - self._off_ms) <= self._step_ms
-        self._witnesses = self._witnesses + 1 if is_same else 1
+    def _is_agreed(self, off_ms: int, at_s: float) -> bool:
+        if not self._witnesses or abs(off_ms - self._off_ms) > self._step_ms:
+            self._witnesses, self._witnessed_from_s = 0, at_s
+        self._witnesses += 1
         self._off_ms = off_ms
-        return self._witnesses >= _WITNESSES
+        lasted_ms = (at_s - self._witnessed_from_s) * self._speed * 1000
+        return self._witnesses >= _WITNESSES and lasted_ms >= _WITNESSES_MS
 
     def _set(self, off_ms: int, quality: ClockQuality) -> Correction:
         before, self.quality, self._witnesses = self.quality, quality, 0

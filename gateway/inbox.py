@@ -11,10 +11,15 @@ INBOX_SIZE: Final = 5_000
 
 
 class Taken(msgspec.Struct, frozen=True, gc=False):
-    """The receiver of this name has completed an epoch."""
+    """The receiver of this name has completed an epoch.
+
+    Attributes:
+        at_s: when it was read, by the monotonic clock; the inbox may hold it for long.
+    """
 
     receiver: str
     epoch: Epoch
+    at_s: float
 
 
 class ReceiverChanged(msgspec.Struct, frozen=True):

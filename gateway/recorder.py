@@ -7,17 +7,17 @@ from typing import Final
 
 from gateway.clock import Clock, Correction
 from gateway.fixes.driving import DrivingRules
-from gateway.fixes.epochs import Epoch
 from gateway.fixes.failures import Failure
 from gateway.fixes.keeping import to_fix
 from gateway.fixes.logbook import Entries, Logbook, LogbookRules
 from gateway.fixes.trips import TripRules
-from gateway.inbox import Measured, Switched
+from gateway.inbox import Measured, Switched, Taken
 from gateway.settings import Settings
 from gateway.spool.store import Spool
+from gateway.stamp import Stamp
 from wire.events import ClockCorrected
 from wire.messages import Fix
-from wire.values import FixSource, Name
+from wire.values import FixSource
 
 logger = logging.getLogger(__name__)
 
@@ -56,11 +56,12 @@ class Recorder:
         self.failed: Counter[str] = Counter()
         self.logbook = Logbook.restored(rules_of(settings), spool.recall(_LOGBOOK))
 
-    def take(self, receiver: Name, epoch: Epoch, source: FixSource, now_s: float) -> bool:
-        """Record an epoch; returns whether it was a fix that is believed."""
-        self._learn(epoch, source)
-        entries = self.logbook.take(epoch, self._clock.stamp(), source, receiver)
-        self._add(entries)
+    def take(self, taken: Taken, source: FixSource, now_s: float) -> bool:
+        """Record an epoch as of when it was read; returns whether it was a fix that is believed."""
+        self._learn(taken, source)
+        stamp = self._clock.stamp(taken.at_s)
+        entries = self.logbook.take(taken.epoch, stamp, source, taken.receiver)
+        self._add(entries, stamp)
         if entries.live is not None:
             self._offer_live(entries.live, now_s)
         return entries.refused is None
@@ -70,19 +71,20 @@ class Recorder:
         stamp = self._clock.stamp()
         match news:
             case Measured(sensor=sensor, celsius_d=celsius_d):
-                self._add(self.logbook.temperature(stamp, sensor, celsius_d))
+                self._add(self.logbook.temperature(stamp, sensor, celsius_d), stamp)
             case Switched(kind="ignition", is_on=is_on):
-                self._add(self.logbook.ignition(stamp, is_on=is_on))
+                self._add(self.logbook.ignition(stamp, is_on=is_on), stamp)
             case Switched(kind="door", name=name, is_on=is_on):
-                self._add(self.logbook.door(stamp, name, is_open=is_on))
+                self._add(self.logbook.door(stamp, name, is_open=is_on), stamp)
             case Switched(is_on=True):
-                self._add(self.logbook.power_failing(stamp))
+                self._add(self.logbook.power_failing(stamp), stamp)
             case _:
                 return
 
     def settle(self) -> None:
         """Before a group commit: leave no part of the way out of it, and look at the shift."""
-        self._add(self.logbook.pass_time(self._clock.stamp()))
+        stamp = self._clock.stamp()
+        self._add(self.logbook.pass_time(stamp), stamp)
         self._keep(self.logbook.settle())
         self._spool.remember(_LOGBOOK, self.logbook.state(), every_ms=_REMEMBER_MS)
 
@@ -103,20 +105,21 @@ class Recorder:
             self._spool.add_event(body, self._clock.stamp())
             self.is_urgent = True
 
-    def _learn(self, epoch: Epoch, source: FixSource) -> None:
+    def _learn(self, taken: Taken, source: FixSource) -> None:
+        """Let a fix speak for or against the clock, unless more than its date is against it."""
+        fix = to_fix(taken.epoch, self._clock.stamp(taken.at_s), source)
         # A receiver that has frozen repeats one time: that is no witness against the clock.
-        fix = to_fix(epoch, self._clock.stamp(), source)
         if fix is None or fix.fix_time_ms in {None, self._learned_ms} or source == "replay":
             return
         self._learned_ms = fix.fix_time_ms
-        if fix.fix_time_ms is not None:
-            self.correct(self._clock.learn(fix.fix_time_ms))
+        is_witness = self.logbook.is_witness(fix, taken.epoch.speed_mps)
+        if fix.fix_time_ms is not None and is_witness:
+            self.correct(self._clock.learn(fix.fix_time_ms, taken.at_s))
 
-    def _add(self, entries: Entries) -> None:
+    def _add(self, entries: Entries, stamp: Stamp) -> None:
         self._keep(entries.kept)
         for failure in entries.failures:
             self._note(failure)
-        stamp = self._clock.stamp()
         for body in entries.events:
             self._spool.add_event(body, stamp)
             self.is_urgent = True

@@ -19,7 +19,6 @@ from gateway.enrolment.giving_up import GivenUp
 from gateway.enrolment.renewal import Renewal
 from gateway.enrolment.sealing import Delivering, owner_of
 from gateway.enrolment.tending import Tending
-from gateway.fixes.epochs import Epoch
 from gateway.fixes.keeping import is_fix
 from gateway.fixes.trust import Reception
 from gateway.inbox import (
@@ -206,8 +205,8 @@ class Service:
         now_s = self._clock.monotonic_s()
         self._operation.hear(news, now_s)
         match news:
-            case Taken(receiver=name, epoch=epoch):
-                self._keep(name, epoch, now_s)
+            case Taken():
+                self._keep(news, now_s)
             case ReceiverChanged():
                 self._note_receiver(news, now_s)
             case Delivered(mid=mid, at_s=at_s):
@@ -240,12 +239,13 @@ class Service:
             self._spool.add_event(body, self._clock.stamp())
             self._commit_at_s = now_s
 
-    def _keep(self, name: str, epoch: Epoch, now_s: float) -> None:
-        if not self._selection.took(name, is_fix=is_fix(epoch), utc_ms=epoch.utc_ms, now_s=now_s):
+    def _keep(self, taken: Taken, now_s: float) -> None:
+        name, epoch, at_s = taken.receiver, taken.epoch, taken.at_s
+        if not self._selection.took(name, is_fix=is_fix(epoch), utc_ms=epoch.utc_ms, now_s=at_s):
             return
-        if self._recorder.take(name, epoch, self._sources[name], now_s):
+        if self._recorder.take(taken, self._sources[name], now_s):
             self._receiver = "ok"
-            self._fix_at_s = now_s
+            self._fix_at_s = at_s
             self._operation.vitals.chosen = name
         self._operation.vitals.is_on_duty = self._recorder.logbook.is_on_duty
 

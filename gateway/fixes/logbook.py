@@ -165,6 +165,10 @@ class Logbook:
         """Watch these geofences from now on."""
         self._geofences.guard(geofences)
 
+    def is_witness(self, fix: Fix, told_mps: float | None) -> bool:
+        """Whether the time of ``fix`` may speak for or against the clock, see `Validation`."""
+        return self._validation.is_witness(fix, told_mps)
+
     def take(
         self, epoch: Epoch, stamp: Stamp, source: FixSource, receiver: Name = "receiver"
     ) -> Entries:

@@ -68,7 +68,9 @@ class Validation:
             told_mps: the receiver's speed, also one that the wire cannot carry.
             stamp: now.
         """
-        refused = self._alone(fix, told_mps, stamp) or self._after_last(fix)
+        refused = self._alone(fix, told_mps, stamp)
+        if refused is None:
+            refused, self._frozen_m = self._after_last(fix)
         if refused is None:
             self._believe(fix)
             return _BELIEVED
@@ -79,6 +81,15 @@ class Validation:
             return _RECOVERED
         return Verdict(refused)
 
+    def is_witness(self, fix: Fix, told_mps: float | None) -> bool:
+        """Whether nothing but its date can be held against ``fix``; judges nothing yet.
+
+        The clock learns from fixes that are believed, and from those whose date alone is wrong, as
+        it may be the clock that is.
+        """
+        is_possible = told_mps is None or 0 <= told_mps <= self._rules.max_mps
+        return is_possible and self._after_last(fix)[0] in {None, "time_back"}
+
     def _alone(self, fix: Fix, told_mps: float | None, stamp: Stamp) -> Refusal | None:
         """What can be said of the fix without those before it."""
         if told_mps is not None and not 0 <= told_mps <= self._rules.max_mps:
@@ -88,22 +99,22 @@ class Validation:
             return "time_far" if abs(at_ms(fix) - stamp.now_ms) > self._rules.far_ms else None
         return None
 
-    def _after_last(self, fix: Fix) -> Refusal | None:
-        last = self._last
+    def _after_last(self, fix: Fix) -> tuple[Refusal | None, float]:
+        """What the last believed fix holds against it, and how far it drove on one spot."""
+        last, frozen_m = self._last, self._frozen_m
         if last is None:
-            return None
+            return None, frozen_m
         is_same_place = (fix.lat_e7, fix.lon_e7) == (last.lat_e7, last.lon_e7)
         elapsed_s = _elapsed_s(last, fix)
         if elapsed_s <= 0:
-            return "repeated" if elapsed_s == 0 and is_same_place else "time_back"
+            return "repeated" if elapsed_s == 0 and is_same_place else "time_back", frozen_m
         if not is_same_place:
-            self._frozen_m = 0.0
             is_too_far = distance_m(last, fix) > self._rules.max_mps * elapsed_s
-            return "jump" if is_too_far else None
+            return "jump" if is_too_far else None, 0.0
         speed_mps = (fix.speed_cmps or 0) / 100
         if speed_mps >= _FROZEN_MIN_MPS:
-            self._frozen_m += speed_mps * min(elapsed_s, _FROZEN_STEP_S)
-        return "frozen" if self._frozen_m > self._rules.frozen_m else None
+            frozen_m += speed_mps * min(elapsed_s, _FROZEN_STEP_S)
+        return "frozen" if frozen_m > self._rules.frozen_m else None, frozen_m
 
     def _is_recovered(self, fix: Fix) -> bool:
         suspect, self._suspect = self._suspect, fix

@@ -72,7 +72,7 @@ class Reader:
                 self.turned_at_s = time.monotonic()
                 for epoch in self._receiver.read():
                     has_given = True
-                    self._tell(Taken(self.name, epoch))
+                    self._tell(Taken(self.name, epoch, time.monotonic()))
         except ReceiverLost as lost:
             self._change("lost", str(lost))
         except Exception as error:

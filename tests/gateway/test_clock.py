@@ -1,8 +1,11 @@
 """The gateway's clock: monotonic, set by fixes, simulated only for demo data."""
 
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway import kernel_time
 from gateway.clock import Clock, demo_rate
@@ -71,8 +74,42 @@ def test_a_single_absurd_fix_does_not_move_a_proved_clock_and_three_in_a_row_do(
     time.passed_s += 1
     assert clock.learn(round(NOW_S + 1) * 1000) is None
     assert clock.now_ms() == (NOW_S + 1) * 1000
-    assert [clock.learn(absurd_ms) is None for _ in range(3)] == [True, True, False]
-    assert clock.now_ms() == absurd_ms
+    moments_s = [time.passed_s + second for second in range(3)]
+    said = [clock.learn(absurd_ms + round(at_s * 1000), at_s) for at_s in moments_s]
+    assert [correction is None for correction in said] == [True, True, False]
+    assert clock.now_ms(0.0) == absurd_ms
+
+
+def test_witnesses_within_a_moment_are_one_witness() -> None:
+    clock = Time(NOW_S).clock()
+    clock.learn(round(NOW_S * 1000))
+    absurd_ms = round((NOW_S + 3600) * 1000)
+    said = [clock.learn(absurd_ms + n * 100, n / 10) for n in range(30)]
+    assert [correction is None for correction in said[:15]] == [True] * 15
+    assert clock.now_ms(0.0) == absurd_ms
+
+
+@pytest.mark.parametrize("years", [-5, 5])
+def test_one_fix_does_not_move_a_clock_that_time_servers_have_set(years: int) -> None:
+    time = Time(NOW_S)
+    clock = time.clock()
+    time.is_synchronised = True
+    clock.look_around()
+    assert clock.learn(round((NOW_S + years * 365 * 86_400) * 1000)) is None
+    assert clock.stamp() == (NOW_S * 1000, "ntp")
+
+
+@given(st.lists(st.floats(0, 3), max_size=40), st.floats(0, 60))
+def test_fixes_that_waited_move_no_proved_clock(pauses_s: list[float], late_s: float) -> None:
+    """However long they lay in the inbox: they count from when they were read."""
+    time = Time(NOW_S)
+    clock = time.clock()
+    clock.learn(round(NOW_S * 1000))
+    moments_s = list(accumulate(pauses_s))
+    time.passed_s = sum(pauses_s) + late_s
+    for at_s in moments_s:
+        assert clock.learn(round((NOW_S + at_s) * 1000) - 300, at_s) is None
+    assert clock.now_ms(0.0) == NOW_S * 1000
 
 
 def test_a_board_without_a_clock_goes_on_from_the_last_known_time() -> None:

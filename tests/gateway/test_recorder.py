@@ -9,6 +9,7 @@ import pytest
 
 from gateway import configuration
 from gateway.clock import Clock
+from gateway.inbox import Taken
 from gateway.recorder import Recorder
 from gateway.spool import schema
 from gateway.spool.rows import Kind, read_fix
@@ -43,7 +44,11 @@ class Box:
 
     def hear(self, fix: Fix, receiver: str = "roof") -> bool:
         """The receiver says ``fix`` now; whether it is believed."""
-        return self.recorder.take(receiver, epoch_of(fix), "serial", self.passed_s)
+        return self.take(Taken(receiver, epoch_of(fix), self.passed_s))
+
+    def take(self, taken: Taken) -> bool:
+        """The service comes to what was read, perhaps long ago."""
+        return self.recorder.take(taken, "serial", self.passed_s)
 
     def _bodies(self, kind: Kind) -> list[bytes]:
         self.recorder.flush()
@@ -104,3 +109,54 @@ def test_a_recorder_that_is_well_counts_no_failure(box: Box) -> None:
     for box.passed_s in range(60):
         box.hear(fix_at(box.passed_s))
     assert not box.recorder.failed
+
+
+FIVE_YEARS_S = 5 * 365 * 86_400
+
+
+def test_one_fix_of_another_year_moves_no_clock_that_time_servers_have_set(box: Box) -> None:
+    box.is_synchronised = True
+    box.recorder.correct(box.clock.look_around())
+    assert not box.hear(fix_at(FIVE_YEARS_S))
+    assert box.clock.stamp() == (START_MS, "ntp")
+    assert box.recorder.logbook.refused == {"time_far": 1}
+    for box.passed_s in range(1, 10):
+        assert box.hear(fix_at(box.passed_s))
+    assert box.clock.quality == "gnss"
+
+
+def test_a_receiver_of_another_year_is_believed_once_it_has_said_so_for_long(box: Box) -> None:
+    box.is_synchronised = True
+    box.recorder.correct(box.clock.look_around())
+    said = []
+    for box.passed_s in range(5):
+        said.append(box.hear(fix_at(FIVE_YEARS_S + box.passed_s)))
+    assert said == [False, False, True, True, True]
+
+
+@pytest.mark.parametrize("wrong", ["frozen", "absurd", "jump"])
+def test_a_fix_that_is_wrong_in_more_than_its_date_is_no_witness(box: Box, wrong: str) -> None:
+    for box.passed_s in range(30):
+        box.hear(fix_at(box.passed_s, 10.0 * box.passed_s, speed_mps=10))
+    for box.passed_s in range(30, 60):
+        told_s = box.passed_s + 3
+        match wrong:
+            case "frozen":
+                fix = fix_at(told_s, 290, speed_mps=60)
+            case "absurd":
+                fix = fix_at(told_s, 10.0 * box.passed_s, speed_mps=100)
+            case _:
+                fix = fix_at(told_s, 900_000.0 * (box.passed_s % 2 + 1), speed_mps=10)
+        box.hear(fix)
+    assert abs(box.clock.now_ms(0.0) - START_MS) <= 1000
+
+
+def test_what_waited_through_a_stall_is_recorded_as_of_when_it_was_read(box: Box) -> None:
+    for box.passed_s in range(6):
+        box.hear(fix_at(box.passed_s))
+    read = [Taken("roof", epoch_of(fix_at(s, 10.0 * s)), float(s)) for s in range(6, 14)]
+    box.passed_s = 22.0
+    for taken in read:
+        assert box.take(taken)
+    assert box.clock.now_ms(0.0) == START_MS
+    assert [fix.recorded_at_ms - (fix.fix_time_ms or 0) for fix in box.live] == [0] * 14
