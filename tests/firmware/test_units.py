@@ -83,3 +83,19 @@ def test_the_request_to_restart_is_the_same_file_for_who_waits_and_who_takes_it(
     )
     makes = re.findall(r"^RuntimeDirectory=(.+)$", (UNITS / OURS[1]).read_text(), re.MULTILINE)
     assert waits == takes == [f"/run/{makes[0]}/reboot-requested"]
+
+
+def test_a_dead_data_partition_keeps_neither_the_gateway_nor_the_clock_from_starting() -> None:
+    # StateDirectory= and ConfigurationDirectory= require their mounts too (systemd.exec(5)).
+    gateway = (UNITS / "roundsman-gateway.service").read_text()
+    clock = (UNITS / "chrony.service.d" / "roundsman.conf").read_text()
+    for text in (gateway, clock):
+        requires = re.findall(
+            r"^((?:RequiresMountsFor|StateDirectory|ConfigurationDirectory)=.+)$",
+            text,
+            re.MULTILINE,
+        )
+        assert requires == []
+        assert re.search(r"^After=.*\blocal-fs\.target\b", text, re.MULTILINE)
+    assert "\nStateDirectory=\n" in clock
+    assert "\nReadWritePaths=-/var/lib/roundsman\n" in gateway
