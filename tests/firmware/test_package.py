@@ -121,9 +121,10 @@ def test_each_program_that_a_unit_starts_is_there(installed: Path) -> None:
 
 
 def test_the_script_that_comes_along_has_its_files(installed: Path) -> None:
-    link = (installed / "usr/sbin/roundsman-provision").readlink()
-    script = installed / str(link).lstrip("/")
-    assert script.stat().st_mode & 0o111
+    for name in ("provision", "update"):
+        link = (installed / "usr/sbin" / f"roundsman-{name}").readlink()
+        assert (installed / str(link).lstrip("/")).stat().st_mode & 0o111
+    script = installed / "usr/share/roundsman/firmware_config/provision"
     for room in re.findall(r'\$here/([a-z-]+/[A-Za-z.-]+)"', script.read_text()):
         assert (script.parent / room).is_file(), room
 

@@ -11,10 +11,12 @@ ROOT = Path(__file__).parents[2]
 UNITS = ROOT / "systemd"
 CONFIG = ROOT / "firmware_config"
 PROVISION = CONFIG / "provision"
+UPDATE = CONFIG / "update"
 SCRIPTS = [
     ROOT / "run",
     ROOT / "tests" / "check.sh",
     PROVISION,
+    UPDATE,
     *(CONFIG / "deb" / name for name in ("build", "postinst", "prerm", "postrm")),
 ]
 
