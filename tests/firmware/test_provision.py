@@ -101,7 +101,7 @@ def test_another_system_is_left_alone(card: Path, file: str, text: str | None, r
 
 
 def test_the_boot_settings_keep_what_was_there(card: Path) -> None:
-    provisioned(card, "--pps")
+    provisioned(card, "--gpsd", "--pps")
     text = (card / "boot/firmware/config.txt").read_text()
     assert text.startswith(CONFIG_TXT)
     added = text.removeprefix(CONFIG_TXT).splitlines()
@@ -120,7 +120,7 @@ def test_the_serial_line_is_freed_of_the_console_and_of_nothing_else(card: Path)
 
 
 def test_what_is_not_asked_for_any_more_goes(card: Path) -> None:
-    provisioned(card, "--pps", "--one-wire")
+    provisioned(card, "--gpsd", "--pps", "--one-wire")
     pulse = card / "etc/chrony/conf.d/roundsman-pps.conf"
     assert pulse.exists(), "chronyd would not start without the pulse that it names"
     provisioned(card)
@@ -155,6 +155,8 @@ def test_ssh_is_let_in_where_it_is_said(card: Path) -> None:
         ("--config", "/nowhere.toml"),
         ("--deb", "/nowhere.deb"),
         ("--apn",),
+        ("--management", ""),
+        ("--pps",),
         ("--unknown",),
     ],
 )
@@ -164,6 +166,44 @@ def test_a_value_that_would_break_a_file_is_refused(card: Path, options: tuple[s
     assert told.returncode == 1
     assert options[0] in told.stdout or options[-1] in told.stdout
     assert everything(card) == before
+
+
+def test_the_interfaces_of_ssh_stay_until_others_are_given(card: Path) -> None:
+    provisioned(card, "--management", "wlan0,usb0")
+    before = (card / "etc/roundsman-management.nft").read_text()
+    provisioned(card)
+    assert (card / "etc/roundsman-management.nft").read_text() == before
+    provisioned(card, "--management", "eth0")
+    assert "wlan0" not in (card / "etc/roundsman-management.nft").read_text()
+
+
+def logged_in(*options: str, address: str = "", port: int = 22) -> str:
+    """A dry run on this very machine, over an ssh connection to ``address``."""
+    connection = f"192.0.2.7 40000 {address} {port}" if address else ""
+    told = ask(PROVISION, "--anyway", "--dry-run", *options, SSH_CONNECTION=connection)
+    return told.stdout
+
+
+def test_whoever_is_logged_in_is_not_locked_out_unasked() -> None:
+    over_wifi = "fe80::1%wlan7"
+    told = logged_in("--management", "eth0", address=over_wifi)
+    assert "wlan7" in told
+    assert "--management eth0,wlan7" in told
+    assert "would write" not in told
+    assert "would write" in logged_in("--management", "eth0", "--close-ssh", address=over_wifi)
+    assert "would write" in logged_in("--management", "eth0,wlan7", address=over_wifi)
+    assert "port 2222" in logged_in("--management", "wlan7", address=over_wifi, port=2222)
+
+
+def test_the_interface_of_a_login_is_found_by_its_address() -> None:
+    tool("ip", "iproute2")
+    assert "would write" in logged_in("--management", "eth9", address="127.0.0.1"), "that is lo"
+
+
+def test_ssh_on_interfaces_that_are_not_here_is_refused() -> None:
+    told = logged_in("--management", "eth9,wlan9")
+    assert "there is no eth9,wlan9 here" in told
+    assert "would write" not in told
 
 
 def test_the_read_only_system_keeps_its_partitions_and_what_must_survive(card: Path) -> None:
@@ -184,6 +224,33 @@ def test_the_read_only_system_keeps_its_partitions_and_what_must_survive(card: P
             assert (card / place[1:]).is_dir(), "a read-only system makes no mount point"
 
 
+def test_a_mount_of_the_owners_is_kept(card: Path) -> None:
+    fstab = card / "etc/fstab"
+    theirs = "LABEL=camera /srv/camera ext4 nofail 0 2"
+    fstab.write_text(fstab.read_text() + theirs + "\n")
+    for _ in range(2):
+        provisioned(card, "--read-only", DATA)
+        assert fstab.read_text().splitlines().count(theirs) == 1
+
+
+def test_a_mount_of_the_owners_where_a_van_has_its_own_is_refused(card: Path) -> None:
+    fstab = card / "etc/fstab"
+    theirs = "LABEL=logs /var/log ext4 defaults 0 2"
+    fstab.write_text(fstab.read_text() + theirs + "\n")
+    before = fstab.read_text()
+    told = provision(card, "--read-only", DATA)
+    assert told.returncode == 1
+    assert theirs in told.stdout
+    assert fstab.read_text() == before
+
+
+def test_what_a_read_only_system_would_fail_at_each_day_is_off(card: Path) -> None:
+    provisioned(card, "--read-only", DATA)
+    units = card / "etc/systemd/system"
+    for name in ("logrotate", "man-db", "dpkg-db-backup", "e2scrub_all", "apt-daily"):
+        assert (units / f"{name}.timer").readlink() == Path("/dev/null")
+
+
 def test_a_system_that_never_started_does_not_become_read_only(card: Path) -> None:
     (card / "etc/machine-id").write_text("")
     told = provision(card, "--read-only", DATA)
@@ -198,6 +265,7 @@ def test_a_van_is_given_what_enrolment_goes_on_from(card: Path) -> None:
     assert file.stat().st_mode & 0o777 == 0o640
     with pytest.raises(SettingsError, match="tenant"):
         configuration.load(file)
+    assert "is_metered" not in file.read_text(), "its live positions would be 30 s old"
     file.write_text(file.read_text() + '[demo]\nclock_file = "x"\n')
     mine = file.read_text()
     provisioned(card)
@@ -206,7 +274,21 @@ def test_a_van_is_given_what_enrolment_goes_on_from(card: Path) -> None:
 
 def test_a_configuration_can_come_along(card: Path) -> None:
     provisioned(card, "--config", CONFIG / "deb" / "gateway.toml")
-    assert configuration.load(card / "etc/roundsman/gateway.toml").van == "van-1"
+    file = card / "etc/roundsman/gateway.toml"
+    assert configuration.load(file).van == "van-1"
+    provisioned(card, "--config", CONFIG / "deb" / "gateway.toml")
+
+
+def test_an_enrolled_van_keeps_its_identity(card: Path, tmp_path: Path) -> None:
+    file = card / "etc/roundsman/gateway.toml"
+    provisioned(card, "--config", CONFIG / "deb" / "gateway.toml")
+    other = tmp_path / "other.toml"
+    other.write_text(file.read_text().replace("van-1", "van-2"))
+    before = everything(card)
+    told = provision(card, "--gpsd", "--config", other)
+    assert told.returncode == 1
+    assert "enrolled" in told.stdout
+    assert everything(card) == before
 
 
 def test_an_installed_gpsd_leaves_the_receiver_alone_until_it_is_asked_for(card: Path) -> None:

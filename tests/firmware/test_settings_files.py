@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway import configuration
+from gateway.settings import UplinkSettings
 from tests.firmware.tools import CONFIG, SCRIPTS, ask, tool
 
 RULES = sorted((CONFIG / "udev").glob("*.rules"))
@@ -129,7 +130,10 @@ def test_the_firewall_lets_nothing_in_by_default_and_forwards_nothing() -> None:
         re.findall(r"chain (\w+) \{\s+type filter hook \w+ priority filter; policy (\w+);", text)
     )
     assert chains == {"input": "drop", "forward": "drop", "output": "accept"}
-    assert re.findall(r"dport (\d+)", text) == ["68", "546", "22"]
+    assert re.findall(r"dport (\d+)", text) == ["68", "546", "22", "5353", "5353"]
+    for port in ("22", "5353"):
+        lines = [line for line in text.splitlines() if f"dport {port} " in line]
+        assert all("iifname $roundsman_management" in line for line in lines)
 
 
 def test_the_modem_is_metered_and_tried_for_ever() -> None:
@@ -190,6 +194,26 @@ def test_the_table_of_mounts_is_read_without_error(tmp_path: Path) -> None:
     table.write_text(text)
     told = ask(tool("findmnt", "util-linux"), "--verify", "--tab-file", table)
     assert re.search(r"\b0 parse errors", told.stdout) or "Success" in told.stdout, told.stdout
+
+
+GENERATOR = Path("/usr/lib/systemd/system-generators/systemd-fstab-generator")
+
+
+@pytest.mark.skipif(not GENERATOR.exists(), reason=f"SKIPPED: {GENERATOR} (Debian package systemd)")
+def test_what_starts_later_finds_its_state_mounted_and_a_dead_partition_stops_nothing(
+    tmp_path: Path,
+) -> None:
+    text = (CONFIG / "storage" / "fstab").read_text()
+    (tmp_path / "fstab").write_text(re.sub("^DATA ", "LABEL=data ", text, flags=re.MULTILINE))
+    told = ask(GENERATOR, tmp_path, tmp_path, tmp_path, SYSTEMD_FSTAB=str(tmp_path / "fstab"))
+    assert told.returncode == 0, told.stdout
+    on_data = [file for file in tmp_path.glob("*.mount") if "What=/data/" in file.read_text()]
+    assert len(on_data) == 6
+    required = {link.name for link in (tmp_path / "local-fs.target.requires").iterdir()}
+    wanted = {link.name for link in (tmp_path / "local-fs.target.wants").iterdir()}
+    for mount in (*on_data, tmp_path / "data.mount"):
+        assert "Before=local-fs.target\n" in mount.read_text(), "tmpfiles comes after that"
+        assert mount.name in wanted - required
 
 
 def test_all_that_lies_on_the_system_is_read_only_and_what_must_survive_is_on_data() -> None:
@@ -256,6 +280,7 @@ def test_the_package_makes_its_user_and_its_folders(tmp_path: Path) -> None:
 def test_the_example_is_a_configuration_of_the_gateway() -> None:
     example = configuration.load(CONFIG / "deb" / "gateway.toml")
     assert example.data_dir == "/var/lib/roundsman"
+    assert example.uplink == UplinkSettings(), "what is promised is measured with these"
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
