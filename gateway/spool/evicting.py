@@ -6,7 +6,7 @@ from typing import Final
 from gateway.spool.book import Book, whole
 from gateway.spool.medium import Medium
 from gateway.spool.ranges import Span
-from gateway.spool.rows import SEQS, Kind, unchecked
+from gateway.spool.rows import SEQS, Kind, Row, is_readable, unchecked
 from gateway.spool.schema import PAGE_BYTES
 from gateway.spool.thinning import LEVELS, STRIDE, next_level
 from wire import codec
@@ -151,8 +151,10 @@ def tell_again(medium: Medium, book: Book, gone: list[Span]) -> None:
             "SELECT id, body FROM row WHERE id BETWEEN ? AND ?", (first, last)
         ):
             bare = unchecked(body, row_id)
-            event = None if bare is None else codec.decode(bare, Event)
-            if event is not None and isinstance(event.body, Gap) and not book.untell(event.body):
+            if bare is None or not is_readable(Row(row_id, bare)):
+                continue
+            event = codec.decode(bare, Event)
+            if isinstance(event.body, Gap) and not book.untell(event.body):
                 logger.error("a gap cannot be told again", extra={"stream": event.body.stream})
 
 

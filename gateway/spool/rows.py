@@ -6,7 +6,8 @@ from typing import Final, Literal, NamedTuple, get_args
 
 import msgspec
 
-from wire.messages import Ack, Fix
+from wire import codec
+from wire.messages import Ack, Event, Fix
 from wire.values import ClockQuality, FixSource
 
 type Kind = Literal["event", "fix"]
@@ -102,6 +103,46 @@ def committed_ranges(ack: Ack) -> list[tuple[int, int]]:
 def spans(ranges: Iterable[tuple[int, int]], base: int, end: int) -> list[tuple[int, int]]:
     """Ranges of seq as spans of row ids from ``base`` on, none beyond ``end``."""
     return [(base + first, min(base + last, end)) for first, last in ranges if base + first <= end]
+
+
+def fix_body(fix: Fix) -> bytes:
+    """The body of a row of fixes, which `read_fix` reads.
+
+    Raises:
+        ValueError: a value is outside what the wire allows; nothing checks it on construction.
+    """
+    try:
+        body = write_fix(fix)
+    except (TypeError, OverflowError) as error:
+        raise ValueError(f"fix: {error}") from error
+    read_fix(body)
+    return body
+
+
+def event_body(event: Event) -> bytes:
+    """The body of a row of events.
+
+    Raises:
+        ValueError: a value is outside what the wire allows; nothing checks it on construction.
+    """
+    try:
+        body = codec.encode(event)
+    except (TypeError, OverflowError, msgspec.MsgspecError) as error:
+        raise ValueError(f"event: {error}") from error
+    codec.decode(body, Event)
+    return body
+
+
+def is_readable(row: Row) -> bool:
+    """Whether the row is a fix or an event of this version."""
+    try:
+        if kind_of(row.id) == "fix":
+            read_fix(row.body)
+        else:
+            codec.decode(row.body, Event)
+    except ValueError:
+        return False
+    return True
 
 
 def write_fix(fix: Fix) -> bytes:

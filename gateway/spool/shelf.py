@@ -17,6 +17,7 @@ from gateway.spool.rows import (
     Told,
     boot_of,
     committed_ranges,
+    is_readable,
     kind_of,
     read_fix,
     spans,
@@ -132,11 +133,11 @@ class Shelf:
         return rows
 
     def _sound(self, rows: list[Row]) -> list[Row]:
-        """What was written, without rows of which a bit has changed; with their true times."""
+        """What was written, with its true times; not what has changed or decodes to nothing."""
         sound = [
             Row(row_id, bare)
             for row_id, body in rows
-            if (bare := unchecked(body, row_id)) is not None
+            if (bare := unchecked(body, row_id)) is not None and is_readable(Row(row_id, bare))
         ]
         if len(sound) < len(rows):
             good = {row.id for row in sound}

@@ -31,8 +31,9 @@ from gateway.spool.rows import (
     Row,
     base_id,
     checked,
+    event_body,
+    fix_body,
     kind_of,
-    write_fix,
 )
 from gateway.spool.schema import PAGE_BYTES
 from gateway.spool.shelf import Shelf
@@ -89,6 +90,7 @@ class Spool(Shelf):
         self._repair = Repair(self.connection, self._notes)
         self._refused: list[Span] = []
         self._given_up: list[Span] = []
+        self._unfit: list[tuple[Kind, int]] = []
         self._expired_at_ms: int | None = None
         self._own: dict[Kind, int] = {}
         self._started: tuple[str, Stamp, str | None] = ("", Stamp(0, "none"), None)
@@ -183,7 +185,7 @@ class Spool(Shelf):
             book.prune(())
         self._book, self._is_adopted = book, True
         told = GatewayStarted(boot=self.boot, fixes=str(self._own["fix"]), version=version)
-        self._ring.put("event", 0, codec.encode(self._event(0, told, stamp)))
+        self._ring.put("event", 0, event_body(self._event(0, told, stamp)))
 
     def _claim(self, owner: str) -> None:
         if self.owner is None:
@@ -229,13 +231,32 @@ class Spool(Shelf):
         return count
 
     def add_fix(self, fix: Fix) -> int:
-        """Take a fix into the next group; returns its seq in this start's stream."""
-        return self._ring.add("fix", write_fix(fix))
+        """Take a fix into the next group; returns its seq in this start's stream.
+
+        One that breaks the wire is logged, and its seq told as a gap.
+        """
+        try:
+            return self._ring.add("fix", fix_body(fix))
+        except ValueError as error:
+            return self._lack("fix", error)
 
     def add_event(self, body: EventBody, stamp: Stamp) -> int:
-        """Take an event into the next group, which the caller commits at once; returns its seq."""
+        """Take an event into the next group, which the caller commits at once; returns its seq.
+
+        One that breaks the wire is logged, and its seq told as a gap.
+        """
         event = self._event(self._ring.next_seq("event"), body, stamp)
-        return self._ring.add("event", codec.encode(event))
+        try:
+            return self._ring.add("event", event_body(event))
+        except ValueError as error:
+            return self._lack("event", error)
+
+    def _lack(self, kind: Kind, error: ValueError) -> int:
+        """Leave a hole where a row would stop whoever reads it."""
+        logger.error("what breaks the wire is not kept", extra={"kind": kind, "why": str(error)})
+        seq = self._ring.reserve(kind)
+        self._unfit.append((kind, seq))
+        return seq
 
     def _event(self, seq: int, body: EventBody, stamp: Stamp) -> Event:
         return Event(
@@ -258,6 +279,7 @@ class Spool(Shelf):
             any(self._ring.rows.values())
             or self._refused
             or self._given_up
+            or self._unfit
             or len(self._unsound)
             or is_releasing
             or not self._is_entered
@@ -287,6 +309,7 @@ class Spool(Shelf):
         """
         try:
             self._bound_memory(stamp)
+            self._tell_unfit(stamp)
             self._reach()
             if not self._is_adopted:
                 self._adopt()
@@ -452,6 +475,11 @@ class Spool(Shelf):
                 # What an event told that is gone itself is told again.
                 if isinstance(event.body, Gap):
                     self.add_event(event.body, stamp)
+
+    def _tell_unfit(self, stamp: Stamp) -> None:
+        for kind, seq in self._unfit:
+            self.add_event(self._gap(self._own[kind], Lost(seq, seq, 1), "damaged"), stamp)
+        self._unfit.clear()
 
     def _tell_gap(self, book: Book, gap: Lost, reason: GapReason, stamp: Stamp) -> int:
         stream = self.stream_of(gap.first)

@@ -17,11 +17,11 @@ from gateway.errors import SpoolError
 from gateway.spool import schema
 from gateway.spool.notes import sound
 from gateway.spool.ring import MAX_ADDED
-from gateway.spool.rows import Kind, committed_ranges, read_fix
+from gateway.spool.rows import KINDS, Kind, base_id, checked, committed_ranges, read_fix
 from gateway.spool.store import Spool
 from gateway.stamp import Stamp
 from wire import codec
-from wire.events import Gap, GatewayStarted, IgnitionSwitched, PowerFailing, TripStarted
+from wire.events import Gap, GatewayStarted, Idled, IgnitionSwitched, PowerFailing, TripStarted
 from wire.messages import Ack, Event, Fix
 
 NOW = Stamp(1_772_438_400_000, "gnss")
@@ -493,3 +493,37 @@ def test_what_is_to_be_sent_again_survives_a_kill(tmp_path: Path, opened: Opener
     after.begin(fixes=200, events=201, version="test", stamp=NOW)
     assert seqs(after) == list(range(100))
     after.close()
+
+
+def test_what_breaks_the_wire_is_told_as_a_gap_and_stops_nobody(opened: Opener) -> None:
+    spool = opened()
+    poison = Idled(at_ms=0, lasted_s=-5)
+    for number in range(3):
+        spool.add_fix(msgspec.structs.replace(fix(number), satellites=9 if number != 1 else -1))
+        spool.add_event(poison if number == 1 else PowerFailing(at_ms=number), NOW)
+    assert spool.has_work()
+    spool.commit(NOW)
+    assert seqs(spool) == [0, 2]
+    assert seqs(spool, "event") == [0, 1, 3, 4, 5]
+    assert {(gap.stream, gap.first, gap.last, gap.reason) for gap in told_gaps(spool)} == {
+        ("100", 1, 1, "damaged"),
+        ("101", 2, 2, "damaged"),
+    }
+    assert spool.waiting == {"fix": 2, "event": 0}
+
+
+def test_a_row_that_decodes_to_nothing_is_told_as_damaged(opened: Opener) -> None:
+    spool = opened()
+    spool.add_event(IgnitionSwitched(is_on=True, at_ms=1), Stamp(5, "none"))
+    fill(spool, 3)
+    for kind in KINDS:
+        row_id = base_id(kind, 1) + 1
+        body = checked(b"of another version", row_id)
+        spool.connection.execute("UPDATE row SET body = ? WHERE id = ?", (body, row_id))
+    spool.back_fill(5_000, "gnss")
+    assert (seqs(spool), seqs(spool, "event")) == ([0, 2], [0])
+    spool.commit(NOW)
+    assert {(gap.stream, gap.first, gap.last) for gap in told_gaps(spool)} == {
+        ("100", 1, 1),
+        ("101", 1, 1),
+    }
