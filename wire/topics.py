@@ -9,7 +9,9 @@ OWN_CARRIER: Final = "own"
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?")
 
 UP_KINDS: Final = ("live", "batch", "event", "resume", "state", "presence", "result")
+RETAINED_UP: Final = ("state", "presence")
 DOWN_KINDS: Final = ("ack", "desired", "command", "route", "certificate")
+RETAINED_DOWN: Final = ("desired", "route")
 RENEW: Final = "renew"
 """The one kind below ``up/`` that is meant for the office and not for ingest."""
 BACKLOG_KINDS: Final = ("batch", "event", "resume")

@@ -100,12 +100,20 @@ class Intake:
         except topics.TopicError as error:
             self._complain(Complaint("dropped a message of nobody's topic", "", "", str(error)))
             return
-        if not self._knows(topic.tenant, topic.van):
+        if not arrived.payload and topic.kind in topics.RETAINED_UP:
+            return  # it clears what was retained, and says nothing
+        said = read(topic.kind, arrived.payload)
+        if not self._knows(topic.tenant, topic.van) and not self._is_farewell(topic, said):
             self._complain(
                 Complaint("refused a message of an unknown van", topic.tenant, topic.van)
             )
             return
-        self._act(arrived, topic, read(topic.kind, arrived.payload), group)
+        self._act(arrived, topic, said, group)
+
+    def _is_farewell(self, topic: topics.UpTopic, said: Said) -> bool:
+        """Whether a van goes offline that was known: its will comes when it is shut out already."""
+        is_gone = isinstance(said, Presence) and not said.online
+        return is_gone and (topic.tenant, topic.van) in self._live
 
     def _act(self, arrived: Arrived, topic: topics.UpTopic, said: Said, group: Group) -> None:
         match said:

@@ -341,6 +341,23 @@ def test_presence_and_state_are_kept_and_their_repetition_changes_nothing() -> N
     assert world.intake.take_moved() == []
 
 
+def test_a_van_that_was_shut_out_may_still_go_offline_and_nothing_else() -> None:
+    before = LiveRow(tenant="main", van="van-1", is_online=True, change=1)
+    world = World("van-2", live=[before])
+    world.hear("presence", Presence(online=False))
+    world.hear("presence", Presence(online=True))
+    world.hear("presence", Presence(online=False), van="stranger")
+    assert [(one.van, one.is_online) for one in world.intake.take_unwritten()] == [("van-1", False)]
+    assert [one.van for one in world.complaints] == ["van-1", "stranger"]
+
+
+def test_what_clears_a_retained_message_says_nothing() -> None:
+    world = World()
+    for kind in topics.RETAINED_UP:
+        world.hear(kind, b"")
+    assert (world.set_aside, world.complaints, world.intake.take_unwritten()) == ({}, [], [])
+
+
 def test_it_goes_on_from_the_live_state_of_before() -> None:
     before = LiveRow(tenant="main", van="van-1", fix=fix(50), received_at_ms=1, change=41)
     world = World(live=[before])
