@@ -39,6 +39,7 @@ from cloud.gateways import api as gateways_api
 from cloud.gateways.service import Gateways
 from cloud.integrations.feed import Feed, live_event
 from cloud.integrations.publisher import Publisher
+from cloud.integrations.vans import VanLane
 from cloud.orders import api as orders_api
 from cloud.orders.api import IMPORT_PATH, MAX_CSV_BYTES
 from cloud.orders.service import Orders
@@ -203,7 +204,9 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
         await asyncio.to_thread(parts.fleet.let_gateways_in)
     except CloudError as error:
         log.warning("the broker was not told of the gateways", extra={"reason": error.detail})
-    feed = Feed(parts.planning, parts.gateways, parts.publisher.publish)
+    publisher = parts.publisher
+    vans = VanLane(parts.fleet, parts.planning, parts.gateways, publisher.publish, publisher.forget)
+    feed = Feed(parts.planning, vans, publisher.publish)
     parts.publisher.start()
     parts.live.start()
     parts.renewals.start()

@@ -9,7 +9,12 @@ from sqlalchemy.exc import IntegrityError
 
 from cloud.fleet import store
 from cloud.fleet.enrolment import store as enrolment_store
-from cloud.fleet.enrolment.model import GatewayCertificate
+from cloud.fleet.enrolment.model import (
+    GatewayCertificate,
+    GatewayLetIn,
+    GatewayShutOut,
+    session_of,
+)
 from cloud.fleet.model import (
     Depot,
     Driver,
@@ -21,6 +26,7 @@ from cloud.fleet.model import (
     require_zone,
     shift_span,
 )
+from cloud.foundation import outbox
 from cloud.foundation.broker import BrokerAccess
 from cloud.foundation.broker_config import CertifiedGateway, GatewayCredential
 from cloud.foundation.clock import Clock, RealClock
@@ -137,10 +143,28 @@ class Fleet:
         with self._database.writing() as connection:
             if store.find_vehicle(connection, tenant, vehicle_id) is None:
                 raise NotFound(f"vehicle {vehicle_id!r} is not known; add it first")
+            before = store.session_by_password(connection, tenant, vehicle_id)
             credential = self._broker.new_credential(tenant, vehicle_id)
-            store.put_gateway(connection, credential, self._clock.now_s())
+            now_s = self._clock.now_s()
+            store.put_gateway(connection, credential, now_s)
+            if before is not None:
+                ended = GatewayShutOut(vehicle_id=vehicle_id, sessions=(before,))
+                outbox.append(connection, tenant, now_s, ended)
+            outbox.append(connection, tenant, now_s, GatewayLetIn(vehicle_id=vehicle_id))
         self.let_gateways_in()
         return credential
+
+    def gateway_session(self, connection: Connection, tenant: str, vehicle_id: str) -> str | None:
+        """Client id of the box that is the van's gateway now; None when the van has none."""
+        if not self._broker.is_certified:
+            return store.session_by_password(connection, tenant, vehicle_id)
+        known = enrolment_store.certificates(connection, tenant, vehicle_id)
+        return session_of(known, RealClock().now_s())
+
+    def gateway_session_now(self, tenant: str, vehicle_id: str) -> str | None:
+        """The same, in a transaction of its own."""
+        with self._database.reading() as connection:
+            return self.gateway_session(connection, tenant, vehicle_id)
 
     def let_gateways_in(self) -> None:
         """Tell the broker of every gateway, as at a start."""

@@ -183,6 +183,12 @@ def drop_gateway(connection: Connection, tenant: str, vehicle_id: str) -> None:
     )
 
 
+def session_by_password(connection: Connection, tenant: str, vehicle_id: str) -> str | None:
+    """Client id of the gateway that has a password for this van; None when there is none."""
+    known = (gateway.c.tenant == tenant) & (gateway.c.vehicle_id == vehicle_id)
+    return connection.execute(select(gateway.c.client_id).where(known)).scalar()
+
+
 def gateways(connection: Connection) -> list[GatewayCredential]:
     """What the broker must let in: every gateway of every tenant."""
     rows = connection.execute(select(gateway)).mappings()

@@ -27,10 +27,16 @@ class SettingsDesired(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CommandSent(msgspec.Struct, frozen=True, kw_only=True):
-    """The gateway of ``vehicle_id`` was asked to do something once."""
+    """The gateway of ``vehicle_id`` was asked to do something once.
+
+    Attributes:
+        session: client id of the box that was the gateway then, or None. Another box that has
+            the van by now is not asked: it is the one that somebody looked at that should do it.
+    """
 
     vehicle_id: str
     command_id: str
+    session: str | None = None
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):

@@ -142,6 +142,8 @@ class Gateways:
     ) -> Asked:
         """Send a command to a van's gateway, which does it once, unless it has expired by then.
 
+        It is for the box that is the gateway now, and ends with it.
+
         Raises:
             NotFound: no such van. Invalid: there is no such command, or an argument is wrong.
         """
@@ -163,7 +165,11 @@ class Gateways:
         require_command(asked.message())
         with self._database.writing() as connection:
             store.add_command(connection, tenant, asked, MAX_COMMANDS)
-            sent = CommandSent(vehicle_id=vehicle_id, command_id=asked.id)
+            sent = CommandSent(
+                vehicle_id=vehicle_id,
+                command_id=asked.id,
+                session=self._fleet.gateway_session(connection, tenant, vehicle_id),
+            )
             outbox.append(connection, tenant, now_s, sent)
         self._events.wake()
         return asked
@@ -201,10 +207,14 @@ class Gateways:
         return None if known is None else Desired(settings=known.version, values=known.told())
 
     def command_message(self, tenant: str, sent: CommandSent) -> Command | None:
-        """What the van is told on ``dn/command``; None when it has expired or is forgotten."""
+        """What the van is told on ``dn/command``; None when nobody should do it any more.
+
+        It has expired, is forgotten, or the van has another gateway than it was sent to.
+        """
         with self._database.reading() as connection:
             asked = store.find_command(connection, tenant, sent.vehicle_id, sent.command_id)
-        if asked is None or asked.expires_at <= self._clock.now_s():
+            session = self._fleet.gateway_session(connection, tenant, sent.vehicle_id)
+        if asked is None or asked.expires_at <= self._clock.now_s() or session != sent.session:
             return None
         return asked.message()
 

@@ -3,36 +3,25 @@
 No name, telephone, note or code of a recipient ever enters a message here.
 """
 
-from typing import Protocol
-
 import msgspec
 
+from cloud.fleet.enrolment.model import GatewayLetIn, GatewayShutOut
 from cloud.foundation.clock import to_rfc3339
 from cloud.foundation.outbox import DomainEvent
 from cloud.gateways.model import CommandSent, SettingsDesired
-from cloud.gateways.service import Gateways
+from cloud.integrations.vans import Publish, VanLane
 from cloud.orders.model import OrderMoved
-from cloud.planning.day import RevisionCommitted, Route, Stop
+from cloud.planning.day import RevisionCommitted
 from cloud.planning.service import Planning
 from wire import codec, messages, topics
-
-_E7 = 10_000_000
-
-
-class Publish(Protocol):
-    """Publishes one message and returns when the broker has it."""
-
-    async def __call__(self, topic: str, payload: bytes, *, retain: bool) -> None:
-        """Publish, or raise so that it is tried again."""
-        ...
 
 
 class Feed:
     """A consumer of the outbox that tells vans and third parties."""
 
-    def __init__(self, planning: Planning, gateways: Gateways, publish: Publish) -> None:
+    def __init__(self, planning: Planning, vans: VanLane, publish: Publish) -> None:
         self._planning = planning
-        self._gateways = gateways
+        self._vans = vans
         self._publish = publish
 
     async def on_event(self, event: DomainEvent) -> None:
@@ -43,23 +32,16 @@ class Feed:
             case "RevisionCommitted":
                 await self._revision(event, event.body(RevisionCommitted))
             case "SettingsDesired":
-                await self._settings(event, event.body(SettingsDesired))
+                desired = event.body(SettingsDesired)
+                await self._vans.tell_settings(event.tenant, desired.vehicle_id)
             case "CommandSent":
-                await self._command(event, event.body(CommandSent))
+                await self._vans.tell_command(event.tenant, event.body(CommandSent))
+            case "GatewayLetIn":
+                await self._vans.let_in(event.tenant, event.body(GatewayLetIn))
+            case "GatewayShutOut":
+                await self._vans.shut_out(event.tenant, event.body(GatewayShutOut))
             case _:
                 return
-
-    async def _settings(self, event: DomainEvent, desired: SettingsDesired) -> None:
-        message = self._gateways.desired_message(event.tenant, desired.vehicle_id)
-        if message is not None:
-            topic = topics.down(event.tenant, desired.vehicle_id, "desired")
-            await self._publish(topic, codec.encode(message), retain=True)
-
-    async def _command(self, event: DomainEvent, sent: CommandSent) -> None:
-        message = self._gateways.command_message(event.tenant, sent)
-        if message is not None:
-            topic = topics.down(event.tenant, sent.vehicle_id, "command")
-            await self._publish(topic, codec.encode(message), retain=False)
 
     async def _order(self, event: DomainEvent, moved: OrderMoved) -> None:
         topic = topics.feed_order_status(event.tenant, topics.OWN_CARRIER, moved.order_id)
@@ -71,11 +53,7 @@ class Feed:
     async def _revision(self, event: DomainEvent, committed: RevisionCommitted) -> None:
         for route_id in committed.routes:
             route = self._planning.route(event.tenant, route_id)
-            await self._publish(
-                topics.down(event.tenant, route.vehicle_id, "route"),
-                codec.encode(route_message(route)),
-                retain=True,
-            )
+            await self._vans.tell_route(event.tenant, route)
             revised = messages.RouteRevised(
                 route=route.id,
                 van=route.vehicle_id,
@@ -89,29 +67,6 @@ class Feed:
                 codec.encode(revised),
                 retain=False,
             )
-
-
-def route_message(route: Route) -> messages.Route:
-    """A route as its van gets it: where and when, and nothing about whom."""
-    return messages.Route(
-        route=route.id,
-        revision=route.revision,
-        stops=tuple(_stop(stop) for stop in route.open_stops),
-        path=tuple((round(lat * _E7), round(lon * _E7)) for lon, lat in route.geometry),
-    )
-
-
-def _stop(stop: Stop) -> messages.RouteStop:
-    window = stop.window
-    return messages.RouteStop(
-        stop=stop.id,
-        kind=stop.kind,
-        lat_e7=round(stop.lat * _E7),
-        lon_e7=round(stop.lon * _E7),
-        planned_arrival_ms=round(stop.planned_arrival * 1000),
-        window_from_ms=None if window is None else round(window.begin * 1000),
-        window_to_ms=None if window is None else round(window.end * 1000),
-    )
 
 
 def live_event(event: DomainEvent) -> tuple[str, dict[str, object]] | None:

@@ -1,13 +1,16 @@
 """One MQTT connection that publishes and knows when the broker has it."""
 
 import asyncio
+import logging
 from typing import Final
 
 import msgspec
 
 from cloud.foundation.broker import BrokerAccess
 from cloud.foundation.errors import Unavailable
-from cloud.foundation.mqtt import make_client
+from cloud.foundation.mqtt import forget_session, make_client
+
+log = logging.getLogger(__name__)
 
 _KEEP_ALIVE_S: Final = 20
 _WITHIN_S: Final = 10.0
@@ -22,6 +25,8 @@ class Publisher:
         self._client = make_client(address, own, is_lasting=False)
         self._client.reconnect_delay_set(1, 10)
         self._address = address
+        self._login = login
+        self._is_embedded = broker.is_embedded
 
     def start(self) -> None:
         """Begin to connect, and keep on."""
@@ -48,3 +53,16 @@ class Publisher:
             raise Unavailable(f"the broker did not take a message on {topic}: {error}") from error
         if not sent.is_published():
             raise Unavailable(f"the broker did not acknowledge a message on {topic} in time")
+
+    async def forget(self, client_id: str) -> None:
+        """Have the broker drop a box's session; one of the fleet's own may refuse, and is told so.
+
+        Raises:
+            Unavailable: the embedded broker has not done it in time.
+        """
+        is_done = await asyncio.to_thread(forget_session, self._address, self._login, client_id)
+        if is_done:
+            return
+        if self._is_embedded:
+            raise Unavailable("the broker did not drop a session; it is tried again")
+        log.warning("your own broker keeps the session of a gateway that was shut out")

@@ -62,6 +62,12 @@ class Planning:
             raise NotFound(f"route {route_id!r} is not known")
         return found
 
+    def route_of_vehicle(self, tenant: str, vehicle_id: str) -> Route | None:
+        """What a van should drive now or next; None when nothing is planned for it."""
+        now = self._clock.now_s()
+        with self._database.reading() as connection:
+            return store.route_of_vehicle(connection, tenant, vehicle_id, now)
+
     def routes_now(self, tenant: str) -> list[Route]:
         """The routes of the shifts that are on now."""
         now = self._clock.now_s()

@@ -158,6 +158,24 @@ def routes_between(connection: Connection, tenant: str, begin: float, end: float
     )
 
 
+def route_of_vehicle(
+    connection: Connection, tenant: str, vehicle_id: str, now: float
+) -> Route | None:
+    """A van's route that is begun and not finished, else that of its present or next shift."""
+    known = _routes(
+        connection,
+        [
+            route_row.c.tenant == tenant,
+            route_row.c.vehicle_id == vehicle_id,
+            route_row.c.ends_at > now - _LATE_S,
+        ],
+    )
+    ahead = [
+        route for route in known if route.open_stops and (route.ends_at > now or route.has_begun)
+    ]
+    return min(ahead, key=lambda route: (not route.has_begun, route.starts_at), default=None)
+
+
 def route_of_shift(
     connection: Connection, tenant: str, driver_id: str, starts_at: float
 ) -> Route | None:

@@ -1,5 +1,6 @@
 """Gateways from afar: settings desired and reported, commands and their answers."""
 
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,11 @@ import httpx
 import msgspec
 import pytest
 
+from cloud.fleet.store import put_gateway
+from cloud.foundation.broker_config import new_gateway_credential
 from cloud.foundation.database import Database
 from cloud.foundation.errors import Conflict
-from cloud.gateways.model import next_version
+from cloud.gateways.model import CommandSent, next_version
 from cloud.tracking import store
 from cloud.tracking.intake import Arrived, Group, Intake
 from cloud.tracking.model import Committed
@@ -274,3 +277,15 @@ def test_the_van_gets_the_command_that_was_asked_for(desk: Desk) -> None:
     assert asked.message() == Command(
         id=sent["id"], name="ping", expires_at_ms=round((NOW + 60) * 1000)
     )
+
+
+def test_a_command_that_was_told_late_is_not_for_the_next_box(desk: Desk) -> None:
+    first, second = (new_gateway_credential("main", "van-1", secrets.token_hex) for _ in "12")
+    with desk.database.writing() as connection:
+        put_gateway(connection, first, NOW)
+    sent = desk.ask("POST", COMMANDS, json={"name": "ping"}).json()
+    told = CommandSent(vehicle_id="van-1", command_id=sent["id"], session=first.client_id)
+    assert desk.gateways.command_message("main", told) is not None
+    with desk.database.writing() as connection:
+        put_gateway(connection, second, NOW)
+    assert desk.gateways.command_message("main", told) is None

@@ -302,40 +302,6 @@ def test_a_certificate_of_ours_that_is_not_on_record_opens_nothing(
         wait_for(session.saw("refused"), "it to be refused")
 
 
-def test_what_waits_for_a_van_does_not_survive_its_revocation(
-    office: Office, tmp_path: Path
-) -> None:
-    box, port = Box(), office.broker.port
-    mine = office.enrol(box).certificate
-    session = box.session(tmp_path / "box", mine.pem, mine.authority, port)
-    with session:
-        wait_for(session.saw("connected"), "the van to connect")
-        session.client.subscribe("fleet/v1/main/van-1/dn/+", 1)
-        wait_for(session.saw("subscribed"), "the subscription")
-        office.enrolments.revoke_gateway(TENANT, "van-1")
-        wait_for(session.saw("disconnected"), "it to be cut")
-        wait_for(session.saw("refused"), "it to be kept out")
-    web = make_client(
-        office.broker.access.address(), office.broker.access.login("web"), is_lasting=False
-    )
-    web.connect("127.0.0.1", port)
-    web.loop_start()
-    sent = web.publish("fleet/v1/main/van-1/dn/command", b"secret", 1)
-    sent.wait_for_publish(10)
-    web.disconnect()
-    web.loop_stop()
-    # The same session id under a new certificate: what was told meanwhile is not there.
-    new = Box()
-    given = office.enrol(new).certificate
-    new.client_id = box.client_id
-    with new.session(tmp_path / "new", given.pem, given.authority, port) as again:
-        wait_for(again.saw("connected"), "the new box to connect")
-        again.client.subscribe("fleet/v1/main/van-1/dn/+", 1)
-        wait_for(again.saw("subscribed"), "its subscription")
-        again.client.publish("fleet/v1/main/van-1/up/batch", b"x", 1).wait_for_publish(10)
-        assert again.heard == []
-
-
 def test_another_box_takes_the_van_over_and_the_one_before_ends(
     office: Office, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from cloud.foundation.ports import is_free, keep_ports, read_ports
 from cloud.foundation.probes import http_get, tcp_answers
 from cloud.foundation.processes import forget, record, running_of
 from cloud.foundation.settings import Settings
+
+_EVERYTHING = "acc=FLEET&streams=1&consumers=1&config=1"
 
 
 class EmbeddedBroker:
@@ -112,3 +115,33 @@ def wait_for(condition: Callable[[], bool], what: str, within_s: float = 15.0) -
     while not condition():
         assert time.monotonic() < deadline, f"waited {within_s} s for {what}"
         time.sleep(0.02)
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the embedded broker has on its disk.
+
+    Attributes:
+        retained: how many retained messages. sessions: how many lasting sessions.
+        queues: filter of each subscription that keeps messages for a client, as a subject.
+    """
+
+    retained: int
+    sessions: int
+    queues: tuple[str, ...]
+
+
+def held_by(data: DataFolder) -> Held:
+    """What the running broker of ``data`` holds for its clients, as it tells itself."""
+    answer = http_get("127.0.0.1", read_ports(data.ports).monitor, f"/jsz?{_EVERYTHING}")
+    assert answer is not None, "the broker tells nothing"
+    (account,) = msgspec.json.decode(answer[1], type=dict[str, Any])["account_details"]
+    streams = {one["name"]: one for one in account["stream_detail"]}
+    queues = streams["$MQTT_msgs"].get("consumer_detail", [])
+    return Held(
+        retained=streams["$MQTT_rmsgs"]["state"]["messages"],
+        sessions=streams["$MQTT_sess"]["state"]["messages"],
+        queues=tuple(
+            sorted(one["config"]["filter_subject"].removeprefix("$MQTT.msgs.") for one in queues)
+        ),
+    )

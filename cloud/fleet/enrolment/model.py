@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
+import msgspec
+
 from wire.enrolment import Purpose
 
 CLAIM_S: Final = 24 * 3600.0
@@ -20,6 +22,23 @@ type CertificateState = Literal["active", "backlog", "replaced", "retired", "rev
 IN_FORCE: Final[tuple[CertificateState, ...]] = ("active", "backlog")
 SEALABLE: Final[tuple[CertificateState, ...]] = ("active", "replaced", "backlog")
 """A box that holds the key of one of these may still hand in what it recorded for that van."""
+
+
+class GatewayLetIn(msgspec.Struct, frozen=True, kw_only=True):
+    """The van ``vehicle_id`` has a gateway that was never told anything."""
+
+    vehicle_id: str
+
+
+class GatewayShutOut(msgspec.Struct, frozen=True, kw_only=True):
+    """Boxes are the gateway of ``vehicle_id`` no more.
+
+    Attributes:
+        sessions: client ids of their MQTT sessions.
+    """
+
+    vehicle_id: str
+    sessions: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +100,27 @@ class GatewayCertificate:
     def is_in_force(self, now: float) -> bool:
         """Whether the broker lets its holder in."""
         return self.state in IN_FORCE and now < self.expires_at
+
+
+def session_of(known: list[GatewayCertificate], now: float) -> str | None:
+    """Client id of the one box that is a van's gateway now; None when the van has none.
+
+    Args:
+        known: the van's certificates, the newest first.
+        now: seconds since 1970.
+    """
+    active = (one for one in known if one.state == "active" and one.is_in_force(now))
+    return next((one.client_id for one in active), None)
+
+
+def shut_out(
+    vehicle_id: str, ended: list[GatewayCertificate], by_password: str | None = None
+) -> GatewayShutOut:
+    """That the boxes with these certificates, or in this session, are the van's gateway no more."""
+    sessions = {one.client_id for one in ended}
+    if by_password is not None:
+        sessions.add(by_password)
+    return GatewayShutOut(vehicle_id=vehicle_id, sessions=tuple(sorted(sessions)))
 
 
 def why_not_renew(known: list[GatewayCertificate], in_use: str, now: float) -> str | None:

@@ -1,4 +1,7 @@
-"""Use cases of enrolment, one transaction each; then the broker is told who is let in."""
+"""Use cases of enrolment, one transaction each; then the broker is told who is let in.
+
+What the broker keeps for a box that was shut out goes by the outbox, with the transaction.
+"""
 
 import logging
 from collections.abc import Callable
@@ -15,17 +18,19 @@ from cloud.fleet.enrolment.model import (
     Claim,
     ClaimState,
     GatewayCertificate,
+    GatewayLetIn,
+    shut_out,
     superseded,
     why_not_renew,
 )
 from cloud.fleet.service import Fleet
+from cloud.foundation import outbox
 from cloud.foundation.broker import BrokerAccess
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.foundation.errors import Conflict, Invalid, NotFound, NotSignedIn
 from cloud.foundation.identity.model import Caller, fingerprint
 from cloud.foundation.ids import NewId
-from cloud.foundation.mqtt import forget_session
 from wire.enrolment import (
     Certificate,
     Enrolment,
@@ -188,8 +193,10 @@ class Enrolments:
             ended = [one for one in every if one.state != "revoked"]
             store.move_certificates(connection, ended, "revoked", now)
             store.revoke_claims(connection, tenant, vehicle_id, now)
+            by_password = fleet_store.session_by_password(connection, tenant, vehicle_id)
+            outbox.append(connection, tenant, now, shut_out(vehicle_id, every, by_password))
             fleet_store.drop_gateway(connection, tenant, vehicle_id)
-        self._shut_out(ended)
+        self._tell_revoked(ended)
 
     def revoke_certificate(self, tenant: str, vehicle_id: str, serial: str) -> None:
         """Shut out the box that holds one certificate.
@@ -201,19 +208,17 @@ class Enrolments:
             found = store.find_certificate(connection, serial)
             if found is None or (found.tenant, found.vehicle_id) != (tenant, vehicle_id):
                 raise NotFound(f"certificate {serial[:80]!r} of {vehicle_id[:80]!r} is not known")
-            store.move_certificates(connection, [found], "revoked", self._real_time.now_s())
-        self._shut_out([found])
+            now = self._real_time.now_s()
+            store.move_certificates(connection, [found], "revoked", now)
+            outbox.append(connection, tenant, now, shut_out(vehicle_id, [found]))
+        self._tell_revoked([found])
 
     def let_in(self) -> None:
         """Tell the broker who is let in now; what has run out is not."""
         self._tell_broker()
 
-    def _shut_out(self, ended: list[GatewayCertificate]) -> None:
+    def _tell_revoked(self, ended: list[GatewayCertificate]) -> None:
         self._tell_broker()
-        if self._broker.is_certified:
-            address, login = self._broker.address(), self._broker.login("web")
-            for client_id in sorted({one.client_id for one in ended}):
-                forget_session(address, login, client_id)
         log.info("certificates were revoked", extra={"serials": [one.serial for one in ended]})
 
     def _tell_broker(self) -> None:
@@ -258,6 +263,8 @@ class Enrolments:
             before = store.certificates(connection, claim.tenant, claim.vehicle_id)
             others = [one for one in before if one.state == "active"]
             store.move_certificates(connection, others, "replaced", now)
+            let_in = GatewayLetIn(vehicle_id=claim.vehicle_id)
+            outbox.append(connection, claim.tenant, now, shut_out(claim.vehicle_id, others), let_in)
         store.add_certificate(connection, made)
         store.use_claim(connection, claim, key.fingerprint, made.serial, now)
         return made
@@ -327,6 +334,7 @@ class Enrolments:
             )
         if found.state in SEALABLE and found.expires_at > now:
             store.move_certificates(connection, [found], "backlog", now)
+            outbox.append(connection, found.tenant, now, shut_out(found.vehicle_id, [found]))
 
     def _revoke_open(
         self, connection: Connection, made: Claim, *wanted: ColumnElement[bool]
