@@ -80,7 +80,8 @@ class SpoolSettings(_Table, frozen=True, kw_only=True):
     """How often fixes are committed (a power cut takes no more) and how many are held.
 
     Attributes:
-        max_bytes: bound of the file. keep_free_bytes: what the medium keeps for others.
+        max_bytes: bound of the file. keep_free_bytes: what the medium keeps for others; with less
+            free the file grows no further, but 4 MB are always its own.
         keep_acknowledged_h: how long the cloud may ask again for what it has acknowledged.
     """
 

@@ -92,7 +92,7 @@ def spool(settings: Settings) -> Iterator[Check]:
         yield warning(
             "room",
             f"{free / 1e6:.0f} MB are free, {keep / 1e6:.0f} MB are kept for others",
-            "make room, or lower spool.keep_free_bytes; old positions are thinned meanwhile",
+            "make room, or lower spool.keep_free_bytes; the spool grows no further meanwhile",
         )
     elif free is not None:
         yield good("room", f"{free / 1e9:.1f} GB are free")

@@ -15,6 +15,9 @@ from wire.messages import Event
 
 logger = logging.getLogger(__name__)
 
+ALWAYS_BYTES: Final = 4_000_000
+"""The spool may have these, however little the medium has left: a day at 1 Hz and more."""
+
 MAX_ID: Final = (1 << 63) - 1
 _MAX_STEPS: Final = 50
 _SHARE: Final = 0.02
@@ -29,10 +32,12 @@ def page_limit(medium: Medium, max_bytes: int, keep_free_bytes: int) -> int:
     """How many pages may be in use.
 
     The file may not pass ``max_bytes`` nor grow into what the medium keeps for others; the place it
-    has taken already stays its own.
+    has taken already stays its own, and so do `ALWAYS_BYTES`.
     """
     growth = max(0, medium.free_bytes() - keep_free_bytes)
-    return min(max_bytes, medium.taken_bytes() + growth) // PAGE_BYTES
+    # Pages that are in the log alone, before a checkpoint, have their place too.
+    taken = max(medium.taken_bytes() + growth, medium.pages() * PAGE_BYTES)
+    return min(max_bytes, max(ALWAYS_BYTES, taken)) // PAGE_BYTES
 
 
 def make_room(medium: Medium, book: Book, limit: int) -> None:

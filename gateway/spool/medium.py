@@ -95,11 +95,15 @@ class Medium:
         except OSError:
             return 0
 
+    def pages(self) -> int:
+        """Pages of the file as it is once its log is folded in."""
+        (pages,) = self.execute("PRAGMA page_count").fetchone()
+        return int(pages)
+
     def used_pages(self) -> int:
         """Pages that hold something."""
-        (pages,) = self.execute("PRAGMA page_count").fetchone()
         (free,) = self.execute("PRAGMA freelist_count").fetchone()
-        return int(pages - free)
+        return self.pages() - int(free)
 
     def reopen(self) -> None:
         """Take the file at the path as it is now; without success all stays as it was.

@@ -266,17 +266,40 @@ def test_events_go_last_and_are_told_too(opened: Opener) -> None:
 
 
 def test_what_others_need_of_the_medium_is_left_to_them(opened: Opener, tmp_path: Path) -> None:
-    free = 1_000_000
+    free = 6_000_000
 
     def free_bytes(_folder: Path) -> int:
         return free - (tmp_path / "spool.db").stat().st_size
 
-    spool = opened(max_bytes=10_000_000, keep_free_bytes=600_000, free_bytes=free_bytes)
-    for _ in range(150):
-        fill(spool, 200)
+    spool = opened(max_bytes=10_000_000, keep_free_bytes=1_500_000, free_bytes=free_bytes)
+    for _ in range(65):
+        fill(spool, 2000)
     spool.close()
-    assert (tmp_path / "spool.db").stat().st_size < 450_000
-    assert len(seqs(opened(start=2, keep_free_bytes=600_000, free_bytes=free_bytes))) > 5000
+    assert 4_000_000 < (tmp_path / "spool.db").stat().st_size < 5_000_000
+    assert len(seqs(opened(start=2, keep_free_bytes=1_500_000, free_bytes=free_bytes))) > 50_000
+
+
+def test_little_room_takes_nothing_that_is_there_and_leaves_a_floor(opened: Opener) -> None:
+    room = [10**9]
+    spool = opened(keep_free_bytes=10**8, free_bytes=lambda _folder: room[0])
+    fill(spool, 3000)
+    assert spool.connection.taken_bytes() < 10_000, "nearly all of it is in the log alone"
+    room[0] = 0
+    for _ in range(10):
+        fill(spool, 100)
+    assert spool.waiting["fix"] == 4000
+
+
+def test_what_has_grown_beyond_the_floor_stays_when_room_gets_scarce(opened: Opener) -> None:
+    room = [10**9]
+    spool = opened(keep_free_bytes=10**8, free_bytes=lambda _folder: room[0])
+    spool.connection.execute("PRAGMA wal_autocheckpoint = 0").fetchone()
+    for _ in range(60):
+        fill(spool, 2000)
+    assert spool.connection.pages() * 1024 > 4_500_000
+    room[0] = 0
+    fill(spool, 10)
+    assert len(seqs(spool)) > 0.9 * 120_000
 
 
 HOUR_MS = 3_600_000
