@@ -160,7 +160,7 @@ class Commands:
                 return _answer(command, "done", "")
             case Replay():
                 count = self._abilities.replay(*wanted.span_ms)
-                return _answer(command, "done", f"{count} fixes go again", {"fixes": count})
+                return _answer(command, "done", f"{count} rows go again", {"rows": count})
             case SetRate():
                 told = f"live every {wanted.every_s:g} s for {wanted.for_s:g} s"
                 return _answer(command, "done", told)

@@ -48,7 +48,7 @@ class Book:
         telling: for stream and reason the id of the event that told the last gap.
         tellers: for the stream of each gap that was told the last event that did; until it is done
             with, the stream may have to be named once more.
-        replayed: acknowledged rows that were asked for again and not read since.
+        replayed: acknowledged rows that were asked for again and not delivered since.
     """
 
     def __init__(self) -> None:
@@ -204,11 +204,16 @@ class Book:
                 return span[1]
         return -1
 
-    def acknowledge(self, spans: list[Span]) -> None:
-        """The cloud has committed ``spans``; what it was asked to take again stays waiting."""
-        for span in spans:
-            for first, last in self.replayed.missing(*span):
-                self.settle(first, last, is_kept=True)
+    def acknowledge(self, spans: list[Span]) -> list[Span]:
+        """The cloud has committed ``spans``; what it was asked to take again stays waiting.
+
+        Returns:
+            The spans without that.
+        """
+        done = [part for span in spans for part in self.replayed.missing(*span)]
+        for first, last in done:
+            self.settle(first, last, is_kept=True)
+        return done
 
     def settle(self, first: int, last: int, *, is_kept: bool = False) -> None:
         """Nobody waits for ``first`` to ``last`` any more; ``is_kept`` when they may be read."""
@@ -219,6 +224,7 @@ class Book:
         elif not is_kept:
             self.kept = self.kept.without_span(first, last)
         self.settled = self.settled.with_span(first, last).bounded()
+        self.replayed = self.replayed.without_span(first, last)
 
     def wait_again(self, first: int, last: int) -> None:
         """Acknowledged rows are asked for again."""

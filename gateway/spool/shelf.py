@@ -103,7 +103,7 @@ class Shelf:
                 following = end + 1
             if len(found) == limit:
                 break
-        return self._as_read(found)
+        return found
 
     def _miss(self, first: int, last: int, rows: list[Row]) -> None:
         """Rows that should lie between ``first`` and ``last`` and do not are told as damaged."""
@@ -124,13 +124,7 @@ class Shelf:
             rows = self._read(begin, end, SEQS)
             self._miss(begin, end, rows)
             found += self._sound(rows)
-        return self._as_read(found)
-
-    def _as_read(self, rows: list[Row]) -> list[Row]:
-        if self._book.replayed:
-            for row in rows:
-                self._book.replayed = self._book.replayed.without_span(row.id, row.id)
-        return rows
+        return found
 
     def _sound(self, rows: list[Row]) -> list[Row]:
         """What was written, with its true times; not what has changed or decodes to nothing."""
@@ -201,7 +195,8 @@ class Shelf:
         """Note what the cloud has committed.
 
         Returns:
-            What it says in row ids; None for a stream that is not ours.
+            What it says in row ids, but for what it was asked to take again and has not been
+            sent since; None for a stream that is not ours.
         """
         base = self._book.bases.get(int(ack.stream))
         if base is None:
@@ -210,13 +205,17 @@ class Shelf:
         if boot_of(base) == self.boot:
             end = base + self._committed[kind_of(base)]
         committed = spans(committed_ranges(ack), base, end)
-        self._book.acknowledge(committed)
+        committed = self._book.acknowledge(committed)
         return Told(kind_of(base), committed, spans(ack.missing, base, end))
+
+    def delivered(self, first: int, last: int) -> None:
+        """The broker has the rows ``first`` to ``last``: the next acknowledgement counts again."""
+        self._book.replayed = self._book.replayed.without_span(first, last)
 
     def replay(self, from_ms: int, to_ms: int) -> int:
         """Let acknowledged rows that were recorded in ``from_ms`` to ``to_ms`` wait again.
 
-        They wait until they were read once more and then acknowledged once more.
+        They wait until they were `delivered` once more and then acknowledged once more.
 
         Returns:
             How many.

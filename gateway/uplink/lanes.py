@@ -48,6 +48,7 @@ class _Sent(msgspec.Struct, frozen=True):
 
     window: Window
     first: int
+    last: int
 
 
 class Uplink:
@@ -149,6 +150,7 @@ class Uplink:
         sent = self._unconfirmed.pop(number, None)
         if sent is not None:
             sent.window.confirmed(sent.first)
+            self._spool.delivered(sent.first, sent.last)
 
     def on_ack(self, ack: Ack, stamp: Stamp) -> None:
         """Free what the cloud has committed.
@@ -339,7 +341,7 @@ class Uplink:
         refusals = 0 if before is None else refusals_of(before)
         window.sent(first.id, last.id, now_s, tries=tries, refusals=refusals)
         if number is not None:
-            self._unconfirmed[number] = _Sent(window, first.id)
+            self._unconfirmed[number] = _Sent(window, first.id, last.id)
         return True
 
 

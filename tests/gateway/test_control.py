@@ -171,11 +171,11 @@ def test_what_cannot_be_done_as_told_is_refused_by_its_field(
     assert not gateway.has_asked_for_reboot()
 
 
-def test_a_replay_tells_how_many_fixes_go_again(gateway: Gateway) -> None:
+def test_a_replay_tells_how_many_rows_go_again(gateway: Gateway) -> None:
     gateway.take(spanning("2026-03-02T08:00:00Z", "2026-03-02T09:00:00+00:30"))
     assert gateway.replayed == [(NOW_MS, NOW_MS + 1_800_000)]
     (result,) = gateway.results()
-    assert result.data == {"fixes": 7}
+    assert result.data == {"rows": 7}
 
 
 def test_another_pace_is_set_once(gateway: Gateway) -> None:

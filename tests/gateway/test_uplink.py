@@ -84,7 +84,8 @@ class Bench:
         schema.prepare(path)
 
     def start(self, number: int = 1, **chosen: float) -> None:
-        self.spool = Spool(self._path, 10_000_000)
+        keep_ms = int(chosen.pop("keep_acknowledged_ms", 0))
+        self.spool = Spool(self._path, 10_000_000, keep_acknowledged_ms=keep_ms)
         self.spool.begin(fixes=number * 100, events=number * 100 + 1, version="test", stamp=NOW)
         settings = msgspec.convert({"batch_fixes": 10, "window": 3, **chosen}, UplinkSettings)
         self.uplink = Uplink(settings, self.spool, self.link, random.Random(1).random)
@@ -489,6 +490,27 @@ def test_an_offline_moment_between_loses_nothing(bench: Bench) -> None:
     assert bench.answer() == []
     bench.link.is_offline = False
     assert bench.step(1) == ["batch 100:0+10", "batch 100:10+10"]
+
+
+def test_what_is_replayed_goes_again_over_a_link_that_breaks_at_once(bench: Bench) -> None:
+    bench.start(keep_acknowledged_ms=10**9)
+    bench.drive(20)
+    bench.connect()
+    bench.answer()
+    bench.acknowledge(100, 19)
+    assert bench.spool.replay(0, NOW.now_ms + 9) == 11
+    bench.spool.commit(NOW)
+    bench.uplink.step(bench.now_s, NOW)
+    assert bench.link.take() == ["event 101:0", "batch 100:0+10"]
+    bench.link.unconfirmed.clear()
+    bench.uplink.on_disconnected()
+    assert bench.connect() == ["resume 101 100", "event 101:0"]
+    bench.acknowledge(101, 0)
+    assert bench.acknowledge(100, 19) == ["batch 100:0+10"], "the answer settles nothing of it"
+    bench.confirm()
+    bench.acknowledge(101, 0)
+    bench.acknowledge(100, 19)
+    assert bench.uplink.waiting == 0
 
 
 def spoil(bench: Bench, kind: Kind, first: int, last: int) -> None:
