@@ -8,6 +8,7 @@ from typing import Final
 from gateway.clock import Clock, Correction
 from gateway.fixes.driving import DrivingRules
 from gateway.fixes.failures import Failure
+from gateway.fixes.judging import Judged
 from gateway.fixes.keeping import to_fix
 from gateway.fixes.logbook import Entries, Logbook, LogbookRules
 from gateway.fixes.trips import TripRules
@@ -17,7 +18,7 @@ from gateway.spool.store import Spool
 from gateway.stamp import Stamp
 from wire.events import ClockCorrected
 from wire.messages import Fix
-from wire.values import FixSource
+from wire.values import FixSource, Name
 
 logger = logging.getLogger(__name__)
 
@@ -51,20 +52,23 @@ class Recorder:
         self._spool = spool
         self._clock = clock
         self._offer_live = offer_live
-        self._learned_ms: int | None = None
+        self._learned_ms: dict[Name, int] = {}
         self.is_urgent = False
         self.failed: Counter[str] = Counter()
         self.logbook = Logbook.restored(rules_of(settings), spool.recall(_LOGBOOK))
 
-    def take(self, taken: Taken, source: FixSource, now_s: float) -> bool:
-        """Record an epoch as of when it was read; returns whether it was a fix that is believed."""
+    def judge(self, taken: Taken, source: FixSource) -> Judged:
+        """What is held of an epoch as of when it was read, whichever receiver is in use."""
         self._learn(taken, source)
         stamp = self._clock.stamp(taken.at_s)
-        entries = self.logbook.take(taken.epoch, stamp, source, taken.receiver)
-        self._add(entries, stamp)
+        return self.logbook.judge(taken.epoch, stamp, source, taken.receiver)
+
+    def take(self, judged: Judged, now_s: float) -> None:
+        """Record an epoch of the receiver in use."""
+        entries = self.logbook.enter(judged)
+        self._add(entries, judged.stamp)
         if entries.live is not None:
             self._offer_live(entries.live, now_s)
-        return entries.refused is None
 
     def hear(self, news: Switched | Measured) -> None:
         """Record what an input says."""
@@ -109,12 +113,12 @@ class Recorder:
         """Let a fix speak for or against the clock, unless more than its date is against it."""
         fix = to_fix(taken.epoch, self._clock.stamp(taken.at_s), source)
         # A receiver that has frozen repeats one time: that is no witness against the clock.
-        if fix is None or fix.fix_time_ms in {None, self._learned_ms} or source == "replay":
+        told_ms = None if fix is None or source == "replay" else fix.fix_time_ms
+        if fix is None or told_ms is None or told_ms == self._learned_ms.get(taken.receiver):
             return
-        self._learned_ms = fix.fix_time_ms
-        is_witness = self.logbook.is_witness(fix, taken.epoch.speed_mps)
-        if fix.fix_time_ms is not None and is_witness:
-            self.correct(self._clock.learn(fix.fix_time_ms, taken.at_s))
+        self._learned_ms[taken.receiver] = told_ms
+        if self.logbook.is_witness(fix, taken.epoch.speed_mps, taken.receiver):
+            self.correct(self._clock.learn(told_ms, taken.at_s))
 
     def _add(self, entries: Entries, stamp: Stamp) -> None:
         self._keep(entries.kept)

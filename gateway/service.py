@@ -19,7 +19,6 @@ from gateway.enrolment.giving_up import GivenUp
 from gateway.enrolment.renewal import Renewal
 from gateway.enrolment.sealing import Delivering, owner_of
 from gateway.enrolment.tending import Tending
-from gateway.fixes.keeping import is_fix
 from gateway.fixes.trust import Reception
 from gateway.inbox import (
     INBOX_SIZE,
@@ -240,10 +239,19 @@ class Service:
             self._commit_at_s = now_s
 
     def _keep(self, taken: Taken, now_s: float) -> None:
-        name, epoch, at_s = taken.receiver, taken.epoch, taken.at_s
-        if not self._selection.took(name, is_fix=is_fix(epoch), utc_ms=epoch.utc_ms, now_s=at_s):
+        name, at_s = taken.receiver, taken.at_s
+        judged = self._recorder.judge(taken, self._sources[name])
+        is_used = self._selection.took(
+            name,
+            is_fix=judged.fix is not None,
+            is_believed=judged.is_believed,
+            utc_ms=None if judged.fix is None else judged.fix.fix_time_ms,
+            now_s=at_s,
+        )
+        if not is_used:
             return
-        if self._recorder.take(taken, self._sources[name], now_s):
+        self._recorder.take(judged, now_s)
+        if judged.is_believed:
             self._receiver = "ok"
             self._fix_at_s = at_s
             self._operation.vitals.chosen = name

@@ -15,12 +15,12 @@ from gateway.fixes.driving import Driving, DrivingRules
 from gateway.fixes.epochs import Epoch
 from gateway.fixes.failures import Failure, Failures
 from gateway.fixes.geofences import GeofenceWatch, Inside
-from gateway.fixes.keeping import to_fix
+from gateway.fixes.judging import Judge, Judged
 from gateway.fixes.motion import Motion, MotionState, Step
 from gateway.fixes.privacy import is_on_duty, known_ms, without_where
 from gateway.fixes.trips import TripRules, Trips, TripState
 from gateway.fixes.trust import Reception, ReceptionWatch
-from gateway.fixes.validation import Validation, ValidationRules
+from gateway.fixes.validation import ValidationRules
 from gateway.stamp import Stamp
 from wire.arrival import ArrivalRules, ArrivalState, advance
 from wire.desired import Geofence, Keeping, Shift
@@ -100,7 +100,7 @@ class Logbook:
         self.is_on_duty = kept.told_duty
         self._told_duty = kept.told_duty
         self._told_ignition = kept.told_ignition
-        self._validation = Validation(rules.validation)
+        self._judge = Judge(rules.validation)
         self._keeper = Keeper(rules.keeping)
         self._motion = Motion(kept.motion)
         self._trips = Trips(rules.trips, kept.trips)
@@ -165,32 +165,39 @@ class Logbook:
         """Watch these geofences from now on."""
         self._geofences.guard(geofences)
 
-    def is_witness(self, fix: Fix, told_mps: float | None) -> bool:
+    def is_witness(self, fix: Fix, told_mps: float | None, receiver: Name) -> bool:
         """Whether the time of ``fix`` may speak for or against the clock, see `Validation`."""
-        return self._validation.is_witness(fix, told_mps)
+        return self._judge.is_witness(fix, told_mps, receiver)
+
+    def judge(
+        self, epoch: Epoch, stamp: Stamp, source: FixSource, receiver: Name = "receiver"
+    ) -> Judged:
+        """What is held of ``epoch``, read at ``stamp`` from the receiver of this name."""
+        return self._judge.judge(epoch, stamp, source, receiver)
 
     def take(
         self, epoch: Epoch, stamp: Stamp, source: FixSource, receiver: Name = "receiver"
     ) -> Entries:
-        """What follows from ``epoch``, taken at ``stamp`` from the receiver of this name."""
-        told = self._hear_reception(epoch, stamp, receiver)
-        fix = to_fix(epoch, stamp, source)
-        if fix is None:
+        """`judge` and `enter`, for a van with one receiver."""
+        return self.enter(self.judge(epoch, stamp, source, receiver))
+
+    def enter(self, judged: Judged) -> Entries:
+        """What follows from an epoch of the receiver in use."""
+        fix, stamp, why = judged.fix, judged.stamp, judged.verdict.refused
+        told = self._hear_reception(judged.epoch, stamp, judged.receiver)
+        if fix is None or why is not None:
             duty, kept = self._look_by_time(stamp)
-            return self._refuse("no_fix", (*told, *duty), kept)
-        verdict = self._validation.judge(fix, epoch.speed_mps, stamp)
-        if verdict.refused is not None:
-            duty, kept = self._look_by_time(stamp)
-            return self._refuse(verdict.refused, (*told, *duty), kept)
+            return self._refuse(why or "no_fix", (*told, *duty), kept)
+        is_break = self._judge.is_break(judged)
         self._fix_at_ms = stamp.now_ms
         duty, kept = self._look_at_shift(known_ms(fix))
-        happened = self._live_through(fix, is_break=verdict.is_break)
+        happened = self._live_through(fix, is_break=is_break)
         if not self.is_on_duty:
             happened = without_where(happened)
             return Entries(
                 kept=kept, events=(*told, *duty, *happened), failures=self._failures.taken()
             )
-        kept += self._kept_of(fix, happened, is_break=verdict.is_break)
+        kept += self._kept_of(fix, happened, is_break=is_break)
         return Entries(
             live=fix,
             kept=self._allowed(kept),

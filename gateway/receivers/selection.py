@@ -26,6 +26,7 @@ class _Track:
 
     def __init__(self) -> None:
         self.fix_at_s: float | None = None
+        self.refused_at_s: float | None = None
         self.steady_since_s = 0.0
         self._gaps_s: deque[float] = deque(maxlen=5)
 
@@ -42,6 +43,16 @@ class _Track:
             self._gaps_s.append(now_s - self.fix_at_s)
         self.fix_at_s = now_s
 
+    def refused(self, now_s: float) -> None:
+        self.steady_since_s = self.refused_at_s = now_s
+
+    def silence(self, now_s: float) -> str:
+        """How long it has given no fix, in words."""
+        since_s = now_s if self.fix_at_s is None else self.fix_at_s
+        is_refused = self.refused_at_s is not None and self.refused_at_s > since_s
+        what = "no fix that is believed" if is_refused else "no fix"
+        return f"gave {what} for {now_s - since_s:.1f} s"
+
     def is_alive(self, now_s: float) -> bool:
         return self.fix_at_s is not None and now_s - self.fix_at_s <= self.bound_s
 
@@ -51,7 +62,8 @@ class Selection:
 
     When the chosen one has given no fix for the larger of 2 s and 2.5 of its intervals, the next
     that gives one takes over at once; one that is lost is left at once. One that is preferred
-    comes back after it has given fixes for 10 s without such a pause. Among several receivers a
+    comes back after it has given fixes for 10 s without such a pause. A fix that is refused is
+    none: a receiver that is frozen, jumps or has a wrong date is silent. Among several receivers a
     fix counts only when it is of a later moment than the last used one, so no moment is used twice
     and none goes back in time; only after 10 s in which nothing else was used, one whose clock is
     behind is believed after all. A single receiver is left alone: judging its clock is validation.
@@ -71,22 +83,33 @@ class Selection:
         """Know one receiver more, the least preferred."""
         self._tracks.setdefault(name, _Track())
 
-    def took(self, name: str, *, is_fix: bool, utc_ms: int | None, now_s: float) -> bool:
+    def took(
+        self,
+        name: str,
+        *,
+        is_fix: bool,
+        utc_ms: int | None,
+        now_s: float,
+        is_believed: bool = True,
+    ) -> bool:
         """An epoch of ``name`` has come.
 
         Args:
             name: of the receiver.
             is_fix: whether it vouches for a position.
+            is_believed: whether that is believed.
             utc_ms: the instant it speaks of, when it tells one.
             now_s: of a clock that is never set.
 
         Returns:
-            Whether this epoch is to be used. One without a fix is, from the chosen receiver, or
-            from the preferred one while none is chosen: it may tell of jamming.
+            Whether this epoch is to be used. One without a fix that is believed is, from the chosen
+            receiver, or from the preferred one while none is chosen: it may tell of jamming.
         """
-        if not is_fix:
-            return name == (self.chosen or next(iter(self._tracks)))
         track = self._tracks[name]
+        if is_fix and not is_believed:
+            track.refused(now_s)
+        if not is_fix or not is_believed:
+            return name == (self.chosen or next(iter(self._tracks)))
         track.took(now_s)
         self._consider(name, track, now_s)
         return name == self.chosen and self._is_later(utc_ms, now_s)
@@ -107,7 +130,7 @@ class Selection:
         silent_s = now_s - track.fix_at_s
         other = self._best_alive(now_s)
         if other is not None:
-            self._choose(other, f"{self.chosen} gave no fix for {silent_s:.1f} s")
+            self._choose(other, f"{self.chosen} {track.silence(now_s)}")
         elif silent_s > _NONE_AFTER_S:
             self._choose(None, f"no receiver gave a fix for {silent_s:.0f} s")
 
@@ -122,8 +145,7 @@ class Selection:
         elif name != self.chosen:
             chosen = self._tracks[self.chosen]
             if not chosen.is_alive(now_s):
-                silent_s = now_s - (chosen.fix_at_s or now_s)
-                self._choose(name, f"{self.chosen} gave no fix for {silent_s:.1f} s")
+                self._choose(name, f"{self.chosen} {chosen.silence(now_s)}")
             elif self._is_preferred(name) and now_s - track.steady_since_s >= _STEADY_S:
                 self._choose(name, f"{name} is preferred and has been steady for {_STEADY_S:.0f} s")
 

@@ -48,7 +48,9 @@ class Box:
 
     def take(self, taken: Taken) -> bool:
         """The service comes to what was read, perhaps long ago."""
-        return self.recorder.take(taken, "serial", self.passed_s)
+        judged = self.recorder.judge(taken, "serial")
+        self.recorder.take(judged, self.passed_s)
+        return judged.is_believed
 
     def _bodies(self, kind: Kind) -> list[bytes]:
         self.recorder.flush()

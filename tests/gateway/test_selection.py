@@ -116,10 +116,57 @@ def test_a_single_receiver_is_left_alone() -> None:
     )
 
 
+def refused(selection: Selection, name: str, *at_s: float) -> list[bool]:
+    return [
+        selection.took(
+            name, is_fix=True, is_believed=False, utc_ms=round(now_s * 1000), now_s=now_s
+        )
+        for now_s in at_s
+    ]
+
+
+def test_a_receiver_whose_fixes_are_refused_is_left_as_a_silent_one() -> None:
+    selection = Selection(NAMES)
+    for at_s in every(1, 0, 10):
+        fixes(selection, "best", at_s)
+        fixes(selection, "spare", at_s + 0.1)
+    used = {}
+    for at_s in every(1, 11, 20):
+        refused(selection, "best", at_s)
+        used[at_s] = fixes(selection, "spare", at_s + 0.1)[0]
+    assert [at_s for at_s, is_used in used.items() if not is_used] == [11, 12]
+    assert selection.news()[1:] == [
+        Choice("best", "spare", "best gave no fix that is believed for 3.1 s")
+    ]
+
+
+def test_one_refused_fix_changes_nothing() -> None:
+    selection = Selection(NAMES)
+    for at_s in every(1, 0, 60):
+        said = refused if at_s % 20 == 10 else fixes
+        said(selection, "best", at_s)
+        fixes(selection, "spare", at_s + 0.1)
+        selection.tick(at_s + 0.5)
+    assert [choice.chosen for choice in selection.news()] == ["best"]
+
+
+def test_a_preferred_one_comes_back_only_after_ten_seconds_of_believed_fixes() -> None:
+    selection = Selection(NAMES)
+    for at_s in every(1, 0, 60):
+        fixes(selection, "spare", at_s)
+        said = refused if at_s % 8 == 0 else fixes
+        said(selection, "best", at_s + 0.1)
+    assert selection.chosen == "spare"
+    for at_s in every(1, 61, 80):
+        fixes(selection, "spare", at_s)
+        fixes(selection, "best", at_s + 0.1)
+    assert selection.chosen == "best"
+
+
 EVENTS = st.lists(
     st.tuples(
         st.sampled_from(NAMES),
-        st.sampled_from(["fix", "fix", "fix", "no fix", "lost", "nothing"]),
+        st.sampled_from(["fix", "fix", "fix", "refused", "no fix", "lost", "nothing"]),
         st.floats(0, 3),
         st.integers(-2000, 500),
     ),
@@ -143,6 +190,10 @@ def test_no_moment_is_used_twice_and_none_goes_back_while_fixes_come(
                     assert name == selection.chosen
                     assert utc_ms > used_ms or now_s - used_s > 10
                     used_s, used_ms = now_s, utc_ms
+            case "refused":
+                before_it = selection.chosen
+                refused(selection, name, now_s)
+                assert selection.chosen == before_it
             case "no fix":
                 selection.took(name, is_fix=False, utc_ms=utc_ms, now_s=now_s)
             case "lost":
@@ -179,5 +230,5 @@ def test_while_any_receiver_gives_fixes_no_pause_outlasts_the_bound(
         utc_ms = round(at_s * 1000)
         bound_s = max(track.bound_s for track in selection._tracks.values())
         is_used = selection.took(name, is_fix=True, utc_ms=utc_ms, now_s=at_s)
-        assert is_used or at_s <= used_s + bound_s
+        assert is_used or at_s <= used_s + bound_s + 1e-9
         used_s = at_s if is_used else used_s
