@@ -21,8 +21,8 @@ def unit(tmp_path: Path) -> Path:
     """The unit with a program that exists here, as the tool looks for it."""
     copy = tmp_path / UNIT.name
     text = UNIT.read_text()
-    assert "/opt/roundsman/bin/roundsman " in text
-    copy.write_text(text.replace("/opt/roundsman/bin/roundsman ", f"{sys.executable} "))
+    assert "/opt/roundsman-cloud/bin/roundsman " in text
+    copy.write_text(text.replace("/opt/roundsman-cloud/bin/roundsman ", f"{sys.executable} "))
     return copy
 
 

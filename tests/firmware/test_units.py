@@ -1,5 +1,6 @@
 """The units and drop-ins, each asked about with systemd's own tool."""
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -19,7 +20,7 @@ def a_folder_of_our_units(folder: Path) -> Path:
     """Our units with a program that exists here, as the tool looks for it."""
     for name in OURS:
         text = (UNITS / name).read_text()
-        (folder / name).write_text(text.replace("/opt/roundsman/bin/roundsman ", "/bin/true "))
+        (folder / name).write_text(re.sub("/opt/[a-z-]+/bin/roundsman ", "/bin/true ", text))
     return folder
 
 
@@ -99,3 +100,20 @@ def test_a_dead_data_partition_keeps_neither_the_gateway_nor_the_clock_from_star
         assert re.search(r"^After=.*\blocal-fs\.target\b", text, re.MULTILINE)
     assert "\nStateDirectory=\n" in clock
     assert "\nReadWritePaths=-/var/lib/roundsman\n" in gateway
+
+
+def test_the_cloud_and_a_gateway_beside_it_share_neither_program_nor_user(tmp_path: Path) -> None:
+    units = [(UNITS / f"roundsman-{name}.service").read_text() for name in ("cloud", "gateway")]
+    for key in ("ExecStart=(\\S+)", "User=(.+)", "Group=(.+)"):
+        told = [re.findall(f"^{key}$", re.sub(" .*", "", unit), re.MULTILINE) for unit in units]
+        assert all(told)
+        assert told[0] != told[1]
+    file = UNITS / "sysusers.d" / "roundsman-cloud.conf"
+    assert "u roundsman-cloud " in file.read_text()
+    assert "User=roundsman-cloud\n" in units[0]
+    if os.geteuid() != 0:
+        pytest.skip("SKIPPED: to make the user needs the rights of root")
+    (tmp_path / "etc").mkdir()
+    made = ask(tool("systemd-sysusers", "systemd"), f"--root={tmp_path}", file)
+    assert made.returncode == 0, made.stdout
+    assert "roundsman-cloud:" in (tmp_path / "etc" / "passwd").read_text()
