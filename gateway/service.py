@@ -383,9 +383,11 @@ class Service:
                 if isinstance(news, Taken | Switched | Measured):
                     self._hear(news)
             self._recorder.flush()
-            self._spool.commit(self._clock.stamp())
             self._uplink.hurry()
-            self._uplink.step(self._clock.monotonic_s(), self._clock.stamp())
+            try:
+                self._spool.commit(self._clock.stamp())
+            finally:  # what the medium does not take may still leave out of memory
+                self._uplink.step(self._clock.monotonic_s(), self._clock.stamp())
         except sqlite3.Error:
             logger.exception("the last fixes could not be committed or sent")
         self._link.stop(codec.encode(Presence(online=False)), _FAREWELL_S)

@@ -1,7 +1,9 @@
 """Pure: what was added and is not yet on the medium, bounded while the medium takes nothing."""
 
+from bisect import bisect_right
 from typing import Final
 
+from gateway.spool.ranges import Ranges
 from gateway.spool.rows import KINDS, Kind
 
 MAX_ADDED: Final = 20_000
@@ -46,6 +48,16 @@ class Ring:
         lost = rows[: limit // 10]
         del rows[: limit // 10]
         return lost
+
+    def after(self, kind: Kind, seq: int, limit: int) -> list[tuple[int, bytes]]:
+        """The oldest rows beyond a place in their stream."""
+        rows = self.rows[kind]
+        at = bisect_right(rows, seq, key=lambda row: row[0])
+        return rows[at : at + limit]
+
+    def free(self, kind: Kind, places: Ranges) -> None:
+        """Nobody waits any more for the rows at these places."""
+        self.rows[kind] = [row for row in self.rows[kind] if row[0] not in places]
 
     def mark(self) -> tuple[int, int]:
         """Where the events are now, for `undo`."""

@@ -1,7 +1,8 @@
 """The crash-safe store of fixes and events: SQLite, one connection, committed in groups.
 
 What is added waits in memory until `Spool.commit`; only what is committed can be read back, so
-nothing is ever published as history that a power cut could take away again. A row is done with when
+nothing is ever published as history that a power cut could take away again; only while the medium
+takes nothing, rows leave out of memory, `Spool.held`. A row is done with when
 the cloud has told that it committed it, or when it was refused, dropped or damaged, and these are
 told as a ``gap`` event. What is acknowledged stays readable for a while, for `Spool.replay`. While
 the medium takes nothing, rows are held in memory; a damaged file is set aside and a new one begun.
@@ -16,7 +17,7 @@ from typing import Final, Literal
 
 from gateway.errors import SpoolError
 from gateway.spool import evicting, starts
-from gateway.spool.backfill import Correction
+from gateway.spool.backfill import Correction, corrected
 from gateway.spool.book import Book, GapReason, Lost
 from gateway.spool.checking import SMALL_BYTES, Checker
 from gateway.spool.medium import Medium, transaction
@@ -29,11 +30,14 @@ from gateway.spool.rows import (
     SEQS,
     Kind,
     Row,
+    Told,
     base_id,
     checked,
+    committed_ranges,
     event_body,
     fix_body,
     kind_of,
+    spans,
 )
 from gateway.spool.schema import PAGE_BYTES
 from gateway.spool.shelf import Shelf
@@ -41,7 +45,7 @@ from gateway.spool.starts import Start
 from gateway.stamp import Stamp
 from wire import codec
 from wire.events import EventBody, Gap, GatewayStarted
-from wire.messages import Event, Fix
+from wire.messages import Ack, Event, Fix
 from wire.values import ClockQuality
 
 logger = logging.getLogger(__name__)
@@ -90,6 +94,7 @@ class Spool(Shelf):
         self._repair = Repair(self.connection, self._notes)
         self._refused: list[Span] = []
         self._given_up: list[Span] = []
+        self._lent: dict[Kind, int] = dict.fromkeys(KINDS, -1)
         self._unfit: list[tuple[Kind, int]] = []
         self._expired_at_ms: int | None = None
         self._own: dict[Kind, int] = {}
@@ -267,6 +272,32 @@ class Spool(Shelf):
             quality=stamp.quality,
         )
 
+    def own_stream(self, kind: Kind) -> int:
+        """The id of this start's stream."""
+        return self._own[kind]
+
+    def held(self, kind: Kind, seq: int, limit: int) -> list[Row]:
+        """This start's rows beyond ``seq`` that the medium does not take, while it takes none.
+
+        They may leave all the same, as no other start uses their streams; one that comes back
+        acknowledged is not kept. Their ids tell kind and seq, and no start.
+        """
+        if self.condition == "ok":
+            return []
+        rows = [Row(base_id(kind, 0) + at, body) for at, body in self._ring.after(kind, seq, limit)]
+        if rows:
+            self._lent[kind] = max(self._lent[kind], rows[-1].seq)
+        correction = self._corrections.get(self.boot)
+        return rows if correction is None else [corrected(row, correction) for row in rows]
+
+    def release(self, ack: Ack) -> Told | None:
+        """As of the shelf; what was held in memory and lent from there is gone at once."""
+        for kind, stream in self._own.items():
+            if stream == int(ack.stream):
+                covered = spans(committed_ranges(ack), 0, self._lent[kind])
+                self._ring.free(kind, Ranges(covered))
+        return super().release(ack)
+
     @property
     def is_urgent(self) -> bool:
         """Whether an event waits for its commit."""
@@ -277,6 +308,7 @@ class Spool(Shelf):
         is_releasing = self._keep_acknowledged_ms == 0 and len(self._book.kept) > 0
         return bool(
             any(self._ring.rows.values())
+            or self.condition != "ok"
             or self._refused
             or self._given_up
             or self._unfit
@@ -404,8 +436,8 @@ class Spool(Shelf):
             ("refused", self._refused),
             ("damaged", list(self._unsound)),
         ]
-        for reason, spans in reasons:
-            for first, last in spans:
+        for reason, given_up in reasons:
+            for first, last in given_up:
                 lost = sum(book.count(*span) for span in book.settled.missing(first, last))
                 if lost == 0:
                     continue

@@ -13,6 +13,7 @@ from gateway.spool.rows import Kind, Row, read_fix
 from gateway.spool.store import Spool
 from gateway.stamp import Stamp
 from gateway.uplink.backoff import STUCK_S, Jitter, is_stuck
+from gateway.uplink.held import Held
 from gateway.uplink.link import Link
 from gateway.uplink.pacing import Budget, LiveTurn, Pipe, pace_of
 from gateway.uplink.window import REPEATED, InFlight, Window, is_refused, refusals_of
@@ -66,6 +67,7 @@ class Uplink:
             kind: Window(settings.window, settings.resend_after_s, jitter)
             for kind in ("event", "fix")
         }
+        self._held = Held(settings, spool)
         self._pace = pace_of(settings)
         self._clock_wait_s = settings.clock_wait_s
         self._began_s: float | None = None
@@ -131,6 +133,7 @@ class Uplink:
         self._pipe = Pipe()
         self._unconfirmed.clear()
         self._live_number = None
+        self._held.again()
         self._at_once_to = self._spool.last("fix")
         for window in self._windows.values():
             window.lost(now_s, is_session_kept=is_session_kept)
@@ -177,6 +180,7 @@ class Uplink:
         """Wait for no more fixes and for no better clock: the gateway is about to stop."""
         self._tail_since_s = -math.inf
         self._clock_wait_s = 0.0
+        self._held.hurry()
 
     def step(self, now_s: float, stamp: Stamp) -> None:
         """Publish all that may be published now.
@@ -194,11 +198,12 @@ class Uplink:
             return
         self._watch(now_s)
         self._send_live(now_s)
+        is_timeless = not stamp.is_proved and now_s < self._began_s + self._clock_wait_s
+        self._send_held(now_s, is_timeless=is_timeless)
         if self._asked and now_s >= self._ask_again_s:
             self._ask_wait_s = min(self._ask_wait_s * 2, _ASK_AGAIN_MAX_S)
             self._ask(sorted(self._asked), now_s)
         self._repeat("event", now_s, stamp)
-        is_timeless = not stamp.is_proved and now_s < self._began_s + self._clock_wait_s
         self._send_events(now_s, is_timeless=is_timeless)
         if not self._asked:
             self._repeat("fix", now_s, stamp)
@@ -230,6 +235,21 @@ class Uplink:
         if number is not None:
             self._turn.went(self._live_taken_s, now_s)
             self._live = None
+
+    def _send_held(self, now_s: float, *, is_timeless: bool) -> None:
+        for kind in self._windows:
+            while not (kind == "event" and is_timeless) and self._may_send(kind, now_s):
+                rows = self._held.due(kind, now_s)
+                if not rows or not self._spend(*self._held.message(kind, rows), now_s):
+                    break
+                self._held.went(kind, rows)
+
+    def _spend(self, kind: str, payload: bytes, now_s: float) -> bool:
+        """Hand a message over, out of the budget of the history; whether it was taken."""
+        is_taken = self._hand_over(kind, payload, now_s) is not None
+        if is_taken and kind == "batch":
+            self._budget.spend(self._link.cost_bytes(kind, payload))
+        return is_taken
 
     def _ask(self, streams: Iterable[str], now_s: float) -> None:
         self._ask_again_s = now_s + self._ask_wait_s

@@ -4,6 +4,7 @@ import itertools
 import random
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -554,6 +555,104 @@ def test_rows_that_are_gone_when_they_are_sent_again_are_told(bench: Bench) -> N
     (row,) = bench.spool.rows_after("event", -1, 10)
     gap = codec.decode(row.body, Event).body
     assert gap == Gap(stream="100", first=4, last=6, reason="damaged")
+
+
+class Failing:
+    """A medium that takes no row while this lasts."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        bench.spool.connection.execute(
+            "CREATE TRIGGER failing BEFORE INSERT ON row BEGIN SELECT RAISE(FAIL, 'failing'); END"
+        )
+
+    def drive(self, first: int, count: int) -> None:
+        for number in range(first, first + count):
+            self._bench.spool.add_fix(fix(number))
+        with pytest.raises(sqlite3.Error):
+            self._bench.spool.commit(NOW)
+
+    def end(self) -> None:
+        self._bench.spool.connection.execute("DROP TRIGGER failing")
+        self._bench.spool.commit(NOW)
+
+
+def connected(bench: Bench) -> Bench:
+    bench.start()
+    bench.drive(10)
+    bench.connect()
+    bench.acknowledge(101, 0)
+    bench.acknowledge(100, 9)
+    return bench
+
+
+def test_what_the_medium_does_not_take_leaves_out_of_memory(bench: Bench) -> None:
+    failing = Failing(connected(bench))
+    failing.drive(10, 25)
+    assert bench.step() == ["batch 100:10+10", "batch 100:20+10"]
+    assert bench.step(9) == []
+    assert bench.step(2) == ["batch 100:30+5"]
+    bench.acknowledge(100, 34)
+    assert bench.spool.held("fix", -1, 100) == []
+    failing.drive(35, 5)
+    failing.end()
+    assert [row.seq for row in bench.spool.rows_after("fix", -1, 100)] == [35, 36, 37, 38, 39]
+    assert [row.seq for row in bench.spool.rows_after("event", -1, 100)] == []
+
+
+def test_only_what_was_sent_leaves_the_memory(bench: Bench) -> None:
+    failing = Failing(connected(bench))
+    failing.drive(10, 20)
+    assert len(bench.step()) == 2
+    failing.drive(30, 5)
+    with suppress(sqlite3.Error):
+        bench.uplink.on_ack(Ack(stream="100", upto=10**6), NOW)
+    assert [row.seq for row in bench.spool.held("fix", -1, 100)] == [30, 31, 32, 33, 34]
+
+
+def test_what_left_the_memory_in_vain_goes_again_ever_more_rarely(bench: Bench) -> None:
+    failing = Failing(connected(bench))
+    failing.drive(10, 50)
+    sent = ["batch 100:10+10", "batch 100:20+10", "batch 100:30+10"]
+    assert bench.step() == sent, "as many as the window holds"
+    assert bench.step(59) == []
+    assert bench.step(2) == sent
+    assert bench.step(119) == []
+    assert bench.step(2) == sent
+    bench.uplink.on_disconnected()
+    bench.uplink.on_connected(bench.now_s)
+    assert bench.step() == sent
+    failing.end()
+    assert len(bench.spool.rows_after("fix", -1, 100)) == 50
+
+
+def test_an_event_leaves_the_memory_too_once_the_clock_is_proved(bench: Bench) -> None:
+    failing = Failing(connected(bench))
+    bench.spool.add_event(IgnitionSwitched(is_on=True, at_ms=UNPROVED.now_ms), UNPROVED)
+    failing.drive(10, 1)
+    assert bench.step(0, UNPROVED) == []
+    bench.spool.back_fill(7_000, "gnss")
+    bench.uplink.step(bench.now_s, NOW)
+    ((_, payload),) = bench.link.published
+    assert codec.decode(payload, Event).recorded_at_ms == UNPROVED.now_ms + 7_000
+
+
+def test_a_start_on_a_medium_that_is_away_still_delivers(bench: Bench, tmp_path: Path) -> None:
+    path, away = tmp_path / "spool.db", tmp_path / "away"
+    path.rename(away)
+    path.mkdir()
+    bench.start()
+    bench.uplink.on_connected(bench.now_s)
+    with pytest.raises(sqlite3.Error):
+        bench.drive(10)
+    assert bench.step() == ["batch 100:0+10"]
+    bench.acknowledge(100, 9)
+    path.rmdir()
+    away.rename(path)
+    bench.drive(10)
+    assert bench.spool.condition == "ok"
+    assert [row.seq for row in bench.spool.rows_after("fix", -1, 100)] == list(range(10, 20))
+    assert bench.step() == ["event 101:0", "batch 100:10+10"]
 
 
 class Taker:
