@@ -22,11 +22,18 @@ class Taken(msgspec.Struct, frozen=True, gc=False):
     at_s: float
 
 
+type ReceiverStatus = Literal["ok", "speaks", "silent", "unreadable", "lost"]
+
+
 class ReceiverChanged(msgspec.Struct, frozen=True):
-    """The receiver of this name was opened (``ok``) or lost; ``detail`` says why."""
+    """The receiver of this name was opened (``ok``), lost, or is heard otherwise than before.
+
+    Attributes:
+        detail: why it was lost, or what to look at.
+    """
 
     receiver: str
-    status: Literal["ok", "lost"]
+    status: ReceiverStatus
     detail: str
 
 

@@ -8,7 +8,7 @@ import signal
 import sqlite3
 from collections.abc import Sequence
 from types import FrameType
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
@@ -47,7 +47,7 @@ from gateway.uplink.pacing import Told
 from wire import __version__, codec
 from wire.desired import DesiredValues
 from wire.events import ReceiverChosen
-from wire.messages import Ack, Presence, Route, State
+from wire.messages import Ack, Presence, ReceiverState, Route, State
 from wire.values import FixSource
 
 logger = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ class Service:
         )
         self._selection = Selection(names)
         self._absent = set(names)
-        self._receiver: Literal["ok", "no_fix", "lost"] = "lost"
+        self._receiver: ReceiverState = "lost"
         self._fix_at_s = 0.0
         self._commit_at_s = 0.0
         self._rest_until_s = 0.0
@@ -227,8 +227,9 @@ class Service:
             self._selection.lost(change.receiver, now_s)
         else:
             self._absent.discard(change.receiver)
-        if self._selection.chosen is None:
-            self._receiver = "lost" if len(self._absent) == len(self._readers) else "no_fix"
+        if self._selection.chosen is None or self._receiver != "ok":
+            is_lost = len(self._absent) == len(self._readers)
+            self._receiver = "lost" if is_lost else self._operation.vitals.reception
 
     def _tell_choice(self, now_s: float) -> None:
         self._selection.tick(now_s)

@@ -15,6 +15,7 @@ VERSION: Final = 1
 
 type Version = Literal[1]
 type Revision = Annotated[int, Meta(ge=0, le=2**53)]
+type ReceiverState = Literal["ok", "no_fix", "silent", "unreadable", "lost"]
 type LatE7 = Annotated[int, Meta(ge=-900_000_000, le=900_000_000)]
 type LonE7 = Annotated[int, Meta(ge=-1_800_000_000, le=1_800_000_000)]
 
@@ -139,7 +140,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """``up/state``, retained: what the gateway is and how it does.
 
     Attributes:
-        receiver: ``ok``, ``no_fix`` or ``lost``. spooled: rows waiting for an acknowledgement.
+        receiver: ``ok``, ``no_fix`` (it speaks, without a position), ``silent`` (open, without a
+            byte), ``unreadable`` (bytes that are no sentences) or ``lost``.
+        spooled: rows waiting for an acknowledgement.
         settings: version of the desired settings in force; 0 when none was ever told.
         refused: version of the desired settings that were refused or rolled back, and why.
         chosen: name of the receiver that fixes come from. clock: how far the time is trusted.
@@ -150,7 +153,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
     version: Annotated[str, Meta(max_length=64)]
     boot: int
-    receiver: Literal["ok", "no_fix", "lost"]
+    receiver: ReceiverState
     spooled: Annotated[int, Meta(ge=0)]
     settings: Annotated[int, Meta(ge=0)] = 0
     route_revision: Revision | None = None

@@ -11,10 +11,11 @@ from gateway.errors import GatewayError, SettingsError
 from gateway.fixes.epochs import Epoch
 from gateway.operation.health import Health
 from gateway.receivers import Receiver
+from gateway.receivers.hearing import SILENT_AFTER_S, UNREADABLE_AFTER_S
 from gateway.settings import ReceiverSettings, SerialSettings
 
-LISTEN_S: Final = 8.0
-"""Long enough for the slowest line: its speed is looked for meanwhile."""
+LISTEN_S: Final = max(SILENT_AFTER_S, UNREADABLE_AFTER_S) + 1
+"""Only one that says nothing is listened to for so long: its speed is looked for meanwhile."""
 
 
 def receiver(
@@ -48,6 +49,8 @@ def _as_told(name: str, chosen: ReceiverSettings, running: Health) -> Check:
         )
     if told.status == "starting":
         return warning(name, "not heard yet", "wait a moment and look again")
+    if told.status != "lost":
+        return bad(name, told.status, told.detail)
     return bad(name, told.detail, "look at its plug, its power and the setting")
 
 
@@ -88,12 +91,11 @@ def _listen(name: str, source: Receiver) -> Check:
             epochs += source.read()
     finally:
         source.close()
-    if not epochs:
-        return bad(
-            name, f"nothing that can be read in {LISTEN_S:.0f} s", "check its speed and its wires"
-        )
-    last = epochs[-1]
-    if last.position is None:
+    status, remedy = source.hearing()
+    if not epochs and status != "speaks":
+        return bad(name, f"{status} for {LISTEN_S:.0f} s", remedy)
+    last = epochs[-1] if epochs else None
+    if last is None or last.position is None:
         return warning(
             name, "it speaks, but has no position", "give its antenna a view of the sky, and wait"
         )

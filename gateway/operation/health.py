@@ -8,11 +8,17 @@ import msgspec
 from wire.events import Antenna, Jamming, Spoofing
 from wire.values import ClockQuality
 
-type Status = Literal["ok", "no_fix", "lost", "starting"]
+type Status = Literal["ok", "no_fix", "silent", "unreadable", "lost", "starting"]
 
 
 class ReceiverHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """One receiver; ``detail`` says why it is lost, ``age_s`` how old its last epoch is."""
+    """One receiver.
+
+    Attributes:
+        status: ``starting`` is open or not yet, and nothing was heard. ``no_fix`` speaks without a
+            position, ``silent`` is open without a byte, ``unreadable`` brings what is no sentence.
+        detail: why it is lost, or what to look at. age_s: how old its last epoch is.
+    """
 
     name: str
     status: Status

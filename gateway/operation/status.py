@@ -149,13 +149,13 @@ def _found(name: str, found: Finding) -> Line:
 
 
 def _receivers(health: Health) -> list[Line]:
-    marks = {"ok": "good", "no_fix": "warning", "starting": "warning", "lost": "bad"}
-    words = {"ok": "ok", "no_fix": "no fix", "starting": "not heard yet", "lost": "lost"}
+    marks = {"ok": "good", "no_fix": "warning", "starting": "warning"}
+    words = {"no_fix": "no fix", "starting": "not heard yet"}
     return [
         Line(
-            marks[one.status],
+            marks.get(one.status, "bad"),
             "receiver",
-            f"{one.name}: {words[one.status]}"
+            f"{one.name}: {words.get(one.status, one.status)}"
             + (", chosen" if one.name == health.chosen and len(health.receivers) > 1 else "")
             + (f"; {one.detail}" if one.detail else ""),
         )

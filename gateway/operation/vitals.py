@@ -4,6 +4,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterable, Mapping
+from typing import Final, Literal
 
 import msgspec
 
@@ -11,7 +12,7 @@ from gateway.clock import Clock
 from gateway.control.desk import Control
 from gateway.enrolment.renewal import Renewal
 from gateway.fixes.epochs import Epoch
-from gateway.inbox import News, ReceiverChanged, Taken
+from gateway.inbox import News, ReceiverChanged, ReceiverStatus, Taken
 from gateway.operation import belonging, computer
 from gateway.operation.health import (
     Beat,
@@ -34,6 +35,15 @@ from wire import __version__
 _LOOK_EVERY_S = 1.0
 _SLOW_EVERY_S = 10.0
 _NO_FIX_AFTER_S = 5.0
+
+
+_STATUS: Final[Mapping[ReceiverStatus, Status]] = {
+    "ok": "starting",
+    "speaks": "no_fix",
+    "silent": "silent",
+    "unreadable": "unreadable",
+    "lost": "lost",
+}
 
 
 class _Seen(msgspec.Struct):
@@ -75,7 +85,7 @@ class Vitals:
         self._began_s = clock.monotonic_s()
         self._seen = {receiver.name: _Seen() for receiver in settings.receivers}
         self._connection: int | None = None
-        self._connected_at_s = 0.0
+        self._connected_at_s = self._began_s
         self._slow_at_s = 0.0
         self._celsius: float | None = None
         self._sealed: tuple[SealedHealth, ...] = ()
@@ -86,17 +96,24 @@ class Vitals:
     def hear(self, news: News, now_s: float) -> None:
         """What the service's inbox brought."""
         match news:
-            case Taken(receiver=name, epoch=epoch):
+            case Taken(receiver=name, epoch=epoch, at_s=at_s):
                 seen = self._seen.setdefault(name, _Seen())
-                seen.at_s, seen.epoch, seen.status, seen.detail = now_s, epoch, "no_fix", ""
+                seen.at_s, seen.epoch, seen.status, seen.detail = at_s, epoch, "no_fix", ""
                 if epoch.position is not None:
-                    seen.fix_at_s, seen.status = now_s, "ok"
+                    seen.fix_at_s, seen.status = at_s, "ok"
             case ReceiverChanged(receiver=name, status=status, detail=detail):
                 seen = self._seen.setdefault(name, _Seen())
-                seen.status = "lost" if status == "lost" else "no_fix"
-                seen.detail = detail
+                seen.status, seen.detail = _STATUS[status], detail
             case _:
                 return
+
+    @property
+    def reception(self) -> Literal["no_fix", "unreadable", "silent"]:
+        """What keeps a van without a fix from one, of the receiver that is nearest to it."""
+        known = {seen.status for seen in self._seen.values() if seen.status != "lost"}
+        if known == {"silent"}:
+            return "silent"
+        return "unreadable" if known and known <= {"silent", "unreadable"} else "no_fix"
 
     @property
     def processor_celsius(self) -> float | None:

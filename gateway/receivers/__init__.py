@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from gateway.fixes.epochs import Epoch
+from gateway.receivers.hearing import Hearing
 from wire.values import FixSource
 
 
@@ -25,6 +26,10 @@ class Receiver(Protocol):
         Raises:
             ReceiverLost: it is gone; close and open it again.
         """
+        ...
+
+    def hearing(self) -> Hearing:
+        """Whether it speaks at all, as of the last `read`."""
         ...
 
     def close(self) -> None:

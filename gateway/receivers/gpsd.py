@@ -18,6 +18,7 @@ import gpsd
 from gateway.errors import ReceiverLost
 from gateway.fixes.epochs import Epoch
 from gateway.fixes.reports import ReportAssembler
+from gateway.receivers.hearing import Hearing, Listening
 from gateway.receivers.selection import Selection
 from gateway.settings import GpsdSettings
 from wire.values import FixSource
@@ -29,6 +30,10 @@ _SETTLED_S: Final = 0.05
 """gpsd writes the reports of one instant without a pause."""
 _RECEIVE_BYTES: Final = 65_536
 _MAX_UNREADABLE: Final = 200
+_IF_SILENT: Final = (
+    "gpsd answers, but reports no receiver: look at DEVICES in /etc/default/gpsd, at the power of "
+    "the receiver, and with gpsmon at what it says"
+)
 
 _opening: Final = threading.Lock()
 """gpsd-py3 keeps its one connection in module globals."""
@@ -48,6 +53,8 @@ class Gpsd:
         self._selection = Selection([settings.device] if settings.device else [])
         self._heard_s = 0.0
         self._has_asked = False
+        self._listening = Listening(0.0, silent=_IF_SILENT)
+        self._hearing = Hearing("starting")
 
     def open(self) -> None:
         """Connect and have gpsd stream its reports.
@@ -58,6 +65,7 @@ class Gpsd:
         chosen = self._settings
         self._assembler = ReportAssembler()
         self._heard_s, self._has_asked = time.monotonic(), False
+        self._listening = Listening(self._heard_s, silent=_IF_SILENT)
         try:
             self._socket = _connect(chosen.host, chosen.port, chosen.timeout_s)
             self._socket.sendall(_WATCH)
@@ -78,7 +86,9 @@ class Gpsd:
         try:
             if not select.select([connection], [], [], wait_s)[0]:
                 self._prove_life(connection)
-                return self._of_chosen(self._assembler.flush())
+                flushed = self._assembler.flush()
+                self._listen(len(flushed))
+                return self._of_chosen(flushed)
             chunk = connection.recv(_RECEIVE_BYTES)
         except (OSError, ValueError) as error:
             raise ReceiverLost(f"gpsd: {error!r}") from error
@@ -86,6 +96,7 @@ class Gpsd:
             raise ReceiverLost("gpsd: it has closed the connection")
         self._heard_s, self._has_asked = time.monotonic(), False
         reported = self._assembler.feed(chunk)
+        self._listen(len(reported))
         if self._assembler.unreadable > _MAX_UNREADABLE:
             raise ReceiverLost("gpsd: what answers there does not speak gpsd's JSON; check port")
         return self._of_chosen(reported)
@@ -96,6 +107,13 @@ class Gpsd:
         if connection is not None:
             with contextlib.suppress(OSError):
                 connection.close()
+
+    def hearing(self) -> Hearing:
+        """Whether gpsd reports anything of a receiver."""
+        return self._hearing
+
+    def _listen(self, reports: int) -> None:
+        self._hearing = self._listening.heard(reports, reports, time.monotonic())
 
     def _prove_life(self, connection: socket.socket) -> None:
         """Silence may be a gpsd without a device; ask, and believe it only when it answers."""

@@ -5,10 +5,10 @@ import queue
 import random
 import threading
 import time
-from typing import Final, Literal
+from typing import Final
 
 from gateway.errors import ReceiverLost
-from gateway.inbox import Inbox, News, ReceiverChanged, Taken
+from gateway.inbox import Inbox, News, ReceiverChanged, ReceiverStatus, Taken
 from gateway.receivers import Receiver
 
 logger = logging.getLogger(__name__)
@@ -70,9 +70,13 @@ class Reader:
             self._change("ok", "")
             while not self._stopping.is_set():
                 self.turned_at_s = time.monotonic()
-                for epoch in self._receiver.read():
+                epochs, at_s = self._receiver.read(), time.monotonic()
+                hearing = self._receiver.hearing()
+                if hearing.status != "starting":
+                    self._change(hearing.status, hearing.remedy)
+                for epoch in epochs:
                     has_given = True
-                    self._tell(Taken(self.name, epoch, time.monotonic()))
+                    self._tell(Taken(self.name, epoch, at_s))
         except ReceiverLost as lost:
             self._change("lost", str(lost))
         except Exception as error:
@@ -85,7 +89,7 @@ class Reader:
                 logger.exception("the receiver could not be closed")
         return has_given
 
-    def _change(self, status: Literal["ok", "lost"], detail: str) -> None:
+    def _change(self, status: ReceiverStatus, detail: str) -> None:
         """Tell a change, but not each of the same failures while it stays away."""
         change = ReceiverChanged(self.name, status, detail)
         if change != self._told:

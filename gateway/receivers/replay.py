@@ -8,6 +8,7 @@ from typing import Final
 
 from gateway.errors import ReceiverLost
 from gateway.fixes.epochs import Epoch, EpochAssembler
+from gateway.receivers.hearing import Hearing
 from wire.values import FixSource
 
 _CHUNK_BYTES: Final = 4096
@@ -76,6 +77,10 @@ class Replay:
         if not epochs:
             time.sleep(_MAX_WAIT_S)
         return epochs
+
+    def hearing(self) -> Hearing:
+        """A recording speaks, also once it is over."""
+        return Hearing("speaks")
 
     def close(self) -> None:
         """Pause."""

@@ -14,6 +14,7 @@ import serial
 
 from gateway.errors import ReceiverLost, SettingsError
 from gateway.fixes.epochs import Epoch, EpochAssembler
+from gateway.receivers.hearing import Hearing, Listening
 from gateway.receivers.speed import SpeedSearch
 from wire.values import FixSource
 
@@ -25,7 +26,19 @@ _GATHER_S: Final = 0.02
 
 _READ_BYTES: Final = 4096
 
+_NO_LINES: Final = frozenset({(4, console) for console in range(64)} | {(5, 0), (5, 1), (5, 2)})
+"""Screens and their stand-ins are terminals, but no lines (Linux, admin-guide/devices.txt)."""
+
 _TELL_EVERY_S: Final = 60.0
+
+_IF_SILENT: Final = (
+    "the line is open, but nothing comes: look at the receiver's power, at the wire from its TX to "
+    "this line's RX, and whether this is the receiver's port; a modem's AT port is silent too"
+)
+_IF_UNREADABLE: Final = (
+    "bytes come, but no sentence of NMEA: look at the speed (baud), at the ground wire, and "
+    "whether this is the receiver's port"
+)
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +78,8 @@ class SerialNmea:
         self._line: serial.Serial | None = None
         self._refusals = _Refusals(device)
         self._assembler = EpochAssembler(self._refusals)
+        self._listening = _listening()
+        self._hearing = Hearing("starting")
 
     def open(self) -> None:
         """Open the line for this process alone.
@@ -73,6 +88,7 @@ class SerialNmea:
             ReceiverLost: there is no such device, it may not be opened, or another reads it.
         """
         self._assembler = EpochAssembler(self._refusals)
+        self._listening = _listening()
         speed = self._baud
         if speed is None:
             self._search = SpeedSearch(self._remembered, time.monotonic())
@@ -95,11 +111,17 @@ class SerialNmea:
                 chunk += line.read(min(line.in_waiting, _READ_BYTES))
             proved = self._assembler.proved
             epochs = list(self._assembler.feed(chunk) if chunk else self._assembler.flush())
+            proved = self._assembler.proved - proved
+            self._hearing = self._listening.heard(len(chunk), proved, time.monotonic())
             if self._search is not None:
-                self._seek(line, self._search, self._assembler.proved - proved, len(chunk))
+                self._seek(line, self._search, proved, len(chunk))
         except (OSError, TypeError, termios.error) as error:
             raise ReceiverLost(f"{self._device}: lost: {error}") from error
         return epochs
+
+    def hearing(self) -> Hearing:
+        """Whether the line speaks at all."""
+        return self._hearing
 
     def close(self) -> None:
         """Close the line."""
@@ -117,6 +139,10 @@ class SerialNmea:
             self._remembered = search.speed
             context = {"device": self._device, "baud": search.speed}
             logger.info("the speed of the line is proved", extra=context)
+
+
+def _listening() -> Listening:
+    return Listening(time.monotonic(), silent=_IF_SILENT, unreadable=_IF_UNREADABLE)
 
 
 def open_line(device: str, baud: int) -> serial.Serial:
@@ -150,7 +176,10 @@ def refuse_what_is_no_line(field: str, device: str) -> None:
 
 
 def _may_be_line(device: str) -> bool:
-    """Whether a device is a terminal; one that cannot be opened now may be one."""
+    """Whether a device is a terminal of its own; one that cannot be opened now may be one."""
+    number = Path(device).stat().st_rdev
+    if (os.major(number), os.minor(number)) in _NO_LINES:
+        return False
     try:
         descriptor = os.open(device, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

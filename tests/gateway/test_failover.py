@@ -35,11 +35,11 @@ type Wrong = Callable[[int], Fix]
 class Van:
     """The service of a van with two receivers, fed by hand, with a clock that stands still."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, began_s: float = 0.0) -> None:
         config = written(folder, GOOD.replace("/tmp/roundsman-none", str(folder)) + TWO)  # noqa: S108
         chosen = configuration.load(config)
         schema.prepare(chosen.spool_file)
-        self.now_s = 0.0
+        self.now_s = began_s
         self.clock = Clock(lambda: START_MS / 1000, lambda: self.now_s)
         receivers = [
             receiver_of(f"receivers[{at}]", one) for at, one in enumerate(chosen.receivers)
@@ -122,3 +122,12 @@ def test_a_change_to_one_that_sees_the_van_elsewhere_drives_no_way_there(van: Va
         van.hear("dash", fix_at(s + 0.1, MPS * s, 5_000, speed_mps=MPS), s + 0.1)
     assert van.chosen[39.1] == "dash"
     assert van.service._recorder.logbook.odometer_m < 400
+
+
+def test_before_the_first_connection_offline_counts_from_the_start_of_the_gateway(
+    tmp_path: Path,
+) -> None:
+    van = Van(tmp_path, began_s=86_400)
+    link = van.service._operation.vitals.health(86_430).link
+    van.spool.close()
+    assert (link.is_connected, link.since_s) == (False, 30)

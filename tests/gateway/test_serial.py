@@ -113,6 +113,14 @@ def test_what_can_never_be_a_line_is_refused_with_its_field(tmp_path: Path) -> N
         refuse_what_is_no_line("receivers[0].device", str(tmp_path))
 
 
+@pytest.mark.parametrize("device", ["/dev/tty", "/dev/console", "/dev/ptmx", "/dev/tty1"])
+def test_a_screen_is_a_terminal_and_no_line(device: str) -> None:
+    if not Path(device).exists():
+        pytest.skip(f"{device} is not here")
+    with pytest.raises(SettingsError, match="is not a serial line"):
+        refuse_what_is_no_line("receivers[0].device", device)
+
+
 def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
