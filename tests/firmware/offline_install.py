@@ -32,6 +32,7 @@ set -eux
 roundsman --version
 roundsman gateway --help
 roundsman gateway decode /tmp/recording.nmea
+runuser -u roundsman -- test -r /etc/roundsman/gateway.toml
 install -m 640 -g roundsman /usr/share/doc/roundsman-gateway/examples/gateway.toml /etc/roundsman/
 runuser -u roundsman -- roundsman gateway prepare --config /etc/roundsman/gateway.toml
 roundsman gateway status --config /etc/roundsman/gateway.toml || [ $? = 3 ]

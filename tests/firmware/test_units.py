@@ -12,7 +12,12 @@ from tests.firmware.tools import UNITS, ask, tool
 OURS = sorted(path.name for path in UNITS.glob("roundsman-*"))
 SERVICES = [name for name in OURS if name.endswith(".service")]
 DROPINS = sorted(path.parent.name for path in UNITS.glob("*.d/roundsman.conf"))
-PACKAGES = {"chrony.service": "chrony", "gpsd.service": "gpsd", "gpsd.socket": "gpsd"}
+PACKAGES = {
+    "chrony.service": "chrony",
+    "gpsd.service": "gpsd",
+    "gpsd.socket": "gpsd",
+    "systemd-logind.service": "systemd",
+}
 DEBIANS = Path("/usr/lib/systemd/system")
 
 
@@ -86,7 +91,7 @@ def test_the_request_to_restart_is_the_same_file_for_who_waits_and_who_takes_it(
     assert waits == takes == [f"/run/{makes[0]}/reboot-requested"]
 
 
-def test_a_dead_data_partition_keeps_neither_the_gateway_nor_the_clock_from_starting() -> None:
+def test_a_dead_data_partition_keeps_neither_gateway_nor_clock_nor_login_from_starting() -> None:
     # StateDirectory= and ConfigurationDirectory= require their mounts too (systemd.exec(5)).
     gateway = (UNITS / "roundsman-gateway.service").read_text()
     clock = (UNITS / "chrony.service.d" / "roundsman.conf").read_text()
@@ -98,7 +103,9 @@ def test_a_dead_data_partition_keeps_neither_the_gateway_nor_the_clock_from_star
         )
         assert requires == []
         assert re.search(r"^After=.*\blocal-fs\.target\b", text, re.MULTILINE)
+    login = (UNITS / "systemd-logind.service.d" / "roundsman.conf").read_text()
     assert "\nStateDirectory=\n" in clock
+    assert "\nStateDirectory=\n" in login
     assert "\nReadWritePaths=-/var/lib/roundsman\n" in gateway
 
 
