@@ -192,12 +192,20 @@ def test_whoever_is_logged_in_is_not_locked_out_unasked() -> None:
     assert "would write" not in told
     assert "would write" in logged_in("--management", "eth0", "--close-ssh", address=over_wifi)
     assert "would write" in logged_in("--management", "eth0,wlan7", address=over_wifi)
+    assert "would write" in logged_in(address=over_wifi), "the first time it is added by itself"
     assert "port 2222" in logged_in("--management", "wlan7", address=over_wifi, port=2222)
 
 
 def test_the_interface_of_a_login_is_found_by_its_address() -> None:
     tool("ip", "iproute2")
     assert "would write" in logged_in("--management", "eth9", address="127.0.0.1"), "that is lo"
+
+
+def test_a_login_is_known_though_sudo_takes_its_variable_away() -> None:
+    script = f"env -u SSH_CONNECTION {PROVISION} --anyway --dry-run --management eth0; exit $?"
+    told = ask("sh", "-c", script, SSH_CONNECTION="192.0.2.7 40000 fe80::1%wlan7 22")
+    assert told.returncode == 1
+    assert "you are logged in over wlan7" in told.stdout
 
 
 def test_ssh_on_interfaces_that_are_not_here_is_refused() -> None:
