@@ -26,7 +26,7 @@ from tests.parts.served_cloud import ServedCloud
 from wire import codec, topics
 from wire.messages import Command, Desired, Presence, State
 
-VAN = "van-1"
+VAN, OTHER = "van-1", "van-2"
 HEARD = topics.down_all("main", VAN)
 QUEUE = "fleet.v1.main.van-1.dn.*"
 
@@ -40,6 +40,7 @@ class Gateway:
         answer = cloud.admin.post("/enrol", json=asked)
         assert answer.status_code == 201, answer.text
         self._given = answer.json()
+        self.serial: str = self._given["certificate"]["serial"]
         self.box.client_id = self._given["client_id"]
         self._folder = folder
 
@@ -93,8 +94,8 @@ def shut_out(cloud: ServedCloud) -> None:
 
 
 def presence(cloud: ServedCloud) -> str:
-    (van,) = cloud.admin.get("/vehicles").json()["items"]
-    return str(van["presence"])
+    vans = cloud.admin.get("/vehicles").json()["items"]
+    return next(str(van["presence"]) for van in vans if van["id"] == VAN)
 
 
 def held(cloud: ServedCloud) -> Held:
@@ -143,7 +144,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def cloud(root: Path) -> Iterator[ServedCloud]:
-    with certified_cloud(root, VAN) as served:
+    with certified_cloud(root, VAN, OTHER) as served:
         yield served
 
 
@@ -207,6 +208,25 @@ def test_a_command_ends_with_the_box_that_it_was_sent_to(
         last = ping(cloud)
         wait_for(lambda: bool(heard(session, "command")), "the new box's own command")
         assert [one.id for one in heard(session, "command")] == [last]
+
+
+@pytest.mark.slow
+def test_a_box_that_moves_to_another_van_leaves_the_old_one_as_if_shut_out(
+    cloud: ServedCloud, tmp_path: Path
+) -> None:
+    shut_out(cloud)
+    wait_for(lambda: is_cleared(cloud), "the sessions of other tests to end")
+    old = Gateway(cloud, tmp_path / "old")
+    with old.connected() as session:
+        says_that_it_is_there(session)
+        wait_for(lambda: presence(cloud) == "online", "the office to see it")
+    ping(cloud)
+    moved = Box().request()
+    proof = msgspec.to_builtins(old.box.proof(old.serial, moved))
+    asked = {"token": claim(cloud, OTHER), "csr": moved, "previous": proof}
+    assert cloud.admin.post("/enrol", json=asked).status_code == 201
+    wait_for(lambda: is_cleared(cloud), "the broker to hold nothing for the old van")
+    wait_for(lambda: presence(cloud) == "offline", "the office to see that it is gone")
 
 
 @pytest.mark.slow
