@@ -7,7 +7,7 @@ mypy
 lint-imports
 shellcheck_or_say() {
     if command -v shellcheck >/dev/null 2>&1; then
-        shellcheck run tests/check.sh .ci/run firmware_config/provision firmware_config/deb/build \
+        shellcheck run tests/check.sh .ci/run firmware_config/provision firmware_config/update firmware_config/deb/build \
             firmware_config/deb/postinst firmware_config/deb/prerm firmware_config/deb/postrm
     else
         echo "check: SKIPPED shellcheck (Debian package shellcheck is not installed)" >&2
