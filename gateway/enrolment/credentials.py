@@ -72,10 +72,22 @@ class Credentials:
 
     def of_van(self, tenant: str, van: str) -> Path | None:
         """The folder of the newest certificate for an earlier van that is still here."""
-        every = (folder for folder in self.folder.glob("[0-9a-f]*") if folder.is_dir())
-        known = [(held, folder) for folder in every if (held := read_held(folder)) is not None]
+        known = self._known()
         mine = [(held.issued_at_ms, folder) for held, folder in known if _is_of(held, tenant, van)]
         return max(mine)[1] if mine else None
+
+    def before(self, tenant: str, van: str) -> Held | None:
+        """What the box was last the gateway of, before it was this van's, as far as it shows."""
+        earlier = [
+            held
+            for held, _ in self._known()
+            if held.purpose == "gateway" and not _is_of(held, tenant, van)
+        ]
+        return max(earlier, key=lambda held: held.issued_at_ms, default=None)
+
+    def _known(self) -> list[tuple[Held, Path]]:
+        every = (folder for folder in self.folder.glob("[0-9a-f]*") if folder.is_dir())
+        return [(held, folder) for folder in every if (held := read_held(folder)) is not None]
 
     def add(self, held: Held, certificate: Certificate, key_file: Path) -> Path:
         """Lay down a certificate with its key; it is not in use yet. Doing it twice is no harm.

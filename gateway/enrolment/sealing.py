@@ -1,9 +1,10 @@
 """A box that becomes another van's gateway keeps what it recorded under the old van's name.
 
-The spool remembers whose it is. When the configuration names another van, everything that belongs
-to the old one is moved to ``data_dir/sealed/TENANT.VAN.N/`` before anything of the new van is
-recorded; the spool goes last, so a power cut in the middle is gone on with at the next start. What
-is given up has `GIVEN_UP` in its folder; `giving_up` tells how.
+The spool remembers whose it is, and so does the file `OWNER` beside it, for a spool that is damaged
+and cannot say. When the configuration names another van, everything that belongs to the old one is
+moved to ``data_dir/sealed/TENANT.VAN.N/`` before anything of the new van is recorded; the spool
+goes last, so a power cut in the middle is gone on with at the next start. What is given up has
+`GIVEN_UP` in its folder; `giving_up` tells how.
 """
 
 import fcntl
@@ -18,6 +19,7 @@ from typing import Final
 from urllib.parse import quote
 
 from gateway import children
+from gateway.enrolment.credentials import Credentials, put_private
 from gateway.errors import SpoolError
 from gateway.settings import Settings
 from gateway.spool.notes import sound
@@ -25,8 +27,10 @@ from wire.topics import TopicError, require_name
 
 logger = logging.getLogger(__name__)
 
-_STAYS: Final = frozenset({"credentials", "gateway.lock", "sealed"})
-"""What in the data folder belongs to the box and not to a van."""
+OWNER: Final = "spool.owner"
+"""Whose the spool is, told outside it: ``TENANT/VAN``."""
+_STAYS: Final = frozenset({"credentials", "gateway.lock", "sealed", OWNER})
+"""What in the data folder belongs to the box and not to a van; `OWNER` outlives the sealing."""
 _DELIVER_EVERY_S: Final = 3_600.0
 _END_WITHIN_S: Final = 0.5
 SPOOL: Final = "spool.db"
@@ -40,7 +44,10 @@ def owner_of(settings: Settings) -> str:
 
 
 def seal_if_moved(settings: Settings) -> Path | None:
-    """Set aside what another van's gateway has recorded here.
+    """Set aside what another van's gateway has recorded here; then it is this van's place.
+
+    A spool that cannot say whose it is is `OWNER`'s, and without that file the van's whose
+    certificate came before; it is moved unread, as reading is what would repair it here.
 
     Returns:
         The sealed folder; None when the spool is this van's, or there is none.
@@ -48,13 +55,21 @@ def seal_if_moved(settings: Settings) -> Path | None:
     Raises:
         SpoolError: it cannot be set aside now; nothing of the new van may be recorded into it.
     """
-    owner = _owner(settings.spool_file)
+    target = _seal(settings) if settings.spool_file.exists() else None
+    _keep_owner(settings)
+    return target
+
+
+def _seal(settings: Settings) -> Path | None:
+    told = _told_owner(settings.spool_file)
+    owner = told or _remembered_owner(settings)
     if owner is None or owner == owner_of(settings):
         return None
     try:
         tenant, van = _names(owner)
         target = _target(settings.folder / "sealed", tenant, van)
-        _fold_log(settings.spool_file)
+        if told is not None:
+            _fold_log(settings.spool_file)
         target.mkdir(parents=True, exist_ok=True, mode=0o700)
         for path in sorted(settings.folder.iterdir()):
             if path.name not in _STAYS and path != settings.spool_file:
@@ -62,6 +77,7 @@ def seal_if_moved(settings: Settings) -> Path | None:
         _sync(target)
         settings.spool_file.rename(target / SPOOL)
         _sync(target)
+        (settings.folder / OWNER).unlink(missing_ok=True)
         _sync(settings.folder)
     except (OSError, sqlite3.Error, TopicError) as error:
         raise SpoolError(
@@ -148,14 +164,12 @@ class Delivering:
                 self._process.wait(_END_WITHIN_S)
 
 
-def _owner(spool: Path) -> str | None:
-    """Whose rows these are, read without a write: None when nobody's, or when it is damaged.
+def _told_owner(spool: Path) -> str | None:
+    """Whose rows these are, read without a write: None when the spool cannot say.
 
     A connection that may write would fold the log in as it closes, and with it goes what tells the
     spool that the power was cut.
     """
-    if not spool.exists():
-        return None
     # Without a log the file is as it was closed. With one that a read-only medium gives no shared
     # memory to, what the file alone says is better than nothing.
     has_log = spool.with_name(f"{spool.name}-wal").exists()
@@ -164,7 +178,29 @@ def _owner(spool: Path) -> str | None:
         with suppress(sqlite3.Error), closing(sqlite3.connect(place, uri=True)) as database:
             found = sound(database.execute("SELECT key, body FROM note WHERE key = '/owner'"))
             return found["/owner"].decode() if found else None
-    return None  # damaged: the spool itself sets it aside and salvages it
+    return None
+
+
+def _remembered_owner(settings: Settings) -> str | None:
+    """What is known outside the spool of whose it is; None when it can only be this van's."""
+    try:
+        kept = (settings.folder / OWNER).read_text()
+        _names(kept)
+    except (OSError, UnicodeDecodeError, TopicError):
+        earlier = Credentials(settings.folder).before(settings.tenant, settings.van)
+        return None if earlier is None else f"{earlier.tenant}/{earlier.van}"
+    return kept
+
+
+def _keep_owner(settings: Settings) -> None:
+    """Write down whose the spool is, before its first row."""
+    kept, owner = settings.folder / OWNER, owner_of(settings).encode()
+    try:
+        if not kept.exists() or kept.read_bytes() != owner:
+            put_private(kept, owner)
+    except OSError as error:  # what is recorded is held in memory then; the next start writes it
+        extra = {"file": str(kept), "problem": str(error)}
+        logger.warning("whose the spool is could not be written beside it", extra=extra)
 
 
 def _names(owner: str) -> tuple[str, str]:
@@ -181,11 +217,19 @@ def _target(folder: Path, tenant: str, van: str) -> Path:
 
 
 def _fold_log(spool: Path) -> None:
-    """Have everything in the one file, so that it can be moved in one rename."""
-    with closing(sqlite3.connect(spool, isolation_level=None)) as database:
-        is_busy, _, _ = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if is_busy:
-            raise OSError("another process uses the spool")
+    """Have everything in the one file, so that it can be moved in one rename.
+
+    The log of a file that is damaged stays beside it, and goes with all else before it does.
+    """
+    try:
+        with closing(sqlite3.connect(spool, isolation_level=None)) as database:
+            is_busy, _, _ = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError:
+        return
+    if is_busy:
+        raise OSError("another process uses the spool")
     for suffix in ("-wal", "-shm"):
         left = spool.with_name(f"{spool.name}{suffix}")
         if left.exists() and left.stat().st_size and suffix == "-wal":
