@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from gateway.control.kept import KeptFile
+from gateway.control.kept import KeptFile, peek
 from gateway.settings import Settings
 from wire import codec
 from wire.desired import DesiredError, DesiredValues, read_values
@@ -149,6 +149,15 @@ def applied(settings: Settings, values: DesiredValues) -> Settings:
         keeping=values.keeping or settings.keeping,
         broker=broker,
     )
+
+
+def proved(settings: Settings) -> Settings:
+    """The van's own file with what was last desired and has proved itself; nothing is written.
+
+    For a process beside the running gateway: settings on trial may be the wrong ones.
+    """
+    kept = peek(settings.folder / DESIRED_FILE, Standing)
+    return settings if kept is None else applied(settings, kept.values)
 
 
 class DesiredSettings:

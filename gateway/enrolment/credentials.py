@@ -29,7 +29,11 @@ _RENEWED_WITH: Final = 1 / 3
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
-    """``certificate.json``: what a certificate says, for readers without a library for them."""
+    """``certificate.json``: what a certificate says, for readers without a library for them.
+
+    Attributes:
+        host, port: of the broker when it was issued, which may have moved since.
+    """
 
     tenant: Name
     van: Name

@@ -19,7 +19,15 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from gateway.clock import Clock
-from gateway.enrolment.credentials import AUTHORITY, CERTIFICATE, KEY, Credentials, read_held
+from gateway.control.desired import proved
+from gateway.enrolment.credentials import (
+    AUTHORITY,
+    CERTIFICATE,
+    KEY,
+    Credentials,
+    Held,
+    read_held,
+)
 from gateway.enrolment.sealing import SPOOL, alone_with_sealed, sealed_folders
 from gateway.errors import GatewayError
 from gateway.inbox import INBOX_SIZE, Delivered, Heard, Inbox
@@ -131,15 +139,32 @@ def _broker(settings: Settings, tenant: str, van: str) -> BrokerSettings | None:
     held = None if folder is None else read_held(folder)
     if folder is None or held is None:
         return None
+    host, port = _place(settings, folder, held)
     return BrokerSettings(
-        host=held.host,
-        port=held.port,
+        host=host,
+        port=port,
         client_id=secrets.token_hex(16),  # a van's own gateway may be connected with the other one
         tls=True,
         ca_file=str(folder / AUTHORITY),
         cert_file=str(folder / CERTIFICATE),
         key_file=str(folder / KEY),
     )
+
+
+def _place(settings: Settings, folder: Path, held: Held) -> tuple[str, int]:
+    """Where the broker is that takes the certificate in ``folder``.
+
+    The same cloud's may have moved since that was issued, and is where the present van finds it;
+    another cloud's is where it was.
+    """
+    here = proved(settings).broker
+    try:
+        is_same = here.ca_file is not None and (
+            Path(here.ca_file).read_bytes() == (folder / AUTHORITY).read_bytes()
+        )
+    except OSError:
+        is_same = False
+    return (here.host, here.port) if is_same else (held.host, held.port)
 
 
 def _require_connection(link: Link, within_s: float) -> None:

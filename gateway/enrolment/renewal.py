@@ -64,6 +64,11 @@ class Lane(Protocol):
 
     connection: int | None
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of the broker that it connects to."""
+        ...
+
     def publish(self, kind: str, payload: bytes, qos: int = 1) -> int | None:
         """Hand a message over; None while offline."""
         ...
@@ -142,8 +147,11 @@ class Renewal:
             return
         try:
             issued = codec.decode(heard.payload, Certificate)
+            host, port = self._lane.address  # the broker may have moved since the enrolment
             held = msgspec.structs.replace(
                 self._held,
+                host=host,
+                port=port,
                 serial=issued.serial,
                 issued_at_ms=issued.issued_at_ms,
                 expires_at_ms=issued.expires_at_ms,

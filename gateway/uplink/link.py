@@ -135,9 +135,15 @@ class Link:
         return session.number * _MIDS + info.mid
 
     @property
+    def address(self) -> tuple[str, int]:
+        """Host and port that it connects to, or tries to."""
+        return self._settings.host, self._settings.port
+
+    @property
     def place(self) -> str:
         """Where it connects to, as ``host:port``."""
-        return f"{self._settings.host}:{self._settings.port}"
+        host, port = self.address
+        return f"{host}:{port}"
 
     def cost_bytes(self, kind: str, payload: bytes) -> int:
         """What a message takes on the socket, without TLS and headers of TCP."""

@@ -1,165 +1,126 @@
-"""Any sequence of driving, crashing, losing the link and losing messages ends with nothing lost."""
+"""Where a sealed backlog is handed in: where the broker is now, not where it was at enrolment."""
 
-import shutil
-import tempfile
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+import pytest
 
-from tests.gateway.test_spool import NOW, fix
-from tests.gateway.test_uplink import Bench
-from wire import codec
-from wire.messages import Ack, Event, Resume
-
-type Key = tuple[int, int]
-
-
-class Cloud:
-    """Commits what reaches it; answers with what it has."""
-
-    def __init__(self) -> None:
-        self.stored: dict[Key, object] = {}
-        self.answers: list[Ack] = []
-
-    def take(self, kind: str, payload: bytes) -> None:
-        match kind:
-            case "batch":
-                batch = codec.decode_batch(payload)
-                for seq, kept in enumerate(batch.fixes, batch.first):
-                    assert self.stored.setdefault((batch.stream, seq), kept) == kept
-                self._answer(batch.stream)
-            case "event":
-                event = codec.decode(payload, Event)
-                self.stored[int(event.stream), event.seq] = event
-                self._answer(int(event.stream))
-            case "resume":
-                for stream in codec.decode(payload, Resume).streams:
-                    self._answer(int(stream))
-            case _:
-                pass
-
-    def _answer(self, stream: int) -> None:
-        seqs = {seq for of, seq in self.stored if of == stream}
-        upto = max(seqs, default=-1)
-        lacking = sorted(set(range(upto)) - seqs)
-        missing = tuple((seq, seq) for seq in lacking[:32])
-        if len(lacking) > 32:
-            upto = lacking[32] - 1
-        self.answers.append(Ack(stream=str(stream), upto=upto, missing=missing))
+from gateway.configuration import load
+from gateway.control.desired import DESIRED_FILE, Standing, Trial
+from gateway.control.kept import KeptFile
+from gateway.enrolment.credentials import AUTHORITY, CERTIFICATE, KEY
+from gateway.enrolment.delivery import NotLetIn, NotNow, lane_as
+from gateway.settings import Settings
+from tests.gateway.test_giving_up import certified_for_van_2
+from tests.gateway.test_settings import GOOD, written
+from tests.parts.private_authority import PrivateAuthority
+from wire.desired import BrokerPlace, DesiredValues
 
 
-class Delivery(RuleBasedStateMachine):
-    """A van, a link that breaks, and a cloud; the model is the set of rows ever committed."""
+class Place:
+    """A port with TLS that tells whether anybody came."""
 
-    @initialize()
-    def begin(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="roundsman-delivery-"))
-        self.bench = Bench(self.folder / "spool.db")
-        self.cloud = Cloud()
-        self.committed: set[Key] = set()
-        self.starts = 0
-        self.number = 0
-        self.start()
+    def __init__(self, server: socket.socket) -> None:
+        self.port: int = server.getsockname()[1]
+        self.visits = 0
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._server = server
 
-    def start(self) -> None:
-        self.starts += 1
-        self.bench.start(self.starts, batch_fixes=3, window=8, batch_wait_s=0, resend_after_s=60)
-        self.bench.spool.connection.execute("PRAGMA synchronous = OFF")  # no power cut here
-        self.note()
-        self.gain_link()
+    def serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                came, _ = self._server.accept()
+                self.visits += 1
+                with came, suppress(OSError):
+                    self.context.wrap_socket(came, server_side=True).close()
 
-    def note(self) -> None:
-        self.committed |= self.spooled()
 
-    def spooled(self) -> set[Key]:
-        spool = self.bench.spool
-        rows = [row for kind in ("event", "fix") for row in spool.rows_after(kind, -1, 100_000)]
-        return {(spool.stream_of(row.id).id, row.seq) for row in rows}
-
-    @rule(fixes=st.integers(1, 25), is_committed=st.booleans())
-    def drive(self, fixes: int, is_committed: bool) -> None:
-        for _ in range(fixes):
-            self.number += 1
-            self.bench.spool.add_fix(fix(self.number))
-        if is_committed:
-            self.commit()
-
-    def commit(self) -> None:
-        self.bench.spool.commit(NOW)
-        self.note()
-
-    @rule()
-    def lose_power(self) -> None:
-        self.bench.spool.close()
-        self.lose_link()
-        self.start()
-
-    @rule()
-    def gain_link(self) -> None:
-        self.bench.uplink.on_connected(self.bench.now_s)
-
-    @rule()
-    def lose_link(self) -> None:
-        self.bench.uplink.on_disconnected()
-        self.bench.link.published.clear()
-        self.cloud.answers.clear()
-
-    @rule(fixes=st.integers(5, 25), lost=st.lists(st.booleans(), min_size=4, max_size=12))
-    def drive_on_a_poor_link(self, fixes: int, lost: list[bool]) -> None:
-        self.drive(fixes, is_committed=True)
-        self.work(5.0)
-        self.carry_up(lost)
-        self.carry_down(lost)
-
-    @rule(seconds=st.sampled_from([0.0, 5.0, 70.0, 2000.0]))
-    def work(self, seconds: float) -> None:
-        self.bench.now_s += seconds
-        self.bench.uplink.step(self.bench.now_s, NOW)
-        self.note()
-
-    @rule(lost=st.lists(st.booleans(), min_size=1, max_size=12))
-    def carry_up(self, lost: list[bool]) -> None:
-        """The next messages reach the cloud, but for those that are lost."""
-        published = self.bench.link.published
-        for is_lost, (kind, payload) in zip(lost, published[: len(lost)], strict=False):
-            if not is_lost:
-                self.cloud.take(kind, payload)
-        del published[: len(lost)]
-
-    @rule(lost=st.lists(st.booleans(), min_size=1, max_size=12))
-    def carry_down(self, lost: list[bool]) -> None:
-        """The next answers reach the van, but for those that are lost."""
-        for is_lost, answer in zip(lost, self.cloud.answers[: len(lost)], strict=False):
-            if not is_lost:
-                self.bench.uplink.on_ack(answer, NOW)
-        del self.cloud.answers[: len(lost)]
-
-    @invariant()
-    def every_committed_row_is_in_the_spool_or_in_the_cloud(self) -> None:
-        if self.starts:
-            assert self.committed <= self.spooled() | self.cloud.stored.keys()
-
-    def teardown(self) -> None:
-        if not self.starts:
-            return
+@contextmanager
+def listening() -> Iterator[Place]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        place = Place(server)
+        thread = threading.Thread(target=place.serve)
+        thread.start()
         try:
-            self.commit()
-            self.gain_link()
-            for _ in range(200):
-                if not self.spooled():
-                    break
-                self.work(30.0)
-                self.carry_up([False] * 1000)
-                self.carry_down([False] * 1000)
-                self.bench.spool.commit(NOW)
-            assert self.spooled() == set()
-            assert self.committed <= self.cloud.stored.keys()
+            yield place
         finally:
-            self.bench.spool.close()
-            shutil.rmtree(self.folder)
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
-Delivery.TestCase.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
-test_nothing_is_lost_whatever_happens = Delivery.TestCase
+@pytest.fixture
+def old() -> Iterator[Place]:
+    with listening() as place:
+        yield place
+
+
+@pytest.fixture
+def new() -> Iterator[Place]:
+    with listening() as place:
+        yield place
+
+
+class Box:
+    """Was van-2's, with a certificate that names the old place; is van-1's."""
+
+    def __init__(self, folder: Path, old: Place, new: Place) -> None:
+        self._folder = folder
+        self.data = folder / "data"
+        certified_for_van_2(self.data, old.port)
+        self._own = self.data / "credentials" / "77"
+        self.authority = self._own / AUTHORITY
+        for place in (old, new):
+            place.context.load_cert_chain(self._own / CERTIFICATE, self._own / KEY)
+
+    def configured(self, place: Place) -> Settings:
+        text = GOOD.replace("/tmp/roundsman-none", str(self.data))  # noqa: S108
+        table = f'port = {place.port}\ntls = true\nca_file = "{self.authority}"'
+        return load(written(self._folder, text.replace("port = 1883", table)))
+
+    def told(self, standing: Standing) -> None:
+        KeptFile(self.data / DESIRED_FILE, Standing).write(standing)
+
+    def speaks_as_van_2(self, settings: Settings) -> None:
+        with (
+            pytest.raises((NotNow, NotLetIn)),
+            lane_as(settings, "main", "van-2", within_s=0.3),
+        ):
+            pass
+
+
+@pytest.fixture
+def box(tmp_path: Path, old: Place, new: Place) -> Box:
+    return Box(tmp_path, old, new)
+
+
+def values(place: Place) -> DesiredValues:
+    return DesiredValues(broker=BrokerPlace(host="127.0.0.1", port=place.port))
+
+
+def test_it_goes_where_the_configuration_says(box: Box, old: Place, new: Place) -> None:
+    box.speaks_as_van_2(box.configured(new))
+    assert (old.visits, new.visits > 0) == (0, True)
+
+
+def test_it_goes_where_the_cloud_has_moved_the_broker(box: Box, old: Place, new: Place) -> None:
+    box.told(Standing(settings=3, values=values(new)))
+    box.speaks_as_van_2(box.configured(old))
+    assert (old.visits, new.visits > 0) == (0, True)
+
+
+def test_a_move_on_trial_is_not_followed(box: Box, old: Place, new: Place) -> None:
+    box.told(Standing(trial=Trial(settings=3, values=values(new))))
+    box.speaks_as_van_2(box.configured(old))
+    assert (old.visits > 0, new.visits) == (True, 0)
+
+
+def test_a_backlog_of_another_cloud_goes_to_that_one(
+    box: Box, old: Place, new: Place, tmp_path: Path
+) -> None:
+    box.authority = PrivateAuthority(tmp_path / "ours").file
+    box.speaks_as_van_2(box.configured(new))
+    assert (old.visits > 0, new.visits) == (True, 0)

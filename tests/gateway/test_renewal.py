@@ -1,15 +1,18 @@
 """When the next certificate is asked for, and what is said when none comes."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from gateway.enrolment.credentials import REQUEST, Credentials
+from gateway.enrolment.credentials import KEY, REQUEST, Credentials, Held
 from gateway.enrolment.renewal import Renewal
 from gateway.inbox import Heard
+from tests.gateway.rig import wait_until
 from tests.gateway.test_belonging import DAY_MS, HELD, hold
+from tests.parts.private_authority import PrivateAuthority
 from wire import codec
 from wire.enrolment import Certificate
 from wire.enrolment import Renewal as Asked
@@ -20,6 +23,8 @@ class Wire:
 
     def __init__(self) -> None:
         self.connection: int | None = 1
+        self.address = (HELD.host, HELD.port)
+        self.dropped = 0
         self.said: list[Asked] = []
 
     def publish(self, kind: str, payload: bytes, qos: int = 1) -> int | None:
@@ -31,7 +36,8 @@ class Wire:
         assert heard.kind == "certificate"
 
     def drop(self, why: str) -> None:
-        raise AssertionError(why)
+        assert why == "a new certificate is in use"
+        self.dropped += 1
 
     @property
     def requests(self) -> list[str | None]:
@@ -120,3 +126,41 @@ def test_what_is_issued_for_another_key_is_told_and_not_used(credentials: Creden
     assert "cannot be used" in one.problem.told
     assert credentials.held() == HELD
     assert one.held == HELD
+    assert wire.dropped == 0
+
+
+def test_the_next_one_is_tried_and_told_where_the_broker_is_now(
+    credentials: Credentials, tmp_path: Path
+) -> None:
+    authority = PrivateAuthority(tmp_path / "authority")
+    shown = authority.certify("van")
+    wire, tried = Wire(), []
+
+    def is_accepted(held: Held, _folder: Path) -> bool:
+        tried.append((held.host, held.port))
+        return True
+
+    one = Renewal(
+        credentials, wire, make_key=making, is_accepted=is_accepted, wall_s=lambda: 241 * 86_400.0
+    )
+    making(credentials.folder / "next").wait()
+    shutil.copy(shown.key_file, credentials.folder / "next" / KEY)
+    wire.address = ("moved.example", 8884)
+    issued = Certificate(
+        serial="77",
+        pem=shown.file.read_text(),
+        authority=authority.file.read_text(),
+        issued_at_ms=241 * DAY_MS,
+        expires_at_ms=600 * DAY_MS,
+    )
+    one.hear(Heard(kind="certificate", payload=codec.encode(issued), mid=1, connection=1))
+
+    def is_in_use() -> bool:
+        live(one, from_day=241)
+        return wire.dropped == 1
+
+    wait_until(is_in_use, "the next one is in use")
+    assert tried == [("moved.example", 8884)]
+    held = credentials.held()
+    assert held is not None
+    assert (held.serial, held.host, held.port) == ("77", "moved.example", 8884)
