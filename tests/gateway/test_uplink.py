@@ -3,7 +3,7 @@
 import itertools
 import random
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -84,9 +84,18 @@ class Bench:
         self.now_s = 1000.0
         schema.prepare(path)
 
-    def start(self, number: int = 1, **chosen: float) -> None:
-        keep_ms = int(chosen.pop("keep_acknowledged_ms", 0))
-        self.spool = Spool(self._path, 10_000_000, keep_acknowledged_ms=keep_ms)
+    def start(
+        self,
+        number: int = 1,
+        *,
+        max_bytes: int = 10_000_000,
+        keep_acknowledged_ms: int = 0,
+        hinder: Callable[[Spool], None] | None = None,
+        **chosen: float,
+    ) -> None:
+        self.spool = Spool(self._path, max_bytes, keep_acknowledged_ms=keep_acknowledged_ms)
+        if hinder is not None:
+            hinder(self.spool)
         self.spool.begin(fixes=number * 100, events=number * 100 + 1, version="test", stamp=NOW)
         settings = msgspec.convert({"batch_fixes": 10, "window": 3, **chosen}, UplinkSettings)
         self.uplink = Uplink(settings, self.spool, self.link, random.Random(1).random)
