@@ -31,7 +31,7 @@ class Previous(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
 
     serial: Serial
-    signature: Annotated[str, Meta(pattern=r"^[0-9a-f]{16,300}$(?!\n)")]
+    signature: Annotated[str, Meta(pattern=r"^([0-9a-f]{2}){8,150}$(?!\n)")]
 
 
 class EnrolmentRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -46,7 +46,9 @@ def sign(key_file: Path, message: bytes) -> str:
     try:
         key = load_pem_private_key(key_file.read_bytes(), None)
     except (OSError, ValueError, TypeError) as error:
-        raise SettingsError(f"{key_file}: cannot be used: {error}; remove it") from error
+        raise SettingsError(
+            f"{key_file}: cannot be used: {error}; remove {key_file.parent} and try again"
+        ) from error
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise SettingsError(f"{key_file}: is no P-256 key; remove it")
+        raise SettingsError(f"{key_file}: is no P-256 key; remove {key_file.parent} and try again")
     return key.sign(message, ec.ECDSA(hashes.SHA256())).hex()

@@ -1,18 +1,22 @@
 """Who is let in: what a token says, once, and nothing that the box says of itself."""
 
+import asyncio
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from fastapi import FastAPI
 
 from cloud import roles
+from cloud.fleet.enrolment.api import routes
 from cloud.fleet.enrolment.model import CLAIM_S
 from cloud.fleet.enrolment.service import Enrolments
 from cloud.fleet.model import Depot, Vehicle
@@ -22,7 +26,8 @@ from cloud.foundation.broker import BrokerAccess
 from cloud.foundation.clock import RealClock
 from cloud.foundation.database import Database
 from cloud.foundation.errors import Conflict, Invalid, NotFound, NotSignedIn
-from cloud.foundation.identity import TENANT, Caller, Identity
+from cloud.foundation.http import answer_problems
+from cloud.foundation.identity import TENANT, Caller, Gate, Identity
 from cloud.foundation.ids import random_id, random_secret
 from cloud.foundation.layout import DataFolder
 from cloud.foundation.mqtt import make_client
@@ -349,12 +354,52 @@ def test_nobody_keeps_a_right_without_its_key_or_after_its_revocation(office: Of
     csr = new.request()
     for forged in (thief.proof(serial, csr), old.proof(serial, thief.request())):
         asked = EnrolmentRequest(token=office.token("van-2"), csr=csr, previous=forged)
-        with pytest.raises(Invalid, match="not proved"):
+        with pytest.raises(Invalid, match=r"not proved.*remove data_dir/credentials/current"):
             office.enrolments.enrol(asked)
     office.enrolments.revoke_certificate(TENANT, "van-1", serial)
     asked = EnrolmentRequest(token=office.token("van-2"), csr=csr, previous=old.proof(serial, csr))
     office.enrolments.enrol(asked)
     assert office.states("van-1") == ["revoked"]
+
+
+def test_a_certificate_of_another_cloud_keeps_nobody_out(office: Office) -> None:
+    old, new = Box(), Box()
+    csr = new.request()
+    asked = EnrolmentRequest(
+        token=office.token("van-2"), csr=csr, previous=old.proof("5ad1a" * 8, csr)
+    )
+    assert office.enrolments.enrol(asked).van == "van-2"
+    assert office.states("van-2") == ["active"]
+
+
+@pytest.mark.parametrize("signature", ["a" * 17, "a" * 14, "g" * 16, "A" * 16, "aa" * 150 + "\n"])
+def test_a_proof_that_is_not_hexadecimal_is_refused_before_the_token_is_spent(
+    office: Office, signature: str
+) -> None:
+    serial = office.enrol(Box()).certificate.serial
+    previous = {"serial": serial, "signature": signature}
+    asked = {"token": office.token("van-2"), "csr": Box().request(), "previous": previous}
+    refused = post(office, asked)
+    assert refused.status_code == 422, refused.text
+    assert "previous" in refused.text
+    assert office.states("van-2") == []
+    del asked["previous"]
+    assert post(office, asked).status_code == 201
+
+
+def post(office: Office, asked: Mapping[str, object]) -> httpx.Response:
+    """Ask the cloud over HTTP, as a box does."""
+    app = FastAPI()
+    answer_problems(app)
+    gate = Gate(Identity(office.database, office.clock, random_id))
+    app.include_router(routes(office.enrolments, office.clock, gate))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=transport, base_url="http://cloud") as client:
+            return await client.post("/enrol", json=asked)
+
+    return asyncio.run(ask())
 
 
 def test_a_renewal_is_for_the_van_that_asks_and_ends_the_one_before(office: Office) -> None:

@@ -88,17 +88,17 @@ class Box:
     """A box that was never enrolled."""
 
     def __init__(self, folder: Path) -> None:
-        self._data = folder / "data"
+        self.data = folder / "data"
         self._config = folder / "gateway.toml"
         self._before = (
-            f'data_dir = "{self._data}"\n[[receivers]]\nkind = "serial"\ndevice = "/dev/null"\n'
+            f'data_dir = "{self.data}"\n[[receivers]]\nkind = "serial"\ndevice = "/dev/null"\n'
         )
         self._config.write_text(self._before)
 
     def enrol(self, token: str, url: str, *options: object) -> Enrolled:
         words = ["enrol", "--config", self._config, "--url", url, *options]
         done = CliRunner().invoke(main, [str(word) for word in words], input=token)
-        held = Credentials(self._data).held()
+        held = Credentials(self.data).held()
         assert (held is None) == (self._config.read_text() == self._before)
         assert "Traceback" not in done.output
         return Enrolled(done.exit_code, done.output, None if held is None else held.van)
@@ -412,3 +412,19 @@ def test_nothing_goes_in_the_clear_beyond_this_computer(
     refused = box.enrol(office.token(), f"http://{host}:1")
     assert (refused.code, refused.van) == (78, None)
     assert "--url: http would send the token in the clear; give https://HOST" in refused.told
+
+
+def test_a_key_that_is_damaged_is_left_behind_by_what_the_line_says(
+    cloud: FastAPI, office: Office, box: Box
+) -> None:
+    with serving(cloud) as port:
+        url = f"http://127.0.0.1:{port}"
+        assert box.enrol(office.token(), url).code == 0
+        current = box.data / "credentials" / "current"
+        (current / "key.pem").write_text("worn flash")
+        refused = box.enrol(office.token(), url)
+        assert refused.code == 78
+        assert f"remove {current} and try again" in refused.told
+        current.unlink()
+        accepted = box.enrol(office.token(), url)
+        assert (accepted.code, accepted.van) == (0, "van-1"), accepted.told

@@ -183,7 +183,11 @@ def _asked(body: EnrolmentBody) -> EnrolmentRequest:
     try:
         return msgspec.convert(body.model_dump(), EnrolmentRequest)
     except msgspec.ValidationError as error:
-        raise Invalid.field("previous", str(error), "leave it out") from error
+        raise Invalid.field(
+            "previous",
+            str(error),
+            "tell serial number and signature in hexadecimal digits, or none",
+        ) from error
 
 
 def _claim(made: Claim, state: ClaimState) -> dict[str, Any]:

@@ -324,13 +324,17 @@ class Enrolments:
         from cloud.foundation.authority import is_signed
 
         found = store.find_certificate(connection, previous.serial)
+        if found is None:  # of another cloud, or newer than the backup this one was restored from
+            extra = {"serial": previous.serial}
+            log.info("the certificate that the box had before is not known here", extra=extra)
+            return
         message = proof_of_previous(previous.serial, csr)
-        is_its_own = found is not None and is_signed(
-            found.public, message, bytes.fromhex(previous.signature)
-        )
-        if found is None or not is_its_own:
+        if not is_signed(found.public, message, bytes.fromhex(previous.signature)):
             raise Invalid.field(
-                "previous", "is not proved to be held", "leave it out; a backlog stays in the box"
+                "previous",
+                "is not proved to be held",
+                "remove data_dir/credentials/current in the box and enrol it again; what it "
+                "recorded for another van stays in it and waits for a claim of purpose backlog",
             )
         if found.state in SEALABLE and found.expires_at > now:
             store.move_certificates(connection, [found], "backlog", now)
