@@ -38,11 +38,15 @@ class EnrolmentRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """``POST /api/v1/enrol``: a claim token, and a certificate signing request in PEM.
 
     Attributes:
+        purpose, van: what the box expects the claim to be for (None: any van); a token for
+            anything else is refused unspent, as spending it may shut another box out.
         previous: keeps for the box the right to hand in what it recorded for another van.
     """
 
     token: Annotated[str, Meta(max_length=100)]
     csr: Pem
+    purpose: Purpose = "gateway"
+    van: Annotated[str, Meta(max_length=128)] | None = None
     previous: Previous | None = None
 
 

@@ -55,11 +55,6 @@ def enrol(config: Path, cloud: Cloud, token: str) -> Held:
     )
     with_broker(text, {"tenant": "", "van": ""}, {})  # refused before the token is spent
     enrolled = cloud.enrol(asked)
-    if enrolled.purpose != "gateway":
-        raise SettingsError(
-            "token: is for a backlog only; run this again with --sealed and the name of the "
-            "sealed folder, as gateway status tells it"
-        )
     held = _keep(credentials, pending, enrolled)
     credentials.use(held.serial)
     _write(config, with_broker(text, *_told(credentials, held)))
@@ -77,10 +72,10 @@ def enrol_sealed(config: Path, cloud: Cloud, token: str, van: str) -> Held:
     data_dir = _data_dir(config, _read(config))
     credentials = Credentials(data_dir)
     pending = _pending(credentials, _require_token(token))
-    asked = EnrolmentRequest(token=token.strip(), csr=(pending / REQUEST).read_text())
+    asked = EnrolmentRequest(
+        token=token.strip(), csr=(pending / REQUEST).read_text(), purpose="backlog", van=van
+    )
     enrolled = cloud.enrol(asked)
-    if enrolled.van != van:
-        raise SettingsError(f"token: is for {enrolled.van} and not for {van}; make another claim")
     held = _keep(credentials, pending, enrolled)
     shutil.rmtree(pending)
     give_to_owner_of(data_dir, credentials.folder)

@@ -65,7 +65,8 @@ class Office:
         return token
 
     def enrol(self, box: Box, van: str = "van-1", purpose: Purpose = "gateway") -> Enrolment:
-        asked = EnrolmentRequest(token=self.token(van, purpose), csr=box.request())
+        token = self.token(van, purpose)
+        asked = EnrolmentRequest(token=token, csr=box.request(), purpose=purpose)
         given = self.enrolments.enrol(asked)
         box.client_id = given.client_id
         return given
@@ -192,6 +193,28 @@ def test_a_token_that_is_forged_over_or_revoked_is_worth_nothing(office: Office)
     with pytest.raises(Conflict, match="expired"):
         office.enrolments.enrol(EnrolmentRequest(token=newest, csr=csr))
     assert office.states("van-1") == []
+
+
+@pytest.mark.parametrize(
+    ("claimed", "purpose", "van", "told"),
+    [
+        ("gateway", "backlog", "van-1", "would make this box the gateway of van-1 and shut out"),
+        ("gateway", "backlog", None, "make a claim of purpose backlog for --sealed"),
+        ("backlog", "gateway", None, "run it again with --sealed van-1"),
+        ("backlog", "backlog", "van-2", "is for van-1 and not for van-2; make a claim for van-2"),
+        ("gateway", "gateway", "van-2", "is for van-1 and not for van-2"),
+    ],
+)
+def test_a_token_for_something_else_is_not_spent_and_shuts_nobody_out(
+    office: Office, claimed: Purpose, purpose: Purpose, van: str | None, told: str
+) -> None:
+    office.enrol(Box())
+    token, csr = office.token(purpose=claimed), Box().request()
+    with pytest.raises(Conflict, match=told):
+        office.enrolments.enrol(EnrolmentRequest(token=token, csr=csr, purpose=purpose, van=van))
+    assert office.states("van-1") == ["active"]
+    asked = EnrolmentRequest(token=token, csr=csr, purpose=claimed, van="van-1")
+    assert office.enrolments.enrol(asked).purpose == claimed
 
 
 def test_the_token_itself_is_nowhere(office: Office) -> None:

@@ -23,6 +23,7 @@ from cloud.foundation.ids import random_id
 from gateway.cli import main
 from gateway.enrolment.asking import Cloud, Unreachable
 from gateway.enrolment.credentials import Credentials
+from tests.fleet.box import Box as Keys
 from tests.fleet.test_enrolment import Office, open_office
 from tests.gateway.rig import free_port, wait_until
 from tests.parts.private_authority import PrivateAuthority, Shown
@@ -428,3 +429,27 @@ def test_a_key_that_is_damaged_is_left_behind_by_what_the_line_says(
         current.unlink()
         accepted = box.enrol(office.token(), url)
         assert (accepted.code, accepted.van) == (0, "van-1"), accepted.told
+
+
+def test_a_token_of_the_other_purpose_leaves_vans_and_box_as_they_are(
+    cloud: FastAPI, office: Office, box: Box
+) -> None:
+    office.enrol(Keys(), "van-2")
+    before = office.states("van-2")
+    with serving(cloud) as port:
+        url = f"http://127.0.0.1:{port}"
+        whole = office.token("van-2")
+        refused = box.enrol(whole, url, "--sealed", "van-2")
+        assert (refused.code, refused.van) == (78, None)
+        assert "make a claim of purpose backlog for --sealed" in refused.told
+        backlog = office.token("van-2", "backlog")
+        other = box.enrol(backlog, url, "--sealed", "van-1")
+        assert (other.code, other.van) == (78, None)
+        assert "is for van-2 and not for van-1" in other.told
+        alone = box.enrol(backlog, url)
+        assert (alone.code, alone.van) == (78, None)
+        assert "run it again with --sealed van-2" in alone.told
+        assert office.states("van-2") == before
+        done = box.enrol(backlog, url, "--sealed", "van-2")
+        assert (done.code, done.van) == (0, None), done.told
+    assert sorted(office.states("van-2")) == sorted(["backlog", *before])

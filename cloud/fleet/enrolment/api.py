@@ -77,10 +77,15 @@ class PreviousBody(_Body):
 
 
 class EnrolmentBody(_Body):
-    """A claim token, and a certificate signing request in PEM, of which only the key is taken."""
+    """A claim token, and a certificate signing request in PEM, of which only the key is taken.
+
+    A token of another purpose than ``purpose``, or for another van than ``van``, is not spent.
+    """
 
     token: Annotated[str, Field(min_length=1, max_length=100)]
     csr: Annotated[str, Field(min_length=1, max_length=8_192)]
+    purpose: Purpose = "gateway"
+    van: Annotated[str, Field(max_length=128)] | None = None
     previous: PreviousBody | None = None
 
 

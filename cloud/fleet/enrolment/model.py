@@ -102,6 +102,29 @@ class GatewayCertificate:
         return self.state in IN_FORCE and now < self.expires_at
 
 
+def why_not_spend(claim: Claim, purpose: Purpose, van: str | None) -> str | None:
+    """Why a box that expects ``purpose`` and ``van`` is given nothing for a claim; None when it is.
+
+    Args:
+        claim: that its token belongs to.
+        purpose: what the box was told to become.
+        van: whose it was told to become; None takes the claim's.
+    """
+    if van is not None and van != claim.vehicle_id:
+        return f"the token is for {claim.vehicle_id} and not for {van}; make a claim for {van}"
+    if purpose == claim.purpose:
+        return None
+    if claim.purpose == "backlog":
+        return (
+            f"the token only lets a box hand in what it recorded for {claim.vehicle_id}; run it "
+            f"again with --sealed {claim.vehicle_id}, or make a claim of purpose gateway"
+        )
+    return (
+        f"the token would make this box the gateway of {claim.vehicle_id} and shut out the one it "
+        "has; make a claim of purpose backlog for --sealed"
+    )
+
+
 def session_of(known: list[GatewayCertificate], now: float) -> str | None:
     """Client id of the one box that is a van's gateway now; None when the van has none.
 

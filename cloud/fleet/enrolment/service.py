@@ -22,6 +22,7 @@ from cloud.fleet.enrolment.model import (
     shut_out,
     superseded,
     why_not_renew,
+    why_not_spend,
 )
 from cloud.fleet.service import Fleet
 from cloud.foundation import outbox
@@ -130,7 +131,8 @@ class Enrolments:
         """Spend a claim token on the key of ``asked``; the same key may ask for the same again.
 
         Raises:
-            NotSignedIn: there is no such token. Conflict: it was used, or is over.
+            NotSignedIn: there is no such token.
+            Conflict: it was used, is over, or is for something else than was asked for.
             Invalid: the request proves no key. Unavailable: the broker does not take it in time.
         """
         self._require_certified()
@@ -144,6 +146,9 @@ class Enrolments:
             claim = store.claim_of(connection, fingerprint(asked.token))
             if claim is None:
                 raise _unknown_token()
+            reason = why_not_spend(claim, asked.purpose, asked.van)
+            if reason is not None:
+                raise Conflict(reason)
             given = self._given_before(connection, claim, key, now)
             if given is None:
                 given = self._spend(connection, claim, key, authority, now)
