@@ -371,6 +371,37 @@ def test_a_box_that_moves_hands_in_as_the_old_van_and_nothing_else(
         assert sorted(payload for _, payload in heard) == [b"batch", b"last"]
 
 
+def test_a_box_that_is_enrolled_anew_for_its_van_leaves_no_right_to_its_old_key(
+    office: Office, tmp_path: Path
+) -> None:
+    old, new, next_van = Box(), Box(), Box()
+    told = office.enrol(old).certificate
+    csr = new.request()
+    asked = EnrolmentRequest(
+        token=office.token(), csr=csr, previous=old.proof(told.serial, csr), van="van-1"
+    )
+    given = office.enrolments.enrol(asked)
+    assert office.enrolments.enrol(asked) == given, "the answer may not have arrived"
+    assert office.states("van-1") == ["active", "retired"]
+    with old.session(tmp_path / "old", told.pem, told.authority, office.broker.port) as session:
+        wait_for(session.saw("refused"), "the old key to be refused")
+        assert "connected" not in session.events
+    csr = next_van.request()
+    proof = old.proof(told.serial, csr)
+    office.enrolments.enrol(EnrolmentRequest(token=office.token("van-2"), csr=csr, previous=proof))
+    assert office.states("van-1") == ["active", "retired"], "nor does it take it along"
+
+
+def test_an_enrolment_that_is_run_again_after_its_last_step_ends_nothing(office: Office) -> None:
+    box, token = Box(), office.token()
+    csr = box.request()
+    first = office.enrolments.enrol(EnrolmentRequest(token=token, csr=csr))
+    proof = box.proof(first.certificate.serial, csr)
+    again = office.enrolments.enrol(EnrolmentRequest(token=token, csr=csr, previous=proof))
+    assert again == first
+    assert office.states("van-1") == ["active"]
+
+
 def test_nobody_keeps_a_right_without_its_key_or_after_its_revocation(office: Office) -> None:
     old, thief, new = Box(), Box(), Box()
     serial = office.enrol(old).certificate.serial

@@ -125,6 +125,12 @@ def why_not_spend(claim: Claim, purpose: Purpose, van: str | None) -> str | None
     )
 
 
+def left_as(before: GatewayCertificate, given: GatewayCertificate) -> CertificateState:
+    """What a box's certificate becomes when the same box is ``given`` another by a claim."""
+    is_same = (before.tenant, before.vehicle_id) == (given.tenant, given.vehicle_id)
+    return "retired" if is_same else "backlog"
+
+
 def session_of(known: list[GatewayCertificate], now: float) -> str | None:
     """Client id of the one box that is a van's gateway now; None when the van has none.
 

@@ -19,6 +19,7 @@ from cloud.fleet.enrolment.model import (
     ClaimState,
     GatewayCertificate,
     GatewayLetIn,
+    left_as,
     shut_out,
     superseded,
     why_not_renew,
@@ -152,8 +153,8 @@ class Enrolments:
             given = self._given_before(connection, claim, key, now)
             if given is None:
                 given = self._spend(connection, claim, key, authority, now)
-            if asked.previous is not None:
-                self._keep_backlog(connection, asked.previous, asked.csr, now)
+            if asked.previous is not None and asked.previous.serial != given.serial:
+                self._leave_behind(connection, given, asked.previous, asked.csr, now)
         self._tell_broker()
         log.info("a gateway was enrolled", extra={"van": given.vehicle_id, "serial": given.serial})
         return self._enrolment(claim, given, authority)
@@ -322,10 +323,19 @@ class Enrolments:
             expires_at=issued.expires_at,
         )
 
-    def _keep_backlog(
-        self, connection: Connection, previous: Previous, csr: str, now: float
+    def _leave_behind(
+        self,
+        connection: Connection,
+        given: GatewayCertificate,
+        previous: Previous,
+        csr: str,
+        now: float,
     ) -> None:
-        """The box has left its old van: from now on it may only hand in what it recorded there."""
+        """What becomes of the certificate that the box has had until it was ``given`` another.
+
+        Of another van: it may only hand in what the box recorded there. Of the same van: the box
+        hands in with the new one, so the old key, which may have leaked, opens nothing any more.
+        """
         from cloud.foundation.authority import is_signed
 
         found = store.find_certificate(connection, previous.serial)
@@ -342,7 +352,7 @@ class Enrolments:
                 "recorded for another van stays in it and waits for a claim of purpose backlog",
             )
         if found.state in SEALABLE and found.expires_at > now:
-            store.move_certificates(connection, [found], "backlog", now)
+            store.move_certificates(connection, [found], left_as(found, given), now)
             outbox.append(connection, found.tenant, now, shut_out(found.vehicle_id, [found]))
 
     def _revoke_open(
