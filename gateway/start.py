@@ -43,7 +43,7 @@ def run(config: Path) -> None:
     with _alone_in(chosen.folder):
         seal_if_moved(chosen)
         if not chosen.spool_file.exists():
-            _prepare(config)
+            _prepare_if_possible(config, chosen.folder)
         delivering = Delivering(config, chosen.folder)
         from gateway.service import Service  # not needed to refuse a configuration
 
@@ -88,6 +88,15 @@ def _lock_file(folder: Path) -> int:
             raise SpoolError(problem) from error
         logger.exception("the medium takes nothing; what is recorded is held in memory")
         return os.open(Path(in_memory) / _LOCK, flags, 0o600)
+
+
+def _prepare_if_possible(config: Path, folder: Path) -> None:
+    try:
+        _prepare(config)
+    except SpoolError:
+        if os.access(folder, os.W_OK):
+            raise
+        # The card takes nothing now; the spool is held in memory, and made once it does.
 
 
 def _prepare(config: Path) -> None:

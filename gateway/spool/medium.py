@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from gateway.errors import SpoolError
 from gateway.spool import schema
 from gateway.spool.checking import (
     SMALL_BYTES,
@@ -40,7 +39,7 @@ class Medium:
     answers every question with nothing and takes no row.
 
     Args:
-        path: a file made by ``gateway prepare``.
+        path: a file made by ``gateway prepare``, or here once a medium that took none takes it.
         free_bytes: what the file system of a folder has left for us; None asks the system.
 
     Attributes:
@@ -48,14 +47,12 @@ class Medium:
         damage: what is wrong with the file, which is then not in use; None for a sound one.
         was_cut: whether the file was last left without being closed.
 
-    Raises:
-        SpoolError: there is no spool.
     """
 
     def __init__(self, path: Path, free_bytes: Callable[[Path], int] | None = None) -> None:
-        if not path.exists():
-            raise SpoolError(f"{path}: there is no spool; run gateway prepare")
         self.path = path
+        # One that was there and is gone is waited for: its partition may be away for a while.
+        self._was_there = path.exists()
         self.is_standin = True
         self.damage: str | None = None
         self.was_cut = was_cut(path)
@@ -111,6 +108,9 @@ class Medium:
         Raises:
             sqlite3.Error: the medium fails.
         """
+        if not (self._was_there or self.path.exists()):
+            _begin(self.path)
+        self._was_there = True
         # A first look closes the file and takes its log away: what was cut stays cut.
         self.was_cut = self.was_cut or was_cut(self.path)
         connection, self.damage = _opened(self.path, was_cut=self.was_cut)
@@ -145,6 +145,15 @@ def transaction[C: (sqlite3.Connection, Medium)](connection: C) -> Iterator[C]:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
         raise
+
+
+def _begin(path: Path) -> None:
+    """Make the file that could not be made at the start."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise sqlite3.OperationalError(f"{path.parent}: {error.strerror}") from error
+    schema.make(path)
 
 
 def _free_bytes(folder: Path) -> int:

@@ -71,8 +71,6 @@ class Spool(Shelf):
     Attributes:
         condition: ``degraded`` while the medium takes nothing and rows are held in memory.
 
-    Raises:
-        SpoolError: there is no spool.
     """
 
     def __init__(

@@ -49,6 +49,27 @@ def test_a_card_that_takes_nothing_keeps_no_van_from_telling_where_it_is(
     assert van.stop() == 0
 
 
+def test_a_card_that_never_took_a_spool_gets_one_when_it_does(
+    card: SmallMedium,
+    van: Van,
+    cloud: Cloud,
+    receiver: Receiver,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    del receiver
+    card.turn(is_writable=False)
+    (tmp_path / "run").mkdir()
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "run"))
+    van.start()
+    wait_until(lambda: cloud.count("live") > 3, "it tells where it is", 30)
+    assert not (van.data / "spool.db").exists()
+    card.turn(is_writable=True)
+    wait_until((van.data / "spool.db").exists, "it has a spool", 60)
+    wait_until(lambda: b"degraded" not in cloud.heard["state"][-1], "the spool is in use", 30)
+    assert van.stop() == 0
+
+
 def test_without_a_place_for_its_lock_a_gateway_says_so_and_tries_again_later(
     card: SmallMedium, van: Van, monkeypatch: pytest.MonkeyPatch
 ) -> None:
