@@ -141,7 +141,7 @@ def test_a_replay_brings_acknowledged_fixes_again(
     wait_until(lambda: bool(answers(cloud)), "it is answered", 60)
     (answer,) = answers(cloud)
     assert isinstance(answer.data, dict)
-    count = answer.data["fixes"]
+    count = answer.data["rows"]
     assert count > 10
     wait_until(lambda: cloud.repeated >= count // 2, "they come again", 60)
     assert receiver.ticks > 0
