@@ -11,6 +11,7 @@ import sysconfig
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -44,7 +45,23 @@ if TYPE_CHECKING:
 
 _RELOAD_WITHIN_S: Final = 5.0
 _ON_RECORD_WITHIN_S: Final = 1.0
+_CLOSED: Final = "/connz?state=closed&sort=stop&limit=1024"
+_REFUSED: Final = "Authentication Failure"
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+class _Connection(msgspec.Struct, frozen=True):
+    """A connection that has ended, as the server's monitor tells it."""
+
+    start: datetime
+    reason: str = ""
+    mqtt_client: str = ""
+
+
+class _Closed(msgspec.Struct, frozen=True):
+    """The server's ``/connz``."""
+
+    connections: tuple[_Connection, ...] = ()
 
 
 class BrokerAddress(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,6 +192,24 @@ class BrokerAccess:
             return None
         new = [one for one in users.gateways if one not in before.gateways]
         return _by_hand(self.address(), new) if new else None
+
+    def refused_sessions(self) -> dict[str, float]:
+        """By client id, when a client began to connect whom the running broker then refused.
+
+        On the encrypted lane such a client holds a certificate of ours that is not in force; who
+        holds none gets no further than TLS. Only the last connections that ended are looked at.
+        """
+        if not self.is_certified:
+            return {}
+        answer = http_get("127.0.0.1", self._ports().monitor, _CLOSED)
+        if answer is None:
+            return {}
+        try:
+            told = msgspec.json.decode(answer[1], type=_Closed)
+        except msgspec.DecodeError:
+            return {}
+        ended = [one for one in told.connections if one.reason == _REFUSED and one.mqtt_client]
+        return {one.mqtt_client: one.start.timestamp() for one in reversed(ended)}
 
     def prepare(self) -> list[str]:
         """Write the embedded server's settings and return the command that starts it.

@@ -37,13 +37,13 @@ class EmbeddedBroker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         tls: every client shows a certificate of our own authority; otherwise all have passwords,
             on loopback only. None means yes, but for loopback.
         certificate_days: how long a gateway's certificate lasts; it is renewed when two thirds
-            are over.
+            are over. A van that is off for longer than the last third may be enrolled again.
     """
 
     listen: Annotated[str, Meta(pattern=r"^[0-9A-Za-z.:-]+$(?!\n)")] = "127.0.0.1"
     advertised_host: str | None = None
     tls: bool | None = None
-    certificate_days: Annotated[float, Meta(gt=0, le=1_000)] = 365.0
+    certificate_days: Annotated[float, Meta(gt=0, le=1_000)] = 90.0
 
     @property
     def is_encrypted(self) -> bool:

@@ -3,6 +3,8 @@
 No name, telephone, note or code of a recipient ever enters a message here.
 """
 
+from typing import Final
+
 import msgspec
 
 from cloud.fleet.enrolment.model import GatewayLetIn, GatewayShutOut
@@ -69,6 +71,9 @@ class Feed:
             )
 
 
+_COMPLAINTS: Final = {"PlanningFailed": "planning_failed", "CopySuspected": "copy_suspected"}
+
+
 def live_event(event: DomainEvent) -> tuple[str, dict[str, object]] | None:
     """What an event looks like on the live stream of the office; None when it is not shown."""
     fields = msgspec.json.decode(event.payload, type=dict[str, object])
@@ -88,7 +93,7 @@ def live_event(event: DomainEvent) -> tuple[str, dict[str, object]] | None:
                 "reason": fields["reason"],
                 "route_ids": fields["routes"],
             }
-        case "PlanningFailed":
-            return "planning_failed", fields
+        case "PlanningFailed" | "CopySuspected" as kind:
+            return _COMPLAINTS[kind], fields
         case _:
             return None

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from cloud.fleet.enrolment.model import CopySuspected
+from cloud.foundation.database import Database
+from cloud.foundation.outbox import append
 from tests.browser.chromium import SOON_MS, WITHOUT_WEBGL, Dispatcher, opened
 from tests.parts.running_demo import Running
 
@@ -178,3 +181,15 @@ def test_the_keyboard_reaches_a_van_and_comes_back(dispatcher: Dispatcher) -> No
     page.keyboard.press("Escape")
     expect(page.locator(".van-row").first).to_be_visible()
     expect(page.locator(".van-row:focus")).to_have_count(1)
+
+
+def test_a_copied_card_is_told_with_what_to_do(running: Running, dispatcher: Dispatcher) -> None:
+    database = Database(running.folder / "business.db")
+    with database.writing() as connection:
+        told = CopySuspected(vehicle_id="van-2", serial="5a")
+        append(connection, "main", 0.0, told)
+    database.close()
+    alert = dispatcher.page.get_by_role("alert").filter(has_text="its card may have been copied")
+    expect(alert).to_contain_text("A box asks to be Van 2", timeout=SOON_MS)
+    expect(alert).to_contain_text("gateway and enrol its box again")
+    assert dispatcher.complaints == []

@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from fastapi import FastAPI
+from sqlalchemy import select
 
 from cloud import roles
 from cloud.fleet.enrolment.api import routes
@@ -31,6 +32,7 @@ from cloud.foundation.identity import TENANT, Caller, Gate, Identity
 from cloud.foundation.ids import random_id, random_secret
 from cloud.foundation.layout import DataFolder
 from cloud.foundation.mqtt import make_client
+from cloud.foundation.outbox import DomainEvent, outbox
 from cloud.foundation.settings import EmbeddedBroker as Lane
 from cloud.foundation.settings import Settings, load
 from tests.fleet.box import Box
@@ -38,6 +40,7 @@ from tests.parts.broker import EmbeddedBroker, wait_for
 from wire import topics
 from wire.enrolment import Enrolment, EnrolmentRequest, Purpose, Renewal
 
+DAY_S = 86_400.0
 ADMIN = Caller(tenant=TENANT, user_id="user-1", name="admin", role="admin")
 
 
@@ -73,6 +76,14 @@ class Office:
 
     def states(self, van: str) -> list[str]:
         return [one.state for one in self.enrolments.certificates(TENANT, van)]
+
+    def suspected(self) -> list[DomainEvent]:
+        """The complaints of copies so far."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                select(outbox).where(outbox.c.kind == "CopySuspected").order_by(outbox.c.position)
+            ).mappings()
+            return [DomainEvent(**row) for row in rows]
 
     def heard(self) -> list[tuple[str, bytes]]:
         """What ingest hears from now on."""
@@ -463,7 +474,9 @@ def test_a_renewal_is_for_the_van_that_asks_and_ends_the_one_before(office: Offi
     asked = Renewal(in_use=serial, csr=second.request(subject="main.van-2"))
     assert office.enrolments.renew(TENANT, "van-2", asked) is None
     assert office.enrolments.renew(TENANT, "van-1", asked) is None  # it is new
-    office.clock.ahead_s = 40 * 86_400.0
+    office.clock.ahead_s = 44 * DAY_S
+    assert office.enrolments.renew(TENANT, "van-1", asked) is None  # not even half of it is over
+    office.clock.ahead_s = 46 * DAY_S
     renewed = office.enrolments.renew(TENANT, "van-1", asked)
     assert renewed is not None
     assert office.enrolments.renew(TENANT, "van-1", asked) == renewed

@@ -54,13 +54,18 @@ class Claims(BaseModel):
 
 
 class CertificateBody(BaseModel):
-    """A certificate that was issued for a van."""
+    """A certificate that was issued for a van.
+
+    ``asked_again_at``: when a box was first seen to ask with it though it is retired, as one with a
+    copied card does; see docs/enrolment.md.
+    """
 
     serial: str
     state: CertificateState
     issued_at: str
     expires_at: str
     ended_at: str | None
+    asked_again_at: str | None
 
 
 class Certificates(BaseModel):
@@ -148,7 +153,8 @@ def routes(enrolments: Enrolments, real_time: Clock, gate: Gate) -> APIRouter:
                     state=one.state,
                     issued_at=to_rfc3339(one.issued_at),
                     expires_at=to_rfc3339(one.expires_at),
-                    ended_at=None if one.ended_at is None else to_rfc3339(one.ended_at),
+                    ended_at=_maybe(one.ended_at),
+                    asked_again_at=_maybe(one.asked_again_at),
                 )
                 for one in enrolments.certificates(caller.tenant, vehicle_id)
             ]
@@ -193,6 +199,10 @@ def _asked(body: EnrolmentBody) -> EnrolmentRequest:
             str(error),
             "tell serial number and signature in hexadecimal digits, or none",
         ) from error
+
+
+def _maybe(instant: float | None) -> str | None:
+    return None if instant is None else to_rfc3339(instant)
 
 
 def _claim(made: Claim, state: ClaimState) -> dict[str, Any]:

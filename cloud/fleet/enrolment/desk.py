@@ -90,6 +90,7 @@ class RenewalDesk:
         """A connection outlives its certificate, but for this."""
         try:
             self._enrolments.let_in()
+            self._enrolments.look_for_copies()
         except _FAILURES as error:
             log.warning("the broker was not told of the gateways", extra={"reason": str(error)})
 

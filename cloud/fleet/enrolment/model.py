@@ -1,5 +1,6 @@
 """Rules of claims and certificates. Pure; instants are seconds since 1970, real time."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -11,8 +12,14 @@ CLAIM_S: Final = 24 * 3600.0
 """How long a claim token may be used."""
 MOST_AT_ONCE: Final = 3
 """Certificates of one gateway in force: the present one, the next one, and one that was lost."""
+_RENEWED_FROM: Final = 0.5
+"""Part of a certificate's life that must be over before it is renewed; gateways ask when two thirds
+are. A copied card renews no earlier, and a key that leaked opens nothing once that is over."""
 _RENEWAL_EVERY: Final = 0.05
-"""Part of a certificate's life that must be over before there is another one."""
+"""Part of the newest certificate's life that must be over before another one is given beside it,
+for a box that has lost what it was given."""
+_SETTLED_S: Final = 300.0
+"""How long a box that was given another certificate may still ask with the one before."""
 
 type ClaimState = Literal["open", "used", "expired", "revoked"]
 type CertificateState = Literal["active", "backlog", "replaced", "retired", "revoked"]
@@ -28,6 +35,20 @@ class GatewayLetIn(msgspec.Struct, frozen=True, kw_only=True):
     """The van ``vehicle_id`` has a gateway that was never told anything."""
 
     vehicle_id: str
+
+
+class CopySuspected(msgspec.Struct, frozen=True, kw_only=True):
+    """A box asks to be the gateway of ``vehicle_id`` with a certificate that is retired.
+
+    The box that was given the next one does so no more: somebody has a copy of its card, or the
+    copy was given the next one and this is the van's own.
+
+    Attributes:
+        serial: of the certificate, or of the newest that it can have been.
+    """
+
+    vehicle_id: str
+    serial: str
 
 
 class GatewayShutOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +103,7 @@ class GatewayCertificate:
 
     Attributes:
         key: fingerprint of its key. public: that key, DER. client_id: of its MQTT session.
+        asked_again_at: when it was first seen that a box asks with it though it is retired.
     """
 
     tenant: str
@@ -96,6 +118,7 @@ class GatewayCertificate:
     issued_at: float
     expires_at: float
     ended_at: float | None = None
+    asked_again_at: float | None = None
 
     def is_in_force(self, now: float) -> bool:
         """Whether the broker lets its holder in."""
@@ -165,6 +188,9 @@ def why_not_renew(known: list[GatewayCertificate], in_use: str, now: float) -> s
         return "the certificate it says it uses is not in force"
     if len(active) >= MOST_AT_ONCE:
         return f"it has {len(active)} certificates and uses none of the newer ones"
+    used = next(one for one in active if one.serial == in_use)
+    if now < used.issued_at + _RENEWED_FROM * (used.expires_at - used.issued_at):
+        return f"not even {_RENEWED_FROM:.0%} of the life of the one it uses are over"
     newest = max(active, key=lambda one: one.issued_at)
     if now < newest.issued_at + _RENEWAL_EVERY * (newest.expires_at - newest.issued_at):
         return "its newest certificate is new"
@@ -177,3 +203,21 @@ def superseded(known: list[GatewayCertificate], in_use: str) -> list[GatewayCert
     if used is None:
         return []
     return [one for one in known if one.state == "active" and one.issued_at < used.issued_at]
+
+
+def copied(
+    retired: list[GatewayCertificate], refused: Mapping[str, float]
+) -> list[GatewayCertificate]:
+    """Those of ``retired`` that a box was refused with, though it should have the next one.
+
+    Args:
+        retired: certificates in this state.
+        refused: by client id, when a box that holds a certificate of ours began to connect the last
+            time that it was refused. Only who has a box's card knows its client id.
+    """
+    found: dict[str, GatewayCertificate] = {}
+    for one in sorted(retired, key=lambda one: one.ended_at or 0.0):
+        began_at = refused.get(one.client_id)
+        if began_at is not None and began_at > (one.ended_at or 0.0) + _SETTLED_S:
+            found[one.client_id] = one
+    return [one for one in found.values() if one.asked_again_at is None]

@@ -17,8 +17,10 @@ from cloud.fleet.enrolment.model import (
     SEALABLE,
     Claim,
     ClaimState,
+    CopySuspected,
     GatewayCertificate,
     GatewayLetIn,
+    copied,
     left_as,
     shut_out,
     superseded,
@@ -150,11 +152,12 @@ class Enrolments:
             reason = why_not_spend(claim, asked.purpose, asked.van)
             if reason is not None:
                 raise Conflict(reason)
-            given = self._given_before(connection, claim, key, now)
-            if given is None:
-                given = self._spend(connection, claim, key, authority, now)
+            before = self._given_before(connection, claim, key, now)
+            given = before or self._spend(connection, claim, key, authority, now)
             if asked.previous is not None and asked.previous.serial != given.serial:
-                self._leave_behind(connection, given, asked.previous, asked.csr, now)
+                left = self._leave_behind(connection, given, asked.previous, asked.csr, now)
+                if left is not None and left.state == "retired" and before is None:
+                    self._suspect(connection, left)
         self._tell_broker()
         log.info("a gateway was enrolled", extra={"van": given.vehicle_id, "serial": given.serial})
         return self._enrolment(claim, given, authority)
@@ -218,6 +221,29 @@ class Enrolments:
             store.move_certificates(connection, [found], "revoked", now)
             outbox.append(connection, tenant, now, shut_out(vehicle_id, [found]))
         self._tell_revoked([found])
+
+    def look_for_copies(self) -> None:
+        """Tell, once for each, of certificates that are retired and still asked with."""
+        refused = self._broker.refused_sessions()
+        with self._database.reading() as connection:
+            found = copied(store.retired(connection, refused), refused)
+        if found:
+            with self._database.writing() as connection:
+                for one in found:
+                    self._suspect(connection, one)
+
+    def _suspect(self, connection: Connection, asked: GatewayCertificate) -> None:
+        if asked.asked_again_at is not None:
+            return
+        now = self._real_time.now_s()
+        store.note_asked_again(connection, asked, now)
+        told = CopySuspected(vehicle_id=asked.vehicle_id, serial=asked.serial)
+        outbox.append(connection, asked.tenant, now, told)
+        log.warning(
+            "a box asks with a certificate that was replaced; if nobody put an older card into it, "
+            "its card was copied: revoke the van's gateway and enrol its box with a new claim",
+            extra={"van": asked.vehicle_id, "serial": asked.serial},
+        )
 
     def let_in(self) -> None:
         """Tell the broker who is let in now; what has run out is not."""
@@ -330,11 +356,17 @@ class Enrolments:
         previous: Previous,
         csr: str,
         now: float,
-    ) -> None:
+    ) -> GatewayCertificate | None:
         """What becomes of the certificate that the box has had until it was ``given`` another.
 
         Of another van: it may only hand in what the box recorded there. Of the same van: the box
         hands in with the new one, so the old key, which may have leaked, opens nothing any more.
+
+        Returns:
+            That certificate as it was before; None when it is not known here.
+
+        Raises:
+            Invalid: the box does not prove that it holds its key.
         """
         from cloud.foundation.authority import is_signed
 
@@ -342,7 +374,7 @@ class Enrolments:
         if found is None:  # of another cloud, or newer than the backup this one was restored from
             extra = {"serial": previous.serial}
             log.info("the certificate that the box had before is not known here", extra=extra)
-            return
+            return None
         message = proof_of_previous(previous.serial, csr)
         if not is_signed(found.public, message, bytes.fromhex(previous.signature)):
             raise Invalid.field(
@@ -354,6 +386,7 @@ class Enrolments:
         if found.state in SEALABLE and found.expires_at > now:
             store.move_certificates(connection, [found], left_as(found, given), now)
             outbox.append(connection, found.tenant, now, shut_out(found.vehicle_id, [found]))
+        return found
 
     def _revoke_open(
         self, connection: Connection, made: Claim, *wanted: ColumnElement[bool]

@@ -1,6 +1,6 @@
 """Tables of claims and certificates."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from sqlalchemy import (
     Column,
@@ -50,6 +50,7 @@ certificate = Table(
     Column("issued_at", Float, nullable=False),
     Column("expires_at", Float, nullable=False),
     Column("ended_at", Float),
+    Column("asked_again_at", Float),
 )
 
 
@@ -140,6 +141,23 @@ def in_force(connection: Connection, now: float) -> list[GatewayCertificate]:
         select(certificate).where(certificate.c.state.in_(IN_FORCE), certificate.c.expires_at > now)
     ).mappings()
     return [_certificate(row) for row in rows]
+
+
+def retired(connection: Connection, client_ids: Collection[str]) -> list[GatewayCertificate]:
+    """The retired certificates of these MQTT sessions, of every tenant."""
+    rows = connection.execute(
+        select(certificate).where(
+            certificate.c.state == "retired", certificate.c.client_id.in_(client_ids)
+        )
+    ).mappings()
+    return [_certificate(row) for row in rows]
+
+
+def note_asked_again(connection: Connection, asked: GatewayCertificate, now: float) -> None:
+    """Write down that a box asks with a certificate though it is retired."""
+    connection.execute(
+        update(certificate).where(certificate.c.serial == asked.serial).values(asked_again_at=now)
+    )
 
 
 def move_certificates(

@@ -50,6 +50,8 @@ export function Board({ state }) {
         ${state.error !== null && html`<p class="note bad" role="alert">${state.error}</p>`}
         ${state.planFailure !== null && html`
           <p class="note warn" role="alert">The plan could not follow; the one before stays in force. ${state.planFailure}</p>`}
+        ${[...state.copies].map((id) => html`
+          <p class="note bad" role="alert" key=${id}>A box asks to be ${state.vans.get(id)?.name ?? id} with a certificate that was replaced; its card may have been copied. An administrator should revoke the van’s gateway and enrol its box again.</p>`)}
         ${!at.isOrdering && html`<${Summary} state=${state} rows=${rows} onStanding=${to.standing} onFilter=${to.filter} />`}
         <${Tabs} tab=${at.isOrdering ? null : at.tab} onTab=${to.tab} counts=${{ vans: state.vans.size, orders: state.orders.size }} />
         <div class="content" id="content" role="tabpanel" aria-label=${at.tab}>

@@ -26,6 +26,7 @@ export class BoardState {
     this.line = "opening";
     this.error = null;
     this.planFailure = null;
+    this.copies = new Set();
     this.listeners = new Set();
     this.changed = new Set();
     this.turns = { plan: 0, orders: 0 };
@@ -134,6 +135,10 @@ export class BoardState {
     }
     if (name === "planning_failed" && data.depot_id === this.depot?.id) {
       this.planFailure = data.error;
+      this.tell();
+    }
+    if (name === "copy_suspected") {
+      this.copies.add(data.vehicle_id);
       this.tell();
     }
   }
