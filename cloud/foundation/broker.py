@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -73,6 +73,13 @@ class BrokerAddress(msgspec.Struct, frozen=True, kw_only=True):
     ca_file: str | None = None
 
 
+class _Checked(NamedTuple):
+    """Settings that the server's own check has let pass, and its digest of them."""
+
+    content: bytes
+    digest: str
+
+
 class BrokerAccess:
     """The broker of one data folder, embedded or the fleet's own."""
 
@@ -80,6 +87,7 @@ class BrokerAccess:
         self._data = data
         self._settings = settings
         self._secrets_file = data.secrets / "broker.json"
+        self._checked: _Checked | None = None
 
     @property
     def is_embedded(self) -> bool:
@@ -168,6 +176,8 @@ class BrokerAccess:
     ) -> str | None:
         """Let exactly these gateways in; every connection of those that stay is kept.
 
+        Nothing is written, and no server started to check it, while nothing has changed.
+
         A gateway that is left out is cut off at once. When the broker is running it has taken the
         users on return; when it is not, it takes them at its start.
 
@@ -186,7 +196,8 @@ class BrokerAccess:
             before = self._users()
             users = users_of(credentials, before, certified)
             digest = self._write_config(users) if self.is_embedded else None
-            self._write_users(users)
+            if users != before:
+                self._write_users(users)
         if digest is not None:
             self._reload(digest)
             return None
@@ -270,11 +281,21 @@ class BrokerAccess:
             tls=self._tls() if self.is_certified else None,
         )
         content = render_config(place, users).encode()
+        checked = self._checked
+        if checked is not None and checked.content == content == self._config_on_disk():
+            return checked.digest
         candidate = folder / "nats.candidate.conf"
         put(candidate, content)
         digest = check_config(find_server(), candidate)
         candidate.replace(self.config_file)
+        self._checked = _Checked(content, digest)
         return digest
+
+    def _config_on_disk(self) -> bytes | None:
+        try:
+            return self.config_file.read_bytes()
+        except FileNotFoundError:
+            return None
 
     def _tls(self) -> BrokerTls:
         from cloud.foundation.authority import part_identity

@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from cloud.foundation.broker import BrokerAccess
+from cloud.foundation.broker import BrokerAccess, find_server
+from cloud.foundation.errors import Unavailable
 from cloud.foundation.layout import DataFolder
 from cloud.foundation.settings import OwnBroker, Settings
 from tests.parts.broker import EmbeddedBroker, embedded_broker, wait_for
@@ -130,6 +131,45 @@ def test_knowing_a_vans_name_does_not_give_its_session(broker: EmbeddedBroker) -
             time.sleep(0.1)
             thief.leave()
         assert van.disconnects == 0
+
+
+def written(broker: EmbeddedBroker) -> dict[str, tuple[int, int]]:
+    """Inode and time of change of all that is written when gateways are let in."""
+    files = (broker.data.secrets / "broker.json", broker.access.config_file)
+    return {file.name: (file.stat().st_ino, file.stat().st_mtime_ns) for file in files}
+
+
+@pytest.mark.slow
+def test_telling_of_the_same_gateways_writes_nothing_and_asks_no_server(
+    broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    credentials = broker.admit("van-1", "van-2")
+    before = written(broker)
+    server = find_server()
+    with monkeypatch.context() as without_server:
+        without_server.setenv("PATH", "/nowhere")
+        without_server.setattr("sys.executable", "/nowhere/python")
+        without_server.setattr("sysconfig.get_path", lambda _: "/nowhere")
+        with pytest.raises(Unavailable):
+            find_server()
+        broker.admit_exactly(reversed(credentials))
+    assert written(broker) == before
+    assert find_server() == server
+    broker.admit_exactly(credentials[:1])
+    now = written(broker)
+    assert all(now[name] != before[name] for name in before)
+
+
+@pytest.mark.slow
+def test_settings_that_somebody_else_changed_are_written_again(broker: EmbeddedBroker) -> None:
+    credentials = broker.admit("van-1")
+    content = broker.access.config_file.read_bytes()
+    broker.access.config_file.write_bytes(content + b"# by hand\n")
+    broker.admit_exactly(credentials)
+    assert broker.access.config_file.read_bytes() == content
+    broker.access.config_file.unlink()
+    broker.admit_exactly(credentials)
+    assert broker.access.config_file.read_bytes() == content
 
 
 def _ears(broker: EmbeddedBroker) -> Ears:

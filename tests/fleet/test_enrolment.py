@@ -487,6 +487,18 @@ def test_a_renewal_is_for_the_van_that_asks_and_ends_the_one_before(office: Offi
     assert office.enrolments.renew(TENANT, "van-1", late) is None
 
 
+def test_a_sweep_that_finds_nothing_new_writes_nothing(office: Office) -> None:
+    office.enrol(Box())
+    access = office.broker.access
+    files = (access.config_file, office.broker.data.secrets / "broker.json")
+    before = [(file.stat().st_ino, file.stat().st_mtime_ns) for file in files]
+    office.enrolments.let_in()
+    assert [(file.stat().st_ino, file.stat().st_mtime_ns) for file in files] == before
+    office.enrolments.revoke_gateway(TENANT, "van-1")
+    now = [(file.stat().st_ino, file.stat().st_mtime_ns) for file in files]
+    assert all(one != other for one, other in zip(now, before, strict=True))
+
+
 def test_a_broker_beyond_this_machine_is_encrypted_or_not_started(tmp_path: Path) -> None:
     file = tmp_path / "cloud.toml"
     file.write_text('[embedded_broker]\nlisten = "0.0.0.0"\ntls = false\n')
