@@ -183,9 +183,13 @@ def deliver_sealed(config: Path) -> None:
     """Hand in what this box recorded for an earlier van; the running service does so by itself."""
     from gateway import configuration, log
     from gateway.enrolment.delivery import deliver
+    from gateway.enrolment.ownership import as_owner_of
 
     log.to_stderr()
-    if not deliver(configuration.load(config)):
+    chosen = configuration.load(config)
+    with as_owner_of(chosen.folder):
+        is_done = deliver(chosen)
+    if not is_done:
         sys.exit(EX_TEMPFAIL)
 
 
@@ -200,12 +204,13 @@ def give_up_sealed(van: str, config: Path, is_sure: bool) -> None:  # noqa: FBT0
     """
     from gateway import configuration, log
     from gateway.enrolment import giving_up
+    from gateway.enrolment.ownership import as_owner_of
     from gateway.enrolment.sealing import SPOOL, alone_with_sealed
     from gateway.operation.left_behind import look
 
     chosen = configuration.load(config)
     log.to_stderr()
-    with alone_with_sealed(chosen.folder):
+    with as_owner_of(chosen.folder), alone_with_sealed(chosen.folder):
         for tenant, name, folder in giving_up.sealed_of(chosen.folder, van):
             left = look(folder / SPOOL)
             waiting = left.problem or f"{left.fixes} fixes and {left.events} events wait"

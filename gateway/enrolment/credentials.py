@@ -5,7 +5,6 @@ and the configuration names files that stay. A certificate that was replaced kee
 it the box hands in what it recorded for an earlier van.
 """
 
-import contextlib
 import os
 import shutil
 import ssl
@@ -196,16 +195,6 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def give_to_owner_of(like: Path, tree: Path) -> None:
-    """Let the service read what root has written: ``tree`` belongs to who owns ``like``."""
-    if os.geteuid() != 0:
-        return
-    owner = like.stat()
-    for path in (tree, *tree.rglob("*")):
-        with contextlib.suppress(OSError):
-            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def _is_of(held: Held, tenant: str, van: str) -> bool:

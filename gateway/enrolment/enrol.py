@@ -1,7 +1,8 @@
 """``gateway enrol``: a key made here, a token spent, and a configuration that names the result.
 
 Every step may be the last one before a power cut: what was begun is found again, and the same token
-with the same key is given the same certificate, until the configuration names it.
+with the same key is given the same certificate, until the configuration names it. Run by root, it
+touches the data folder as the folder's owner, and only the configuration as root.
 """
 
 import hashlib
@@ -25,10 +26,10 @@ from gateway.enrolment.credentials import (
     REQUEST,
     Credentials,
     Held,
-    give_to_owner_of,
     held_of,
     put_private,
 )
+from gateway.enrolment.ownership import as_owner_of
 from gateway.errors import SettingsError
 from wire.enrolment import Enrolment, EnrolmentRequest, Previous, proof_of_previous
 
@@ -47,19 +48,18 @@ def enrol(config: Path, cloud: Cloud, token: str) -> Held:
     data_dir = _data_dir(config, text)
     token = _require_token(token)
     credentials = Credentials(data_dir)
-    pending = _pending(credentials, token)
-    asked = EnrolmentRequest(
-        token=token,
-        csr=(pending / REQUEST).read_text(),
-        previous=_previous(credentials, (pending / REQUEST).read_text()),
-    )
+    with as_owner_of(data_dir):
+        pending = _pending(credentials, token)
+        csr = (pending / REQUEST).read_text()
+        asked = EnrolmentRequest(token=token, csr=csr, previous=_previous(credentials, csr))
     with_broker(text, {"tenant": "", "van": ""}, {})  # refused before the token is spent
     enrolled = cloud.enrol(asked)
-    held = _keep(credentials, pending, enrolled)
-    credentials.use(held.serial)
+    with as_owner_of(data_dir):
+        held = _keep(credentials, pending, enrolled)
+        credentials.use(held.serial)
     _write(config, with_broker(text, *_told(credentials, held)))
-    shutil.rmtree(pending)
-    give_to_owner_of(data_dir, credentials.folder)
+    with as_owner_of(data_dir):
+        shutil.rmtree(pending)
     return held
 
 
@@ -70,15 +70,15 @@ def enrol_sealed(config: Path, cloud: Cloud, token: str, van: str) -> Held:
         SettingsError: as `enrol`; or the token is for another van.
     """
     data_dir = _data_dir(config, _read(config))
+    token = _require_token(token)
     credentials = Credentials(data_dir)
-    pending = _pending(credentials, _require_token(token))
-    asked = EnrolmentRequest(
-        token=token.strip(), csr=(pending / REQUEST).read_text(), purpose="backlog", van=van
-    )
-    enrolled = cloud.enrol(asked)
-    held = _keep(credentials, pending, enrolled)
-    shutil.rmtree(pending)
-    give_to_owner_of(data_dir, credentials.folder)
+    with as_owner_of(data_dir):
+        pending = _pending(credentials, token)
+        csr = (pending / REQUEST).read_text()
+    enrolled = cloud.enrol(EnrolmentRequest(token=token, csr=csr, purpose="backlog", van=van))
+    with as_owner_of(data_dir):
+        held = _keep(credentials, pending, enrolled)
+        shutil.rmtree(pending)
     return held
 
 

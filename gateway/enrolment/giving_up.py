@@ -21,7 +21,7 @@ from typing import Final, Literal
 import msgspec
 
 from gateway.clock import Clock
-from gateway.enrolment.credentials import give_to_owner_of, put_private, sync_folder
+from gateway.enrolment.credentials import put_private, sync_folder
 from gateway.enrolment.delivery import NotLetIn, NotNow, hand_in, lane_as, opened
 from gateway.enrolment.sealing import GIVEN_UP, given_up_folders, sealed_folders
 from gateway.errors import SettingsError, SpoolError
@@ -93,14 +93,13 @@ def give_up(
         except NotLetIn:
             with opened(settings, folder) as spool:
                 told = _lost(spool, tenant, van)
-            _leave_note(settings.folder, folder, told)
+            _leave_note(folder, told)
             return "as_the_present"
     except (OSError, sqlite3.Error) as error:
         raise SpoolError(
             f"data_dir: {folder}: {error}; it is still sealed, make room and try again"
         ) from error
     if not is_told:
-        give_to_owner_of(settings.folder, folder)
         return "as_the_earlier_later"
     shutil.rmtree(folder)
     return "as_the_earlier"
@@ -131,11 +130,10 @@ def _lost(spool: Spool, tenant: str, van: str) -> SealedGivenUp:
     return SealedGivenUp(tenant=tenant, earlier_van=van, **waiting._asdict())
 
 
-def _leave_note(data_dir: Path, folder: Path, told: SealedGivenUp) -> None:
+def _leave_note(folder: Path, told: SealedGivenUp) -> None:
     note = Note(id=secrets.token_hex(16), told=told)
     new = folder / f"{GIVEN_UP}.new"
     put_private(new, msgspec.json.encode(note))
-    give_to_owner_of(data_dir, new)
     new.rename(folder / GIVEN_UP)
     sync_folder(folder)
     _clear(folder)
