@@ -10,7 +10,7 @@ from gateway.doctor import Check, bad, good, skipped, warning
 from gateway.kernel_time import is_synchronised
 from gateway.operation import computer
 from gateway.operation.health import Health
-from gateway.stamp import RELEASED_MS
+from gateway.stamp import PROVED, RELEASED_MS
 
 UNIT: Final = "roundsman-gateway"
 _HOT_CELSIUS: Final = 80.0
@@ -21,7 +21,7 @@ _CMDLINES: Final = (Path("/boot/firmware/cmdline.txt"), Path("/boot/cmdline.txt"
 
 def clock(now_ms: float, running: Health | None) -> Check:
     """Whether the time is known."""
-    if running is not None and running.clock.quality in {"gnss", "ntp"}:
+    if running is not None and running.clock.quality in PROVED:
         by = "fixes" if running.clock.quality == "gnss" else "time servers"
         return good("clock", f"the running gateway has its time from {by}")
     if is_synchronised():

@@ -15,6 +15,7 @@ from gateway.operation.health import CertificateHealth, Health, SealedHealth
 from gateway.operation.left_behind import LeftBehind, look
 from gateway.operation.status_socket import ask
 from gateway.settings import Settings
+from gateway.stamp import PROVED
 from wire.messages import Route
 
 RUNS: Final = 0
@@ -221,7 +222,7 @@ def _clock(health: Health) -> Line:
     system = ""
     if abs(off_s) >= 1:
         system = f"; the system's is {span(abs(off_s))} {'ahead' if off_s > 0 else 'behind'}"
-    is_good = clock.quality in {"gnss", "ntp"}
+    is_good = clock.quality in PROVED
     return Line("good" if is_good else "warning", "clock", words[clock.quality] + system)
 
 
