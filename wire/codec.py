@@ -124,12 +124,12 @@ def read_envelope(payload: bytes) -> BatchEnvelope:
     return BatchEnvelope(stream=stream, first=first, count=count, step=step)
 
 
-def decode_batch(payload: bytes) -> Batch:
-    """Read a whole batch.
+def check_batch(payload: bytes) -> BatchEnvelope:
+    """What a batch says of itself, when it came whole; its fixes are not unpacked.
 
     Raises:
         EnvelopeError: the envelope cannot be read.
-        WireError: the envelope can be read and the payload cannot.
+        WireError: the encoding is not known, it is too long, or its checksum differs.
     """
     envelope = read_envelope(payload)
     encoding = payload[1] % (1 << _STEP_BIT)
@@ -140,8 +140,19 @@ def decode_batch(payload: bytes) -> Batch:
     told, checksum = payload[: -_CHECKSUM.size], payload[-_CHECKSUM.size :]
     if len(told) < _ENVELOPE.size or _CHECKSUM.pack(zlib.crc32(told)) != checksum:
         raise WireError("batch: payload is cut or damaged, its checksum differs")
+    return envelope
+
+
+def decode_batch(payload: bytes) -> Batch:
+    """Read a whole batch.
+
+    Raises:
+        EnvelopeError: the envelope cannot be read.
+        WireError: the envelope can be read and the payload cannot.
+    """
+    envelope = check_batch(payload)
     try:
-        fixes = unpack_fixes(told[_ENVELOPE.size :], envelope.count)
+        fixes = unpack_fixes(payload[_ENVELOPE.size : -_CHECKSUM.size], envelope.count)
     except PackingError as error:
         raise WireError(f"batch: {error}") from error
     return Batch(stream=envelope.stream, first=envelope.first, fixes=fixes, step=envelope.step)

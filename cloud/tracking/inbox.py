@@ -81,6 +81,10 @@ class MqttInbox:
         self._keep_alive()
         return self._arrived
 
+    def has_news(self) -> bool:
+        """Whether something can be received at once."""
+        return self._wait(0)
+
     def pause(self, timeout_s: float) -> None:
         """Let time pass without reading, so that the broker has to wait."""
         time.sleep(timeout_s)

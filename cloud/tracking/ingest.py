@@ -18,12 +18,13 @@ from cloud.foundation.clock import Clock, to_rfc3339
 from cloud.foundation.database import Database
 from cloud.foundation.layout import DataFolder
 from cloud.tracking import store
+from cloud.tracking.backlog import Backlog
 from cloud.tracking.inbox import MqttInbox
 from cloud.tracking.intake import Arrived, Complaint, Group, Intake
-from cloud.tracking.model import Committed, GroupLimits, moment_ms
+from cloud.tracking.model import Committed, GroupLimits, StreamKey, moment_ms
 from cloud.tracking.shelf import Shelf
 from cloud.tracking.status import IngestStatus, write_status
-from cloud.tracking.store import LiveRow, StreamKey
+from cloud.tracking.store import LiveRow
 from wire import codec, topics
 from wire.messages import Ack, Position
 
@@ -36,6 +37,8 @@ _LIVE_ROWS_EVERY_S: Final = 1.0
 _STATUS_EVERY_S: Final = 1.0
 _BUSY_MS: Final = 500
 """A locked database is tried again by us, so that the broker is not kept waiting meanwhile."""
+_BACKLOG_S: Final = 0.01
+"""So long at a time what is stored is read and folded, before it looks for messages again."""
 _RETRY_S: Final = (0.1, 0.5, 1.0, 2.0)
 _SAY_AGAIN_AFTER_S: Final = 60.0
 _MAX_HELD_MESSAGES: Final = 12_000
@@ -50,9 +53,11 @@ class Ingest:
     ) -> None:
         self._data = data
         self._database = database
-        self._inbox = MqttInbox(
-            broker.address(), broker.login("ingest"), lambda: round(clock.now_s() * 1000)
-        )
+
+        def now_ms() -> int:
+            return round(clock.now_s() * 1000)
+
+        self._inbox = MqttInbox(broker.address(), broker.login("ingest"), now_ms)
         with database.writing() as connection:
             connection.exec_driver_sql(f"PRAGMA busy_timeout={_BUSY_MS}")
             live = store.live_rows(connection)
@@ -64,6 +69,7 @@ class Ingest:
             complain=self._complain,
             live=live,
         )
+        self._backlog = Backlog(database, self._intake, now_ms, self._complain)
         self._limits = GroupLimits()
         self._waiting: list[Arrived] = []
         self._waiting_since_s = 0.0
@@ -88,18 +94,35 @@ class Ingest:
         self._inbox.close()
 
     def step(self, idle_s: float) -> None:
-        """One round: receive, write what is due, answer, tell the feed and the status."""
-        self._receive(idle_s)
+        """One round: receive, write what is due, answer; then look into what is stored.
+
+        Stored batches are read and folded only while no message can be received.
+        """
+        self._receive(0.0 if self._may_look_back() else idle_s)
         now_s = time.monotonic()
         if now_s >= self._retry_at_s:
             if self._pending is None and self._is_due(now_s):
                 self._begin_group()
             if self._pending is not None:
                 self._write_group()
+        if self._may_look_back() and not self._inbox.has_news():
+            self._look_back()
         if self._is_time("feed", now_s, _FEED_EVERY_S):
             self._tell_feed()
         if self._state() != self._told_state or self._is_time("status", now_s, _STATUS_EVERY_S):
             self._tell_status()
+
+    def _may_look_back(self) -> bool:
+        is_free = self._pending is None and time.monotonic() >= self._retry_at_s
+        return is_free and self._backlog.has_work()
+
+    def _look_back(self) -> None:
+        try:
+            self._set_aside += self._backlog.work(_BACKLOG_S)
+        except (sqlite3.Error, DBAPIError) as error:
+            self._hold(str(error))
+        else:
+            self._note_success()
 
     def _receive(self, idle_s: float) -> None:
         if self._is_full():
@@ -163,11 +186,16 @@ class Ingest:
             _log.error("the database does not take rows", extra={"reason": reason})
             self._database_state = state
 
-    def _committed(self, group: Group) -> None:
+    def _note_success(self) -> None:
         if self._failures:
             _log.info("the database takes rows again", extra={"tries": self._failures})
         self._failures, self._database_state = 0, "ok"
-        self._fixes += len(group.writes.fixes)
+
+    def _committed(self, group: Group) -> None:
+        self._note_success()
+        self._fixes += sum(row.fixes for row in group.writes.arrived)
+        if group.writes.arrived:
+            self._backlog.note_arrival()
         self._set_aside += len(group.writes.set_aside)
         self._intake.settle(group)
         self._inbox.acknowledge(self._pending_messages)

@@ -7,8 +7,13 @@ from typing import Final
 
 import msgspec
 
+from cloud.tracking.blocks import window
+from cloud.tracking.history import ArrivedRow, Unread
 from cloud.tracking.model import (
+    NOTHING_KEPT,
     Committed,
+    Piece,
+    StreamKey,
     TooManyHoles,
     happened_ms,
     is_believable,
@@ -17,12 +22,12 @@ from cloud.tracking.model import (
 )
 from cloud.tracking.reading import STREAMS_BELOW, Refused, Said, read
 from cloud.tracking.shelf import Shelf
-from cloud.tracking.store import LiveRow, StreamKey, Writes, fix_values, quality_value
+from cloud.tracking.store import LiveRow, Writes, quality_value
 from wire import codec, topics
 from wire.events import Gap
 from wire.messages import (
     MAX_RESULT_BYTES,
-    Batch,
+    BatchEnvelope,
     Event,
     Fix,
     Live,
@@ -117,7 +122,7 @@ class Intake:
 
     def _act(self, arrived: Arrived, topic: topics.UpTopic, said: Said, group: Group) -> None:
         match said:
-            case Batch():
+            case BatchEnvelope():
                 self._take_batch(arrived, topic, said, group)
             case Event():
                 self._take_event(arrived, topic, said, group)
@@ -132,20 +137,45 @@ class Intake:
             case _:
                 self._take_live(arrived, topic, said)
 
-    def _take_batch(
-        self, arrived: Arrived, topic: topics.UpTopic, batch: Batch, group: Group
-    ) -> None:
-        key = StreamKey(topic.tenant, topic.van, batch.stream)
-        if not self._commit(key, *batch.covered, group):
-            return
-        group.writes.fixes += [
-            (*key, seq, *fix_values(fix), arrived.received_at_ms)
-            for seq, fix in zip(batch.seqs, batch.fixes, strict=True)
-        ]
-        now_ms = arrived.received_at_ms
-        believable = [fix for fix in batch.fixes if is_believable(moment_ms(fix), now_ms)]
+    def look_into(self, stored: Unread, group: Group) -> bool:
+        """Move the live state by a stored batch; False when it goes aside with ``group`` instead.
+
+        A batch whose fixes cannot be unpacked stays committed, and nothing is kept of it.
+        """
+        key = stored.key
+        topic = topics.UpTopic(key.tenant, key.van, "batch")
+        try:
+            fixes = codec.decode_batch(stored.body).fixes
+        except codec.WireError as error:
+            arrived = Arrived(
+                topic=topics.up(*topic),
+                payload=stored.body,
+                received_at_ms=stored.received_at_ms,
+            )
+            self._set_aside(arrived, Refused(str(error)), topic, group)
+            lost = self._answer(key, group).losing(stored.first, stored.last)
+            group.writes.streams[key] = group.answers[key] = lost
+            return False
+        now_ms = stored.received_at_ms
+        believable = [fix for fix in fixes if is_believable(moment_ms(fix), now_ms)]
         if believable:
             self._move(topic, max(believable, key=moment_ms), now_ms)
+        return True
+
+    def _take_batch(
+        self, arrived: Arrived, topic: topics.UpTopic, batch: BatchEnvelope, group: Group
+    ) -> None:
+        """Keep of a batch what is not kept yet, each part of it as a row with the batch's bytes."""
+        key = StreamKey(topic.tenant, topic.van, batch.stream)
+        before = self._answer(key, group)
+        news = before.news(*batch.covered, batch.step)
+        if not news or not self._add(key, before, (*batch.covered, batch.step), group):
+            return
+        for first, last in news:
+            part = window(batch, first, last)
+            if part is not None:
+                row = ArrivedRow(*key, *part, arrived.received_at_ms, arrived.payload)
+                group.writes.arrived.append(row)
 
     def _take_event(
         self, arrived: Arrived, topic: topics.UpTopic, event: Event, group: Group
@@ -266,16 +296,15 @@ class Intake:
             self._commit(key, refused.first, refused.last, group)
 
     def _commit(self, key: StreamKey, first: int, last: int, group: Group) -> bool:
-        """Count the range as committed with ``group``; False when it is refused for now.
-
-        What was committed before is written again all the same, which changes nothing but where a
-        gap or a message that was set aside had counted for it.
-        """
+        """Count the range as committed with ``group``; False when it is refused for now."""
         before = self._answer(key, group)
         if before.holds(first, last):
             return True
+        return self._add(key, before, (first, last, NOTHING_KEPT), group)
+
+    def _add(self, key: StreamKey, before: Committed, piece: Piece, group: Group) -> bool:
         try:
-            after = before.adding(first, last)
+            after = before.adding(*piece)
         except TooManyHoles as error:
             self._complain(Complaint("refused seqs for now", key.tenant, key.van, str(error)))
             return False

@@ -4,8 +4,9 @@ All are functions of values. Permuted, repeated and late delivery converge to th
 """
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from wire.messages import MAX_ACK_RANGES, Fix
 
@@ -21,14 +22,48 @@ class TooManyHoles(ValueError):
     """A stream has more holes than are kept; the van sends what is missing and then this again."""
 
 
+class StreamKey(NamedTuple):
+    """One stream of one van."""
+
+    tenant: str
+    van: str
+    stream: int
+
+
+NOTHING_KEPT: Final = 0
+"""The step of a piece of which no row is kept: a gap, or what was set aside."""
+_FINENESS: Final = {NOTHING_KEPT: 0, 8: 1, 4: 2, 2: 3, 1: 4}
+
+type Piece = tuple[int, int, int]
+"""First and last seq, and the step: the multiples of it are kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """The seqs of one stream that are committed: inclusive ranges, ascending, never touching."""
+    """The seqs of one stream that are committed, and which of them are kept as rows.
 
-    ranges: tuple[tuple[int, int], ...] = ()
+    Attributes:
+        pieces: ascending, apart, and as few as can be.
+    """
 
-    def adding(self, first: int, last: int) -> "Committed":
-        """These and ``first`` to ``last`` inclusive; the order of adding makes no difference.
+    pieces: tuple[Piece, ...] = ()
+
+    @property
+    def ranges(self) -> tuple[tuple[int, int], ...]:
+        """What is committed: inclusive ranges, ascending, never touching."""
+        ranges: list[tuple[int, int]] = []
+        for first, last, _ in self.pieces:
+            if ranges and ranges[-1][1] == first - 1:
+                first = ranges.pop()[0]  # noqa: PLW2901 - the one before grows
+            ranges.append((first, last))
+        return tuple(ranges)
+
+    def adding(self, first: int, last: int, step: int = NOTHING_KEPT) -> "Committed":
+        """These and ``first`` to ``last`` inclusive, of which the multiples of ``step`` are kept.
+
+        Where a range is added twice the finer step counts, so the order makes no difference. A
+        stream of more than `MAX_RANGES` pieces forgets what is kept: what comes again is kept
+        again then, and found to be double when it is folded.
 
         Raises:
             TooManyHoles: it would be more than `MAX_RANGES` ranges.
@@ -36,20 +71,70 @@ class Committed:
         """
         if not 0 <= first <= last:
             raise ValueError(f"range: {first} to {last} is not ascending from 0")
-        begin = bisect_left(self.ranges, first - 1, key=lambda one: one[1])
-        end = bisect_right(self.ranges, last + 1, key=lambda one: one[0])
-        if begin < end:
-            first = min(first, self.ranges[begin][0])
-            last = max(last, self.ranges[end - 1][1])
-        ranges = (*self.ranges[:begin], (first, last), *self.ranges[end:])
-        if len(ranges) > MAX_RANGES:
-            raise TooManyHoles(f"stream: {len(ranges)} separate ranges; at most {MAX_RANGES}")
-        return Committed(ranges)
+        if self.pieces:
+            begin, end, kept = self.pieces[-1]
+            if first == end + 1 and step == kept:
+                return Committed((*self.pieces[:-1], (begin, last, step)))
+        return self._laying(first, last, step, _finer).bounded()
+
+    def losing(self, first: int, last: int) -> "Committed":
+        """The same is committed, but nothing is kept of ``first`` to ``last``."""
+        return self._laying(first, last, NOTHING_KEPT, min).bounded()
+
+    def news(self, first: int, last: int, step: int) -> list[tuple[int, int]]:
+        """Where in ``first`` to ``last`` multiples of ``step`` are not kept yet."""
+        fineness, at = _FINENESS[step], first
+        found: list[tuple[int, int]] = []
+        for low, high, known in self.pieces[self._after(first) :]:
+            if low > last:
+                break
+            if _FINENESS[known] >= fineness:
+                if at < low:
+                    found.append((at, low - 1))
+                at = max(at, high + 1)
+        return [*found, (at, last)] if at <= last else found
 
     def holds(self, first: int, last: int) -> bool:
         """Whether every seq from ``first`` to ``last`` is committed."""
-        place = bisect_left(self.ranges, last, key=lambda one: one[1])
-        return place < len(self.ranges) and self.ranges[place][0] <= first
+        for low, high, _ in self.pieces[self._after(first) :]:
+            if low > first or high >= last:
+                return low <= first
+            first = high + 1
+        return False
+
+    def bounded(self) -> "Committed":
+        """These; what is kept is forgotten when it takes too many pieces to tell.
+
+        Raises:
+            TooManyHoles: it is more than `MAX_RANGES` ranges.
+        """
+        if len(self.pieces) <= MAX_RANGES:
+            return self
+        ranges = self.ranges
+        if len(ranges) > MAX_RANGES:
+            raise TooManyHoles(f"stream: {len(ranges)} separate ranges; at most {MAX_RANGES}")
+        return Committed(tuple((*one, NOTHING_KEPT) for one in ranges))
+
+    def _after(self, first: int) -> int:
+        """The place of the first piece that does not end before ``first``."""
+        return bisect_left(self.pieces, first, key=lambda one: one[1])
+
+    def _laying(
+        self, first: int, last: int, step: int, wins: Callable[[int, int], int]
+    ) -> "Committed":
+        """These with ``first`` to ``last`` laid over; ``wins`` chooses where a piece is known."""
+        begin = self._after(first - 1)
+        end = bisect_right(self.pieces, last + 1, key=lambda one: one[0])
+        parts: list[Piece] = []
+        at = first
+        for low, high, known in self.pieces[begin:end]:
+            inside = (max(low, first), min(high, last), wins(known, step))
+            parts += [(low, min(high, first - 1), known), (at, min(last, low - 1), step)]
+            parts += [inside, (max(low, last + 1), high, known)]
+            at = max(at, min(high, last) + 1)
+        parts.append((at, last, step))
+        told = sorted(part for part in parts if part[0] <= part[1])
+        return Committed((*self.pieces[:begin], *_joined(told), *self.pieces[end:]))
 
     def told(self) -> tuple[int, tuple[tuple[int, int], ...]]:
         """``upto`` and ``missing`` of `wire.messages.Ack`, as far as its ranges reach."""
@@ -62,6 +147,19 @@ class Committed:
                 missing.append((upto + 1, first - 1))
             upto = last
         return upto, tuple(missing)
+
+
+def _finer(one: int, other: int) -> int:
+    return max(one, other, key=_FINENESS.__getitem__)
+
+
+def _joined(pieces: list[Piece]) -> list[Piece]:
+    joined: list[Piece] = []
+    for first, last, step in pieces:
+        if joined and joined[-1][1:] == (first - 1, step):
+            first = joined.pop()[0]  # noqa: PLW2901 - the one before grows
+        joined.append((first, last, step))
+    return joined
 
 
 @dataclass(frozen=True, slots=True)

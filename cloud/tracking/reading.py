@@ -1,4 +1,7 @@
-"""What a van says, read from its bytes; whatever they are, nothing is raised. Pure."""
+"""What a van says, read from its bytes; whatever they are, nothing is raised. Pure.
+
+Of a batch only what it says of itself is read: its fixes are looked into when it is stored.
+"""
 
 from dataclasses import dataclass
 from typing import Final
@@ -7,7 +10,7 @@ import msgspec
 
 from wire import codec
 from wire.events import Gap, GatewayStarted
-from wire.messages import Batch, Event, Live, Presence, Result, Resume, State, Version
+from wire.messages import BatchEnvelope, Event, Live, Presence, Result, Resume, State, Version
 from wire.values import Seq, StreamText
 
 STREAMS_BELOW: Final = 2**63
@@ -23,7 +26,7 @@ class Refused:
     last: int = 0
 
 
-type Said = Batch | Event | Resume | State | Presence | Result | Live | Refused
+type Said = BatchEnvelope | Event | Resume | State | Presence | Result | Live | Refused
 
 
 class _EventEnvelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +49,7 @@ def read(kind: str, payload: bytes) -> Said:
     """What a message below ``up/`` says; never raises, whatever the bytes."""
     try:
         if kind == "batch":
-            return codec.decode_batch(payload)
+            return codec.check_batch(payload)
         if kind == "live":
             return codec.decode_live(payload)
         if kind == "event":

@@ -5,7 +5,7 @@ from typing import Final
 
 from cloud.foundation.database import Database
 from cloud.foundation.errors import Invalid
-from cloud.tracking import store
+from cloud.tracking import history
 
 MAX_SPAN_S: Final = 31 * 86_400.0
 MAX_FIXES: Final = 100_000
@@ -55,18 +55,18 @@ class Tracks:
         """
         from_ms, to_ms = require_span(from_s, to_s)
         with self._telemetry.reading() as connection:
-            rows = store.fixes_between(connection, tenant, van, from_ms, to_ms, MAX_FIXES + 1)
+            rows = history.fixes_between(connection, tenant, van, from_ms, to_ms, MAX_FIXES + 1)
         if len(rows) > MAX_FIXES:
             raise Invalid.field(
                 "to", f"more than {MAX_FIXES} fixes lie before it", "ask for a shorter span"
             )
         return [
             TrackFix(
-                at_s=at_ms / 1000,
-                lat=lat_e7 / 1e7,
-                lon=lon_e7 / 1e7,
-                speed_mps=None if speed is None else speed / 100,
-                course_deg=None if course is None else course / 10,
+                at_s=row.at_ms / 1000,
+                lat=row.lat_e7 / 1e7,
+                lon=row.lon_e7 / 1e7,
+                speed_mps=None if row.speed_cmps is None else row.speed_cmps / 100,
+                course_deg=None if row.course_ddeg is None else row.course_ddeg / 10,
             )
-            for at_ms, lat_e7, lon_e7, speed, course in rows
+            for row in rows
         ]

@@ -1,6 +1,6 @@
 """What is kept of the vans in ``telemetry.db``; the only SQL over it. Ingest alone writes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, get_args
@@ -23,7 +23,9 @@ from sqlalchemy import (
 )
 
 from cloud.foundation.database import TELEMETRY
-from cloud.tracking.model import Committed, moment_ms
+from cloud.tracking import history
+from cloud.tracking.history import ArrivedRow
+from cloud.tracking.model import Committed, StreamKey, moment_ms
 from wire import topics
 from wire.messages import Fix
 from wire.values import ClockQuality, FixSource
@@ -56,17 +58,6 @@ def _fix_columns(*, nullable: bool) -> list[Column[Any]]:
     ]
 
 
-FIX: Final = Table(
-    "fix",
-    TELEMETRY,
-    Column("tenant", String, primary_key=True),
-    Column("van", String, primary_key=True),
-    Column("stream", BigInteger, primary_key=True, autoincrement=False),
-    Column("seq", BigInteger, primary_key=True, autoincrement=False),
-    *_fix_columns(nullable=False),
-    Index("ix_fix_tenant_van_at_ms", "tenant", "van", "at_ms"),
-    sqlite_with_rowid=False,
-)
 EVENT: Final = Table(
     "event",
     TELEMETRY,
@@ -89,7 +80,7 @@ STREAM: Final = Table(
     Column("tenant", String, primary_key=True),
     Column("van", String, primary_key=True),
     Column("stream", BigInteger, primary_key=True, autoincrement=False),
-    Column("ranges", Text, nullable=False),
+    Column("pieces", Text, nullable=False),
     sqlite_with_rowid=False,
 )
 SET_ASIDE: Final = Table(
@@ -132,14 +123,6 @@ MAX_RESULTS: Final = 1000
 """Answers of one van that are kept."""
 
 
-class StreamKey(NamedTuple):
-    """One stream of one van."""
-
-    tenant: str
-    van: str
-    stream: int
-
-
 class EventPlace(NamedTuple):
     """Where an event stands among a van's events by time."""
 
@@ -164,7 +147,7 @@ class EventRow(NamedTuple):
 class Writes:
     """Rows of one transaction."""
 
-    fixes: list[tuple[Any, ...]] = field(default_factory=list)
+    arrived: list[ArrivedRow] = field(default_factory=list)
     events: list[tuple[Any, ...]] = field(default_factory=list)
     set_aside: list[tuple[Any, ...]] = field(default_factory=list)
     streams: dict[StreamKey, Committed] = field(default_factory=dict)
@@ -233,7 +216,6 @@ def _insert(table: Table, verb: str) -> str:
     return f"INSERT OR {verb} INTO {table.name} VALUES ({','.join('?' * len(table.columns))})"  # noqa: S608 - names of our own tables
 
 
-_INSERT_FIX: Final = _insert(FIX, "IGNORE")
 _INSERT_EVENT: Final = _insert(EVENT, "IGNORE")
 _INSERT_SET_ASIDE: Final = _insert(SET_ASIDE, "IGNORE")
 _PUT_STREAM: Final = _insert(STREAM, "REPLACE")
@@ -254,10 +236,10 @@ def write(connection: Connection, writes: Writes) -> None:
     driver = connection.connection.driver_connection
     assert driver is not None  # noqa: S101 - the connection is checked out
     streams = [
-        (*key, msgspec.json.encode(one.ranges).decode()) for key, one in writes.streams.items()
+        (*key, msgspec.json.encode(one.pieces).decode()) for key, one in writes.streams.items()
     ]
     for sql, rows in (
-        (_INSERT_FIX, writes.fixes),
+        (history.INSERT_ARRIVED, writes.arrived),
         (_INSERT_EVENT, writes.events),
         (_INSERT_SET_ASIDE, writes.set_aside),
         (_PUT_STREAM, streams),
@@ -276,13 +258,13 @@ def write(connection: Connection, writes: Writes) -> None:
 def committed_of(connection: Connection, key: StreamKey) -> Committed:
     """What is committed of one stream; empty when it is unknown."""
     text = connection.scalar(
-        select(STREAM.c.ranges).where(
+        select(STREAM.c.pieces).where(
             STREAM.c.tenant == key.tenant, STREAM.c.van == key.van, STREAM.c.stream == key.stream
         )
     )
     if text is None:
         return Committed()
-    return Committed(msgspec.json.decode(text, type=tuple[tuple[int, int], ...]))
+    return Committed(msgspec.json.decode(text, type=tuple[tuple[int, int, int], ...]))
 
 
 def live_rows(connection: Connection, after_change: int = -1) -> list[LiveRow]:
@@ -291,22 +273,6 @@ def live_rows(connection: Connection, after_change: int = -1) -> list[LiveRow]:
         select(LIVE_STATE).where(LIVE_STATE.c.change > after_change).order_by(LIVE_STATE.c.change)
     )
     return [_live_row(row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name
-
-
-def fixes_between(
-    connection: Connection, tenant: str, van: str, from_ms: int, to_ms: int, limit: int
-) -> Sequence[tuple[Any, ...]]:
-    """(at_ms, lat_e7, lon_e7, speed_cmps, course_ddeg) by time, ``from_ms`` ≤ at < ``to_ms``."""
-    columns = (FIX.c.at_ms, FIX.c.lat_e7, FIX.c.lon_e7, FIX.c.speed_cmps, FIX.c.course_ddeg)
-    rows: Iterable[Any] = connection.execute(
-        select(*columns)
-        .where(
-            FIX.c.tenant == tenant, FIX.c.van == van, FIX.c.at_ms >= from_ms, FIX.c.at_ms < to_ms
-        )
-        .order_by(FIX.c.at_ms, FIX.c.stream, FIX.c.seq)
-        .limit(limit)
-    )
-    return [tuple(row) for row in rows]
 
 
 def events_between(

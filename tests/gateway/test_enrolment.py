@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from cloud.foundation.database import Database
+from cloud.tracking import history
 from tests.gateway.rig import ROOT, Line, Receiver, Van, wait_until
 from tests.parts.certified_cloud import certificates, certified_cloud, claim
 from tests.parts.served_cloud import ServedCloud, free_port
@@ -130,9 +132,16 @@ def box(tmp_path: Path, line: Line) -> Iterator[Box]:
 
 def fixes_of(cloud: ServedCloud, van: str) -> int:
     """How many fixes the cloud has committed as this van's."""
-    with closing(sqlite3.connect(f"file:{cloud.root}/telemetry.db?mode=ro", uri=True)) as reader:
-        (count,) = reader.execute("SELECT count(*) FROM fix WHERE van = ?", (van,)).fetchone()
-    return int(count)
+    return len(seqs_of(cloud, van))
+
+
+def seqs_of(cloud: ServedCloud, van: str) -> list[tuple[int, int]]:
+    """(stream, seq) of each fix the cloud has committed as this van's."""
+    telemetry = Database(cloud.root / "telemetry.db")
+    with telemetry.reading() as connection:
+        seqs = history.stored_seqs(connection, "main", van)
+    telemetry.close()
+    return seqs
 
 
 def test_from_token_to_a_committed_fix_and_out_again(
@@ -302,15 +311,8 @@ def sealed(box: Box) -> list[str]:
 def committed(cloud: ServedCloud, van: str) -> set[tuple[str, int]]:
     """(stream, seq) of everything the cloud has committed as this van's."""
     with closing(sqlite3.connect(f"file:{cloud.root}/telemetry.db?mode=ro", uri=True)) as reader:
-        rows: set[tuple[str, int]] = set()
-        for table in ("fix", "event"):
-            rows |= {
-                (str(stream), int(seq))
-                for stream, seq in reader.execute(
-                    f"SELECT stream, seq FROM {table} WHERE van = ?", (van,)
-                )
-            }
-    return rows
+        events = reader.execute("SELECT stream, seq FROM event WHERE van = ?", (van,)).fetchall()
+    return {(str(stream), seq) for stream, seq in [*events, *seqs_of(cloud, van)]}
 
 
 def test_a_certificate_is_renewed_while_fixes_go_on(

@@ -6,13 +6,17 @@ import signal
 import sqlite3
 import tempfile
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import msgspec
 import psutil
 import pytest
+from sqlalchemy import Connection
 
+from cloud.foundation.database import Database
+from cloud.tracking import history
 from tests.parts.running_demo import Running, demo
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -59,16 +63,37 @@ def rows_of(spool: Path) -> set[tuple[str, int]]:
 def stored(folder: Path) -> list[Key]:
     """Every fix and event the cloud has committed."""
     with closing(sqlite3.connect(f"file:{folder / 'telemetry.db'}?mode=ro", uri=True)) as telemetry:
-        rows = telemetry.execute(
-            "SELECT van, stream, seq FROM fix UNION ALL SELECT van, stream, seq FROM event"
-        )
-        return [(van, str(stream), seq) for van, stream, seq in rows]
+        events = telemetry.execute("SELECT van, stream, seq FROM event").fetchall()
+    with history_of(folder) as connection:
+        fixes = [
+            (van, stream, seq)
+            for van in vans(folder)
+            for stream, seq in history.stored_seqs(connection, "main", van)
+        ]
+    return [(van, str(stream), seq) for van, stream, seq in [*events, *fixes]]
 
 
 def fix_moments(folder: Path) -> list[tuple[str, int]]:
-    """Van and GNSS time of every stored fix that told one."""
-    with closing(sqlite3.connect(f"file:{folder / 'telemetry.db'}?mode=ro", uri=True)) as telemetry:
-        return telemetry.execute("SELECT van, at_ms FROM fix WHERE is_gnss_time").fetchall()
+    """Van and moment of every stored fix."""
+    with history_of(folder) as connection:
+        return [
+            (van, row.at_ms)
+            for van in vans(folder)
+            for row in history.fixes_between(connection, "main", van, 0, 2**53, 10**6)
+        ]
+
+
+@contextmanager
+def history_of(folder: Path) -> Iterator[Connection]:
+    """What the cloud has stored, as it reads it itself."""
+    telemetry = Database(folder / "telemetry.db")
+    with telemetry.reading() as connection:
+        yield connection
+    telemetry.close()
+
+
+def vans(folder: Path) -> list[str]:
+    return [one.name for one in sorted(folder.glob("vans/*"))]
 
 
 def gateways(running: Running) -> list[psutil.Process]:

@@ -17,7 +17,7 @@ import pytest
 
 from cloud.foundation.clock import to_rfc3339
 from cloud.foundation.database import Database
-from cloud.tracking import store
+from cloud.tracking import history, store
 from cloud.tracking.status import forget_status, read_status
 from cloud.tracking.store import LiveRow
 from tests.parts.broker import EmbeddedBroker, embedded_broker, wait_for
@@ -69,10 +69,11 @@ class IngestProcess:
 
     def stored(self, van: str) -> list[tuple[int, int]]:
         """(stream, seq) of every stored fix of ``van``, in order."""
-        with closing(sqlite3.connect(f"file:{self.data.telemetry}?mode=ro", uri=True)) as reader:
-            return reader.execute(
-                "SELECT stream, seq FROM fix WHERE van = ? ORDER BY stream, seq", (van,)
-            ).fetchall()
+        database = Database(self.data.telemetry)
+        with database.reading() as connection:
+            seqs = history.stored_seqs(connection, "main", van)
+        database.close()
+        return seqs
 
 
 @pytest.fixture(scope="module")

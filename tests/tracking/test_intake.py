@@ -1,6 +1,7 @@
 """What messages do to rows, answers and live state, without broker and database."""
 
 import struct
+import zlib
 from random import Random
 
 import msgspec
@@ -8,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cloud.tracking.history import ArrivedRow, Unread
 from cloud.tracking.intake import Arrived, Complaint, Group, Intake
-from cloud.tracking.model import Committed
+from cloud.tracking.model import Committed, StreamKey
 from cloud.tracking.reading import Refused, read
 from cloud.tracking.shelf import MAX_BYTES, MAX_ROWS, Shelf
-from cloud.tracking.store import LiveRow, StreamKey
+from cloud.tracking.store import LiveRow
 from tests.tracking.vans import NOON_MS, batch, encoded, fix
 from tests.wire import golden
 from wire import codec, topics
@@ -58,13 +60,33 @@ class World:
         self.intake.take(arrived, group)
         if topic.endswith("/up/live"):
             assert group == Group(), "the live lane needs no transaction"
-        for row in [*group.writes.fixes, *group.writes.events]:
+        for row in group.writes.events:
             self.stored.setdefault(row[:4], row)
+        self.settle(group)
+        self.answers = {key.stream: one.told() for key, one in group.answers.items()}
+        for stored in group.writes.arrived:
+            self.look_into(stored)
+
+    def look_into(self, row: ArrivedRow) -> None:
+        """What ingest does with a stored batch after the acknowledgement."""
+        key = StreamKey(row.tenant, row.van, row.stream)
+        group = Group()
+        if self.intake.look_into(Unread(1, key, *row[3:]), group):
+            read = codec.decode_batch(row.body)
+            seqs = [seq for seq in read.seqs if row.first <= seq <= row.last]
+            assert len(seqs) == row.fixes
+            for seq in seqs:
+                name = (*key, seq)
+                assert name not in self.stored, "it is kept once"
+                self.stored[name] = name
+        self.settle(group)
+
+    def settle(self, group: Group) -> None:
+        """The group is written."""
         for row in group.writes.set_aside:
             self.set_aside.setdefault(row[0], (row[2], row[3]))
         self.committed.update(group.writes.streams)
         self.intake.settle(group)
-        self.answers = {key.stream: one.told() for key, one in group.answers.items()}
 
     def stored_seqs(self, stream: int) -> set[object]:
         return {key[3] for key in self.stored if key[2] == stream}
@@ -202,6 +224,22 @@ def read_reason(payload: bytes) -> str:
     said = read("batch", payload)
     assert isinstance(said, Refused)
     return said.reason
+
+
+def unreadable(stream: int, first: int) -> bytes:
+    """A batch of 10 that came whole, of no columns."""
+    told = struct.pack("!BBQQI", 1, 2, stream, first, 10) + b"no columns"
+    return told + struct.pack("!I", zlib.crc32(told))
+
+
+def test_a_batch_that_came_whole_and_cannot_be_unpacked_goes_aside_when_it_is_looked_into() -> None:
+    world = World()
+    world.hear("batch", unreadable(7, 0))
+    assert world.answers[7] == (9, ())
+    assert [payload for payload, _ in world.set_aside.values()] == [unreadable(7, 0)]
+    assert world.stored == {}
+    world.hear("batch", batch(7, 0, 10))
+    assert world.stored_seqs(7) == set(range(10)), "what comes of it after all is kept"
 
 
 def test_a_batch_without_an_envelope_is_set_aside_and_not_acknowledged() -> None:

@@ -29,9 +29,9 @@ from cloud.tracking.live import (
     LiveStream,
 )
 from cloud.tracking.store import LiveRow, Writes
-from tests.tracking.vans import NOON_MS, fix
+from tests.tracking.vans import NOON_MS, arrived_row, batch, fix
 from wire import codec, topics
-from wire.messages import Fix, Position
+from wire.messages import Batch, Fix, Position
 
 NOON_S = NOON_MS / 1000
 
@@ -311,9 +311,8 @@ def test_telling_after_the_loop_has_ended_is_no_error() -> None:
 
 
 def test_a_track_is_geojson_with_one_time_a_position(live: Live) -> None:
-    rows = [("main", "van-1", 7, n, *store.fix_values(fix(n)), NOON_MS) for n in range(3)]
     with live._telemetry.writing() as connection:
-        store.write(connection, Writes(fixes=rows))
+        store.write(connection, Writes(arrived=[arrived_row(batch(7, 0, 3))]))
     found = live.tracks.track("main", "van-1", NOON_S, NOON_S + 2)
     feature = msgspec.json.decode(track_feature("van-1", found))
     assert feature["geometry"]["type"] == "LineString"
@@ -335,14 +334,10 @@ def test_a_track_leaves_out_what_no_calendar_can_tell(live: Live) -> None:
         253_402_300_799_000,
         253_402_300_800_000,
     ]
-    rows = [
-        ("main", "van-1", 7, seq, *store.fix_values(at_moment), NOON_MS)
-        for seq, at_moment in enumerate(
-            Fix(recorded_at_ms=one, lat_e7=0, lon_e7=0, mode=2) for one in moments_ms
-        )
-    ]
+    fixes = [Fix(recorded_at_ms=one, lat_e7=0, lon_e7=0, mode=2) for one in moments_ms]
+    rows = [arrived_row(Batch(stream=7, first=0, fixes=tuple(fixes)))]
     with live._telemetry.writing() as connection:
-        store.write(connection, Writes(fixes=rows))
+        store.write(connection, Writes(arrived=rows))
     for from_s, told in [
         (-62_135_596_810.0, "0001-01-01T00:00:00.000Z"),
         (253_402_300_790.0, "9999-12-31T23:59:59.000Z"),

@@ -1,6 +1,7 @@
 """Laws of tracking: the order and number of deliveries make no difference."""
 
 from functools import reduce
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
@@ -37,8 +38,68 @@ def seqs(ranges: list[tuple[int, int]]) -> set[int]:
 def test_what_is_committed_is_exactly_what_was_added(ranges: list[tuple[int, int]]) -> None:
     known = committed(ranges)
     assert seqs(list(known.ranges)) == seqs(ranges)
-    for (_, last), (first, _) in zip(known.ranges, known.ranges[1:], strict=False):
+    for (_, last), (first, _) in pairwise(known.ranges):
         assert last + 1 < first, "ascending and apart"
+
+
+STEPPED = st.lists(
+    st.tuples(st.integers(0, 120), st.integers(0, 20), st.sampled_from([0, 1, 2, 4, 8])),
+    max_size=25,
+)
+
+
+@given(STEPPED, st.integers(0, 130), st.integers(0, 30), st.sampled_from([1, 2, 4, 8]))
+def test_what_is_news_of_a_batch_is_exactly_what_is_not_kept(
+    added: list[tuple[int, int, int]], first: int, more: int, step: int
+) -> None:
+    known, kept = Committed(), set[int]()
+    for begin, length, thinned in added:
+        if thinned:
+            kept |= {one for one in range(begin, begin + length + 1) if one % thinned == 0}
+        known = known.adding(begin, begin + length, thinned)
+    wanted = {one for one in range(first, first + more + 1) if one % step == 0}
+    told = seqs(known.news(first, first + more, step))
+    assert wanted - kept <= told, "nothing is missed"
+    for piece in known.pieces:
+        assert piece[0] <= piece[1]
+        if piece[2] and piece[2] <= step:
+            assert not told & set(range(piece[0], piece[1] + 1)), "what is kept is no news"
+    after = known.adding(first, first + more, step)
+    assert after.news(first, first + more, step) == []
+    assert known.adding(first, first + more).ranges == after.ranges
+
+
+@given(STEPPED, st.randoms())
+def test_what_is_kept_does_not_depend_on_the_order(
+    added: list[tuple[int, int, int]], random: object
+) -> None:
+    again = [*added, *added[::2]]
+    random.shuffle(again)  # type: ignore[attr-defined]
+
+    def grown(pieces: list[tuple[int, int, int]]) -> Committed:
+        return reduce(
+            lambda known, one: known.adding(one[0], one[0] + one[1], one[2]), pieces, Committed()
+        )
+
+    assert grown(again) == grown(added)
+    for (_, last, step), (first, _, other) in pairwise(grown(added).pieces):
+        assert last < first
+        assert (last + 1, step) != (first, other), "as few pieces as can be"
+
+
+def test_what_is_lost_of_a_range_is_news_again_and_stays_committed() -> None:
+    known = Committed().adding(0, 9, 1).losing(3, 5)
+    assert known.ranges == ((0, 9),)
+    assert known.news(0, 9, 1) == [(3, 5)]
+
+
+def test_too_many_pieces_forget_what_is_kept_and_nothing_that_is_committed() -> None:
+    singles = tuple((seq * 2, seq * 2, 1) for seq in range(MAX_RANGES - 1))
+    known = Committed().adding(0, 4 * MAX_RANGES)
+    for first, last, step in singles:
+        known = known.adding(first, last, step)
+    assert len(known.pieces) <= MAX_RANGES
+    assert known.ranges == ((0, 4 * MAX_RANGES),)
 
 
 @given(RANGES, st.randoms())
@@ -85,7 +146,7 @@ def test_a_gap_lets_upto_pass() -> None:
 
 
 def test_a_stream_full_of_holes_is_refused_until_they_are_filled() -> None:
-    full = Committed(tuple((seq * 2, seq * 2) for seq in range(MAX_RANGES)))
+    full = Committed(tuple((seq * 2, seq * 2, 1) for seq in range(MAX_RANGES)))
     with pytest.raises(TooManyHoles):
         full.adding(MAX_RANGES * 2 + 5, MAX_RANGES * 2 + 5)
     far = MAX_RANGES * 2 + 5

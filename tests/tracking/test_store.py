@@ -1,6 +1,5 @@
 """What is written comes back, and the migrated form is the declared one."""
 
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,15 +7,15 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect
+from sqlalchemy import inspect
 
 from cloud.foundation import migrations
 from cloud.foundation.database import TELEMETRY, Database
 from cloud.foundation.migrations import NAMES, downgrade, upgrade
 from cloud.roles import is_current
 from cloud.tracking import store
-from cloud.tracking.model import Committed
-from cloud.tracking.store import LiveRow, StreamKey, Writes
+from cloud.tracking.model import Committed, StreamKey
+from cloud.tracking.store import LiveRow, Writes
 from tests.tracking.vans import NOON_MS, fix
 from wire.messages import Fix
 
@@ -49,12 +48,6 @@ def test_a_revision_is_numbered_as_its_file_and_there_is_one_newest(name: str) -
     assert numbers == {file.name.split("_")[0] for file in files}
 
 
-def fix_rows(van: str, stream: int, *seconds: int) -> list[tuple[object, ...]]:
-    return [
-        ("main", van, stream, second, *store.fix_values(fix(second)), NOON_MS) for second in seconds
-    ]
-
-
 def test_the_migrated_form_is_the_declared_one(telemetry: Database) -> None:
     with telemetry.writing() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
@@ -84,33 +77,9 @@ def test_events_of_before_stand_at_the_time_the_gateway_told(telemetry: Database
     assert [(row.at_ms, row.kind, row.quality) for row in rows] == [(NOON_MS, "idled", "gnss")]
 
 
-def test_rows_written_twice_are_there_once(telemetry: Database) -> None:
-    for _ in range(2):
-        with telemetry.writing() as connection:
-            store.write(connection, Writes(fixes=fix_rows("van-1", 7, 0, 1, 2)))
-    with telemetry.reading() as connection:
-        assert len(between(connection, 0, 10)) == 3
-
-
-def test_a_track_is_by_time_over_all_streams_and_of_one_van(telemetry: Database) -> None:
-    rows = [*fix_rows("van-1", 9, 5, 1), *fix_rows("van-1", 7, 3), *fix_rows("van-2", 7, 2)]
-    with telemetry.writing() as connection:
-        store.write(connection, Writes(fixes=rows))
-    with telemetry.reading() as connection:
-        assert [at_ms for at_ms, *_ in between(connection, 0, 10)] == [
-            NOON_MS + second * 1000 for second in (1, 3, 5)
-        ]
-        assert len(between(connection, 1, 5)) == 2, "from is in, to is out"
-
-
-def between(connection: Connection, from_s: int, to_s: int) -> list[tuple[object, ...]]:
-    begin, end = NOON_MS + from_s * 1000, NOON_MS + to_s * 1000
-    return list(store.fixes_between(connection, "main", "van-1", begin, end, 100))
-
-
 def test_what_is_committed_of_a_stream_comes_back(telemetry: Database) -> None:
     key, large = StreamKey("main", "van-1", 2**63 - 1), 2**62 - 1
-    committed = Committed(((0, 4), (9, large)))
+    committed = Committed(((0, 4, 1), (5, 8, 0), (19, large, 8)))
     with telemetry.writing() as connection:
         store.write(connection, Writes(streams={key: committed}))
     with telemetry.reading() as connection:
@@ -166,13 +135,3 @@ def test_what_is_set_aside_is_counted_by_van(telemetry: Database) -> None:
         store.write(connection, Writes(set_aside=rows))
         assert store.set_aside_of(connection, "main", "van-1") == (2, 5)
         assert store.set_aside_of(connection, "main", "van-9") == (0, 0)
-
-
-def test_a_track_reads_its_index(telemetry: Database) -> None:
-    with sqlite3.connect(telemetry.path) as raw:
-        plan = raw.execute(
-            "EXPLAIN QUERY PLAN SELECT at_ms FROM fix WHERE tenant=? AND van=? AND at_ms>=?",
-            ("main", "van-1", 0),
-        ).fetchall()
-    raw.close()
-    assert "ix_fix_tenant_van_at_ms" in str(plan)

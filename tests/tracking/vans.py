@@ -8,6 +8,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from cloud.foundation.broker import BrokerLogin, GatewayCredential
+from cloud.tracking.history import ArrivedRow
 from tests.parts.broker import wait_for
 from wire import codec, topics
 from wire.messages import Ack, Batch, Fix, Live
@@ -35,6 +36,15 @@ def batch(stream: int, first: int, count: int = 10) -> Batch:
     """Fixes ``first`` to ``first + count - 1`` of ``stream``, one a second from noon."""
     return Batch(
         stream=stream, first=first, fixes=tuple(fix(first + place) for place in range(count))
+    )
+
+
+def arrived_row(batch: Batch, van: str = "van-1", received_at_ms: int = NOON_MS) -> ArrivedRow:
+    """A batch of a van as ingest stores it when nothing of it is stored yet."""
+    seqs = batch.seqs
+    return ArrivedRow(
+        *("main", van, batch.stream, seqs[0], seqs[-1], len(seqs), received_at_ms),
+        codec.encode_batch(batch),
     )
 
 

@@ -1,0 +1,376 @@
+"""The tables of history and the only SQL over them: what has arrived, and the blocks it becomes.
+
+A batch lies in ``arrived`` as it came until its fixes are folded into ``block``. Readers look into
+both, so it makes no difference to them when that happens.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    and_,
+    delete,
+    func,
+    insert,
+    select,
+)
+
+from cloud.foundation.database import TELEMETRY
+from cloud.tracking.blocks import (
+    MAX_SPAN_MS,
+    Block,
+    Box,
+    Extent,
+    Numbered,
+    TrackRow,
+    seqs_of,
+    unpack,
+    unpack_track,
+)
+from cloud.tracking.model import StreamKey, moment_ms
+from wire import codec
+
+ARRIVED: Final = Table(
+    "arrived",
+    TELEMETRY,
+    Column("id", Integer, primary_key=True),
+    Column("tenant", String, nullable=False),
+    Column("van", String, nullable=False),
+    Column("stream", BigInteger, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("fixes", Integer, nullable=False),
+    Column("received_at_ms", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("ix_arrived_tenant_van_stream_first", "tenant", "van", "stream", "first"),
+    sqlite_autoincrement=True,
+)
+"""A batch's own bytes; of its fixes those from seq ``first`` to ``last`` count."""
+
+BLOCK: Final = Table(
+    "block",
+    TELEMETRY,
+    Column("id", Integer, primary_key=True),
+    Column("tenant", String, nullable=False),
+    Column("van", String, nullable=False),
+    Column("stream", BigInteger, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("fixes", Integer, nullable=False),
+    Column("runs", Text, nullable=False),
+    Column("from_ms", BigInteger, nullable=False),
+    Column("to_ms", BigInteger, nullable=False),
+    Column("south_e7", Integer, nullable=False),
+    Column("west_e7", Integer, nullable=False),
+    Column("north_e7", Integer, nullable=False),
+    Column("east_e7", Integer, nullable=False),
+    Column("received_from_ms", BigInteger, nullable=False),
+    Column("received_to_ms", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("ix_block_tenant_van_stream_first", "tenant", "van", "stream", "first", unique=True),
+    Index("ix_block_tenant_van_from_ms", "tenant", "van", "from_ms", "to_ms"),
+    Index(
+        "ix_block_tenant_from_ms",
+        *("tenant", "from_ms", "to_ms", "south_e7", "west_e7", "north_e7", "east_e7"),
+    ),
+)
+"""See `cloud.tracking.blocks.Block`."""
+
+INSERT_ARRIVED: Final = (
+    "INSERT INTO arrived (tenant, van, stream, first, last, fixes, received_at_ms, body)"
+    " VALUES (?,?,?,?,?,?,?,?)"
+)
+"""One `ArrivedRow`, by the driver itself: this is the hot path."""
+
+
+class ArrivedRow(NamedTuple):
+    """A row of ``arrived`` that has no id yet."""
+
+    tenant: str
+    van: str
+    stream: int
+    first: int
+    last: int
+    fixes: int
+    received_at_ms: int
+    body: bytes
+
+
+class Unread(NamedTuple):
+    """A stored batch that nobody has looked into yet."""
+
+    id: int
+    key: StreamKey
+    first: int
+    last: int
+    fixes: int
+    received_at_ms: int
+    body: bytes
+
+
+def unread_after(connection: Connection, after_id: int, limit: int) -> list[Unread]:
+    """What arrived after the row ``after_id``, oldest first, at most ``limit`` rows."""
+    rows = connection.execute(
+        select(ARRIVED).where(ARRIVED.c.id > after_id).order_by(ARRIVED.c.id).limit(limit)
+    )
+    return [_unread(row) for row in rows]
+
+
+def arrived_of(connection: Connection, key: StreamKey, upto_id: int, limit: int) -> list[Unread]:
+    """What arrived of one stream up to the row ``upto_id``, by seq, at most ``limit`` rows."""
+    rows = connection.execute(
+        select(ARRIVED)
+        .where(_of_stream(ARRIVED, key), ARRIVED.c.id <= upto_id)
+        .order_by(ARRIVED.c.first, ARRIVED.c.id)
+        .limit(limit)
+    )
+    return [_unread(row) for row in rows]
+
+
+def blocks_around(connection: Connection, key: StreamKey, first: int, last: int) -> list[Extent]:
+    """The blocks of a stream that overlap ``first`` to ``last``, and the one on either side."""
+    before = select(func.max(BLOCK.c.first)).where(_of_stream(BLOCK, key), BLOCK.c.first <= first)
+    after = select(func.min(BLOCK.c.first)).where(_of_stream(BLOCK, key), BLOCK.c.first > last)
+    low, high = connection.scalar(before), connection.scalar(after)
+    rows = connection.execute(
+        select(BLOCK.c.id, BLOCK.c.first, BLOCK.c.last, BLOCK.c.fixes).where(
+            _of_stream(BLOCK, key),
+            BLOCK.c.first >= (first if low is None else low),
+            BLOCK.c.first <= (last if high is None else high),
+        )
+    )
+    return [
+        Extent(first=row.first, last=row.last, id=row.id, is_block=True, fixes=row.fixes)
+        for row in rows
+    ]
+
+
+def block_rows(connection: Connection, ids: Sequence[int]) -> Iterator[list[Numbered]]:
+    """What lies in some blocks.
+
+    Raises:
+        PackingError: one is damaged.
+    """
+    for one in ids:
+        row = connection.execute(select(BLOCK).where(BLOCK.c.id == one)).one()
+        yield unpack(_block(row))
+
+
+def rows_of(arrived: Unread | Any) -> list[Numbered]:
+    """The fixes that count of a stored batch.
+
+    Raises:
+        WireError: its payload cannot be unpacked.
+    """
+    batch = codec.decode_batch(arrived.body)
+    return [
+        Numbered(seq, fix, arrived.received_at_ms)
+        for seq, fix in zip(batch.seqs, batch.fixes, strict=True)
+        if arrived.first <= seq <= arrived.last
+    ]
+
+
+def replace(
+    connection: Connection,
+    key: StreamKey,
+    *,
+    arrived: Sequence[int],
+    blocks: Sequence[int],
+    by: Sequence[Block],
+) -> None:
+    """Put blocks in the place of rows of both tables, told by their ids."""
+    forget_arrived(connection, arrived)
+    if blocks:
+        connection.execute(delete(BLOCK).where(BLOCK.c.id.in_(blocks)))
+    if by:
+        connection.execute(insert(BLOCK), [_values(key, block) for block in by])
+
+
+def forget_arrived(connection: Connection, ids: Sequence[int]) -> None:
+    """Delete some rows of ``arrived``."""
+    if ids:
+        connection.execute(delete(ARRIVED).where(ARRIVED.c.id.in_(ids)))
+
+
+def fixes_between(
+    connection: Connection, tenant: str, van: str, from_ms: int, to_ms: int, limit: int
+) -> list[TrackRow]:
+    """The fixes of a van by moment, then stream, then seq; ``from_ms`` ≤ moment < ``to_ms``.
+
+    At most ``limit``, the earliest.
+    """
+    found: list[TrackRow] = []
+    extents: list[_Reach] = []
+    with connection.execute(
+        select(BLOCK)
+        .where(BLOCK.c.tenant == tenant, BLOCK.c.van == van, *_within(from_ms, to_ms))
+        .order_by(BLOCK.c.from_ms)
+    ) as blocks:
+        for row in blocks:
+            if len(found) >= limit and sum(one.at_ms < row.from_ms for one in found) >= limit:
+                break
+            told = unpack_track(row.stream, row.runs, row.fixes, row.body)
+            if row.from_ms < from_ms or row.to_ms >= to_ms:
+                told = [one for one in told if from_ms <= one.at_ms < to_ms]
+            found += told
+            extents.append(_Reach(van, row.stream, row.first, row.last))
+    whose = and_(ARRIVED.c.tenant == tenant, ARRIVED.c.van == van)
+    late = [one for _, one in _late(connection, whose, extents) if from_ms <= one.at_ms < to_ms]
+    return sorted([*found, *late])[:limit]
+
+
+def fixes_in_box(
+    connection: Connection, tenant: str, box: Box, from_ms: int, to_ms: int
+) -> list[tuple[str, TrackRow]]:
+    """Which vans passed a place and when: each fix in ``box``, ``from_ms`` ≤ moment < ``to_ms``.
+
+    By van, then moment, then stream, then seq. The box may not reach over the 180th meridian.
+    """
+    found: list[tuple[str, TrackRow]] = []
+    extents: list[_Reach] = []
+    for row in blocks_in_box(connection, tenant, box, from_ms, to_ms):
+        extents.append(_Reach(row.van, row.stream, row.first, row.last))
+        told = unpack_track(row.stream, row.runs, row.fixes, row.body)
+        found += [(row.van, one) for one in told]
+    found += _late(connection, ARRIVED.c.tenant == tenant, extents)
+    return sorted(
+        (van, one)
+        for van, one in found
+        if from_ms <= one.at_ms < to_ms and box.holds(one.lat_e7, one.lon_e7)
+    )
+
+
+def blocks_in_box(
+    connection: Connection, tenant: str, box: Box, from_ms: int, to_ms: int
+) -> Iterable[Any]:
+    """The rows of `BLOCK` that may hold a fix in ``box`` between two moments."""
+    return connection.execute(
+        select(BLOCK).where(
+            BLOCK.c.tenant == tenant,
+            *_within(from_ms, to_ms),
+            BLOCK.c.south_e7 <= box.north_e7,
+            BLOCK.c.north_e7 >= box.south_e7,
+            BLOCK.c.west_e7 <= box.east_e7,
+            BLOCK.c.east_e7 >= box.west_e7,
+        )
+    )
+
+
+def stored_seqs(connection: Connection, tenant: str, van: str) -> list[tuple[int, int]]:
+    """(stream, seq) of every stored fix of a van, ascending; what is stored twice stands twice."""
+    found = [
+        (row.stream, seq)
+        for row in connection.execute(
+            select(BLOCK.c.stream, BLOCK.c.runs).where(BLOCK.c.tenant == tenant, BLOCK.c.van == van)
+        )
+        for seq in seqs_of(row.runs)
+    ]
+    found += [
+        (row.stream, one.seq)
+        for row in connection.execute(
+            select(ARRIVED).where(ARRIVED.c.tenant == tenant, ARRIVED.c.van == van)
+        )
+        for one in _readable(row)
+    ]
+    return sorted(found)
+
+
+class _Reach(NamedTuple):
+    """Between which seqs a block lies."""
+
+    van: str
+    stream: int
+    first: int
+    last: int
+
+
+def _late(
+    connection: Connection, whose: ColumnElement[bool], blocks: Sequence[_Reach]
+) -> Iterator[tuple[str, TrackRow]]:
+    """What has arrived and is not folded yet, but for what stands in ``blocks`` or twice in itself.
+
+    A row can stand twice only where a range had counted as committed without it.
+    """
+    seen: set[tuple[str, int, int]] = set()
+    for row in connection.execute(select(ARRIVED).where(whose).order_by(ARRIVED.c.id)):
+        if any(
+            (one.van, one.stream) == (row.van, row.stream)
+            and one.first <= row.last
+            and row.first <= one.last
+            for one in blocks
+        ):
+            seen |= _seqs_within(connection, row)
+        for one in _readable(row):
+            name = (row.van, row.stream, one.seq)
+            if name not in seen:
+                seen.add(name)
+                yield row.van, _told(row.stream, one)
+
+
+def _seqs_within(connection: Connection, arrived: Any) -> set[tuple[str, int, int]]:
+    """The seqs in the blocks that overlap a row of ``arrived``."""
+    key = StreamKey(arrived.tenant, arrived.van, arrived.stream)
+    ids = [one.id for one in blocks_around(connection, key, arrived.first, arrived.last)]
+    return {
+        (arrived.van, arrived.stream, seq)
+        for runs in connection.scalars(select(BLOCK.c.runs).where(BLOCK.c.id.in_(ids)))
+        for seq in seqs_of(runs)
+    }
+
+
+def _readable(arrived: Any) -> list[Numbered]:
+    """The fixes of a row of ``arrived``; none of one that ingest is about to set aside."""
+    try:
+        return rows_of(arrived)
+    except codec.WireError:
+        return []
+
+
+def _told(stream: int, row: Numbered) -> TrackRow:
+    fix = row.fix
+    place = (fix.lat_e7, fix.lon_e7)
+    return TrackRow(moment_ms(fix), stream, row.seq, *place, fix.speed_cmps, fix.course_ddeg)
+
+
+def _within(from_ms: int, to_ms: int) -> tuple[ColumnElement[bool], ...]:
+    """Blocks that reach into a span of time; the index finds the few that it has to look at."""
+    return (
+        BLOCK.c.from_ms >= from_ms - MAX_SPAN_MS,
+        BLOCK.c.from_ms < to_ms,
+        BLOCK.c.to_ms >= from_ms,
+    )
+
+
+def _of_stream(table: Table, key: StreamKey) -> ColumnElement[bool]:
+    columns = table.c
+    return and_(columns.tenant == key.tenant, columns.van == key.van, columns.stream == key.stream)
+
+
+def _unread(row: Any) -> Unread:
+    key = StreamKey(row.tenant, row.van, row.stream)
+    return Unread(row.id, key, row.first, row.last, row.fixes, row.received_at_ms, row.body)
+
+
+_PLAIN: Final = [one for one in Block.__dataclass_fields__ if one != "box"]
+
+
+def _block(row: Any) -> Block:
+    return Block(
+        box=Box(row.south_e7, row.west_e7, row.north_e7, row.east_e7),
+        **{name: getattr(row, name) for name in _PLAIN},
+    )
+
+
+def _values(key: StreamKey, block: Block) -> dict[str, Any]:
+    plain = {name: getattr(block, name) for name in _PLAIN}
+    return key._asdict() | plain | block.box._asdict()
