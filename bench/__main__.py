@@ -15,6 +15,7 @@ BENCHES: Final = {
     "loss": ("bench.loss", "100,000 fixes over 60 random faults: lost, doubled; runs 15 minutes"),
     "memory": ("bench.memory", "resident memory over three days offline; runs twenty minutes"),
     "fuzz": ("bench.fuzz", "a million hostile inputs to each decoder; runs ten minutes"),
+    "ingest": ("bench.ingest", "fixes stored a second through the broker, on disk, read back"),
     "nmea": ("bench.nmea", "sentences a second against pynmea2; the service's share of a core"),
     "unplug": ("bench.unplug", "200 times unplugged and back; runs ten minutes"),
     "month": ("bench.month", "data of one van a month, counted on the socket; runs ten minutes"),

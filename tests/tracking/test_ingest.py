@@ -48,6 +48,12 @@ class IngestProcess:
         wait_for(lambda: self.state() == "ok", "ingest")
         return self
 
+    @property
+    def pid(self) -> int:
+        """Of the running process."""
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         assert self._process is not None
         self._process.kill()
