@@ -2,8 +2,10 @@
 
 A real gateway with its default settings drives at 1 Hz for some minutes in real time, over TLS, to
 a real broker and a cloud that commits and acknowledges. Bytes and segments are the kernel's own
-counts on the van's connection, both ways; each segment, one that only acknowledges too, has 52
-bytes of IP and TCP headers. What a connect costs is measured apart and counted twenty times a day.
+counts on the van's connection, both ways; each segment, one that only acknowledges too, has 40
+bytes of IP and TCP headers: the firmware's settings leave TCP's timestamps out, which takes a
+network of our own here, and root. What a connect costs is measured apart and counted twenty times
+a day.
 
 The month is extrapolated from these minutes. The link is a loopback behind a delay, so nothing is
 lost and sent again, which a poor cell would add.
@@ -11,9 +13,11 @@ lost and sent again, which a poor cell would add.
 
 import os
 import ssl
+import subprocess
 import time
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -49,6 +53,7 @@ _PACE: Final = {
 
 def run() -> Iterator[Figure]:
     """Measure."""
+    _set_as_in_a_van()
     with rig(delay_s=_ROUND_TRIP_S / 2, is_tls=True) as parts:
         connect, a_second, rows_a_second, oldest_s = _gateway(parts)
         live_bytes, row_bytes = _peer(parts, "live", 0), _peer(parts, "result", 1)
@@ -74,6 +79,13 @@ def run() -> Iterator[Figure]:
     yield Figure(
         bench=NAME, figure="fixes kept a minute", value=round(rows_a_second * 60, 1), unit="fixes"
     )
+
+
+def _set_as_in_a_van() -> None:
+    """Move to a network of our own without TCP's timestamps, as firmware_config sets a van's."""
+    os.unshare(os.CLONE_NEWNET)
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    Path("/proc/sys/net/ipv4/tcp_timestamps").write_text("0")
 
 
 def _gateway(parts: Rig) -> tuple[float, float, float, float]:

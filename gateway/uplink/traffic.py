@@ -7,8 +7,12 @@ from typing import Any, Final
 
 import msgspec
 
-HEADER_BYTES: Final = 52
-"""IPv4 20, TCP 20, its timestamps 12: of each segment; 20 more with IPv6."""
+_HEADER_BYTES: Final = 40
+"""IPv4 20, TCP 20: of each segment; 20 more with IPv6."""
+_TIMESTAMPS_BYTES: Final = 12
+"""On each segment where both ends have agreed on them (RFC 7323)."""
+_OPTIONS_AT: Final = 5
+_HAS_TIMESTAMPS: Final = 1
 
 _LAST_HEARD_AT: Final = 52
 _BYTES_HEARD_AT: Final = 128
@@ -24,12 +28,14 @@ class Traffic(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         sent_bytes, heard_bytes: what TCP carried, with TLS, and what it had to send again.
         sent_segments, heard_segments: all of them, those that only acknowledge too.
+        header_bytes: of IP and TCP on all of these segments, without IPv6.
     """
 
     sent_bytes: int = 0
     heard_bytes: int = 0
     sent_segments: int = 0
     heard_segments: int = 0
+    header_bytes: int = 0
 
     def __add__(self, other: "Traffic") -> "Traffic":
         return Traffic(
@@ -37,13 +43,13 @@ class Traffic(msgspec.Struct, frozen=True, kw_only=True):
             heard_bytes=self.heard_bytes + other.heard_bytes,
             sent_segments=self.sent_segments + other.sent_segments,
             heard_segments=self.heard_segments + other.heard_segments,
+            header_bytes=self.header_bytes + other.header_bytes,
         )
 
     @property
     def billed_bytes(self) -> int:
         """All of it with the headers of IP and TCP: what a contract for data counts."""
-        segments = self.sent_segments + self.heard_segments
-        return self.sent_bytes + self.heard_bytes + segments * HEADER_BYTES
+        return self.sent_bytes + self.heard_bytes + self.header_bytes
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +71,8 @@ def read(sock: Any) -> Reading | None:
     (heard,) = struct.unpack_from("=Q", info, _BYTES_HEARD_AT)
     segments_out, segments_in = struct.unpack_from("=II", info, _SEGMENTS_AT)
     (sent,) = struct.unpack_from("=Q", info, _BYTES_SENT_AT)
+    has_timestamps = bool(info[_OPTIONS_AT] & _HAS_TIMESTAMPS)
+    a_segment = _HEADER_BYTES + _TIMESTAMPS_BYTES * has_timestamps
     (silent_ms,) = struct.unpack_from("=I", info, _LAST_HEARD_AT)
     return Reading(
         traffic=Traffic(
@@ -72,6 +80,7 @@ def read(sock: Any) -> Reading | None:
             heard_bytes=heard,
             sent_segments=segments_out,
             heard_segments=segments_in,
+            header_bytes=(segments_out + segments_in) * a_segment,
         ),
         silent_s=silent_ms / 1000,
     )

@@ -80,6 +80,7 @@ class LinkProxy:
             heard_bytes=told.sent_bytes,
             sent_segments=told.heard_segments,
             heard_segments=told.sent_segments,
+            header_bytes=told.header_bytes,
         )
 
     def stop(self) -> None:
