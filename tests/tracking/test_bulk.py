@@ -1,0 +1,94 @@
+"""Messages read many at a time are those of the bytes, however these arrive."""
+
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloud.tracking.bulk import Message, Tap, acknowledgements, split
+
+MESSAGES = st.builds(
+    lambda topic, payload, qos, packet: Message(topic, payload, qos, packet if qos else 0),
+    st.binary(max_size=40),
+    st.one_of(st.binary(max_size=300), st.integers(16_000, 17_000).map(bytes)),
+    st.integers(0, 1),
+    st.integers(1, 65_535),
+)
+
+
+def length(count: int) -> bytes:
+    return bytes((count,)) if count < 128 else bytes((count & 127 | 128,)) + length(count >> 7)
+
+
+def publish(message: Message) -> bytes:
+    number = struct.pack("!H", message.packet) if message.qos else b""
+    rest = struct.pack("!H", len(message.topic)) + message.topic + number + message.payload
+    return bytes((0x30 | message.qos << 1,)) + length(len(rest)) + rest
+
+
+@pytest.fixture(scope="module")
+def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    with closing(near), closing(far):
+        yield near, far
+
+
+@given(
+    st.lists(st.one_of(MESSAGES, st.sampled_from([b"\xd0\x00", b"\x90\x03\x00\x01\x01"]))),
+    st.lists(st.integers(1, 900), min_size=1, max_size=9),
+)
+def test_any_chunking_gives_the_messages_and_hands_on_the_rest(
+    ends: tuple[socket.socket, socket.socket], told: list[Message | bytes], sizes: list[int]
+) -> None:
+    near, far = ends
+    tap, found, handed_on = Tap(near), list[Message](), b""
+    whole = b"".join(publish(one) if isinstance(one, Message) else one for one in told)
+    at = turn = 0
+    while at < len(whole):
+        size = sizes[turn % len(sizes)]
+        far.sendall(whole[at : at + size])
+        at, turn = at + size, turn + 1
+        found += tap.read()
+        while tap.has_handed_on:
+            handed_on += tap.recv(3)
+    assert found == [one for one in told if isinstance(one, Message)]
+    assert handed_on == b"".join(one for one in told if isinstance(one, bytes))
+    with pytest.raises(BlockingIOError):
+        tap.recv(1)
+
+
+@given(st.binary(max_size=400))
+def test_whatever_bytes_come_they_are_split_without_loss(told: bytes) -> None:
+    packets, left = split(told)
+    assert b"".join(packet for packet, _ in packets) + left == told
+
+
+@pytest.mark.parametrize(
+    "told", [b"\x32\x02\x00\x09", b"\x30\x01\x00", b"\x32\x02\x00\x00", b"\x34\x00"]
+)
+def test_a_message_that_is_cut_within_is_left_to_the_client_to_judge(told: bytes) -> None:
+    near, far = socket.socketpair()
+    with closing(near), closing(far):
+        tap = Tap(near)
+        far.sendall(told)
+        assert tap.read() == []
+        assert tap.recv(9) == told
+
+
+def test_the_end_of_the_connection_is_handed_on() -> None:
+    near, far = socket.socketpair()
+    with closing(near):
+        tap = Tap(near)
+        far.close()
+        assert tap.read() == []
+        assert tap.has_handed_on
+        assert tap.recv(1) == b""
+
+
+def test_many_are_acknowledged_in_one_piece() -> None:
+    assert acknowledgements([1, 65_535]) == b"\x40\x02\x00\x01\x40\x02\xff\xff"
