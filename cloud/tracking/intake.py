@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -39,7 +38,6 @@ from wire.messages import (
 )
 
 _CACHED_STREAMS: Final = 20_000
-_parse_up: Final = lru_cache(20_000)(topics.parse_up)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +101,7 @@ class Intake:
         A message of the live lane adds nothing to ``group``, whatever it says.
         """
         try:
-            topic = _parse_up(arrived.topic)
+            topic = topics.parse_up(arrived.topic)
         except topics.TopicError as error:
             self._complain(Complaint("dropped a message of nobody's topic", "", "", str(error)))
             return
