@@ -9,6 +9,7 @@ import logging
 import math
 import select
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +18,7 @@ import paho.mqtt.client as paho
 from cloud.foundation.broker import BrokerAddress
 from cloud.foundation.broker_config import BrokerLogin
 from cloud.foundation.mqtt import make_client
+from cloud.tracking.bulk import Message, Tap, acknowledgements
 from cloud.tracking.intake import Arrived
 from wire import topics
 
@@ -52,7 +54,6 @@ class MqttInbox:
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_disconnect = self._on_disconnect
-        self._client.on_message = self._on_message
         self._connection = 0
         self._failures = 0
         self._next_try_s = 0.0
@@ -61,7 +62,8 @@ class MqttInbox:
         self._awaited: set[int] = set()
         self._is_denied = False
         self._held: set[int] = set()
-        self._arrived: list[Arrived] = []
+        self._arrived: deque[Arrived] = deque()
+        self._tap: Tap | None = None
         self.state = "not connected yet"
 
     @property
@@ -71,19 +73,19 @@ class MqttInbox:
 
     def receive(self, timeout_s: float, at_most: int = 1_000) -> list[Arrived]:
         """What arrives within ``timeout_s``; returns early with what is there at once."""
-        self._arrived = []
         if self._client.socket() is None:
+            self._arrived.clear()
             self._connect(timeout_s)
             return []
-        if self._wait(timeout_s):
+        if self._arrived or self._wait(timeout_s):
             while len(self._arrived) < at_most and self._wait(0):
-                self._client.loop_read()
+                self._read()
         self._keep_alive()
-        return self._arrived
+        return [self._arrived.popleft() for _ in range(min(at_most, len(self._arrived)))]
 
     def has_news(self) -> bool:
         """Whether something can be received at once."""
-        return self._wait(0)
+        return bool(self._arrived) or self._wait(0)
 
     def pause(self, timeout_s: float) -> None:
         """Let time pass without reading, so that the broker has to wait."""
@@ -98,11 +100,15 @@ class MqttInbox:
 
     def acknowledge(self, messages: list[Arrived]) -> None:
         """The broker may forget these."""
-        for arrived in messages:
-            token = arrived.token
-            if isinstance(token, Token) and token.qos > 0 and self.is_current(arrived):
-                self._held.discard(token.packet)
-                self._client.ack(token.packet, token.qos)
+        numbers = [
+            token.packet
+            for token in (arrived.token for arrived in messages)
+            if isinstance(token, Token) and token.qos > 0 and token.connection == self._connection
+        ]
+        if numbers:
+            self._held.difference_update(numbers)
+            told = acknowledgements(numbers)
+            self._client._packet_queue(paho.PUBACK, told, 0, 0)  # noqa: SLF001 - all in one piece
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
         """Send once, at once or not at all; tells whether it was sent or will be."""
@@ -129,7 +135,21 @@ class MqttInbox:
         except (OSError, ValueError) as error:
             self._fail(f"broker {self._address.host}:{self._address.port}: {error}")
             return
+        self._tap = tap = Tap(self._client.socket())
+        self._client._sock = tap  # noqa: SLF001 - it has no other way to be read in bulk
         self._subscribe_by_s = time.monotonic() + _SUBSCRIBED_WITHIN_S
+
+    def _read(self) -> None:
+        """Take the messages that have come; the client does what is left to do."""
+        tap = self._tap
+        assert tap is not None  # noqa: S101 - it is connected
+        found = tap.read()
+        if found:
+            now_ms = self._now_ms()
+            for message in found:
+                self._take(message, now_ms)
+        while tap.has_handed_on and self._client.socket() is not None:
+            self._client.loop_read()
 
     def _fail(self, reason: str) -> None:
         delay_s = _BACKOFF_S[min(self._failures, len(_BACKOFF_S) - 1)]
@@ -197,21 +217,16 @@ class MqttInbox:
             self._failures = 0
         self._fail(self.state if self._is_refused() else f"connection lost: {reason}")
 
-    def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
-        token = Token(self._connection, message.mid, message.qos)
+    def _take(self, message: Message, now_ms: int) -> None:
         if message.qos > 0:
-            if message.mid in self._held:
+            if message.packet in self._held:
                 return
-            self._held.add(message.mid)
+            self._held.add(message.packet)
         try:
-            topic = message.topic
+            topic = message.topic.decode()
         except UnicodeDecodeError:
             topic = "(not UTF-8)"
+        token = Token(self._connection, message.packet, message.qos)
         self._arrived.append(
-            Arrived(
-                topic=topic,
-                payload=bytes(message.payload),
-                received_at_ms=self._now_ms(),
-                token=token,
-            )
+            Arrived(topic=topic, payload=message.payload, received_at_ms=now_ms, token=token)
         )

@@ -62,8 +62,9 @@ class Ingest:
             connection.exec_driver_sql(f"PRAGMA busy_timeout={_BUSY_MS}")
             live = store.live_rows(connection)
         self._complain = Complaints(time.monotonic)
+        self._known_vans = KnownVans(broker)
         self._intake = Intake(
-            knows=KnownVans(broker),
+            knows=self._known_vans,
             load=self._load,
             load_shelf=self._load_shelf,
             complain=self._complain,
@@ -132,6 +133,7 @@ class Ingest:
         if self._waiting or self._pending is not None:
             idle_s = min(idle_s, self._limits.wait_s)
         arrived = self._inbox.receive(min(idle_s, _FEED_EVERY_S))
+        self._known_vans.look()
         if arrived and not self._waiting:
             self._waiting_since_s = time.monotonic()
         for message in arrived:
@@ -253,19 +255,22 @@ def _size(messages: list[Arrived]) -> int:
 
 
 class KnownVans:
-    """Whether the broker gave a van a user; looks again when its users have changed."""
+    """Whether the broker gave a van a user, as it was at the last look."""
 
     def __init__(self, broker: BrokerAccess) -> None:
         self._broker = broker
         self._read_at_ns = -1
         self._known: frozenset[tuple[str, str]] = frozenset()
 
-    def __call__(self, tenant: str, van: str) -> bool:
-        """Whether ``van`` of ``tenant`` may send."""
+    def look(self) -> None:
+        """Learn of its users when they have changed."""
         changed_at_ns = self._broker.users_changed_at_ns
         if changed_at_ns != self._read_at_ns:
             self._known = self._broker.known_vans()
             self._read_at_ns = changed_at_ns
+
+    def __call__(self, tenant: str, van: str) -> bool:
+        """Whether ``van`` of ``tenant`` may send."""
         return (tenant, van) in self._known
 
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -38,6 +39,7 @@ from wire.messages import (
 )
 
 _CACHED_STREAMS: Final = 20_000
+_parse_up: Final = lru_cache(20_000)(topics.parse_up)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +103,7 @@ class Intake:
         A message of the live lane adds nothing to ``group``, whatever it says.
         """
         try:
-            topic = topics.parse_up(arrived.topic)
+            topic = _parse_up(arrived.topic)
         except topics.TopicError as error:
             self._complain(Complaint("dropped a message of nobody's topic", "", "", str(error)))
             return
