@@ -1,11 +1,11 @@
 """One message in a file of its own: there after a power cut as it was before or as it is now."""
 
 import logging
-import os
 from pathlib import Path
 
 import msgspec
 
+from gateway.durable import put_private, sync_folder
 from wire import codec
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class KeptFile[M: msgspec.Struct]:
         Raises:
             OSError: the medium takes nothing; the value before stays.
         """
-        put_file(self.path, codec.encode(value))
+        put_private(self.path, codec.encode(value))
 
     def forget(self) -> None:
         """There is no value any more.
@@ -58,7 +58,7 @@ class KeptFile[M: msgspec.Struct]:
             OSError: the medium takes nothing; the value stays.
         """
         self.path.unlink(missing_ok=True)
-        _sync(self.path.parent)
+        sync_folder(self.path.parent)
 
 
 def peek[M: msgspec.Struct](path: Path, kind: type[M]) -> M | None:
@@ -67,29 +67,3 @@ def peek[M: msgspec.Struct](path: Path, kind: type[M]) -> M | None:
         return codec.decode(path.read_bytes(), kind)
     except (OSError, codec.WireError):
         return None
-
-
-def put_file(path: Path, content: bytes) -> None:
-    """Put ``content`` in the place of what ``path`` holds, on the medium when this returns.
-
-    Only its owner may read it.
-
-    Raises:
-        OSError: the medium takes nothing; what was there stays.
-    """
-    unfinished = path.with_name(f"{path.name}.new")
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -5,7 +5,6 @@ and the configuration names files that stay. A certificate that was replaced kee
 it the box hands in what it recorded for an earlier van.
 """
 
-import os
 import shutil
 import ssl
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from gateway.durable import put_private, sync_folder
 from gateway.errors import SettingsError
 from wire.enrolment import Certificate, ClientId, Enrolment, Purpose, Serial
 from wire.values import EpochMs, Name
@@ -173,28 +173,6 @@ def require_pair(folder: Path) -> None:
             f"the cloud's certificate does not fit the key made here: {error}; enrol again "
             "with a new token"
         ) from error
-
-
-def put_private(path: Path, content: bytes) -> None:
-    """Replace a file, readable by its owner only; whole after a power cut."""
-    new = path.with_name(f".{path.name}.new")
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Have the names in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _is_of(held: Held, tenant: str, van: str) -> bool:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway.durable import put_private
 from gateway.enrolment import keys
 from gateway.enrolment.asking import Cloud
 from gateway.enrolment.broker_table import with_broker
@@ -27,7 +28,6 @@ from gateway.enrolment.credentials import (
     Credentials,
     Held,
     held_of,
-    put_private,
 )
 from gateway.enrolment.ownership import as_owner_of
 from gateway.errors import SettingsError

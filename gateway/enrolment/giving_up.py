@@ -21,7 +21,7 @@ from typing import Final, Literal
 import msgspec
 
 from gateway.clock import Clock
-from gateway.enrolment.credentials import put_private, sync_folder
+from gateway.durable import put_private, sync_folder
 from gateway.enrolment.delivery import NotLetIn, NotNow, hand_in, lane_as, opened
 from gateway.enrolment.sealing import GIVEN_UP, given_up_folders, sealed_folders
 from gateway.errors import SettingsError, SpoolError

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from gateway.enrolment.credentials import KEY, REQUEST, put_private
+from gateway.durable import put_private
+from gateway.enrolment.credentials import KEY, REQUEST
 from gateway.errors import SettingsError
 
 

@@ -19,7 +19,8 @@ from typing import Final
 from urllib.parse import quote
 
 from gateway import children
-from gateway.enrolment.credentials import Credentials, put_private
+from gateway.durable import put_private, sync_folder
+from gateway.enrolment.credentials import Credentials
 from gateway.errors import SpoolError
 from gateway.settings import Settings
 from gateway.spool.notes import sound
@@ -74,11 +75,11 @@ def _seal(settings: Settings) -> Path | None:
         for path in sorted(settings.folder.iterdir()):
             if path.name not in _STAYS and path != settings.spool_file:
                 path.rename(target / path.name)
-        _sync(target)
+        sync_folder(target)
         settings.spool_file.rename(target / SPOOL)
-        _sync(target)
+        sync_folder(target)
         (settings.folder / OWNER).unlink(missing_ok=True)
-        _sync(settings.folder)
+        sync_folder(settings.folder)
     except (OSError, sqlite3.Error, TopicError) as error:
         raise SpoolError(
             f"data_dir: what was recorded for {owner} cannot be sealed: {error}; make room in "
@@ -235,11 +236,3 @@ def _fold_log(spool: Path) -> None:
         if left.exists() and left.stat().st_size and suffix == "-wal":
             raise OSError("its log could not be folded in")
         left.unlink(missing_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway.durable import sync_folder
 from gateway.spool import schema
 from gateway.spool.book import whole
 from gateway.spool.checking import Malformed, readable
@@ -78,19 +79,11 @@ def set_aside(
     for suffix in ("-wal", "-shm"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
     unfinished.rename(path)
-    _sync(path.parent)
+    sync_folder(path.parent)
 
 
 def _names(path: Path) -> list[Path]:
     return sorted(path.parent.glob(f"{path.stem}.damaged-*.db"), key=_number)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _number(path: Path) -> int:

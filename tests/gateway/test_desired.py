@@ -179,21 +179,21 @@ def test_a_damaged_file_is_set_aside_and_the_vans_own_settings_hold(
 
 def test_a_medium_that_takes_nothing_changes_nothing(path: Path) -> None:
     held = opened(path)
-    path.with_name("desired.json.new").mkdir()
+    path.with_name(".desired.json.new").mkdir()
     with pytest.raises(OSError, match="directory"):
         held.take(told(1, live_every_s=5), 0)
     assert held.version == 0
-    path.with_name("desired.json.new").rmdir()
+    path.with_name(".desired.json.new").rmdir()
     assert held.take(told(1, live_every_s=5), 1)
 
 
 def test_a_roll_back_that_cannot_be_written_holds_and_is_written_later(path: Path) -> None:
     held = opened(path)
     held.take(told(1, live_every_s=5), 0)
-    path.with_name("desired.json.new").mkdir()
+    path.with_name(".desired.json.new").mkdir()
     assert held.step(PATIENCE_S)
     assert held.version == 0
-    path.with_name("desired.json.new").rmdir()
+    path.with_name(".desired.json.new").rmdir()
     held.step(PATIENCE_S + 60)
     assert opened(path).refused == held.refused
 

@@ -1,0 +1,38 @@
+"""Files and names that are on the medium when the call returns."""
+
+import os
+from pathlib import Path
+
+
+def put_private(path: Path, content: bytes) -> None:
+    """Put ``content`` in the place of what ``path`` holds; only its owner may read it.
+
+    After a power cut it is there as it was before or as it is now, and no link that somebody
+    planted in its place is followed.
+
+    Raises:
+        OSError: the medium takes nothing; what was there stays.
+    """
+    unfinished = path.with_name(f".{path.name}.new")
+    unfinished.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    descriptor = os.open(unfinished, flags, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder survive a power cut.
+
+    Raises:
+        OSError: the medium takes nothing.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
