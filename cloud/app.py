@@ -43,6 +43,9 @@ from cloud.integrations.vans import VanLane
 from cloud.orders import api as orders_api
 from cloud.orders.api import IMPORT_PATH, MAX_CSV_BYTES
 from cloud.orders.service import Orders
+from cloud.phones import api as phones_api
+from cloud.phones.lane import PhoneLane
+from cloud.phones.service import Phones
 from cloud.planning import api as planning_api
 from cloud.planning.client import PlannerClient
 from cloud.planning.loop import PlanningLoop
@@ -76,6 +79,7 @@ class _Parts:
     enrolments: Enrolments
     renewals: RenewalDesk
     gateways: Gateways
+    phones: Phones
     orders: Orders
     planning: Planning
     loop: PlanningLoop
@@ -154,6 +158,7 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         fleet=fleet,
         enrolments=enrolments,
         renewals=RenewalDesk(broker, enrolments),
+        phones=Phones(business, clock, fleet, random_id, lambda: secrets.randbits(63)),
         gateways=Gateways(business, clock, fleet, Reports(telemetry), events, random_id),
         orders=Orders(business, clock, roads, events, random_id),
         planning=planning,
@@ -174,6 +179,7 @@ def _api(parts: _Parts) -> APIRouter:
         identity_api.routes(parts.identity, parts.real_time),
         fleet_api.routes(parts.fleet, parts.broker, gate),
         gateways_api.routes(parts.gateways, gate),
+        phones_api.routes(parts.phones, gate),
         enrolment_api.routes(parts.enrolments, parts.real_time, gate),
         orders_api.routes(parts.orders, parts.planning.places_in_plan, gate),
         planning_api.routes(parts.planning, parts.loop, gate),
@@ -207,6 +213,13 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
     publisher = parts.publisher
     vans = VanLane(parts.fleet, parts.planning, parts.gateways, publisher.publish, publisher.forget)
     feed = Feed(parts.planning, vans, publisher.publish)
+    phones = PhoneLane(
+        phones=parts.phones,
+        business=parts.business,
+        telemetry=parts.telemetry,
+        clock=parts.clock,
+        publish=publisher.publish,
+    )
     parts.publisher.start()
     parts.live.start()
     parts.renewals.start()
@@ -220,6 +233,7 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
                     ("feed", parts.events.run("feed", feed.on_event)),
                     ("live", parts.events.run("live", _telling(parts))),
                     ("gateways", parts.gateways.run()),
+                    ("phones", phones.run()),
                 )
             ]
             yield

@@ -11,4 +11,4 @@ type Seq = Annotated[int, Meta(ge=0, lt=2**62)]
 type EpochMs = Annotated[int, Meta(ge=-(2**53), le=2**53)]
 
 type ClockQuality = Literal["none", "rtc", "ntp", "gnss"]
-type FixSource = Literal["serial", "gpsd", "replay"]
+type FixSource = Literal["serial", "gpsd", "replay", "phone"]

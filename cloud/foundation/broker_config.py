@@ -1,10 +1,10 @@
 """What the embedded MQTT broker is told: its settings, its users, and who may say what. Pure.
 
 A van may write below its own ``up/`` and read below its own ``dn/``; ingest reads every ``up/`` and
-answers on ``dn/ack``; web writes the other ``dn/`` topics and reads ``up/renew``, and takes away
-what is retained of a van that was shut out. The server speaks MQTT 3.1.1 and turns topics into
-subjects: ``/`` becomes ``.``, ``+`` becomes ``*``, ``#`` becomes ``>``. A publish that is not
-permitted is acknowledged and dropped in silence, a subscription is refused.
+answers on ``dn/ack``; web writes the other ``dn/`` topics and reads ``up/renew``, takes away what
+is retained of a van that was shut out, and hands in the batches of phones. The server speaks MQTT
+3.1.1 and turns topics into subjects: ``/`` becomes ``.``, ``+`` becomes ``*``, ``#`` becomes ``>``.
+A publish that is not permitted is acknowledged and dropped in silence, a subscription is refused.
 """
 
 import json
@@ -227,7 +227,9 @@ def _ingest_permissions() -> tuple[list[str], list[str]]:
 def _web_permissions() -> tuple[list[str], list[str]]:
     told = [_every_down(kind) for kind in topics.DOWN_KINDS if kind != "ack"]
     cleared = [to_subject(topics.every_up(kind)) for kind in topics.RETAINED_UP]
-    return [*told, *cleared, _feed()], [_feed(), to_subject(topics.every_up(topics.RENEW))]
+    of_phones = to_subject(topics.every_up("batch"))
+    heard = [_feed(), to_subject(topics.every_up(topics.RENEW))]
+    return [*told, *cleared, of_phones, _feed()], heard
 
 
 def _every_down(kind: str) -> str:

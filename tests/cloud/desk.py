@@ -1,6 +1,7 @@
 """The interface over a real database in this process; streets and planning loop are stand-ins."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +32,8 @@ from cloud.gateways.service import Gateways
 from cloud.orders import api as orders_api
 from cloud.orders.api import IMPORT_PATH, MAX_CSV_BYTES
 from cloud.orders.service import Orders
+from cloud.phones import api as phones_api
+from cloud.phones.service import Phones
 from cloud.planning import api as planning_api
 from cloud.planning.service import Planning
 from cloud.roads.model import Snapped
@@ -82,6 +85,7 @@ class Desk:
     database: Database
     telemetry: Database
     gateways: Gateways
+    phones: Phones
     login: dict[str, str]
 
     def close(self) -> None:
@@ -155,11 +159,13 @@ def open_desk(root: Path) -> Desk:
     orders = Orders(database, clock, StreetEverywhere(), events, random_id)  # type: ignore[arg-type]
     fleet = Fleet(database, clock, identity, broker, random_id)
     gateways = Gateways(database, clock, fleet, Reports(telemetry), events, random_id)
+    phones = Phones(database, clock, fleet, random_id, lambda: secrets.randbits(63))
     routes = APIRouter()
     for part in (
         identity_api.routes(identity, real_time),
         fleet_api.routes(fleet, broker, gate),
         gateways_api.routes(gateways, gate),
+        phones_api.routes(phones, gate),
         orders_api.routes(orders, planning.places_in_plan, gate),
         planning_api.routes(planning, NobodyPlans(), gate),  # type: ignore[arg-type]
         drivers_api.routes(DriverWork(database, clock, events), planning, gate),
@@ -169,6 +175,6 @@ def open_desk(root: Path) -> Desk:
     app.add_middleware(BodyLimit, longer={f"/api/v1{IMPORT_PATH}": MAX_CSV_BYTES})
     answer_problems(app)
     app.include_router(routes, prefix="/api/v1", responses=PROBLEM_RESPONSES)
-    desk = Desk(app, database, telemetry, gateways, login)
+    desk = Desk(app, database, telemetry, gateways, phones, login)
     assert desk.ask("POST", "/depots", json=DEPOT).status_code == 201
     return desk

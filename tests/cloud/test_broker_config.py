@@ -67,6 +67,7 @@ def test_ingest_reads_every_up_and_answers_and_web_tells_the_rest() -> None:
             *(f"fleet.v1.*.*.dn.{kind}" for kind in ("desired", "command", "route", "certificate")),
             "fleet.v1.*.*.up.state",
             "fleet.v1.*.*.up.presence",
+            "fleet.v1.*.*.up.batch",
             "feed.v1.>",
         ],
         "subscribe": ["feed.v1.>", "fleet.v1.*.*.up.renew"],

@@ -1,0 +1,1 @@
+"""Phones as position sources: any van can be tracked by an app its driver has already."""
