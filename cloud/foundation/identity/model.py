@@ -4,7 +4,9 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-type Role = Literal["admin", "dispatcher", "driver", "viewer"]
+from cloud.foundation.identity.reach import EVERYTHING, Reach
+
+type Role = Literal["admin", "dispatcher", "driver", "carrier", "viewer", "integrator"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role.__value__)
 
 TENANT: Final = "main"
@@ -20,6 +22,7 @@ class Caller:
 
     Attributes:
         driver_id: the driver this user is, or None for office users.
+        reach: the part of the tenant's business this user may see and touch.
     """
 
     tenant: str
@@ -27,6 +30,7 @@ class Caller:
     name: str
     role: Role
     driver_id: str | None = None
+    reach: Reach = EVERYTHING
 
 
 def fingerprint(secret: str) -> str:
