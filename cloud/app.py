@@ -44,6 +44,7 @@ from cloud.orders import api as orders_api
 from cloud.orders.api import IMPORT_PATH, MAX_CSV_BYTES
 from cloud.orders.service import Orders
 from cloud.phones import api as phones_api
+from cloud.phones.desk import PhoneDesk
 from cloud.phones.lane import PhoneLane
 from cloud.phones.service import Phones
 from cloud.planning import api as planning_api
@@ -213,6 +214,7 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
     publisher = parts.publisher
     vans = VanLane(parts.fleet, parts.planning, parts.gateways, publisher.publish, publisher.forget)
     feed = Feed(parts.planning, vans, publisher.publish)
+    phone_desk = PhoneDesk(parts.broker, parts.phones)
     phones = PhoneLane(
         phones=parts.phones,
         business=parts.business,
@@ -223,6 +225,7 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
     parts.publisher.start()
     parts.live.start()
     parts.renewals.start()
+    phone_desk.start()
     try:
         async with asyncio.TaskGroup() as tasks:
             running = [
@@ -240,6 +243,7 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
             for task in running:
                 task.cancel()
     finally:
+        phone_desk.stop()
         parts.renewals.stop()
         parts.live.stop()
         parts.publisher.stop()

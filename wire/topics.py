@@ -125,3 +125,26 @@ def feed_order_status(tenant: str, carrier: str, order: str) -> str:
 def feed_route_revision(tenant: str, carrier: str, route: str) -> str:
     """Public: a route has a new revision."""
     return f"{_feed(tenant, carrier)}/route/{require_name('route', route)}/revision"
+
+
+def owntracks(tenant: str, phone: str) -> str:
+    """Topic on which the OwnTracks app of a phone tells where it is, on a fleet's own broker."""
+    return f"owntracks/{require_name('tenant', tenant)}/{require_name('phone', phone)}"
+
+
+def owntracks_every() -> str:
+    """Filter of what every such phone tells."""
+    return "owntracks/+/+"
+
+
+def parse_owntracks(topic: str) -> tuple[str, str]:
+    """Tenant and phone of a topic.
+
+    Raises:
+        TopicError: the topic is not one that `owntracks` would build.
+    """
+    match topic.split("/"):
+        case ["owntracks", tenant, phone]:
+            return require_name("tenant", tenant), require_name("phone", phone)
+        case _:
+            raise TopicError(f"topic: {topic[:120]!r} is not owntracks/tenant/phone")

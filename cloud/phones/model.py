@@ -14,7 +14,9 @@ type App = Literal["owntracks", "traccar"]
 APPS: Final[tuple[App, ...]] = get_args(App.__value__)
 
 MOST_WAITING: Final = 20_000
-"""Fixes of one phone that wait for ingest; with more than these the phone keeps the next ones."""
+"""Fixes of one phone that wait for ingest; with more than these the phone keeps the next ones.
+
+Over MQTT it cannot be told so, and they are dropped."""
 KNOWN_FOR_MS: Final = 7 * 86_400_000
 """So long a fix that was handed on is remembered: one that the phone sends again is told apart."""
 _MAX_SPEED_MPS: Final = 655.0

@@ -12,6 +12,7 @@ from cloud.foundation.given import Unacceptable
 from cloud.phones.model import Told, require_instant, require_place
 
 _KMH_PER_MPS: Final = 3.6
+MAX_BYTES: Final = 64 * 1024
 
 
 class _Kind(msgspec.Struct, frozen=True, rename={"kind": "_type"}):
@@ -34,10 +35,12 @@ def read(payload: bytes) -> Told | None:
     An empty message takes back what was retained, and tells nothing.
 
     Raises:
-        Unacceptable: it is no message of the app, or encrypted.
+        Unacceptable: it is no message of the app, too long, or encrypted.
     """
     if not payload.strip():
         return None
+    if len(payload) > MAX_BYTES:
+        raise Unacceptable(f"payload: {len(payload)} bytes", f"send {MAX_BYTES} at the most")
     try:
         fields = msgspec.json.decode(payload, type=dict[str, Any])
         kind = msgspec.convert(fields, _Kind).kind
