@@ -14,7 +14,6 @@ from typing import Final
 from bench.figure import Figure
 from tests.gateway.playing import played
 from tests.gateway.recordings import (
-    ON_A_LIVING_LINE,
     ON_PURPOSE,
     cut_off,
     gpsd_positions,
@@ -51,7 +50,7 @@ def _all(folder: Path, broker: Broker, cloud: Cloud, way: str) -> Iterator[Figur
         added = without_counterpart(ours, theirs | cut_off(recording))
         total, found, extra = total + len(theirs), found + len(theirs - missing), extra + len(added)
         if missing or added:
-            why = _why(recording.name, way)
+            why = ON_PURPOSE.get(recording.name, (0, "no reason is known"))[1]
             print(f"  {way}: {recording.name}: {len(missing)} missing, {len(added)} more: {why}")
     share = round(100 * found / total, 2)
     yield Figure(
@@ -61,8 +60,3 @@ def _all(folder: Path, broker: Broker, cloud: Cloud, way: str) -> Iterator[Figur
     yield Figure(
         bench=NAME, figure=f"positions that are not gpsd's, by {way}", value=extra, unit="", goal=0
     )
-
-
-def _why(name: str, way: str) -> str:
-    of_line = ON_A_LIVING_LINE.get(name) if way != "replay" else None
-    return (of_line or ON_PURPOSE.get(name) or (0, "no reason is known"))[1]

@@ -5,10 +5,12 @@ import random
 import struct
 import termios
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gateway.receivers.replay import recorded_epochs
-from tests.gateway.recordings import Position
+from tests.gateway.recordings import Position, pieces
 from tests.gateway.rig import Broker, Cloud, Line, Van, wait_until
 from wire import codec
 from wire.messages import Fix
@@ -27,27 +29,50 @@ def played(
 
     By the replay receiver; with ``chance`` through a serial line instead, in pieces of any size.
     """
+    if chance is None:
+        return _replayed(folder, broker, cloud, recording)
+    found: set[Position] = set()
+    for number, piece in enumerate(pieces(recording)):
+        found |= _told_on_a_line(folder / str(number), broker, cloud, piece, chance)
+    return found
+
+
+def _replayed(folder: Path, broker: Broker, cloud: Cloud, recording: Path) -> set[Position]:
+    table = f'kind = "replay"\nfile = "{recording}"\nrate_hz = {_RATE_HZ}'
+    with _driving(folder, broker, cloud, table) as found:
+        time.sleep(len(list(recorded_epochs(recording))) / _RATE_HZ)
+    return found
+
+
+def _told_on_a_line(
+    folder: Path, broker: Broker, cloud: Cloud, data: bytes, chance: random.Random
+) -> set[Position]:
+    folder.mkdir(parents=True, exist_ok=True)
+    line = Line(folder / "receiver")
+    table = f'kind = "serial"\ndevice = "{line.device}"\nbaud = 9600'
+    try:
+        with _driving(folder, broker, cloud, table) as found:
+            _send(line, data, chance)
+        return found
+    finally:
+        line.unplug()
+
+
+@contextmanager
+def _driving(folder: Path, broker: Broker, cloud: Cloud, receiver: str) -> Iterator[set[Position]]:
+    """A van that reads; at the end what of it is committed, in the set that is given."""
     folder.mkdir(parents=True, exist_ok=True)
     before = {stream for stream, _ in cloud.committed()}
-    line = None if chance is None else Line(folder / "receiver")
-    table = f'kind = "replay"\nfile = "{recording}"\nrate_hz = {_RATE_HZ}'
-    if line is not None:
-        table = f'kind = "serial"\ndevice = "{line.device}"\nbaud = 9600'
-    van = Van(folder / "van", broker.port, table, _PACE)
+    van = Van(folder / "van", broker.port, receiver, _PACE)
+    found: set[Position] = set()
     try:
         van.start()
         wait_until(lambda: "receiver ok" in van.log.read_text(), "it reads", 60)
-        if line is None or chance is None:
-            time.sleep(len(list(recorded_epochs(recording))) / _RATE_HZ)
-        else:
-            _send(line, recording.read_bytes(), chance)
-        found = _settled(cloud, before)
+        yield found
+        found |= _settled(cloud, before)
         van.stop()
-        return found
     finally:
         van.kill()
-        if line is not None:
-            line.unplug()
 
 
 def _send(line: Line, data: bytes, chance: random.Random) -> None:

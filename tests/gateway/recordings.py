@@ -1,6 +1,7 @@
 """The recordings of real receivers, and what gpsd itself made of each."""
 
 import json
+import re
 from pathlib import Path
 
 from gateway.fixes.epochs import EpochAssembler
@@ -9,6 +10,9 @@ FOLDER = Path(__file__).parents[3] / "shared" / "data" / "nmea"
 TOLERANCE_DEG = 2e-6
 
 type Position = tuple[float, float]
+
+_TIME_OF_DAY = re.compile(rb"\$..(?:RMC|GGA),(\d\d)(\d\d)(\d\d)")
+_PAUSE_S = 300
 
 ON_PURPOSE: dict[str, tuple[int, str]] = {
     "GPSmap-76S.log": (
@@ -33,28 +37,26 @@ ON_PURPOSE: dict[str, tuple[int, str]] = {
 }
 """Positions that gpsd reports and this gateway does not, and why."""
 
-ON_A_LIVING_LINE: dict[str, tuple[int, str]] = {
-    "bt451.log": (
-        5,
-        (
-            "pieced together from two: time goes back by 52 minutes, and on a living line that is "
-            "believed only after five fixes over four seconds"
-        ),
-    ),
-    "nl2008u.log": (
-        1,
-        (
-            "20 minutes were cut out of it, and on a living line no receiver is believed to be so "
-            "far ahead of the clock"
-        ),
-    ),
-    "ublox-lea-5h.log": (1, "18 minutes were cut out of it"),
-}
-"""The same, when a recording is played on a serial line as if it were now."""
-
 
 def recordings() -> list[Path]:
     return sorted(FOLDER.glob("*.log")) if FOLDER.is_dir() else []
+
+
+def pieces(recording: Path) -> list[bytes]:
+    """A recording, cut where minutes were cut out of it or it goes on at an earlier time.
+
+    On a living line those minutes would have to pass, too: no receiver is believed to be far ahead
+    of a clock that it has proved a moment ago.
+    """
+    data = recording.read_bytes()
+    cuts, before_s = [0], None
+    for told in _TIME_OF_DAY.finditer(data):
+        hours, minutes, seconds = map(int, told.groups())
+        now_s = hours * 3600 + minutes * 60 + seconds
+        if before_s is not None and not 0 <= (now_s - before_s + 60) % 86_400 <= _PAUSE_S + 60:
+            cuts.append(told.start())
+        before_s = now_s
+    return [data[begin:end] for begin, end in zip(cuts, [*cuts[1:], len(data)], strict=True)]
 
 
 def gpsd_positions(recording: Path) -> set[Position]:
