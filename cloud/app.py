@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import msgspec
 from fastapi import APIRouter, FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
+from prometheus_client import CollectorRegistry
 
-from cloud import board, health, pages
+from cloud import board, health, metrics, pages
 from cloud.drivers import api as drivers_api
 from cloud.drivers.service import DriverWork
 from cloud.fleet import api as fleet_api
@@ -34,6 +35,7 @@ from cloud.foundation.ids import random_id
 from cloud.foundation.layout import DataFolder
 from cloud.foundation.outbox import Consumer, DomainEvent, Outbox
 from cloud.foundation.ports import read_ports
+from cloud.foundation.requests import Observed, RequestCounts
 from cloud.foundation.settings import Settings
 from cloud.gateways import api as gateways_api
 from cloud.gateways.service import Gateways
@@ -89,6 +91,7 @@ class _Parts:
     stream: LiveStream
     publisher: Publisher
     checks: health.Checks
+    registry: CollectorRegistry
 
 
 def create_app(data: DataFolder, settings: Settings) -> FastAPI:
@@ -112,6 +115,7 @@ def create_app(data: DataFolder, settings: Settings) -> FastAPI:
     )
     app.add_middleware(GZipMiddleware, minimum_size=2_000, compresslevel=5)
     app.add_middleware(BodyLimit, longer={f"/api/v1{IMPORT_PATH}": MAX_CSV_BYTES})
+    app.add_middleware(Observed, counts=RequestCounts(parts.registry), new_id=random_id)
     answer_problems(app)
     app.include_router(_api(parts), prefix="/api/v1", responses=PROBLEM_RESPONSES)
     app.include_router(pages.routes(parts.gate))
@@ -127,6 +131,9 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
     identity = Identity(business, real_time, random_id)
     stream = LiveStream()
     live = Live(telemetry, broker, clock)
+    registry = CollectorRegistry()
+    for one in metrics.collectors(data, business, has_broker=broker.is_embedded):
+        registry.register(one)
 
     def positions(tenant: str) -> dict[str, At]:
         return {
@@ -169,6 +176,7 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         stream=stream,
         publisher=Publisher(broker),
         checks=health.Checks(data, business, broker, roads, real_time),
+        registry=registry,
     )
 
 
@@ -177,6 +185,7 @@ def _api(parts: _Parts) -> APIRouter:
     gate = parts.gate
     for part in (
         health.routes(parts.data, parts.checks, parts.clock, gate),
+        metrics.routes(parts.registry, parts.checks, gate),
         identity_api.routes(parts.identity, parts.real_time),
         fleet_api.routes(parts.fleet, parts.broker, gate),
         gateways_api.routes(parts.gateways, gate),

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from cloud.foundation.broker import BrokerAccess
 from cloud.foundation.clock import Clock, to_rfc3339
 from cloud.foundation.database import Database
-from cloud.foundation.errors import NotFound
+from cloud.foundation.errors import NotFound, Unavailable
 from cloud.foundation.identity import Caller, Gate
 from cloud.foundation.layout import DataFolder
 from cloud.foundation.probes import socket_answers, tcp_answers
@@ -89,6 +89,16 @@ class Checks:
     def _planner_answers(self) -> str:
         return "ok" if socket_answers(self._data.planner_socket) else "does not answer"
 
+    def require_database(self) -> None:
+        """Raise unless the business database answers.
+
+        Raises:
+            Unavailable: it does not.
+        """
+        answer = self._database_answers()
+        if answer != "ok":
+            raise Unavailable(f"database: {answer}")
+
     def _database_answers(self) -> str:
         try:
             with self._database.reading() as connection:
@@ -123,6 +133,17 @@ def routes(data: DataFolder, checks: Checks, clock: Clock, gate: Gate) -> APIRou
         return Health(
             status="ok" if is_well else "degraded", version=__version__, demo=is_demo, checks=found
         )
+
+    @router.get("/health/live", status_code=204)
+    def is_alive() -> Response:
+        """Whether this process answers at all; if it does not, start it again."""
+        return Response(status_code=204)
+
+    @router.get("/health/ready", status_code=204)
+    def is_ready() -> Response:
+        """Whether this process can do its work: 503 while the database does not answer."""
+        checks.require_database()
+        return Response(status_code=204)
 
     @router.get("/clock")
     def domain_time(_: reader) -> ClockBody:

@@ -81,6 +81,16 @@ def append(connection: Connection, tenant: str, at: float, *events: msgspec.Stru
         )
 
 
+def waiting_by_consumer(connection: Connection) -> dict[str, int]:
+    """How many events each consumer has still to take."""
+    rows = connection.execute(
+        select(outbox_cursor.c.consumer, func.count(outbox.c.position))
+        .outerjoin(outbox, outbox.c.position > outbox_cursor.c.position)
+        .group_by(outbox_cursor.c.consumer)
+    )
+    return {consumer: int(count) for consumer, count in rows}
+
+
 class Outbox:
     """Brings events to their consumers, one task each; a slow or failing one holds up no other."""
 
