@@ -39,8 +39,10 @@ from cloud.foundation.requests import Observed, RequestCounts
 from cloud.foundation.settings import Settings
 from cloud.gateways import api as gateways_api
 from cloud.gateways.service import Gateways
-from cloud.integrations.feed import Feed, live_event
+from cloud.integrations.feed.telling import Feed
+from cloud.integrations.office import live_event
 from cloud.integrations.publisher import Publisher
+from cloud.integrations.reading import Reading
 from cloud.integrations.vans import VanLane
 from cloud.orders import api as orders_api
 from cloud.orders.api import IMPORT_PATH, MAX_CSV_BYTES
@@ -59,7 +61,7 @@ from cloud.roads.client import RoadsClient
 from cloud.tracking import api as tracking_api
 from cloud.tracking.live import Live, LiveStream
 from cloud.tracking.reports import Reports
-from wire import __version__
+from wire import __version__, topics
 
 log = logging.getLogger(__name__)
 
@@ -222,7 +224,7 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
         log.warning("the broker was not told of the gateways", extra={"reason": error.detail})
     publisher = parts.publisher
     vans = VanLane(parts.fleet, parts.planning, parts.gateways, publisher.publish, publisher.forget)
-    feed = Feed(parts.planning, vans, publisher.publish)
+    feed = Feed(Reading(parts.planning, _carrier_of), vans, publisher.tell)
     phone_desk = PhoneDesk(parts.broker, parts.phones)
     phones = PhoneLane(
         phones=parts.phones,
@@ -259,6 +261,10 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
         await parts.roads.close()
         parts.business.close()
         parts.telemetry.close()
+
+
+def _carrier_of(_tenant: str, _van: str) -> str:
+    return topics.OWN_CARRIER
 
 
 def _telling(parts: _Parts) -> Consumer:

@@ -103,28 +103,66 @@ def parse_up(topic: str) -> UpTopic:
             raise TopicError(f"topic: {topic[:120]!r} is not fleet/{VERSION}/tenant/van/up/kind")
 
 
-def _feed(tenant: str, carrier: str) -> str:
-    return f"feed/{VERSION}/{require_name('tenant', tenant)}/{require_name('carrier', carrier)}"
+FEED_CHANNELS: Final = {
+    "position": "feed/v1/{tenant}/{carrier}/vehicle/{van}/position",
+    "trip": "feed/v1/{tenant}/{carrier}/vehicle/{van}/trip",
+    "order_status": "feed/v1/{tenant}/{carrier}/order/{order}/status",
+    "route_revision": "feed/v1/{tenant}/{carrier}/route/{route}/revision",
+    "exception": "feed/v1/{tenant}/{carrier}/exception/{exception}",
+    "tracker": "feed/v1/{tenant}/{carrier}/homeassistant/device_tracker/{van}/config",
+}
+"""Every kind of public topic, with its parameters in braces."""
+
+
+class FeedTopic(NamedTuple):
+    """Whose retained public topic of a van it is."""
+
+    tenant: str
+    carrier: str
+    van: str
+
+
+def feed(channel: str, **names: str) -> str:
+    """A public topic: one of `FEED_CHANNELS` with each of its parameters named.
+
+    Raises:
+        TopicError: a name would leave its level.
+    """
+    for field, value in names.items():
+        require_name(field, value)
+    return FEED_CHANNELS[channel].format(**names)
+
+
+def feed_all(tenant: str, carrier: str | None = None) -> str:
+    """Filter of all that is public of a tenant, or of one of its carriers."""
+    if carrier is None:
+        return f"feed/{VERSION}/{require_name('tenant', tenant)}/#"
+    whose = f"{require_name('tenant', tenant)}/{require_name('carrier', carrier)}"
+    return f"feed/{VERSION}/{whose}/#"
 
 
 def feed_position(tenant: str, carrier: str, van: str) -> str:
     """Public, retained: the newest position of ``van``."""
-    return f"{_feed(tenant, carrier)}/vehicle/{require_name('van', van)}/position"
+    return feed("position", tenant=tenant, carrier=carrier, van=van)
+
+
+def feed_every(channel: str) -> str:
+    """Filter of one kind of public topic, of all tenants."""
+    return re.sub(r"{[a-z]+}", "+", FEED_CHANNELS[channel])
 
 
 def feed_every_position() -> str:
     """Filter of the newest positions of all vans of all tenants."""
-    return f"feed/{VERSION}/+/+/vehicle/+/position"
+    return feed_every("position")
 
 
-def feed_order_status(tenant: str, carrier: str, order: str) -> str:
-    """Public: a new state of an order."""
-    return f"{_feed(tenant, carrier)}/order/{require_name('order', order)}/status"
-
-
-def feed_route_revision(tenant: str, carrier: str, route: str) -> str:
-    """Public: a route has a new revision."""
-    return f"{_feed(tenant, carrier)}/route/{require_name('route', route)}/revision"
+def parse_feed(channel: str, topic: str) -> FeedTopic | None:
+    """Whose ``topic`` it is, of a channel of vans; None when it is not of that channel."""
+    pattern = re.sub(r"{([a-z]+)}", r"(?P<\1>[^/]+)", FEED_CHANNELS[channel])
+    found = re.fullmatch(pattern, topic)
+    if found is None or any(_NAME.fullmatch(one) is None for one in found.groups()):
+        return None
+    return FeedTopic(**found.groupdict())
 
 
 def owntracks(tenant: str, phone: str) -> str:

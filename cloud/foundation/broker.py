@@ -9,7 +9,7 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from cloud.foundation.broker_config import (
     BrokerSecrets,
     BrokerTls,
     CertifiedGateway,
+    FeedReader,
     GatewayCredential,
     new_gateway_credential,
     new_login,
@@ -192,17 +193,47 @@ class BrokerAccess:
             Invalid: the server refuses the users; the ones before stay in force.
             Unavailable: the running broker has not taken them in time.
         """
+        before, users = self._change(lambda now: users_of(credentials, now, certified))
+        if self.is_embedded:
+            return None
+        new = [one for one in users.gateways if one not in before.gateways]
+        return _by_hand(self.address(), new) if new else None
+
+    def readers(self) -> tuple[FeedReader, ...]:
+        """The third parties that are let in."""
+        return self._users().readers
+
+    def set_readers(self, wanted: Callable[[FeedReader], bool], *new: FeedReader) -> None:
+        """Let in ``new`` third parties, and of those before the ones that are still ``wanted``.
+
+        One that is left out is cut off at once; every other connection is kept. The fleet's own
+        broker must be given and taken its users by hand.
+
+        Raises:
+            Invalid: the server refuses the users; the ones before stay in force.
+            Unavailable: the running broker has not taken them in time.
+        """
+
+        def changed(users: BrokerSecrets) -> BrokerSecrets:
+            kept = [one for one in users.readers if wanted(one)]
+            ordered = sorted((*kept, *new), key=lambda one: (one.tenant, one.id))
+            return msgspec.structs.replace(users, readers=tuple(ordered))
+
+        self._change(changed)
+
+    def _change(
+        self, change: Callable[[BrokerSecrets], BrokerSecrets]
+    ) -> tuple[BrokerSecrets, BrokerSecrets]:
+        """Put other users in force; returns those before and those after."""
         with self._locked():
             before = self._users()
-            users = users_of(credentials, before, certified)
+            users = change(before)
             digest = self._write_config(users) if self.is_embedded else None
             if users != before:
                 self._write_users(users)
         if digest is not None:
             self._reload(digest)
-            return None
-        new = [one for one in users.gateways if one not in before.gateways]
-        return _by_hand(self.address(), new) if new else None
+        return before, users
 
     def refused_sessions(self) -> dict[str, float]:
         """By client id, when a client began to connect whom the running broker then refused.

@@ -2,7 +2,8 @@
 
 A van may write below its own ``up/`` and read below its own ``dn/``; ingest reads every ``up/`` and
 answers on ``dn/ack``; web writes the other ``dn/`` topics and reads ``up/renew``, takes away what
-is retained of a van that was shut out, and hands in the batches of phones. The server speaks MQTT
+is retained of a van that was shut out, and hands in the batches of phones. A third party reads the
+public feed of its tenant, or of one carrier in it, and writes nothing. The server speaks MQTT
 3.1.1 and turns topics into subjects: ``/`` becomes ``.``, ``+`` becomes ``*``, ``#`` becomes ``>``.
 A publish that is not permitted is acknowledged and dropped in silence, a subscription is refused.
 """
@@ -25,6 +26,8 @@ ACK_WAIT_S: Final = 60
 _HANDSHAKE_S: Final = 10
 """A van at the edge of coverage needs more than the server's usual two seconds."""
 _STORE_BYTES: Final = 4 * 1024**3
+_NOTHING: Final = {"deny": ">"}
+"""An empty list would permit everything."""
 
 type ClientId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$(?!\n)")]
 type Word = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._~-]{1,128}$(?!\n)")]
@@ -70,16 +73,39 @@ class CertifiedGateway(msgspec.Struct, frozen=True, kw_only=True):
     is_backlog: bool = False
 
 
+class FeedReader(msgspec.Struct, frozen=True, kw_only=True):
+    """A third party that hears the public feed and says nothing.
+
+    Attributes:
+        id: by which it is listed and revoked.
+        carrier: the only one whose topics it may read; None reads all of the tenant.
+        password: what it signs in with on a lane that is not encrypted.
+        identity: who it is by its certificate on the lane that is.
+        expires_at: when the certificate ends, seconds since 1970.
+    """
+
+    id: str
+    tenant: str
+    carrier: str | None
+    client_id: ClientId
+    username: Word
+    password: Word | None = None
+    identity: Identity | None = None
+    expires_at: float | None = None
+
+
 class BrokerSecrets(msgspec.Struct, frozen=True, kw_only=True):
     """``secrets/broker.json``: every user of the embedded broker.
 
-    ``gateways`` are let in by password, ``certified`` by certificate; never both.
+    ``gateways`` are let in by password, ``certified`` by certificate; never both. ``readers`` are
+    third parties, by either.
     """
 
     ingest: BrokerLogin
     web: BrokerLogin
     gateways: tuple[GatewayCredential, ...] = ()
     certified: tuple[CertifiedGateway, ...] = ()
+    readers: tuple[FeedReader, ...] = ()
 
 
 class BrokerTls(msgspec.Struct, frozen=True, kw_only=True):
@@ -192,7 +218,8 @@ def _tls(tls: BrokerTls) -> str:
 
 def _password_users(users: BrokerSecrets) -> list[str]:
     rows = [_user(users.ingest, *_ingest_permissions()), _user(users.web, *_web_permissions())]
-    return rows + [_gateway_user(gateway) for gateway in users.gateways]
+    rows += [_gateway_user(gateway) for gateway in users.gateways]
+    return rows + [_reader_user(one) for one in users.readers if one.password is not None]
 
 
 def _certified_users(users: BrokerSecrets, tls: BrokerTls) -> list[str]:
@@ -207,10 +234,14 @@ def _certified_users(users: BrokerSecrets, tls: BrokerTls) -> list[str]:
         if not one.is_backlog:
             heard = topics.down_all(one.tenant, one.van)
         rows.append(_certified(one.identity, said, [to_subject(heard)]))
-    return rows
+    return rows + [
+        _certified(one.identity, _NOTHING, _heard_by(one))
+        for one in users.readers
+        if one.identity is not None
+    ]
 
 
-def _certified(identity: str, publish: list[str], subscribe: list[str]) -> str:
+def _certified(identity: str, publish: list[str] | dict[str, str], subscribe: list[str]) -> str:
     try:
         msgspec.convert(identity, Identity)
     except msgspec.ValidationError as error:
@@ -251,7 +282,20 @@ def _gateway_user(gateway: GatewayCredential) -> str:
     )
 
 
-def _user(login: BrokerLogin, publish: list[str], subscribe: list[str]) -> str:
+def _reader_user(reader: FeedReader) -> str:
+    login = BrokerLogin(
+        client_id=reader.client_id, username=reader.username, password=reader.password or ""
+    )
+    return _user(login, _NOTHING, _heard_by(reader))
+
+
+def _heard_by(reader: FeedReader) -> list[str]:
+    """The subjects of `topics.feed_all`; its ``#`` also asks for the level above."""
+    below = to_subject(topics.feed_all(reader.tenant, reader.carrier))
+    return [below, below.removesuffix(".>")]
+
+
+def _user(login: BrokerLogin, publish: list[str] | dict[str, str], subscribe: list[str]) -> str:
     try:
         msgspec.convert(msgspec.structs.asdict(login), BrokerLogin)
     except msgspec.ValidationError as error:

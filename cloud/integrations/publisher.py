@@ -54,6 +54,19 @@ class Publisher:
         if not sent.is_published():
             raise Unavailable(f"the broker did not acknowledge a message on {topic} in time")
 
+    async def tell(self, topic: str, payload: bytes, *, retain: bool) -> None:
+        """Publish with QoS 0, for third parties: the broker queues nothing for one that is away.
+
+        A lasting session that nobody comes back to would fill the broker's disk otherwise, and
+        whoever may read the feed can open as many as they like.
+
+        Raises:
+            Unavailable: the broker cannot be reached.
+        """
+        if not self._client.is_connected():
+            raise Unavailable("the broker cannot be reached; it is tried again")
+        self._client.publish(topic, payload, qos=0, retain=retain)
+
     async def forget(self, client_id: str) -> None:
         """Have the broker drop a box's session; one of the fleet's own may refuse, and is told so.
 

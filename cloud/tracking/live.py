@@ -180,6 +180,8 @@ class Live:
             client.subscribe(topics.feed_every_position(), qos=0)
 
     def _on_message(self, _client: Any, _data: Any, message: Any) -> None:
+        if not message.payload:
+            return  # it clears what was retained of a van that is gone
         try:
             tenant = message.topic.split("/")[2]
             self._move(tenant, _from_feed(codec.decode(bytes(message.payload), Position)))

@@ -17,7 +17,7 @@ from cloud.fleet.enrolment.model import (
 )
 from cloud.foundation.identity import TENANT
 from cloud.foundation.settings import EmbeddedBroker
-from cloud.integrations.feed import live_event
+from cloud.integrations.office import live_event
 from gateway.enrolment.credentials import Held
 from tests.fleet.box import Box
 from tests.fleet.test_enrolment import DAY_S, Office, office

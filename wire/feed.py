@@ -1,0 +1,99 @@
+"""What third parties are told, beside the positions: business events as CloudEvents 1.0.
+
+Structured JSON, on MQTT and in webhooks alike. No name, telephone, note, address or code of a
+recipient has a field here. Instants are RFC 3339 with milliseconds, UTC.
+"""
+
+from typing import Final, Literal
+
+import msgspec
+
+from wire.messages import OrderStatus, RouteRevised, Version
+from wire.values import Name
+
+SPEC_VERSION: Final = "1.0"
+MEDIA_TYPE: Final = "application/cloudevents+json"
+
+type Problem = Literal["planning_failed", "orders_unserved", "copy_suspected", "van_silent"]
+
+
+class Trip(msgspec.Struct, frozen=True, kw_only=True):
+    """``feed/…/vehicle/{van}/trip``: a van has set off or come to rest.
+
+    Attributes:
+        at: when, by the van. received_at: when the cloud was told, which may be much later.
+        distance_m, moving_s, idling_s: of the trip; None when it begins.
+    """
+
+    van: Name
+    phase: Literal["started", "ended"]
+    at: str
+    received_at: str
+    odometer_m: int
+    distance_m: int | None = None
+    moving_s: int | None = None
+    idling_s: int | None = None
+    v: Version = 1
+
+
+class ExceptionRaised(msgspec.Struct, frozen=True, kw_only=True):
+    """``feed/…/exception/{id}``: something that people should look at.
+
+    Attributes:
+        van, depot, service_date: of what, as far as it has them.
+        orders: the orders that it is about; ids only.
+    """
+
+    exception: Name
+    problem: Problem
+    at: str
+    van: Name | None = None
+    depot: Name | None = None
+    service_date: str | None = None
+    orders: tuple[Name, ...] = ()
+    v: Version = 1
+
+
+class Ping(msgspec.Struct, frozen=True, kw_only=True):
+    """Sent to a webhook when somebody tries it; says nothing else."""
+
+    at: str
+    v: Version = 1
+
+
+class CloudEvent[D](msgspec.Struct, frozen=True, kw_only=True):
+    """One business event (CloudEvents 1.0, JSON, structured).
+
+    Attributes:
+        id: the same whenever this event is told again; with ``source`` it is unique.
+        source: which tenant tells. type: what kind of event, with its version.
+        subject: the thing that it happened to. time: when, by the business's clock.
+        carrier: an extension: whose topic it stands on.
+    """
+
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: str
+    data: D
+    carrier: Name
+    specversion: Literal["1.0"] = "1.0"
+    datacontenttype: Literal["application/json"] = "application/json"
+
+
+type Data = OrderStatus | RouteRevised | Trip | ExceptionRaised | Ping
+
+KINDS: Final[dict[str, type[msgspec.Struct]]] = {
+    "order.status": OrderStatus,
+    "route.revision": RouteRevised,
+    "trip": Trip,
+    "exception": ExceptionRaised,
+    "ping": Ping,
+}
+"""Every kind of business event, and what it carries."""
+
+
+def type_of(kind: str) -> str:
+    """``type`` of a CloudEvent of one of `KINDS`."""
+    return f"roundsman.{kind}.v1"
