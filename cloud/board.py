@@ -30,6 +30,7 @@ class BoardVehicle(BaseModel):
     id: str
     name: str
     depot_id: str
+    carrier_id: str
     capacity_parcels: int
     driver_id: str | None
     route_id: str | None
@@ -81,6 +82,7 @@ def routes(fleet: Fleet, planning: Planning, live: Live, clock: Clock, gate: Gat
                     id=van.id,
                     name=van.name,
                     depot_id=van.depot_id,
+                    carrier_id=van.carrier_id,
                     capacity_parcels=van.capacity_parcels,
                     driver_id=drivers.get(van.id),
                     route_id=driven.get(van.id),

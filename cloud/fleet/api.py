@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
-from cloud.fleet.model import Depot, Driver, Vehicle
+from cloud.fleet.model import OWN, Carrier, Depot, Driver, Vehicle
 from cloud.fleet.service import Fleet
 from cloud.foundation.broker import BrokerAccess
 from cloud.foundation.clock import to_rfc3339
@@ -19,6 +19,19 @@ type Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+class CarrierBody(_Body):
+    """Who runs vans: ``own`` is the fleet itself, every other a subcontractor."""
+
+    id: Name
+    name: Name
+
+
+class Carriers(BaseModel):
+    """Every carrier."""
+
+    items: list[CarrierBody]
 
 
 class DepotBody(_Body):
@@ -46,6 +59,7 @@ class VehicleBody(_Body):
     name: Name
     depot_id: Name
     capacity_parcels: Annotated[int, Field(ge=0, le=100_000)]
+    carrier_id: Name = OWN
 
 
 class BrokerBody(BaseModel):
@@ -108,6 +122,22 @@ def routes(fleet: Fleet, broker: BrokerAccess, gate: Gate) -> APIRouter:
     admin = Annotated[Caller, Depends(gate.roles("admin"))]
     dispatcher = Annotated[Caller, Depends(gate.roles("dispatcher"))]
     reader = Annotated[Caller, Depends(gate.roles("dispatcher", "viewer", "driver"))]
+
+    @router.post("/carriers", status_code=201)
+    def add_carrier(body: CarrierBody, caller: admin) -> CarrierBody:
+        """Take on a subcontractor."""
+        fleet.add_carrier(Carrier(tenant=caller.tenant, **body.model_dump()))
+        return body
+
+    @router.get("/carriers")
+    def carriers(caller: reader) -> Carriers:
+        """Every carrier."""
+        return Carriers(
+            items=[
+                CarrierBody(id=carrier.id, name=carrier.name)
+                for carrier in fleet.carriers(caller.tenant)
+            ]
+        )
 
     @router.post("/depots", status_code=201)
     def add_depot(body: DepotBody, caller: admin) -> DepotBody:

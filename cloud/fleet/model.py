@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cloud.foundation.errors import Invalid
 from wire.topics import TopicError, require_name
 
+OWN: Final = "own"
+"""The carrier that is the tenant itself; there from the first day, and never retired."""
 _LOCAL_TIME: Final = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d")
 
 
@@ -38,14 +40,31 @@ class Depot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Carrier:
+    """Who runs vans: the tenant itself, or a subcontractor.
+
+    Attributes:
+        retired_at: since when nothing new is given to it, seconds since 1970.
+        version: counts changes from 1.
+    """
+
+    tenant: str
+    id: str
+    name: str
+    retired_at: float | None = None
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Vehicle:
-    """One van; ``capacity_parcels`` may be aboard at once."""
+    """One van; ``capacity_parcels`` may be aboard at once, ``carrier_id`` says who runs it."""
 
     tenant: str
     id: str
     name: str
     depot_id: str
     capacity_parcels: int
+    carrier_id: str = OWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

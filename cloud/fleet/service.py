@@ -16,6 +16,7 @@ from cloud.fleet.enrolment.model import (
     session_of,
 )
 from cloud.fleet.model import (
+    Carrier,
     Depot,
     Driver,
     Shift,
@@ -56,6 +57,23 @@ class Fleet:
         self._new_id = new_id
         self._telling = threading.Lock()
 
+    def add_carrier(self, carrier: Carrier) -> Carrier:
+        """Take on a subcontractor.
+
+        Raises:
+            Invalid: the id is not acceptable. Conflict: the id is taken.
+        """
+        require_id("id", carrier.id)
+        with self._database.writing() as connection:
+            store.put_own_carrier(connection, carrier.tenant)
+            _add(connection, store.carrier, carrier, f"a carrier {carrier.id!r}")
+        return carrier
+
+    def carriers(self, tenant: str) -> list[Carrier]:
+        """Every carrier."""
+        with self._database.reading() as connection:
+            return store.carriers(connection, tenant)
+
     def add_depot(self, depot: Depot) -> Depot:
         """Open a depot.
 
@@ -67,6 +85,7 @@ class Fleet:
         for field in ("shift_start", "shift_end"):
             _require_local_time(field, getattr(depot, field), depot.zone)
         with self._database.writing() as connection:
+            store.put_own_carrier(connection, depot.tenant)
             _add(connection, store.depot, depot, f"a depot {depot.id!r}")
         return depot
 
@@ -88,13 +107,17 @@ class Fleet:
         """Take a van into the fleet.
 
         Raises:
-            Invalid: the id or the depot is not acceptable. Conflict: the id is taken.
+            Invalid: the id, the depot or the carrier is not acceptable. Conflict: the id is taken.
         """
         require_id("id", vehicle.id)
         with self._database.writing() as connection:
             if store.find_depot(connection, vehicle.tenant, vehicle.depot_id) is None:
                 raise Invalid.field(
                     "depot_id", f"no depot {vehicle.depot_id!r}", "add the depot first"
+                )
+            if store.find_carrier(connection, vehicle.tenant, vehicle.carrier_id) is None:
+                raise Invalid.field(
+                    "carrier_id", f"no carrier {vehicle.carrier_id!r}", "add the carrier first"
                 )
             _add(connection, store.vehicle, vehicle, f"a vehicle {vehicle.id!r}")
         return vehicle
@@ -271,7 +294,7 @@ def _require_local_time(field: str, value: str, zone: str) -> None:
 def _add(
     connection: Connection,
     table: Table,
-    thing: Depot | Vehicle | Driver | Shift,
+    thing: Carrier | Depot | Vehicle | Driver | Shift,
     what: str,
 ) -> None:
     row = {name: getattr(thing, name) for name in table.c.keys()}  # noqa: SIM118 - not a dict

@@ -17,7 +17,7 @@ from sqlalchemy import (
     update,
 )
 
-from cloud.fleet.model import Depot, Driver, Shift, Vehicle
+from cloud.fleet.model import OWN, Carrier, Depot, Driver, Shift, Vehicle
 from cloud.foundation.broker_config import GatewayCredential
 from cloud.foundation.database import BUSINESS
 
@@ -33,6 +33,15 @@ depot = Table(
     Column("shift_start", String, nullable=False),
     Column("shift_end", String, nullable=False),
 )
+carrier = Table(
+    "carrier",
+    BUSINESS,
+    Column("tenant", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("retired_at", Float),
+    Column("version", Integer, nullable=False, server_default="1"),
+)
 vehicle = Table(
     "vehicle",
     BUSINESS,
@@ -41,6 +50,7 @@ vehicle = Table(
     Column("name", String, nullable=False),
     Column("depot_id", String, nullable=False),
     Column("capacity_parcels", Integer, nullable=False),
+    Column("carrier_id", String, nullable=False, server_default=OWN),
 )
 driver = Table(
     "driver",
@@ -78,6 +88,32 @@ gateway = Table(
 def add(connection: Connection, table: Table, row: dict[str, object]) -> None:
     """Store one new row of the fleet."""
     connection.execute(insert(table).values(**row))
+
+
+def carriers(connection: Connection, tenant: str) -> list[Carrier]:
+    """Every carrier, by id."""
+    rows = connection.execute(
+        select(carrier).where(carrier.c.tenant == tenant).order_by(carrier.c.id)
+    ).mappings()
+    return [Carrier(**row) for row in rows]
+
+
+def find_carrier(connection: Connection, tenant: str, carrier_id: str) -> Carrier | None:
+    """One carrier."""
+    row = (
+        connection.execute(
+            select(carrier).where(carrier.c.tenant == tenant, carrier.c.id == carrier_id)
+        )
+        .mappings()
+        .first()
+    )
+    return None if row is None else Carrier(**row)
+
+
+def put_own_carrier(connection: Connection, tenant: str) -> None:
+    """Make the tenant's own carrier unless it is there."""
+    if find_carrier(connection, tenant, OWN) is None:
+        add(connection, carrier, {"tenant": tenant, "id": OWN, "name": "Own fleet"})
 
 
 def depots(connection: Connection, tenant: str) -> list[Depot]:
