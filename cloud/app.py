@@ -14,7 +14,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 from prometheus_client import CollectorRegistry
 
-from cloud import board, health, metrics, pages
+from cloud import board, grants, health, metrics, pages
 from cloud.drivers import api as drivers_api
 from cloud.drivers.service import DriverWork
 from cloud.fleet import api as fleet_api
@@ -29,8 +29,9 @@ from cloud.foundation.database import Database
 from cloud.foundation.errors import CloudError
 from cloud.foundation.files import private_folder, put
 from cloud.foundation.http import PROBLEM_RESPONSES, answer_problems
-from cloud.foundation.identity import Gate, Identity
+from cloud.foundation.identity import Gate, Identity, People, audit, people_api
 from cloud.foundation.identity import api as identity_api
+from cloud.foundation.identity.audited import Audited
 from cloud.foundation.ids import random_id
 from cloud.foundation.layout import DataFolder
 from cloud.foundation.outbox import Consumer, DomainEvent, Outbox
@@ -79,6 +80,7 @@ class _Parts:
     roads: RoadsClient
     events: Outbox
     identity: Identity
+    people: People
     gate: Gate
     fleet: Fleet
     enrolments: Enrolments
@@ -116,6 +118,7 @@ def create_app(data: DataFolder, settings: Settings) -> FastAPI:
         openapi_url="/api/v1/openapi.json",
     )
     app.add_middleware(GZipMiddleware, minimum_size=2_000, compresslevel=5)
+    app.add_middleware(Audited, writing=parts.business.writing, real_time=parts.real_time)
     app.add_middleware(BodyLimit, longer={f"/api/v1{IMPORT_PATH}": MAX_CSV_BYTES})
     app.add_middleware(Observed, counts=RequestCounts(parts.registry), new_id=random_id)
     answer_problems(app)
@@ -126,7 +129,10 @@ def create_app(data: DataFolder, settings: Settings) -> FastAPI:
 
 def _parts(data: DataFolder, settings: Settings) -> _Parts:
     clock, real_time = clock_of(data.root), RealClock()
-    business, telemetry = Database(data.business), Database(data.telemetry)
+    business = Database(
+        data.business, lambda connection: audit.record(connection, real_time.now_s())
+    )
+    telemetry = Database(data.telemetry)
     broker = BrokerAccess(data, settings)
     roads = RoadsClient(f"http://127.0.0.1:{read_ports(data.ports).roads}")
     events = Outbox(business)
@@ -164,7 +170,8 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         roads=roads,
         events=events,
         identity=identity,
-        gate=Gate(identity),
+        people=People(business, identity, real_time, random_id, grants.require_reach),
+        gate=Gate(identity, grants.Held(business).require),
         fleet=fleet,
         enrolments=enrolments,
         renewals=RenewalDesk(broker, enrolments),
@@ -189,6 +196,7 @@ def _api(parts: _Parts) -> APIRouter:
         health.routes(parts.data, parts.checks, parts.clock, gate),
         metrics.routes(parts.registry, parts.checks, gate),
         identity_api.routes(parts.identity, parts.real_time),
+        people_api.routes(parts.people, gate),
         fleet_api.routes(parts.fleet, parts.broker, gate),
         gateways_api.routes(parts.gateways, gate),
         phones_api.routes(parts.phones, gate),

@@ -4,6 +4,7 @@ from datetime import date
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     Float,
     Integer,
@@ -20,6 +21,8 @@ from sqlalchemy import (
 from cloud.fleet.model import OWN, Carrier, Depot, Driver, Shift, Vehicle
 from cloud.foundation.broker_config import GatewayCredential
 from cloud.foundation.database import BUSINESS
+from cloud.foundation.identity.reach import EVERYTHING, Reach
+from cloud.foundation.identity.within import within
 
 depot = Table(
     "depot",
@@ -90,10 +93,12 @@ def add(connection: Connection, table: Table, row: dict[str, object]) -> None:
     connection.execute(insert(table).values(**row))
 
 
-def carriers(connection: Connection, tenant: str) -> list[Carrier]:
-    """Every carrier, by id."""
+def carriers(connection: Connection, tenant: str, reach: Reach = EVERYTHING) -> list[Carrier]:
+    """Every carrier within reach, by id."""
     rows = connection.execute(
-        select(carrier).where(carrier.c.tenant == tenant).order_by(carrier.c.id)
+        select(carrier)
+        .where(carrier.c.tenant == tenant, carriers_within(reach))
+        .order_by(carrier.c.id)
     ).mappings()
     return [Carrier(**row) for row in rows]
 
@@ -116,10 +121,31 @@ def put_own_carrier(connection: Connection, tenant: str) -> None:
         add(connection, carrier, {"tenant": tenant, "id": OWN, "name": "Own fleet"})
 
 
-def depots(connection: Connection, tenant: str) -> list[Depot]:
-    """Every depot, by id."""
+def depots_within(reach: Reach) -> ColumnElement[bool]:
+    """Depots within reach; a carrier reaches those that its vans are of."""
+    if reach.carrier_id is None:
+        return within(reach, depot=depot.c.id)
+    mine = (vehicle.c.tenant == depot.c.tenant) & vehicles_within(reach)
+    return depot.c.id.in_(select(vehicle.c.depot_id).where(mine).correlate(depot))
+
+
+def vehicles_within(reach: Reach) -> ColumnElement[bool]:
+    """Vans within reach, by the depot they are of or the carrier that runs them."""
+    return within(reach, depot=vehicle.c.depot_id, carrier=vehicle.c.carrier_id)
+
+
+def carriers_within(reach: Reach) -> ColumnElement[bool]:
+    """Carriers within reach; a depot's people see those that run its vans."""
+    if reach.depot_ids is None:
+        return within(reach, carrier=carrier.c.id)
+    mine = (vehicle.c.tenant == carrier.c.tenant) & vehicles_within(reach)
+    return carrier.c.id.in_(select(vehicle.c.carrier_id).where(mine).correlate(carrier))
+
+
+def depots(connection: Connection, tenant: str, reach: Reach = EVERYTHING) -> list[Depot]:
+    """Every depot within reach, by id."""
     rows = connection.execute(
-        select(depot).where(depot.c.tenant == tenant).order_by(depot.c.id)
+        select(depot).where(depot.c.tenant == tenant, depots_within(reach)).order_by(depot.c.id)
     ).mappings()
     return [Depot(**row) for row in rows]
 
@@ -134,10 +160,12 @@ def find_depot(connection: Connection, tenant: str, depot_id: str) -> Depot | No
     return None if row is None else Depot(**row)
 
 
-def vehicles(connection: Connection, tenant: str) -> list[Vehicle]:
-    """Every vehicle, by id."""
+def vehicles(connection: Connection, tenant: str, reach: Reach = EVERYTHING) -> list[Vehicle]:
+    """Every vehicle within reach, by id."""
     rows = connection.execute(
-        select(vehicle).where(vehicle.c.tenant == tenant).order_by(vehicle.c.id)
+        select(vehicle)
+        .where(vehicle.c.tenant == tenant, vehicles_within(reach))
+        .order_by(vehicle.c.id)
     ).mappings()
     return [Vehicle(**row) for row in rows]
 

@@ -8,7 +8,7 @@ checkpoint.
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -30,10 +30,18 @@ TELEMETRY: Final = MetaData(naming_convention=_NAMING)
 
 
 class Database:
-    """Transactions on one SQLite file; ``reading`` from any process, ``writing`` from one."""
+    """Transactions on one SQLite file; ``reading`` from any process, ``writing`` from one.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: the file.
+        before_commit: called at the end of each writing transaction, inside it.
+    """
+
+    def __init__(
+        self, path: Path, before_commit: Callable[[Connection], None] | None = None
+    ) -> None:
         self.path = path
+        self._before_commit = before_commit
         self._reader: Engine | None = None
         self._writer: Engine | None = None
         self._opening = threading.Lock()
@@ -47,6 +55,8 @@ class Database:
                 self._writer = _writer_engine(self.path)
         with self._writing, self._writer.begin() as connection:
             yield connection
+            if self._before_commit is not None:
+                self._before_commit(connection)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

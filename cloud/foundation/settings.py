@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from cloud.foundation.errors import Invalid
+from cloud.foundation.known_secrets import require_unknown_in
 
 type Port = Annotated[int, Meta(ge=1, le=65_535)]
 
@@ -62,7 +63,8 @@ def load(path: Path) -> Settings:
     """The settings in the TOML file ``path``; those of an empty one when it does not exist.
 
     Raises:
-        Invalid: the file cannot be read, or a field is unknown or wrong; names it.
+        Invalid: the file cannot be read, a field is unknown or wrong, or a secret is one that
+            anybody tries first; names it.
     """
     try:
         text = path.read_bytes()
@@ -74,6 +76,7 @@ def load(path: Path) -> Settings:
         settings = msgspec.toml.decode(text, type=Settings)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Invalid.field(str(path), str(error), "correct or remove that field") from error
+    require_unknown_in(f"{path}: ", settings)
     _require_safe(path, settings.embedded_broker)
     return settings
 

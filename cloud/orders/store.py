@@ -1,6 +1,6 @@
 """Tables of orders, parcels and attempts."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy import (
     Index,
     Integer,
     RowMapping,
+    Select,
     String,
     Table,
     UniqueConstraint,
@@ -23,6 +24,8 @@ from sqlalchemy import (
 )
 
 from cloud.foundation.database import BUSINESS
+from cloud.foundation.identity.reach import Reach
+from cloud.foundation.identity.within import within
 from cloud.orders.model import Order, Parcel, Promise, Span, Whereabouts
 from cloud.places.store import place
 
@@ -81,6 +84,20 @@ attempt = Table(
     Column("reason", String),
     Column("outcome_at", Float),
 )
+
+
+type OrdersOfCarrier = Callable[[ColumnElement[str], str], Select[Any]]
+"""Ids of the orders that a carrier's vans have on their routes, by the tenant's column."""
+
+
+def orders_within(reach: Reach, of_carrier: OrdersOfCarrier) -> ColumnElement[bool]:
+    """Orders within reach: of its depots, or on a route of its carrier's vans.
+
+    Planning knows the routes, and lies above, so its part of the query is handed in.
+    """
+    if reach.carrier_id is None:
+        return within(reach, depot=order_row.c.depot_id)
+    return order_row.c.id.in_(of_carrier(order_row.c.tenant, reach.carrier_id))
 
 
 def known_references(connection: Connection, tenant: str, references: Iterable[str]) -> set[str]:

@@ -17,6 +17,8 @@ from sqlalchemy import (
 )
 
 from cloud.foundation.database import BUSINESS
+from cloud.foundation.identity.reach import Reach
+from cloud.foundation.identity.within import within
 from cloud.planning.day import Job, JobState
 
 _MAX_REASON: Final = 500
@@ -40,6 +42,11 @@ job_row = Table(
     Column("created_at", Float, nullable=False),
     sqlite_autoincrement=True,
 )
+
+
+def jobs_within(reach: Reach) -> ColumnElement[bool]:
+    """Jobs within reach: a plan is a depot's, and no single carrier's."""
+    return within(reach, depot=job_row.c.depot_id)
 
 
 def add_job(connection: Connection, job: Job, created_at: float) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Index,
     Integer,
     RowMapping,
+    Select,
     String,
     Table,
     and_,
@@ -25,7 +26,10 @@ from sqlalchemy import (
     update,
 )
 
+from cloud.fleet.store import vehicle, vehicles_within
 from cloud.foundation.database import BUSINESS
+from cloud.foundation.identity.reach import Reach
+from cloud.foundation.identity.within import within
 from cloud.orders.model import Span
 from cloud.planning.day import (
     DayPlan,
@@ -109,6 +113,37 @@ stop_order = Table(
     Column("stop_id", String, primary_key=True),
     Column("order_id", String, primary_key=True, index=True),
 )
+
+
+def routes_within(reach: Reach) -> ColumnElement[bool]:
+    """Routes within reach: of its depots, or of its carrier's vans."""
+    if reach.carrier_id is None:
+        return within(reach, depot=route_row.c.depot_id)
+    return route_row.c.vehicle_id.in_(_vans_of(route_row.c.tenant, reach.carrier_id))
+
+
+def orders_of_carrier(tenant: ColumnElement[str], carrier_id: str) -> Select[Any]:
+    """Ids of the orders that a carrier's vans have on their routes."""
+    return (
+        select(stop_order.c.order_id)
+        .join(
+            stop_row,
+            and_(stop_row.c.tenant == stop_order.c.tenant, stop_row.c.id == stop_order.c.stop_id),
+        )
+        .join(
+            route_row,
+            and_(route_row.c.tenant == stop_row.c.tenant, route_row.c.id == stop_row.c.route_id),
+        )
+        .where(
+            stop_order.c.tenant == tenant,
+            route_row.c.vehicle_id.in_(_vans_of(route_row.c.tenant, carrier_id)),
+        )
+    )
+
+
+def _vans_of(tenant: ColumnElement[str], carrier_id: str) -> Select[Any]:
+    mine = vehicles_within(Reach(carrier_id=carrier_id))
+    return select(vehicle.c.id).where(vehicle.c.tenant == tenant, mine)
 
 
 def find_plan(connection: Connection, tenant: str, depot_id: str, service_date: date) -> DayPlan:

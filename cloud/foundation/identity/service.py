@@ -1,26 +1,54 @@
 """Sign in, sign out, know a caller, and make the first administrator."""
 
+from contextlib import suppress
 from functools import cache
 from typing import Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.foundation.errors import NotSignedIn
-from cloud.foundation.identity import store
-from cloud.foundation.identity.model import SESSION_S, TENANT, Caller, fingerprint
+from cloud.foundation.identity import audit, store
+from cloud.foundation.identity.model import (
+    SESSION_S,
+    TENANT,
+    Caller,
+    Tenant,
+    Token,
+    User,
+    fingerprint,
+    split_name,
+)
+from cloud.foundation.identity.reach import EVERYTHING
 from cloud.foundation.ids import NewId, random_secret
 
 _HASHER: Final = PasswordHasher()
+_USE_NOTED_EVERY_S: Final = 300.0
+"""How exact the last use of a token is known; each note is a write."""
 
 
 @cache
 def _nobody() -> str:
     """Checked when a name is unknown, so that the answer takes as long as for a known one."""
     return _HASHER.hash(random_secret())
+
+
+def hashed(password: str) -> str:
+    """What is stored of a password (argon2id). Takes 64 MiB and a core for some 50 ms."""
+    return _HASHER.hash(password)
+
+
+def is_password(hashed_password: str | None, password: str) -> bool:
+    """Whether a password is the right one; takes as long when there is none."""
+    try:
+        _HASHER.verify(hashed_password or _nobody(), password)
+    except (Argon2Error, InvalidHashError):
+        return False
+    return hashed_password is not None
 
 
 class Identity:
@@ -37,83 +65,121 @@ class Identity:
         Returns:
             ``name``, ``password`` and ``api_token``, told this once; None when users exist.
         """
-        password, api_token = random_secret()[:20], random_secret()
+        with self._database.reading() as connection:
+            if store.has_users(connection):
+                return None
+        password = random_secret()[:20]
+        password_hash = hashed(password)
         with self._database.writing() as connection:
             if store.has_users(connection):
                 return None
-            caller = Caller(tenant=TENANT, user_id=self._new_id("user"), name=name, role="admin")
-            now = self._real_time.now_s()
-            store.add_user(connection, caller, _HASHER.hash(password), now)
-            self._grant(connection, caller, api_token, "api", expires_at=None)
+            if not store.has_tenant(connection, TENANT):
+                now = self._real_time.now_s()
+                store.add_tenant(connection, Tenant(id=TENANT, name=TENANT, created_at=now))
+            api_token = self.add_admin(connection, TENANT, name, password_hash)
         return {"name": name, "password": password, "api_token": api_token}
 
-    def sign_in(self, name: str, password: str) -> str:
-        """A new session's secret.
+    def add_admin(self, connection: Connection, tenant: str, name: str, password_hash: str) -> str:
+        """Make the first administrator of a tenant; returns an API token, told this once."""
+        user = self._user(tenant, name)
+        store.add_user(connection, user, password_hash)
+        return self._grant(connection, tenant, user.id, "api", name="first login")
+
+    def sign_in(self, typed: str, password: str, address: str = "") -> str:
+        """A new session's secret; ``typed`` is the name, for tenants but the first with theirs.
 
         Raises:
             NotSignedIn: the name or the password is wrong; never says which.
         """
+        tenant, name = split_name(typed)
         with self._database.reading() as connection:
-            found = store.caller_by_name(connection, name)
-        caller, hashed = found if found is not None else (None, None)
-        try:
-            _HASHER.verify(hashed or _nobody(), password)
-        except (Argon2Error, InvalidHashError):
-            caller = None
-        if caller is None:
-            raise NotSignedIn("name or password is wrong; check both and try again")
-        secret = random_secret()
+            found = store.caller_by_name(connection, tenant, name)
+        caller, password_hash = found if found is not None else (None, None)
+        is_right = is_password(password_hash, password)
         now = self._real_time.now_s()
+        if caller is None or not is_right:
+            if caller is not None:
+                with self._database.writing() as connection:
+                    _signs(connection, caller, "sign-in refused", now, address)
+            raise NotSignedIn("name or password is wrong; check both and try again")
         with self._database.writing() as connection:
             store.drop_expired_tokens(connection, now)
-            self._grant(connection, caller, secret, "session", expires_at=now + SESSION_S)
-        return secret
+            _signs(connection, caller, "sign-in", now, address)
+            return self._grant(
+                connection, tenant, caller.user_id, "session", expires_at=now + SESSION_S
+            )
 
-    def sign_out(self, secret: str) -> None:
+    def sign_out(self, secret: str, address: str = "") -> None:
         """End a session; ending it twice is no error."""
+        now = self._real_time.now_s()
         with self._database.writing() as connection:
-            store.drop_token(connection, fingerprint(secret))
+            found = store.caller_by_token(connection, fingerprint(secret), now)
+            if found is not None:
+                store.drop_token(connection, fingerprint(secret))
+                _signs(connection, found[0], "sign-out", now, address)
 
     def caller(self, secret: str) -> Caller:
         """Who holds this token or session.
 
         Raises:
-            NotSignedIn: it is unknown or over.
+            NotSignedIn: it is unknown or over, or its user is disabled.
         """
+        now = self._real_time.now_s()
         with self._database.reading() as connection:
-            found = store.caller_by_token(connection, fingerprint(secret), self._real_time.now_s())
+            found = store.caller_by_token(connection, fingerprint(secret), now)
         if found is None:
             raise NotSignedIn("the token or session is unknown or over; sign in again")
-        return found
+        caller, used_at = found
+        if used_at is None or now - used_at > _USE_NOTED_EVERY_S:
+            with suppress(DBAPIError), self._database.writing() as connection:
+                store.mark_used(connection, fingerprint(secret), now)
+        return caller
 
     def add_driver_login(self, connection: Connection, tenant: str, driver_id: str) -> str:
         """Make the user of a driver, inside the caller's transaction; returns the token."""
-        secret = random_secret()
-        caller = Caller(
+        user = self._user(tenant, f"driver:{tenant}:{driver_id}", driver_id)
+        store.add_user(connection, user, None)
+        return self._grant(connection, tenant, user.id, "api", name="driver's app")
+
+    def _user(self, tenant: str, name: str, driver_id: str | None = None) -> User:
+        return User(
             tenant=tenant,
-            user_id=self._new_id("user"),
-            name=f"driver:{tenant}:{driver_id}",
-            role="driver",
+            id=self._new_id("user"),
+            name=name,
+            role="admin" if driver_id is None else "driver",
+            reach=EVERYTHING,
             driver_id=driver_id,
+            has_password=driver_id is None,
+            created_at=self._real_time.now_s(),
+            disabled_at=None,
         )
-        store.add_user(connection, caller, None, self._real_time.now_s())
-        self._grant(connection, caller, secret, "api", expires_at=None)
-        return secret
 
     def _grant(
         self,
         connection: Connection,
-        caller: Caller,
-        secret: str,
+        tenant: str,
+        user_id: str,
         kind: str,
         *,
-        expires_at: float | None,
-    ) -> None:
-        store.add_token(
-            connection,
-            fingerprint=fingerprint(secret),
-            caller=caller,
-            kind=kind,
+        name: str = "",
+        expires_at: float | None = None,
+    ) -> str:
+        secret = random_secret()
+        made = Token(
+            tenant=tenant,
+            id=self._new_id("token"),
+            user_id=user_id,
+            name=name,
+            scopes=None,
             created_at=self._real_time.now_s(),
             expires_at=expires_at,
+            last_used_at=None,
         )
+        store.add_token(connection, made, fingerprint=fingerprint(secret), kind=kind)
+        return secret
+
+
+def _signs(connection: Connection, caller: Caller, action: str, now: float, address: str) -> None:
+    audit.add(
+        connection, caller, at=now, action=action, subject="/session", detail={}, address=address
+    )

@@ -1,0 +1,115 @@
+"""How far a limited grant goes: which of the things that a path names are within its reach.
+
+The gate asks for every limited caller and every route, so that no route can forget it. An id of
+which it is not written here how to find out is within nobody's reach: a new kind of thing is closed
+to limited callers until somebody has said whose it is. What lies beyond is answered as if it did
+not exist.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from sqlalchemy import Connection, Select, select
+
+from cloud.fleet import store as fleet_store
+from cloud.foundation.database import Database
+from cloud.foundation.errors import Invalid, NotFound
+from cloud.foundation.identity import Caller, Reach
+from cloud.orders import store as order_store
+from cloud.planning import job_store
+from cloud.planning import store as planning_store
+
+type _Find = Callable[[str, str, Reach], Select[Any]]
+"""Tenant, id and reach to a query that gives a row when the thing is within reach."""
+
+
+def _depot(tenant: str, depot_id: str, reach: Reach) -> Select[Any]:
+    depot = fleet_store.depot
+    wanted = (depot.c.tenant == tenant, depot.c.id == depot_id, fleet_store.depots_within(reach))
+    return select(depot.c.id).where(*wanted)
+
+
+def _vehicle(tenant: str, vehicle_id: str, reach: Reach) -> Select[Any]:
+    van = fleet_store.vehicle
+    wanted = (van.c.tenant == tenant, van.c.id == vehicle_id, fleet_store.vehicles_within(reach))
+    return select(van.c.id).where(*wanted)
+
+
+def _carrier(tenant: str, carrier_id: str, reach: Reach) -> Select[Any]:
+    carrier = fleet_store.carrier
+    held = fleet_store.carriers_within(reach)
+    return select(carrier.c.id).where(carrier.c.tenant == tenant, carrier.c.id == carrier_id, held)
+
+
+def _order(tenant: str, order_id: str, reach: Reach) -> Select[Any]:
+    order = order_store.order_row
+    held = order_store.orders_within(reach, planning_store.orders_of_carrier)
+    return select(order.c.id).where(order.c.tenant == tenant, order.c.id == order_id, held)
+
+
+def _route(tenant: str, route_id: str, reach: Reach) -> Select[Any]:
+    route = planning_store.route_row
+    wanted = (route.c.tenant == tenant, route.c.id == route_id, planning_store.routes_within(reach))
+    return select(route.c.id).where(*wanted)
+
+
+def _job(tenant: str, job_id: str, reach: Reach) -> Select[Any]:
+    job = job_store.job_row
+    wanted = (job.c.tenant == tenant, job.c.id == job_id, job_store.jobs_within(reach))
+    return select(job.c.id).where(*wanted)
+
+
+_FINDS: Final[Mapping[str, _Find]] = {
+    "depot_id": _depot,
+    "vehicle_id": _vehicle,
+    "carrier_id": _carrier,
+    "order_id": _order,
+    "route_id": _route,
+    "job_id": _job,
+}
+OF_ANOTHER: Final = frozenset({"service_date", "command_id", "claim_id", "serial", "token_id"})
+"""What a path names below one of those, or is the caller's own."""
+
+
+class Held:
+    """Tells which things are within a caller's reach."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def require(self, caller: Caller, ids: Mapping[str, str]) -> None:
+        """Go on when everything that a path names is within reach.
+
+        Raises:
+            NotFound: something is not, or does not exist.
+        """
+        asked = {name: value for name, value in ids.items() if name not in OF_ANOTHER}
+        if not asked:
+            return
+        with self._database.reading() as connection:
+            for name, value in asked.items():
+                find = _FINDS.get(name)
+                query = find and find(caller.tenant, value, caller.reach)
+                if query is None or connection.execute(query.limit(1)).first() is None:
+                    raise NotFound(
+                        f"{name.removesuffix('_id')} {value[:80]!r} is not known, "
+                        "or not within what your grant covers"
+                    )
+
+
+def require_reach(connection: Connection, tenant: str, reach: Reach) -> None:
+    """A reach whose depots and carrier there are.
+
+    Raises:
+        Invalid: one is unknown; names the field.
+    """
+    for depot_id in sorted(reach.depot_ids or ()):
+        if fleet_store.find_depot(connection, tenant, depot_id) is None:
+            raise Invalid.field(
+                "reach.depot_ids", f"no depot {depot_id[:80]!r}", "GET /api/v1/depots lists them"
+            )
+    carrier_id = reach.carrier_id
+    if carrier_id is not None and fleet_store.find_carrier(connection, tenant, carrier_id) is None:
+        raise Invalid.field(
+            "reach.carrier_id", f"no carrier {carrier_id[:80]!r}", "GET /api/v1/carriers lists them"
+        )
