@@ -1,5 +1,7 @@
-"""``roundsman cloud``: serve and migrate."""
+"""``roundsman cloud``: serve, migrate, back up and restore."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -26,6 +28,17 @@ class _BadConfiguration(click.ClickException):
 def _told(error: CloudError) -> click.ClickException:
     is_lasting = isinstance(error, Invalid)
     return (_BadConfiguration if is_lasting else click.ClickException)(error.detail)
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    """Errors that a person can act on, as one line."""
+    try:
+        yield
+    except CloudError as error:
+        raise _told(error) from error
+    except OSError as error:
+        raise click.ClickException(str(error)) from error
 
 
 @click.group()
@@ -68,6 +81,40 @@ def migrate(data: Path) -> None:
         roles.migrate(DataFolder(data.resolve()), "telemetry", "business")
     except CloudError as error:
         raise _told(error) from error
+
+
+@main.command()
+@_DATA
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--no-check", is_flag=True, help="Do not try whether it can be restored.")
+def backup(data: Path, file: Path, *, no_check: bool) -> None:
+    """Write everything but the secrets to FILE; the cloud may run meanwhile.
+
+    The backup is restored into scratch databases beside FILE and counted before it is called good.
+    """
+    from cloud import keeping
+
+    with _telling():
+        made = keeping.back_up(DataFolder(data.resolve()), file.resolve(), is_checked=not no_check)
+    word = "written, not checked" if no_check else "written, restored and counted"
+    click.echo(f"{file}: {made.rows:,} rows, {file.stat().st_size:,} bytes, {word}")
+    click.echo(f"not in it: {DataFolder(data).secrets}; keep a copy of that folder elsewhere")
+
+
+@main.command()
+@_DATA
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--replace", is_flag=True, help="Set aside what is there.")
+def restore(data: Path, file: Path, *, replace: bool) -> None:
+    """Bring back the backup FILE; the cloud must not run.
+
+    It is restored into scratch databases and counted, and only then put in place.
+    """
+    from cloud import keeping
+
+    with _telling():
+        made = keeping.restore(DataFolder(data.resolve()), file, is_replacing=replace)
+    click.echo(f"{data}: {made.rows:,} rows of {made.made_at}, counted and in place")
 
 
 if __name__ == "__main__":

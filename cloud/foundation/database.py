@@ -8,13 +8,15 @@ checkpoint.
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, MetaData, create_engine, event
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event, text
 from sqlalchemy.pool import QueuePool, StaticPool
+
+from cloud.foundation.errors import Invalid
 
 _NAMING: Final = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -73,6 +75,34 @@ class Database:
             if engine is not None:
                 engine.dispose()
         self._reader = self._writer = None
+
+
+def last_numbers(connection: Connection) -> dict[str, int]:
+    """The last number that was given in each table that counts its rows and uses none twice."""
+    is_there = text("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'")
+    if connection.scalar(is_there) is None:
+        return {}
+    return {row.name: row.seq for row in connection.execute(text("SELECT * FROM sqlite_sequence"))}
+
+
+def set_last_numbers(connection: Connection, numbers: Mapping[str, int]) -> None:
+    """Go on after these numbers: a consumer may stand at one whose row is gone."""
+    for table, last in numbers.items():
+        named = {"table": table, "last": last}
+        connection.execute(text("DELETE FROM sqlite_sequence WHERE name = :table"), named)
+        connection.execute(text("INSERT INTO sqlite_sequence VALUES (:table, :last)"), named)
+
+
+def require_sound(database: Database) -> None:
+    """Have the store look at every page.
+
+    Raises:
+        Invalid: it finds damage.
+    """
+    with database.reading() as connection:
+        found = connection.scalar(text("PRAGMA integrity_check(1)"))
+    if found != "ok":
+        raise Invalid.field(str(database.path), str(found), "restore it from a backup")
 
 
 def _writer_engine(path: Path) -> Engine:

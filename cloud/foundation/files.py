@@ -27,6 +27,15 @@ def put(path: Path, content: bytes, *, is_durable: bool = True) -> None:
         raise
 
 
+def sync_folder(path: Path) -> None:
+    """Let the names in a folder survive a power cut, too."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def private_folder(path: Path) -> Path:
     """Make ``path`` and its parents; what lies in it is for the owner only."""
     path.mkdir(parents=True, exist_ok=True, mode=0o700)

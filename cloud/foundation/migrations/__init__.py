@@ -10,8 +10,11 @@ from typing import Final
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection
 
 from cloud.foundation.database import Database
+from cloud.foundation.errors import NotFound
 
 _HERE: Final = Path(__file__).parent
 NAMES: Final = ("business", "telemetry")
@@ -23,6 +26,18 @@ def _config(name: str) -> Config:
     config.set_main_option("version_locations", str(_HERE / name / "versions").replace("%", "%%"))
     config.set_main_option("path_separator", "newline")
     return config
+
+
+def revision_of(connection: Connection, name: str) -> str:
+    """The form a migrated database of the tree ``name`` is in.
+
+    Raises:
+        NotFound: it was never migrated.
+    """
+    found = MigrationContext.configure(connection).get_current_revision()
+    if found is None:
+        raise NotFound(f"{name}: holds nothing yet; start the cloud once")
+    return found
 
 
 def upgrade(database: Database, name: str, revision: str = "head") -> None:
