@@ -58,6 +58,7 @@ from cloud.planning.loop import PlanningLoop
 from cloud.planning.making import PlanMaker
 from cloud.planning.service import Planning
 from cloud.planning.situation import At
+from cloud.planning.store import orders_of_carrier
 from cloud.roads.client import RoadsClient
 from cloud.tracking import api as tracking_api
 from cloud.tracking.live import Live, LiveStream
@@ -177,7 +178,7 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         renewals=RenewalDesk(broker, enrolments),
         phones=Phones(business, clock, fleet, random_id, lambda: secrets.randbits(63)),
         gateways=Gateways(business, clock, fleet, Reports(telemetry), events, random_id),
-        orders=Orders(business, clock, roads, events, random_id),
+        orders=Orders(business, clock, roads, events, random_id, orders_of_carrier),
         planning=planning,
         loop=PlanningLoop(business, clock, planning, maker, events),
         drivers=DriverWork(business, clock, events),

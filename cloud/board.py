@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from cloud.fleet.service import Fleet
 from cloud.foundation.clock import Clock, to_rfc3339
-from cloud.foundation.identity import Caller, Gate
+from cloud.foundation.identity import READERS, Caller, Gate
 from cloud.planning.service import Planning
 from cloud.tracking.live import Live, LivePosition
 
@@ -62,7 +62,7 @@ def _position(found: LivePosition | None, now: float) -> PositionBody | None:
 def routes(fleet: Fleet, planning: Planning, live: Live, clock: Clock, gate: Gate) -> APIRouter:
     """Every van with its position."""
     router = APIRouter(tags=["fleet"])
-    reader = Annotated[Caller, Depends(gate.roles("dispatcher", "viewer"))]
+    reader = Annotated[Caller, Depends(gate.roles(*READERS))]
 
     @router.get("/vehicles")
     def vehicles(
@@ -72,7 +72,7 @@ def routes(fleet: Fleet, planning: Planning, live: Live, clock: Clock, gate: Gat
     ) -> BoardPage:
         """Every van with its position, by id, a page at a time."""
         now = clock.now_s()
-        vans = [van for van in fleet.vehicles(caller.tenant) if van.id > cursor]
+        vans = [van for van in fleet.vehicles(caller.tenant, caller.reach) if van.id > cursor]
         positions, presence = live.positions(caller.tenant), live.presence(caller.tenant)
         drivers = {one.vehicle_id: one.driver_id for one in fleet.shifts_now(caller.tenant)}
         driven = {route.vehicle_id: route.id for route in planning.routes_now(caller.tenant)}

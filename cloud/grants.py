@@ -6,7 +6,7 @@ to limited callers until somebody has said whose it is. What lies beyond is answ
 not exist.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from sqlalchemy import Connection, Select, select
@@ -67,8 +67,8 @@ _FINDS: Final[Mapping[str, _Find]] = {
     "route_id": _route,
     "job_id": _job,
 }
-OF_ANOTHER: Final = frozenset({"service_date", "command_id", "claim_id", "serial", "token_id"})
-"""What a path names below one of those, or is the caller's own."""
+_ONE_S_OWN: Final = frozenset({"token_id", "service_date"})
+"""What a path may name without anything that it is of."""
 
 
 class Held:
@@ -77,20 +77,26 @@ class Held:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def require(self, caller: Caller, ids: Mapping[str, str]) -> None:
-        """Go on when everything that a path names is within reach.
+    def require(
+        self, caller: Caller, path: Mapping[str, str], query: Iterable[tuple[str, str]]
+    ) -> None:
+        """Go on when everything that path and query name is within reach.
+
+        What a path names below something else, such as a command of a van, is as that is.
 
         Raises:
             NotFound: something is not, or does not exist.
         """
-        asked = {name: value for name, value in ids.items() if name not in OF_ANOTHER}
+        of_path = [(name, value) for name, value in path.items() if name in _FINDS]
+        if not of_path and not path.keys() <= _ONE_S_OWN:
+            raise NotFound("there is no such thing within what your grant covers")
+        asked = [*of_path, *((name, value) for name, value in query if name in _FINDS)]
         if not asked:
             return
         with self._database.reading() as connection:
-            for name, value in asked.items():
-                find = _FINDS.get(name)
-                query = find and find(caller.tenant, value, caller.reach)
-                if query is None or connection.execute(query.limit(1)).first() is None:
+            for name, value in asked:
+                query_of_it = _FINDS[name](caller.tenant, value, caller.reach)
+                if connection.execute(query_of_it.limit(1)).first() is None:
                     raise NotFound(
                         f"{name.removesuffix('_id')} {value[:80]!r} is not known, "
                         "or not within what your grant covers"

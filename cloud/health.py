@@ -13,7 +13,7 @@ from cloud.foundation.broker import BrokerAccess
 from cloud.foundation.clock import Clock, to_rfc3339
 from cloud.foundation.database import Database
 from cloud.foundation.errors import NotFound, Unavailable
-from cloud.foundation.identity import Caller, Gate
+from cloud.foundation.identity import READERS, Caller, Gate
 from cloud.foundation.layout import DataFolder
 from cloud.foundation.probes import socket_answers, tcp_answers
 from cloud.roads.city import City, read_city
@@ -121,7 +121,7 @@ class Checks:
 def routes(data: DataFolder, checks: Checks, clock: Clock, gate: Gate) -> APIRouter:
     """Health, the clock and the city."""
     router = APIRouter(tags=["service"])
-    reader = Annotated[Caller, Depends(gate.roles("dispatcher", "viewer", "driver"))]
+    reader = Annotated[Caller, Depends(gate.roles(*READERS, "driver"))]
     is_demo = (data.root / "demo.json").exists()
 
     @router.get("/health", responses={503: {"model": Health, "description": "Degraded"}})

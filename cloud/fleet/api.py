@@ -11,7 +11,7 @@ from cloud.fleet.service import Fleet
 from cloud.foundation.broker import BrokerAccess
 from cloud.foundation.clock import to_rfc3339
 from cloud.foundation.given import Name, ServiceDate
-from cloud.foundation.identity import Caller, Gate
+from cloud.foundation.identity import READERS, Caller, Gate
 
 type Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
 type Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
@@ -121,7 +121,7 @@ def routes(fleet: Fleet, broker: BrokerAccess, gate: Gate) -> APIRouter:
     router = APIRouter(tags=["fleet"])
     admin = Annotated[Caller, Depends(gate.roles("admin"))]
     dispatcher = Annotated[Caller, Depends(gate.roles("dispatcher"))]
-    reader = Annotated[Caller, Depends(gate.roles("dispatcher", "viewer", "driver"))]
+    reader = Annotated[Caller, Depends(gate.roles(*READERS, "driver"))]
 
     @router.post("/carriers", status_code=201)
     def add_carrier(body: CarrierBody, caller: admin) -> CarrierBody:
@@ -135,7 +135,7 @@ def routes(fleet: Fleet, broker: BrokerAccess, gate: Gate) -> APIRouter:
         return Carriers(
             items=[
                 CarrierBody(id=carrier.id, name=carrier.name)
-                for carrier in fleet.carriers(caller.tenant)
+                for carrier in fleet.carriers(caller.tenant, caller.reach)
             ]
         )
 
@@ -151,7 +151,7 @@ def routes(fleet: Fleet, broker: BrokerAccess, gate: Gate) -> APIRouter:
         return Depots(
             items=[
                 DepotBody.model_validate(depot, from_attributes=True)
-                for depot in fleet.depots(caller.tenant)
+                for depot in fleet.depots(caller.tenant, caller.reach)
             ]
         )
 
@@ -184,7 +184,7 @@ def routes(fleet: Fleet, broker: BrokerAccess, gate: Gate) -> APIRouter:
     @router.post("/shifts", status_code=201)
     def add_shift(body: NewShift, caller: dispatcher) -> ShiftBody:
         """Send a driver with a van out on a service date."""
-        made = fleet.add_shift(tenant=caller.tenant, **body.model_dump())
+        made = fleet.add_shift(tenant=caller.tenant, reach=caller.reach, **body.model_dump())
         return ShiftBody(
             id=made.id,
             vehicle_id=made.vehicle_id,

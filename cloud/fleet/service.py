@@ -33,7 +33,7 @@ from cloud.foundation.broker_config import CertifiedGateway, GatewayCredential
 from cloud.foundation.clock import Clock, RealClock
 from cloud.foundation.database import Database
 from cloud.foundation.errors import Conflict, Invalid, NotFound
-from cloud.foundation.identity import Identity
+from cloud.foundation.identity import EVERYTHING, Identity, Reach
 from cloud.foundation.ids import NewId
 
 log = logging.getLogger(__name__)
@@ -69,10 +69,10 @@ class Fleet:
             _add(connection, store.carrier, carrier, f"a carrier {carrier.id!r}")
         return carrier
 
-    def carriers(self, tenant: str) -> list[Carrier]:
-        """Every carrier."""
+    def carriers(self, tenant: str, reach: Reach = EVERYTHING) -> list[Carrier]:
+        """Every carrier within reach."""
         with self._database.reading() as connection:
-            return store.carriers(connection, tenant)
+            return store.carriers(connection, tenant, reach)
 
     def add_depot(self, depot: Depot) -> Depot:
         """Open a depot.
@@ -89,10 +89,10 @@ class Fleet:
             _add(connection, store.depot, depot, f"a depot {depot.id!r}")
         return depot
 
-    def depots(self, tenant: str) -> list[Depot]:
-        """Every depot."""
+    def depots(self, tenant: str, reach: Reach = EVERYTHING) -> list[Depot]:
+        """Every depot within reach."""
         with self._database.reading() as connection:
-            return store.depots(connection, tenant)
+            return store.depots(connection, tenant, reach)
 
     def depot(self, tenant: str, depot_id: str) -> Depot:
         """One depot.
@@ -136,10 +136,10 @@ class Fleet:
             )
         return found
 
-    def vehicles(self, tenant: str) -> list[Vehicle]:
-        """Every van."""
+    def vehicles(self, tenant: str, reach: Reach = EVERYTHING) -> list[Vehicle]:
+        """Every van within reach."""
         with self._database.reading() as connection:
-            return store.vehicles(connection, tenant)
+            return store.vehicles(connection, tenant, reach)
 
     def shifts_now(self, tenant: str) -> list[Shift]:
         """The shifts that are on now."""
@@ -226,6 +226,7 @@ class Fleet:
         service_date: date,
         start: str | None,
         end: str | None,
+        reach: Reach = EVERYTHING,
     ) -> Shift:
         """Send a driver with a van out on a service date; the depot's usual hours by default.
 
@@ -234,7 +235,7 @@ class Fleet:
             Conflict: one of them has a shift that day.
         """
         with self._database.writing() as connection:
-            vehicle = store.find_vehicle(connection, tenant, vehicle_id)
+            vehicle = store.find_vehicle(connection, tenant, vehicle_id, reach)
             if vehicle is None:
                 raise Invalid.field("vehicle_id", f"no vehicle {vehicle_id!r}", "add it first")
             if store.find_driver(connection, tenant, driver_id) is None:
@@ -263,13 +264,15 @@ class Fleet:
         return shift
 
 
-def require_depot(connection: Connection, tenant: str, depot_id: str) -> Depot:
+def require_depot(
+    connection: Connection, tenant: str, depot_id: str, reach: Reach = EVERYTHING
+) -> Depot:
     """One depot, inside a transaction.
 
     Raises:
-        NotFound: there is none of that id.
+        NotFound: there is none of that id within reach.
     """
-    depot = store.find_depot(connection, tenant, depot_id)
+    depot = store.find_depot(connection, tenant, depot_id, reach)
     if depot is None:
         raise NotFound(f"depot {depot_id!r} is not known; GET /api/v1/depots lists them")
     return depot

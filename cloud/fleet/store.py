@@ -150,10 +150,16 @@ def depots(connection: Connection, tenant: str, reach: Reach = EVERYTHING) -> li
     return [Depot(**row) for row in rows]
 
 
-def find_depot(connection: Connection, tenant: str, depot_id: str) -> Depot | None:
-    """One depot."""
+def find_depot(
+    connection: Connection, tenant: str, depot_id: str, reach: Reach = EVERYTHING
+) -> Depot | None:
+    """One depot, unless it is beyond reach."""
     row = (
-        connection.execute(select(depot).where(depot.c.tenant == tenant, depot.c.id == depot_id))
+        connection.execute(
+            select(depot).where(
+                depot.c.tenant == tenant, depot.c.id == depot_id, depots_within(reach)
+            )
+        )
         .mappings()
         .first()
     )
@@ -170,11 +176,15 @@ def vehicles(connection: Connection, tenant: str, reach: Reach = EVERYTHING) -> 
     return [Vehicle(**row) for row in rows]
 
 
-def find_vehicle(connection: Connection, tenant: str, vehicle_id: str) -> Vehicle | None:
-    """One vehicle."""
+def find_vehicle(
+    connection: Connection, tenant: str, vehicle_id: str, reach: Reach = EVERYTHING
+) -> Vehicle | None:
+    """One vehicle, unless it is beyond reach."""
     row = (
         connection.execute(
-            select(vehicle).where(vehicle.c.tenant == tenant, vehicle.c.id == vehicle_id)
+            select(vehicle).where(
+                vehicle.c.tenant == tenant, vehicle.c.id == vehicle_id, vehicles_within(reach)
+            )
         )
         .mappings()
         .first()

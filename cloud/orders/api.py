@@ -19,7 +19,8 @@ from cloud.foundation.given import (
     ServiceDate,
     Unacceptable,
 )
-from cloud.foundation.identity import Caller, Gate
+from cloud.foundation.identity import READERS, Caller, Gate
+from cloud.foundation.identity.reach import require_depot_wide
 from cloud.orders.importing import OrderImport
 from cloud.orders.intake import DEFAULT_SERVICE_S, MAX_PARCELS, MAX_SERVICE_MINUTES, NewOrder
 from cloud.orders.model import Order, Span
@@ -232,8 +233,8 @@ def routes(orders: Orders, whose: Whose, gate: Gate) -> APIRouter:
     """Take, change, cancel, import and look up orders."""
     router = APIRouter(tags=["orders"])
     imports = OrderImport(orders)
-    dispatcher = Annotated[Caller, Depends(gate.roles("dispatcher"))]
-    reader = Annotated[Caller, Depends(gate.roles("dispatcher", "viewer"))]
+    dispatcher = Annotated[Caller, Depends(gate.roles("dispatcher", "integrator"))]
+    reader = Annotated[Caller, Depends(gate.roles(*READERS))]
 
     def detail(order: Order) -> OrderDetail:
         where = whose(order.tenant, [order.id]).get(order.id, (None, None))
@@ -250,7 +251,10 @@ def routes(orders: Orders, whose: Whose, gate: Gate) -> APIRouter:
     @router.post("/orders", status_code=201)
     async def add(body: NewOrderBody, caller: dispatcher) -> OrderDetail:
         """Take an order; an urgent one changes the routes of today at once."""
-        today = await run_in_threadpool(orders.service_date, caller.tenant, body.depot_id)
+        require_depot_wide(caller.reach)
+        today = await run_in_threadpool(
+            orders.service_date, caller.tenant, body.depot_id, caller.reach
+        )
         street = await orders.snap(body.lat, body.lon)
         new = body.new_order(today)
         made = await run_in_threadpool(orders.add, caller.tenant, new, street)
@@ -261,6 +265,7 @@ def routes(orders: Orders, whose: Whose, gate: Gate) -> APIRouter:
         caller: dispatcher, depot_id: str, service_date: ServiceDate, request: Request
     ) -> ImportReport:
         """Take every good row of a CSV and tell of every bad one."""
+        require_depot_wide(caller.reach)
         try:
             text = (await request.body()).decode()
         except UnicodeDecodeError as error:
@@ -285,7 +290,9 @@ def routes(orders: Orders, whose: Whose, gate: Gate) -> APIRouter:
         day = None if service_date is None else service_date.isoformat()
         given = {"state": state, "depot_id": depot_id, "service_date": day}
         equal = {name: value for name, value in given.items() if value is not None}
-        found, following = orders.page(caller.tenant, equal=equal, cursor=cursor, limit=limit)
+        found, following = orders.page(
+            caller.tenant, equal=equal, cursor=cursor, limit=limit, reach=caller.reach
+        )
         where = whose(caller.tenant, [order.id for order in found])
         return OrderPage(
             items=[

@@ -13,6 +13,7 @@ from cloud.foundation import outbox
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.foundation.errors import CloudError, Conflict, Invalid, NotFound
+from cloud.foundation.identity import EVERYTHING, Reach
 from cloud.foundation.ids import NewId
 from cloud.orders import store
 from cloud.orders.intake import NewOrder, require_window_on_day
@@ -43,21 +44,24 @@ class Orders:
         roads: RoadsClient,
         events: outbox.Outbox,
         new_id: NewId,
+        of_carrier: store.OrdersOfCarrier,
     ) -> None:
         self._database = database
         self._clock = clock
         self._roads = roads
         self._events = events
         self._new_id = new_id
+        self._of_carrier = of_carrier
 
-    def service_date(self, tenant: str, depot_id: str) -> date:
+    def service_date(self, tenant: str, depot_id: str, reach: Reach = EVERYTHING) -> date:
         """Today's date at a depot.
 
         Raises:
-            NotFound: there is no such depot.
+            NotFound: there is no such depot within reach.
         """
         with self._database.reading() as connection:
-            return require_depot(connection, tenant, depot_id).service_date(self._clock.now_s())
+            depot = require_depot(connection, tenant, depot_id, reach)
+            return depot.service_date(self._clock.now_s())
 
     async def snap(self, lat: float, lon: float) -> Snapped:
         """The street point nearest to a door.
@@ -122,16 +126,29 @@ class Orders:
             return store.personal_of(connection, tenant, order_id)
 
     def page(
-        self, tenant: str, *, equal: dict[str, str], cursor: str | None, limit: int
+        self,
+        tenant: str,
+        *,
+        equal: dict[str, str],
+        cursor: str | None,
+        limit: int,
+        reach: Reach = EVERYTHING,
     ) -> tuple[list[Order], str | None]:
-        """Some orders in the order they came in, and the cursor of the next page.
+        """Some orders within reach in the order they came in, and the cursor of the next page.
 
         Raises:
             Invalid: the cursor was not given by an earlier page.
         """
         after = None if cursor is None else _read_cursor(cursor)
         with self._database.reading() as connection:
-            found = store.page(connection, tenant, equal=equal, after=after, limit=limit + 1)
+            found = store.page(
+                connection,
+                tenant,
+                equal=equal,
+                after=after,
+                limit=limit + 1,
+                held=store.orders_within(reach, self._of_carrier),
+            )
         if len(found) <= limit:
             return found, None
         return found[:limit], _cursor(found[limit - 1])

@@ -179,9 +179,13 @@ def page(
     equal: dict[str, str],
     after: tuple[float, str] | None,
     limit: int,
+    held: ColumnElement[bool],
 ) -> list[Order]:
-    """Orders by (created_at, id) after a place in that order; ``equal`` filters by column."""
-    wanted: list[ColumnElement[bool]] = [order_row.c.tenant == tenant]
+    """Orders by (created_at, id) after a place in that order; ``equal`` filters by column.
+
+    ``held`` is what `orders_within` says of the caller's reach.
+    """
+    wanted: list[ColumnElement[bool]] = [order_row.c.tenant == tenant, held]
     wanted += [order_row.c[name] == value for name, value in equal.items()]
     if after is not None:
         wanted.append(tuple_(order_row.c.created_at, order_row.c.id) > tuple_(*after))

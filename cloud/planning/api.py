@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cloud.foundation.clock import to_rfc3339
 from cloud.foundation.given import ServiceDate
-from cloud.foundation.identity import Caller, Gate
+from cloud.foundation.identity import READERS, Caller, Gate
+from cloud.foundation.identity.reach import require_depot_wide
 from cloud.orders.api import InstantSpan, span_body
 from cloud.orders.model import Order
 from cloud.planning.day import Diff, Job, Route, Stop
@@ -213,7 +214,7 @@ def routes(planning: Planning, loop: PlanningLoop, gate: Gate) -> APIRouter:
     """Plan a day, follow the job, look at plan, revisions and routes."""
     router = APIRouter(tags=["planning"])
     dispatcher = Annotated[Caller, Depends(gate.roles("dispatcher"))]
-    reader = Annotated[Caller, Depends(gate.roles("dispatcher", "viewer"))]
+    reader = Annotated[Caller, Depends(gate.roles(*READERS))]
 
     @router.post("/depots/{depot_id}/plans/{service_date}/optimize", status_code=202)
     def optimize(
@@ -224,6 +225,7 @@ def routes(planning: Planning, loop: PlanningLoop, gate: Gate) -> APIRouter:
         body: OptimizeBody | None = None,
     ) -> JobAccepted:
         """Plan what is still open of a day; follow the job at its Location."""
+        require_depot_wide(caller.reach)
         wanted = body or OptimizeBody()
         job = planning.ask(
             Job(
@@ -250,7 +252,7 @@ def routes(planning: Planning, loop: PlanningLoop, gate: Gate) -> APIRouter:
     @router.get("/depots/{depot_id}/plans/{service_date}")
     def plan(depot_id: str, service_date: ServiceDate, caller: reader) -> PlanBody:
         """A day's plan in its current revision."""
-        found = planning.plan(caller.tenant, depot_id, service_date)
+        found = planning.plan(caller.tenant, depot_id, service_date, caller.reach)
         orders = planning.orders_of_day(caller.tenant, depot_id, service_date)
         return PlanBody(
             depot_id=depot_id,
@@ -265,6 +267,7 @@ def routes(planning: Planning, loop: PlanningLoop, gate: Gate) -> APIRouter:
     @router.get("/depots/{depot_id}/plans/{service_date}/revisions")
     def revisions(depot_id: str, service_date: ServiceDate, caller: reader) -> Revisions:
         """Every revision of a day's plan: why it came and what it changed."""
+        require_depot_wide(caller.reach)
         return Revisions(
             items=[
                 RevisionBody(

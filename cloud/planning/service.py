@@ -10,6 +10,7 @@ from cloud.fleet.service import require_depot
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.foundation.errors import Conflict, NotFound, Unavailable
+from cloud.foundation.identity import EVERYTHING, Reach
 from cloud.foundation.ids import NewId
 from cloud.orders import store as order_store
 from cloud.orders.model import Order
@@ -27,15 +28,17 @@ class Planning:
         self._clock = clock
         self._new_id = new_id
 
-    def plan(self, tenant: str, depot_id: str, service_date: date) -> DayPlan:
-        """The plan of a day as it stands.
+    def plan(
+        self, tenant: str, depot_id: str, service_date: date, reach: Reach = EVERYTHING
+    ) -> DayPlan:
+        """The plan of a day as it stands, with the routes within reach.
 
         Raises:
             NotFound: no such depot, or nothing is planned for that date yet.
         """
         with self._database.reading() as connection:
             require_depot(connection, tenant, depot_id)
-            found = store.find_plan(connection, tenant, depot_id, service_date)
+            found = store.find_plan(connection, tenant, depot_id, service_date, reach)
         if found.revision == 0:
             raise NotFound(f"nothing is planned for {service_date} yet; POST …/optimize plans it")
         return found

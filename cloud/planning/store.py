@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from cloud.fleet.store import vehicle, vehicles_within
 from cloud.foundation.database import BUSINESS
-from cloud.foundation.identity.reach import Reach
+from cloud.foundation.identity.reach import EVERYTHING, Reach
 from cloud.foundation.identity.within import within
 from cloud.orders.model import Span
 from cloud.planning.day import (
@@ -146,8 +146,17 @@ def _vans_of(tenant: ColumnElement[str], carrier_id: str) -> Select[Any]:
     return select(vehicle.c.id).where(vehicle.c.tenant == tenant, mine)
 
 
-def find_plan(connection: Connection, tenant: str, depot_id: str, service_date: date) -> DayPlan:
-    """The plan of a day; one of revision 0 when there is none yet."""
+def find_plan(
+    connection: Connection,
+    tenant: str,
+    depot_id: str,
+    service_date: date,
+    reach: Reach = EVERYTHING,
+) -> DayPlan:
+    """The plan of a day with its routes within reach; of revision 0 when there is none yet.
+
+    What nobody serves is no carrier's, so who is limited to one is not told of it.
+    """
     day = service_date.isoformat()
     row = connection.execute(
         select(plan.c.revision, plan.c.unserved).where(
@@ -168,10 +177,13 @@ def find_plan(connection: Connection, tenant: str, depot_id: str, service_date: 
                     route_row.c.tenant == tenant,
                     route_row.c.depot_id == depot_id,
                     route_row.c.service_date == day,
+                    routes_within(reach),
                 ],
             )
         ),
-        unserved=tuple(Unplanned(**left) for left in row.unserved),
+        unserved=tuple(
+            Unplanned(**left) for left in row.unserved if reach.holds(depot_id=depot_id)
+        ),
     )
 
 

@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel
 
 from cloud.foundation.clock import to_rfc3339
 from cloud.foundation.errors import Invalid, NotFound
-from cloud.foundation.identity import Caller, Gate
+from cloud.foundation.identity import READERS, Caller, Gate
 from cloud.tracking.event_log import KINDS, Happened
 from cloud.tracking.live import Live, LivePosition, LiveStream, sse_frame
 from cloud.tracking.service import TrackFix
@@ -98,8 +98,8 @@ def routes(
 ) -> APIRouter:
     """The track of a van and the live stream. ``knows_van``: whether a tenant has a van."""
     router = APIRouter(tags=["tracking"])
-    reader = Annotated[Caller, Depends(gate.roles("dispatcher", "viewer"))]
-    watch = Annotated[Callable[[], bool], Depends(gate.watch("dispatcher", "viewer"))]
+    reader = Annotated[Caller, Depends(gate.roles(*READERS))]
+    watch = Annotated[Callable[[], bool], Depends(gate.watch(*READERS))]
 
     @router.get("/vehicles/{vehicle_id}/track", responses=_TRACK_ANSWER, response_class=Response)
     def track(

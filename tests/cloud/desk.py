@@ -36,6 +36,7 @@ from cloud.phones import api as phones_api
 from cloud.phones.service import Phones
 from cloud.planning import api as planning_api
 from cloud.planning.service import Planning
+from cloud.planning.store import orders_of_carrier
 from cloud.roads.model import Snapped
 from cloud.tracking.reports import Reports
 
@@ -156,7 +157,8 @@ def open_desk(root: Path) -> Desk:
     gate = Gate(identity)
     broker = BrokerAccess(data, Settings())
     planning = Planning(database, clock, random_id)
-    orders = Orders(database, clock, StreetEverywhere(), events, random_id)  # type: ignore[arg-type]
+    streets: Any = StreetEverywhere()
+    orders = Orders(database, clock, streets, events, random_id, orders_of_carrier)
     fleet = Fleet(database, clock, identity, broker, random_id)
     gateways = Gateways(database, clock, fleet, Reports(telemetry), events, random_id)
     phones = Phones(database, clock, fleet, random_id, lambda: secrets.randbits(63))

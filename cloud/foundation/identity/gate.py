@@ -1,6 +1,6 @@
 """The gate before every route: who calls, by which role, with which scope, how far."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
@@ -20,11 +20,13 @@ cookie_scheme: Final = APIKeyCookie(
     name=COOKIE, auto_error=False, description="A browser's session."
 )
 
-type RequireHeld = Callable[[Caller, Mapping[str, str]], None]
-"""Raises `NotFound` when an id in the path is of something beyond the caller's reach."""
+type RequireHeld = Callable[[Caller, Mapping[str, str], Iterable[tuple[str, str]]], None]
+"""Raises `NotFound` when path or query name something beyond the caller's reach."""
 
 
-def _everything_is_held(_caller: Caller, _ids: Mapping[str, str]) -> None:
+def _everything_is_held(
+    _caller: Caller, _path: Mapping[str, str], _query: Iterable[tuple[str, str]]
+) -> None:
     return
 
 
@@ -33,8 +35,8 @@ class Gate:
 
     Args:
         identity: knows the callers.
-        require_held: asked of every limited caller about the ids in the path, so that no route can
-            forget it. What a route lists is limited by the query itself.
+        require_held: asked of every limited caller about the ids in path and query, so that no
+            route can forget it. What a route lists is limited by the query itself.
     """
 
     def __init__(self, identity: Identity, require_held: RequireHeld = _everything_is_held) -> None:
@@ -61,7 +63,8 @@ class Gate:
             if known.scopes is not None:
                 _require_scope(known.scopes, route, request.method)
             if not known.reach.is_everything:
-                self._require_held(known, request.path_params)
+                query = request.query_params.multi_items()
+                self._require_held(known, request.path_params, query)
             audit.is_by(known, f"{request.method} {route.path}")
             return known
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from cloud.foundation.errors import Invalid
+from cloud.foundation.errors import Invalid, NotAllowed
 
 MOST_DEPOTS: Final = 200
 """Depots that one grant may name."""
@@ -51,6 +51,16 @@ class Reach:
         if self.carrier_id is not None:
             return carrier_id == self.carrier_id
         return True
+
+
+def require_depot_wide(reach: Reach) -> None:
+    """Go on with what concerns a depot as a whole: its plans, and orders that no van has yet.
+
+    Raises:
+        NotAllowed: the grant covers one carrier only.
+    """
+    if reach.carrier_id is not None:
+        raise NotAllowed("your grant covers one carrier; this takes one over the depot")
 
 
 EVERYTHING: Final = Reach()
