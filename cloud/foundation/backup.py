@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import IO, Any, Final
 
 import msgspec
-from sqlalchemy import Connection, MetaData, Table, func, insert, select
+from sqlalchemy import JSON, Connection, MetaData, Table, delete, func, insert, select
 
 from cloud.foundation.clock import to_rfc3339
 from cloud.foundation.database import Database, last_numbers, require_sound, set_last_numbers
@@ -170,6 +170,8 @@ def _restore_tree(archive: zipfile.ZipFile, name: str, tree: Tree, database: Dat
     upgrade(database, name, tree.revision)
     with database.writing() as connection:
         tables = {table.name: table for table in _tables(connection)}
+        for table in reversed(tables.values()):
+            connection.execute(delete(table))  # what a migration has put there
         for table_name, expected in tree.rows.items():
             table = tables[table_name]
             with archive.open(f"{name}/{table_name}") as member:
@@ -199,6 +201,10 @@ def _tables(connection: Connection) -> list[Table]:
     """The tables as they are in the database, whatever this release would make of them."""
     known = MetaData()
     known.reflect(connection)
+    for table in known.tables.values():
+        for column in table.c:
+            if isinstance(column.type, JSON):
+                column.type.none_as_null = True  # nothing is not the JSON word for it
     return [table for table in known.sorted_tables if not table.name.startswith(_OWN)]
 
 
