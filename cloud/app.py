@@ -40,10 +40,9 @@ from cloud.foundation.requests import Observed, RequestCounts
 from cloud.foundation.settings import Settings
 from cloud.gateways import api as gateways_api
 from cloud.gateways.service import Gateways
-from cloud.integrations.feed.telling import Feed
+from cloud.integrations.joined import Integrations
 from cloud.integrations.office import live_event
 from cloud.integrations.publisher import Publisher
-from cloud.integrations.reading import Reading
 from cloud.integrations.vans import VanLane
 from cloud.orders import api as orders_api
 from cloud.orders.api import IMPORT_PATH, MAX_CSV_BYTES
@@ -95,6 +94,7 @@ class _Parts:
     live: Live
     stream: LiveStream
     publisher: Publisher
+    integrations: Integrations
     checks: health.Checks
     registry: CollectorRegistry
 
@@ -185,6 +185,17 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         live=live,
         stream=stream,
         publisher=Publisher(broker),
+        integrations=Integrations(
+            data=data,
+            settings=settings,
+            business=business,
+            broker=broker,
+            real_time=real_time,
+            events=events,
+            planning=planning,
+            carrier_of=_carrier_of,
+            new_id=random_id,
+        ),
         checks=health.Checks(data, business, broker, roads, real_time),
         registry=registry,
     )
@@ -207,6 +218,7 @@ def _api(parts: _Parts) -> APIRouter:
         drivers_api.routes(parts.drivers, parts.planning, gate),
         board.routes(parts.fleet, parts.planning, parts.live, parts.clock, gate),
         tracking_api.routes(parts.live, parts.stream, _knowing_vans(parts.fleet), gate),
+        *parts.integrations.routes(gate),
     ):
         router.include_router(part)
     return router
@@ -233,7 +245,6 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
         log.warning("the broker was not told of the gateways", extra={"reason": error.detail})
     publisher = parts.publisher
     vans = VanLane(parts.fleet, parts.planning, parts.gateways, publisher.publish, publisher.forget)
-    feed = Feed(Reading(parts.planning, _carrier_of), vans, publisher.tell)
     phone_desk = PhoneDesk(parts.broker, parts.phones)
     phones = PhoneLane(
         phones=parts.phones,
@@ -253,7 +264,7 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
                 for name, work in (
                     ("planning", parts.loop.run()),
                     ("triggers", parts.events.run("planning", parts.loop.on_event)),
-                    ("feed", parts.events.run("feed", feed.on_event)),
+                    *parts.integrations.work(vans, publisher),
                     ("live", parts.events.run("live", _telling(parts))),
                     ("gateways", parts.gateways.run()),
                     ("phones", phones.run()),

@@ -88,6 +88,19 @@ def gateway_identity(tenant: str, van: str, serial: int) -> str:
     return f"urn:roundsman:gateway:{tenant}:{van}:{serial:x}"
 
 
+def reader_identity(tenant: str, reader: str) -> str:
+    """Who holds the certificate of a third party that reads the feed."""
+    return f"urn:roundsman:reader:{tenant}:{reader}"
+
+
+def new_key() -> tuple[str, RequestedKey]:
+    """A new P-256 key as PEM, and as what is to be certified of it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    fingerprint = hashlib.sha256(public).hexdigest()
+    return _key_pem(key).decode(), RequestedKey(public=public, fingerprint=fingerprint)
+
+
 def part_identity(part: str) -> str:
     """Who ingest and web are on the encrypted lane."""
     return f"urn:roundsman:cloud:{part}"
@@ -163,12 +176,24 @@ class Authority:
         """Certify a van's key, for signing in and nothing else."""
         serial = self._serials()
         identity = gateway_identity(tenant, van, serial)
+        return self._sign_client(serial, identity, f"{tenant}.{van}", key, lifetime)
+
+    def sign_reader(
+        self, tenant: str, reader: str, key: RequestedKey, lifetime: timedelta
+    ) -> Issued:
+        """Certify the key of a third party that reads the feed."""
+        identity = reader_identity(tenant, reader)
+        return self._sign_client(self._serials(), identity, f"{tenant}.{reader}", key, lifetime)
+
+    def _sign_client(
+        self, serial: int, identity: str, name: str, key: RequestedKey, lifetime: timedelta
+    ) -> Issued:
         begin = self._now()
         end = begin + lifetime
         pem = self._sign(
             key.public,
             serial=serial,
-            name=f"{tenant}.{van}",
+            name=name,
             usage=ExtendedKeyUsageOID.CLIENT_AUTH,
             names=[x509.UniformResourceIdentifier(identity)],
             span=(begin - _BACKDATED, end),

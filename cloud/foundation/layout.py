@@ -36,6 +36,11 @@ class DataFolder:
         return self.secrets / "tls"
 
     @property
+    def seal_key(self) -> Path:
+        """The key of what lies sealed in the databases; in no backup."""
+        return self.secrets / "seal.key"
+
+    @property
     def running(self) -> Path:
         """A file for each running process: its pid and start time."""
         return self.root / "run"

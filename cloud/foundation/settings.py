@@ -1,6 +1,6 @@
 """What a fleet may set in ``DIR/cloud.toml``. Without the file everything runs on this machine."""
 
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated
 
@@ -52,11 +52,28 @@ class EmbeddedBroker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         return not _is_loopback(self.listen) if self.tls is None else self.tls
 
 
+class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[webhooks]``: where events may be posted, beside public addresses.
+
+    Attributes:
+        allowed_networks: addresses in your own house, such as ``10.1.2.0/24`` or ``127.0.0.1``.
+            Every tenant may have events posted there.
+    """
+
+    allowed_networks: tuple[str, ...] = ()
+
+    @property
+    def networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The same, read."""
+        return tuple(ip_network(one, strict=False) for one in self.allowed_networks)
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be set."""
 
     broker: OwnBroker | None = None
     embedded_broker: EmbeddedBroker = EmbeddedBroker()
+    webhooks: WebhookSettings = WebhookSettings()
 
 
 def load(path: Path) -> Settings:
@@ -78,6 +95,12 @@ def load(path: Path) -> Settings:
         raise Invalid.field(str(path), str(error), "correct or remove that field") from error
     require_unknown_in(f"{path}: ", settings)
     _require_safe(path, settings.embedded_broker)
+    try:
+        _ = settings.webhooks.networks
+    except ValueError as error:
+        raise Invalid.field(
+            f"{path}: webhooks.allowed_networks", str(error), "give networks such as 10.1.2.0/24"
+        ) from error
     return settings
 
 

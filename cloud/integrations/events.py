@@ -166,3 +166,16 @@ class Told:
             at_s=self.at_s,
             data=data,
         )
+
+
+def ping(event_id: str, tenant: str, webhook: str, now_s: float) -> PublicEvent:
+    """What is sent when somebody tries a webhook."""
+    return PublicEvent(
+        id=event_id,
+        tenant=tenant,
+        kind="ping",
+        thing=webhook,
+        carrier=topics.OWN_CARRIER,
+        at_s=now_s,
+        data=feed.Ping(at=to_rfc3339(now_s)),
+    )

@@ -6,7 +6,11 @@ import msgspec
 
 from cloud.foundation.outbox import DomainEvent
 
-_COMPLAINTS: Final = {"PlanningFailed": "planning_failed", "CopySuspected": "copy_suspected"}
+_COMPLAINTS: Final = {
+    "PlanningFailed": "planning_failed",
+    "CopySuspected": "copy_suspected",
+    "WebhookDisabled": "webhook_disabled",
+}
 
 
 def live_event(event: DomainEvent) -> tuple[str, dict[str, object]] | None:
@@ -28,7 +32,7 @@ def live_event(event: DomainEvent) -> tuple[str, dict[str, object]] | None:
                 "reason": fields["reason"],
                 "route_ids": fields["routes"],
             }
-        case "PlanningFailed" | "CopySuspected" as kind:
+        case "PlanningFailed" | "CopySuspected" | "WebhookDisabled" as kind:
             return _COMPLAINTS[kind], fields
         case _:
             return None

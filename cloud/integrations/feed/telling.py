@@ -5,21 +5,25 @@ import asyncio
 from cloud.fleet.enrolment.model import GatewayLetIn, GatewayShutOut
 from cloud.foundation.outbox import DomainEvent
 from cloud.gateways.model import CommandSent, SettingsDesired
+from cloud.integrations.readers.model import FeedReaderEnded
 from cloud.integrations.reading import Reading
-from cloud.integrations.vans import Publish, VanLane
+from cloud.integrations.vans import Forget, Publish, VanLane
 from cloud.planning.day import RevisionCommitted
 
 
 class Feed:
     """A consumer of the outbox that tells vans and third parties."""
 
-    def __init__(self, reading: Reading, vans: VanLane, tell: Publish) -> None:
+    def __init__(self, reading: Reading, vans: VanLane, tell: Publish, forget: Forget) -> None:
         self._reading = reading
         self._vans = vans
         self._tell = tell
+        self._forget = forget
 
     async def on_event(self, event: DomainEvent) -> None:
         """Publish what an event means to others; anything else is no concern of theirs."""
+        if event.kind == "FeedReaderEnded":
+            await self._forget(event.body(FeedReaderEnded).session)
         await self._tell_vans(event)
         for public in await asyncio.to_thread(self._reading.public, event):
             await self._tell(public.topic, public.encoded(), retain=False)

@@ -1,0 +1,1 @@
+"""Third parties that read the public MQTT feed: let in, listed, shut out."""
