@@ -62,7 +62,7 @@ from cloud.roads.client import RoadsClient
 from cloud.tracking import api as tracking_api
 from cloud.tracking.live import Live, LiveStream
 from cloud.tracking.reports import Reports
-from wire import __version__, topics
+from wire import __version__
 
 log = logging.getLogger(__name__)
 
@@ -193,7 +193,6 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
             real_time=real_time,
             events=events,
             planning=planning,
-            carrier_of=_carrier_of,
             new_id=random_id,
         ),
         checks=health.Checks(data, business, broker, roads, real_time),
@@ -281,10 +280,6 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
         await parts.roads.close()
         parts.business.close()
         parts.telemetry.close()
-
-
-def _carrier_of(_tenant: str, _van: str) -> str:
-    return topics.OWN_CARRIER
 
 
 def _telling(parts: _Parts) -> Consumer:

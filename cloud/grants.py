@@ -15,6 +15,8 @@ from cloud.fleet import store as fleet_store
 from cloud.foundation.database import Database
 from cloud.foundation.errors import Invalid, NotFound
 from cloud.foundation.identity import Caller, Reach
+from cloud.integrations.readers import store as reader_store
+from cloud.integrations.webhooks import store as webhook_store
 from cloud.orders import store as order_store
 from cloud.planning import job_store
 from cloud.planning import store as planning_store
@@ -59,6 +61,18 @@ def _job(tenant: str, job_id: str, reach: Reach) -> Select[Any]:
     return select(job.c.id).where(*wanted)
 
 
+def _webhook(tenant: str, webhook_id: str, reach: Reach) -> Select[Any]:
+    webhook = webhook_store.webhook
+    held = webhook.c.carrier == reach.carrier_id
+    return select(webhook.c.id).where(webhook.c.tenant == tenant, webhook.c.id == webhook_id, held)
+
+
+def _reader(tenant: str, reader_id: str, reach: Reach) -> Select[Any]:
+    reader = reader_store.feed_reader
+    held = reader.c.carrier == reach.carrier_id
+    return select(reader.c.id).where(reader.c.tenant == tenant, reader.c.id == reader_id, held)
+
+
 _FINDS: Final[Mapping[str, _Find]] = {
     "depot_id": _depot,
     "vehicle_id": _vehicle,
@@ -66,6 +80,8 @@ _FINDS: Final[Mapping[str, _Find]] = {
     "order_id": _order,
     "route_id": _route,
     "job_id": _job,
+    "webhook_id": _webhook,
+    "reader_id": _reader,
 }
 _ONE_S_OWN: Final = frozenset({"token_id", "service_date"})
 """What a path may name without anything that it is of."""

@@ -134,6 +134,12 @@ def vehicles_within(reach: Reach) -> ColumnElement[bool]:
     return within(reach, depot=vehicle.c.depot_id, carrier=vehicle.c.carrier_id)
 
 
+def carriers_of_vans(connection: Connection) -> dict[tuple[str, str], str]:
+    """The carrier of each (tenant, van), of all tenants: whose topics tell of it."""
+    rows = connection.execute(select(vehicle.c.tenant, vehicle.c.id, vehicle.c.carrier_id))
+    return {(row.tenant, row.id): row.carrier_id for row in rows}
+
+
 def carriers_within(reach: Reach) -> ColumnElement[bool]:
     """Carriers within reach; a depot's people see those that run its vans."""
     if reach.depot_ids is None:

@@ -18,7 +18,7 @@ class NewReader(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     name: Name
-    carrier: Annotated[
+    carrier_id: Annotated[
         str | None,
         Field(
             pattern=r"^[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?$",
@@ -44,7 +44,7 @@ class ReaderBody(BaseModel):
 
     id: str
     name: str
-    carrier: str | None
+    carrier_id: str | None
     topic: str
     state: Literal["let_in", "expired", "revoked"]
     made_at: str
@@ -86,7 +86,7 @@ class LetInBody(ReaderBody):
 
 def routes(readers: Readers, gate: Gate) -> APIRouter:
     """Let readers in, list them, shut them out."""
-    router = APIRouter(tags=["third parties"])
+    router = APIRouter(tags=["integrations"])
     admin = Annotated[Caller, Depends(gate.roles("admin"))]
     integrator = Annotated[Caller, Depends(gate.roles("integrator"))]
 
@@ -94,7 +94,7 @@ def routes(readers: Readers, gate: Gate) -> APIRouter:
     def let_in(body: NewReader, caller: admin) -> LetInBody:
         """Let a third party read the public MQTT feed, and nothing else."""
         made = readers.let_in(
-            caller, name=body.name, carrier=body.carrier, csr=body.csr, days=body.days
+            caller, name=body.name, carrier=body.carrier_id, csr=body.csr, days=body.days
         )
         return _let_in(made, readers.now_s())
 
@@ -116,7 +116,7 @@ def _body(reader: Reader, now_s: float) -> ReaderBody:
     return ReaderBody(
         id=reader.id,
         name=reader.name,
-        carrier=reader.carrier,
+        carrier_id=reader.carrier,
         topic=reader.topic_filter,
         state=reader.state(now_s),
         made_at=to_rfc3339(reader.made_at),

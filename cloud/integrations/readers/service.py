@@ -20,6 +20,7 @@ from cloud.foundation.errors import CloudError, Conflict, Invalid, NotFound
 from cloud.foundation.identity import Caller
 from cloud.foundation.ids import NewId
 from cloud.foundation.outbox import Outbox
+from cloud.integrations.carriers import require_known
 from cloud.integrations.readers import store
 from cloud.integrations.readers.model import DEFAULT_DAYS, MOST_READERS, FeedReaderEnded, Reader
 from cloud.integrations.scope import carrier_for, sees
@@ -89,6 +90,7 @@ class Readers:
             raise Invalid.field(field, "is of no use: this broker takes passwords", "leave it out")
         with self._changing:
             with self._database.reading() as connection:
+                require_known(connection, caller.tenant, carrier)
                 if store.count_in_force(connection, caller.tenant) >= MOST_READERS:
                     raise Conflict(f"{MOST_READERS} readers are let in; revoke one first")
             made = self._make(caller, name, carrier, csr, days or DEFAULT_DAYS)

@@ -29,7 +29,7 @@ class NewWebhook(_Body):
     name: Name
     url: _Url
     kinds: _Kinds = list(KINDS)
-    carrier: Annotated[
+    carrier_id: Annotated[
         str | None,
         Field(
             pattern=r"^[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?$",
@@ -58,7 +58,7 @@ class WebhookBody(BaseModel):
     name: str
     url: str
     kinds: list[str]
-    carrier: str | None
+    carrier_id: str | None
     enabled: bool
     disabled: str | None
     made_at: str
@@ -115,7 +115,7 @@ class DeliveriesPage(BaseModel):
 
 def routes(webhooks: Webhooks, gate: Gate) -> APIRouter:
     """Make, change and follow webhooks."""
-    router = APIRouter(tags=["third parties"])
+    router = APIRouter(tags=["integrations"])
     integrator = Annotated[Caller, Depends(gate.roles("integrator"))]
 
     def body(webhook: Webhook) -> WebhookBody:
@@ -125,7 +125,7 @@ def routes(webhooks: Webhooks, gate: Gate) -> APIRouter:
     def make(asked: NewWebhook, caller: integrator) -> MadeWebhook:
         """Have business events posted to an address, signed; its secret is shown this once."""
         made, secret = webhooks.make(
-            caller, name=asked.name, url=asked.url, kinds=asked.kinds, carrier=asked.carrier
+            caller, name=asked.name, url=asked.url, kinds=asked.kinds, carrier=asked.carrier_id
         )
         return MadeWebhook(secret=secret, **_body(made, 0).model_dump())
 
@@ -196,7 +196,7 @@ def _body(webhook: Webhook, waiting: int) -> WebhookBody:
         name=webhook.name,
         url=webhook.url,
         kinds=list(webhook.kinds),
-        carrier=webhook.carrier,
+        carrier_id=webhook.carrier,
         enabled=webhook.disabled is None,
         disabled=webhook.disabled,
         made_at=to_rfc3339(webhook.made_at),

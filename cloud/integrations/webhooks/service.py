@@ -13,6 +13,7 @@ from cloud.foundation.identity import Caller
 from cloud.foundation.ids import NewId
 from cloud.foundation.outbox import DomainEvent
 from cloud.foundation.sealing import Vault
+from cloud.integrations.carriers import require_known
 from cloud.integrations.events import PublicEvent, ping
 from cloud.integrations.reading import Reading
 from cloud.integrations.scope import carrier_for, sees
@@ -79,6 +80,7 @@ class Webhooks:
             made_by=caller.name,
         )
         with self._database.writing() as connection:
+            require_known(connection, caller.tenant, made.carrier)
             if len(store.of_tenant(connection, caller.tenant)) >= MOST_WEBHOOKS:
                 raise Conflict(f"there are {MOST_WEBHOOKS} webhooks; remove one first")
             store.add(connection, made)
