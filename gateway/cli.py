@@ -70,14 +70,21 @@ def decode(file: Path) -> None:
 @_config
 def prepare(config: Path) -> None:
     """Make the spool's schema; does nothing when the spool is there."""
+    import sqlite3
+
     from gateway import configuration
+    from gateway.durable import is_of_medium
     from gateway.spool import schema
+    from gateway.start import MEDIUM_FAILS
 
     chosen = configuration.load(config)
     try:
         schema.prepare(chosen.spool_file)
-    except OSError as error:
-        problem = f"data_dir: {chosen.folder}: {error.strerror}; give a writable folder"
+    except (OSError, sqlite3.Error) as error:
+        problem = f"data_dir: {chosen.folder}: {error}; give a writable folder with room"
+        if is_of_medium(error):
+            click.echo(f"roundsman gateway: {problem}", err=True)
+            sys.exit(MEDIUM_FAILS)
         raise SpoolError(problem) from error
 
 

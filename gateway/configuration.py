@@ -98,6 +98,8 @@ def _problems(settings: Settings) -> Iterator[str]:
             f"data_dir: {settings.data_dir} depends on where the gateway is started; "
             "give a path that begins with /"
         )
+    if "\0" in settings.data_dir:
+        yield "data_dir: holds a zero byte, which no path does; correct it"
     yield from _of_broker(settings.broker)
     yield from _of_receivers(settings.receivers)
     yield from _of_inputs(settings.inputs)
@@ -133,8 +135,8 @@ def _of_files(broker: BrokerSettings) -> Iterator[str]:
             continue
         if not broker.tls:
             yield f"broker.{field}: set without tls; set broker.tls = true"
-        if not Path(name).is_file():
-            yield f"broker.{field}: {name} is not a file; give its path"
+        if not os.path.isfile(name):  # noqa: PTH113 - one that may not be looked at is none either
+            yield f"broker.{field}: {name} is no file that can be read; give the path of one"
     if (broker.cert_file is None) != (broker.key_file is None):
         yield "broker.cert_file: needs broker.key_file too; set both or none"
 
@@ -152,7 +154,7 @@ def _of_receivers(receivers: tuple[ReceiverSettings, ...]) -> Iterator[str]:
             case SerialSettings(baud=int(baud)) if baud not in SPEEDS:
                 speeds = ", ".join(map(str, SPEEDS))
                 yield f"receivers[{at}].baud: {baud} is no receiver's speed; give {speeds}, or none"
-            case ReplaySettings(file=file) if not Path(file).is_file():
+            case ReplaySettings(file=file) if not os.path.isfile(file):  # noqa: PTH113 - as above
                 yield f"receivers[{at}].file: {file} is not a file; give the recording's path"
             case _:
                 continue

@@ -1,7 +1,28 @@
 """Files and names that are on the medium when the call returns."""
 
+import errno
 import os
+import sqlite3
 from pathlib import Path
+from typing import Final
+
+_FAILING: Final = frozenset({errno.EROFS, errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ENOMEM})
+_FAILING_SQLITE: Final = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_NOMEM,
+    }
+)
+
+
+def is_of_medium(error: Exception) -> bool:
+    """Whether a worn or full card says so, which is no mistake of the configuration."""
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _FAILING_SQLITE
+    return isinstance(error, OSError) and error.errno in _FAILING
 
 
 def put_private(path: Path, content: bytes) -> None:

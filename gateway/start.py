@@ -1,6 +1,5 @@
 """The composition root of ``gateway run``."""
 
-import errno
 import fcntl
 import logging
 import os
@@ -12,6 +11,7 @@ from typing import Final
 
 from gateway import children, configuration, log
 from gateway.clock import Clock, demo_rate
+from gateway.durable import is_of_medium
 from gateway.enrolment.sealing import Delivering, seal_if_moved
 from gateway.errors import SettingsError, SpoolError
 from gateway.receivers import Receiver
@@ -26,8 +26,8 @@ logger = logging.getLogger(__name__)
 
 _PREPARE_WITHIN_S: Final = 60.0
 _LOCK: Final = "gateway.lock"
-_FAILING: Final = frozenset({errno.EROFS, errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ENOMEM})
-"""What a worn or full card says, which is no mistake of the configuration."""
+MEDIUM_FAILS: Final = 74
+"""Exit code of ``gateway prepare`` where the card takes nothing now (EX_IOERR)."""
 
 
 def run(config: Path) -> None:
@@ -43,7 +43,7 @@ def run(config: Path) -> None:
     with _alone_in(chosen.folder):
         seal_if_moved(chosen)
         if not chosen.spool_file.exists():
-            _prepare_if_possible(config, chosen.folder)
+            _prepare(config)
         delivering = Delivering(config, chosen.folder)
         from gateway.service import Service  # not needed to refuse a configuration
 
@@ -83,24 +83,21 @@ def _lock_file(folder: Path) -> int:
         ) from error
     except OSError as error:
         in_memory = os.environ.get("RUNTIME_DIRECTORY")
-        if error.errno not in _FAILING or in_memory is None:
+        if not is_of_medium(error) or in_memory is None:
             problem = f"data_dir: {folder}: {error.strerror}; give a writable folder"
             raise SpoolError(problem) from error
         logger.exception("the medium takes nothing; what is recorded is held in memory")
         return os.open(Path(in_memory) / _LOCK, flags, 0o600)
 
 
-def _prepare_if_possible(config: Path, folder: Path) -> None:
-    try:
-        _prepare(config)
-    except SpoolError:
-        if os.access(folder, os.W_OK):
-            raise
-        # The card takes nothing now; the spool is held in memory, and made once it does.
-
-
 def _prepare(config: Path) -> None:
-    """Make the spool in a process of its own, whose memory is given back."""
+    """Make the spool in a process of its own, whose memory is given back.
+
+    Where the card takes nothing now, it is held in memory, and made once the card does.
+
+    Raises:
+        SpoolError: it cannot be made here, whatever the card takes.
+    """
     with children.start("prepare", "--config", config) as preparing:
         try:
             code = preparing.wait(_PREPARE_WITHIN_S)
@@ -109,7 +106,7 @@ def _prepare(config: Path) -> None:
             raise SpoolError(
                 "data_dir: the spool was not made in time; look at the card"
             ) from error
-    if code != 0:
+    if code not in {0, MEDIUM_FAILS}:
         raise SpoolError("data_dir: the spool could not be made; see the line above")
 
 

@@ -110,6 +110,8 @@ class Credentials:
             put_private(new / AUTHORITY, certificate.authority.encode())
             put_private(new / _HELD, msgspec.json.encode(held))
             require_pair(new)
+            # One that does not say whose it is was damaged; nothing goes by it.
+            shutil.rmtree(target, ignore_errors=True)
             new.rename(target)
             sync_folder(self.folder)
         except OSError as error:

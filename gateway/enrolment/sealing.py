@@ -72,6 +72,9 @@ def _seal(settings: Settings) -> Path | None:
         if told is not None:
             _fold_log(settings.spool_file)
         target.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # The place must outlast a power cut before anything is moved to it.
+        sync_folder(target.parent)
+        sync_folder(settings.folder)
         for path in sorted(settings.folder.iterdir()):
             if path.name not in _STAYS and path != settings.spool_file:
                 path.rename(target / path.name)

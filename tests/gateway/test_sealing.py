@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from gateway.configuration import load
+from gateway.enrolment import sealing
 from gateway.enrolment.credentials import Credentials, Held
 from gateway.enrolment.delivery import opened
 from gateway.enrolment.sealing import OWNER, owner_of, seal_if_moved, sealed_folders
@@ -210,3 +211,18 @@ def test_killed_at_any_step_a_damaged_spool_and_its_log_are_the_old_vans(
         if done.returncode == 0:
             break
     assert codes == {0, 9}
+
+
+def test_the_sealed_place_outlasts_a_power_cut_before_anything_is_moved_to_it(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box.records("van-2")
+    synced: list[tuple[Path, bool]] = []
+
+    def note(folder: Path) -> None:
+        synced.append((folder, (box.data / "spool.db").exists()))
+
+    monkeypatch.setattr(sealing, "sync_folder", note)
+    target = seal_if_moved(box.of("van-1"))
+    assert target is not None
+    assert [(target.parent, True), (box.data, True)] == synced[:2]

@@ -145,3 +145,13 @@ def test_a_box_that_is_not_enrolled_is_told_how(tmp_path: Path) -> None:
     text = 'data_dir = "/tmp/x"\n[[receivers]]\nkind = "gpsd"\n'
     with pytest.raises(SettingsError, match="roundsman gateway enrol"):
         configuration.load(written(tmp_path, text))
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\\u0000b"])
+def test_a_name_that_no_file_can_have_is_refused_by_its_field(tmp_path: Path, name: str) -> None:
+    text = GOOD.replace("port = 1883", f'port = 1883\ntls = true\nca_file = "{name}"')
+    with pytest.raises(SettingsError, match=r"broker\.ca_file"):
+        configuration.load(written(tmp_path, text))
+    text = GOOD.replace("/tmp/roundsman-none", "/tmp/a\\u0000b")  # noqa: S108
+    with pytest.raises(SettingsError, match="data_dir"):
+        configuration.load(written(tmp_path, text))

@@ -1,5 +1,6 @@
 """A gateway starts whatever the card says, and ends as it should."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,6 +68,29 @@ def test_a_card_that_never_took_a_spool_gets_one_when_it_does(
     card.turn(is_writable=True)
     wait_until((van.data / "spool.db").exists, "it has a spool", 60)
     wait_until(lambda: b"degraded" not in cloud.heard["state"][-1], "the spool is in use", 30)
+    assert van.stop() == 0
+
+
+def test_a_full_card_that_never_took_a_spool_keeps_no_van_from_telling_where_it_is(
+    card: SmallMedium,
+    van: Van,
+    cloud: Cloud,
+    receiver: Receiver,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    del receiver
+    filler = card.path / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    (tmp_path / "run").mkdir()
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "run"))
+    van.start()
+    wait_until(lambda: cloud.count("live") > 3, "it tells where it is", 30)
+    filler.unlink()
+    wait_until(lambda: b"degraded" not in cloud.heard["state"][-1], "the spool is in use", 60)
+    assert (van.data / "spool.db").exists()
     assert van.stop() == 0
 
 
