@@ -60,6 +60,7 @@ from cloud.planning.situation import At
 from cloud.planning.store import orders_of_carrier
 from cloud.roads.client import RoadsClient
 from cloud.tracking import api as tracking_api
+from cloud.tracking import track_api
 from cloud.tracking.live import Live, LiveStream
 from cloud.tracking.reports import Reports
 from wire import __version__
@@ -216,6 +217,7 @@ def _api(parts: _Parts) -> APIRouter:
         planning_api.routes(parts.planning, parts.loop, gate),
         drivers_api.routes(parts.drivers, parts.planning, gate),
         board.routes(parts.fleet, parts.planning, parts.live, parts.clock, gate),
+        track_api.routes(parts.live.tracks, parts.clock, _knowing_vans(parts.fleet), gate),
         tracking_api.routes(parts.live, parts.stream, _knowing_vans(parts.fleet), gate),
         *parts.integrations.routes(gate),
     ):

@@ -3,20 +3,17 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
-import msgspec
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, BaseModel
 
 from cloud.foundation.clock import to_rfc3339
-from cloud.foundation.errors import Invalid, NotFound
 from cloud.foundation.identity import READERS, Caller, Gate
+from cloud.tracking.asked import require_van
 from cloud.tracking.event_log import KINDS, Happened
 from cloud.tracking.live import Live, LivePosition, LiveStream, sse_frame
-from cloud.tracking.service import TrackFix
-from wire import topics
 from wire.values import ClockQuality
 
 _FRAME_EVERY_S: Final = 0.25
@@ -24,30 +21,6 @@ _HEARTBEAT_S: Final = 15.0
 _ASK_EVERY_S: Final = 15.0
 _HOUR_S: Final = 3600.0
 _DAY_S: Final = 86_400.0
-
-
-class LineString(BaseModel):
-    """RFC 7946: positions as [longitude, latitude]."""
-
-    type: Literal["LineString"]
-    coordinates: list[tuple[float, float]]
-
-
-class TrackProperties(BaseModel):
-    """One entry a position: when, how fast, which way."""
-
-    vehicle_id: str
-    times: list[str]
-    speeds_mps: list[float | None]
-    courses_deg: list[float | None]
-
-
-class TrackFeature(BaseModel):
-    """A van's track; ``geometry`` is null while there are fewer than two fixes."""
-
-    type: Literal["Feature"]
-    geometry: LineString | None
-    properties: TrackProperties
 
 
 class EventBodyItem(BaseModel):
@@ -73,15 +46,6 @@ class EventPage(BaseModel):
     next_cursor: str | None
 
 
-_TRACK_ANSWER: Final[dict[int | str, dict[str, Any]]] = {
-    200: {
-        "description": "The track as a GeoJSON feature.",
-        "model": TrackFeature,
-        "content": {
-            "application/geo+json": {"schema": {"$ref": "#/components/schemas/TrackFeature"}}
-        },
-    }
-}
 _LIVE_ANSWER: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": (
@@ -96,24 +60,10 @@ _LIVE_ANSWER: Final[dict[int | str, dict[str, Any]]] = {
 def routes(
     live: Live, stream: LiveStream, knows_van: Callable[[str, str], bool], gate: Gate
 ) -> APIRouter:
-    """The track of a van and the live stream. ``knows_van``: whether a tenant has a van."""
+    """The events of a van and the live stream. ``knows_van``: whether a tenant has a van."""
     router = APIRouter(tags=["tracking"])
     reader = Annotated[Caller, Depends(gate.roles(*READERS))]
     watch = Annotated[Callable[[], bool], Depends(gate.watch(*READERS))]
-
-    @router.get("/vehicles/{vehicle_id}/track", responses=_TRACK_ANSWER, response_class=Response)
-    def track(
-        vehicle_id: str,
-        caller: reader,
-        from_: Annotated[AwareDatetime | None, Query(alias="from")] = None,
-        to: AwareDatetime | None = None,
-    ) -> Response:
-        """Where a van was, from ``from`` up to ``to``; the last hour when not told otherwise."""
-        _require_van(knows_van, caller.tenant, vehicle_id)
-        to_s = live.clock.now_s() if to is None else to.timestamp()
-        from_s = to_s - _HOUR_S if from_ is None else from_.timestamp()
-        fixes = live.tracks.track(caller.tenant, vehicle_id, from_s, to_s)
-        return Response(track_feature(vehicle_id, fixes), media_type="application/geo+json")
 
     @router.get("/vehicles/{vehicle_id}/events")
     def events(
@@ -130,7 +80,7 @@ def routes(
         From ``from`` up to ``to``; the last day when not told otherwise. A page is asked for with
         the same span as the one before it.
         """
-        _require_van(knows_van, caller.tenant, vehicle_id)
+        require_van(knows_van, caller.tenant, vehicle_id)
         to_s = live.clock.now_s() if to is None else to.timestamp()
         from_s = to_s - _DAY_S if from_ is None else from_.timestamp()
         found, following = live.events.page(
@@ -150,17 +100,6 @@ def routes(
     return router
 
 
-def _require_van(knows_van: Callable[[str, str], bool], tenant: str, van: str) -> None:
-    try:
-        topics.require_name("vehicle_id", van)
-    except topics.TopicError as error:
-        raise Invalid.field(
-            "vehicle_id", f"{van[:80]!r} is not a name", "use 1 to 64 of a-z 0-9 - _"
-        ) from error
-    if not knows_van(tenant, van):
-        raise NotFound(f"vehicle {van!r} is not known; GET /api/v1/vehicles lists them")
-
-
 def _event_item(event: Happened) -> EventBodyItem:
     return EventBodyItem(
         stream=str(event.stream),
@@ -170,23 +109,6 @@ def _event_item(event: Happened) -> EventBodyItem:
         clock=event.clock,
         received_at=to_rfc3339(event.received_at_s),
         body=event.body,
-    )
-
-
-def track_feature(vehicle_id: str, fixes: list[TrackFix]) -> bytes:
-    """A track as a GeoJSON feature."""
-    line = {"type": "LineString", "coordinates": [(one.lon, one.lat) for one in fixes]}
-    return msgspec.json.encode(
-        {
-            "type": "Feature",
-            "geometry": line if len(fixes) > 1 else None,
-            "properties": {
-                "vehicle_id": vehicle_id,
-                "times": [to_rfc3339(one.at_s) for one in fixes],
-                "speeds_mps": [one.speed_mps for one in fixes],
-                "courses_deg": [one.course_deg for one in fixes],
-            },
-        }
     )
 
 

@@ -229,6 +229,36 @@ def fixes_between(
     return sorted([*found, *late])[:limit]
 
 
+class Stored(NamedTuple):
+    """What is stored of a van that may lie in a span of time, as it lies there.
+
+    Attributes:
+        blocks: rows of `BLOCK`. arrived: (stream, fixes) of what is not folded yet, in the order in
+            which it arrived; a fix that also lies in a block, or twice here, counts once.
+    """
+
+    blocks: Sequence[Any]
+    arrived: Sequence[tuple[int, list[Numbered]]]
+
+
+def stored_between(
+    connection: Connection, tenant: str, van: str, from_ms: int, to_ms: int
+) -> Stored:
+    """What may hold a fix of the van with ``from_ms`` ≤ moment < ``to_ms``."""
+    columns = (BLOCK.c.stream, BLOCK.c.runs, BLOCK.c.fixes, BLOCK.c.body)
+    blocks = connection.execute(
+        select(*columns)
+        .where(BLOCK.c.tenant == tenant, BLOCK.c.van == van, *_within(from_ms, to_ms))
+        .order_by(BLOCK.c.from_ms, BLOCK.c.stream, BLOCK.c.first)
+    ).all()
+    arrived = connection.execute(
+        select(ARRIVED)
+        .where(ARRIVED.c.tenant == tenant, ARRIVED.c.van == van)
+        .order_by(ARRIVED.c.id)
+    )
+    return Stored(blocks, [(row.stream, _readable(row)) for row in arrived])
+
+
 def fixes_in_box(
     connection: Connection, tenant: str, box: Box, from_ms: int, to_ms: int
 ) -> list[tuple[str, TrackRow]]:

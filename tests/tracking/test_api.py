@@ -20,10 +20,10 @@ from cloud.foundation.ids import random_id
 from cloud.foundation.layout import DataFolder
 from cloud.foundation.migrations import upgrade
 from cloud.foundation.settings import OwnBroker, Settings
-from cloud.tracking import api, store
+from cloud.tracking import api, store, track_api
 from cloud.tracking.live import Live, LiveStream
 from cloud.tracking.store import Writes
-from tests.tracking.vans import NOON_MS
+from tests.tracking.vans import NOON_MS, arrived_row, batch
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,13 @@ def office(tmp_path: Path) -> Iterator[Office]:
     live = Live(telemetry, BrokerAccess(data, Settings(broker=nobody)), RealClock())
     app = FastAPI()
     answer_problems(app)
-    app.include_router(
-        api.routes(
-            live, LiveStream(), lambda _tenant, van: van in {"van-1", "van\x00"}, Gate(identity)
-        )
-    )
+    gate = Gate(identity)
+
+    def knows_van(_tenant: str, van: str) -> bool:
+        return van in {"van-1", "van\x00"}
+
+    app.include_router(api.routes(live, LiveStream(), knows_van, gate))
+    app.include_router(track_api.routes(live.tracks, RealClock(), knows_van, gate))
     yield Office(app, identity, identity.sign_in("admin", login["password"]), telemetry)
     business.close()
     telemetry.close()
@@ -194,3 +196,30 @@ def test_the_live_stream_ends_soon_after_signing_out(
     assert answer.status_code == 200
     assert answer.text.startswith("event: vehicles\n")
     assert office.get("/live").status_code == 401
+
+
+def test_a_track_comes_in_the_form_that_is_asked_for(office: Office) -> None:
+    keep = Writes(arrived=[arrived_row(batch(7, 0, 5))])
+    with office.telemetry.writing() as connection:
+        store.write(connection, keep)
+    noon = {"from": "2024-06-03T12:00:00Z", "to": "2024-06-03T13:00:00Z"}
+    for format_, media_type, begins in [
+        ("geojson", "application/geo+json", '{"type":"Feature"'),
+        ("gpx", "application/gpx+xml", "<?xml"),
+        ("csv", "text/csv; charset=utf-8", "time,lat,lon,piece,speed_mps,course_deg\r\n"),
+    ]:
+        answer = office.get("/vehicles/van-1/track", format=format_, **noon)
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == media_type
+        assert answer.text.startswith(begins)
+        named = f'filename="van-1_20240603T120000Z_20240603T130000Z.{format_}"'
+        assert named in answer.headers["content-disposition"]
+    assert track_api._preferred("text/html, application/gpx+xml;q=0.5, text/csv;q=0.4") == "gpx"
+    assert track_api._preferred("text/csv;q=much, */*;q=0.1") == "geojson"
+    few = office.get("/vehicles/van-1/track", fields="clock", tolerance_m="5", **noon).json()
+    assert few["properties"]["clocks"] == ["gnss", "gnss"]
+    assert few["properties"]["fixes"] == 5
+    refused = office.get("/vehicles/van-1/track", fields="speed,mood", **noon)
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["field"] == "fields"
+    assert office.get("/vehicles/van-1/track", format="kml", **noon).status_code == 422

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 
 from cloud.foundation.database import Database
 from cloud.foundation.migrations import upgrade
-from cloud.tracking import history, store
+from cloud.tracking import history, service, store
 from cloud.tracking.backlog import FOLD_AFTER_MS, Backlog
 from cloud.tracking.blocks import (
     BLOCK_FIXES,
@@ -33,6 +33,7 @@ from cloud.tracking.history import BLOCK
 from cloud.tracking.intake import Arrived, Complaint, Group, Intake
 from cloud.tracking.model import Committed, StreamKey, moment_ms
 from cloud.tracking.shelf import Shelf
+from cloud.tracking.track import ALWAYS
 from tests.tracking.vans import NOON_MS, batch, encoded, fix
 from wire import topics
 from wire.events import Gap
@@ -117,8 +118,13 @@ class Cloud:
         self.open()
 
     def track(self, van: str = "van-1", span: tuple[int, int] = EVER) -> list[TrackRow]:
+        """Read plainly; what reads it in bulk must tell the same."""
         with self.database.reading() as connection:
-            return history.fixes_between(connection, "main", van, *span, 10**6)
+            plain = history.fixes_between(connection, "main", van, *span, 10**6)
+            bulk = service.read(connection, "main", van, span)
+        places = [bulk[name].tolist() for name in ALWAYS]
+        assert [row[:5] for row in plain] == list(zip(*places, strict=True))
+        return plain
 
     def seqs(self, van: str = "van-1") -> list[tuple[int, int]]:
         with self.database.reading() as connection:

@@ -14,12 +14,11 @@ from hypothesis import strategies as st
 
 from cloud.foundation.broker import BrokerAccess
 from cloud.foundation.database import Database
-from cloud.foundation.errors import Invalid
 from cloud.foundation.layout import DataFolder
 from cloud.foundation.migrations import upgrade
 from cloud.foundation.settings import OwnBroker, Settings
 from cloud.tracking import store
-from cloud.tracking.api import frames, track_feature
+from cloud.tracking.api import frames
 from cloud.tracking.live import (
     MAX_WAITING_EVENTS,
     Listener,
@@ -29,9 +28,9 @@ from cloud.tracking.live import (
     LiveStream,
 )
 from cloud.tracking.store import LiveRow, Writes
-from tests.tracking.vans import NOON_MS, arrived_row, batch, fix
+from tests.tracking.vans import NOON_MS, fix
 from wire import codec, topics
-from wire.messages import Batch, Fix, Position
+from wire.messages import Fix, Position
 
 NOON_S = NOON_MS / 1000
 
@@ -308,53 +307,3 @@ def test_telling_after_the_loop_has_ended_is_no_error() -> None:
 
     asyncio.run(listen())
     stream.tell("main", "order", {})
-
-
-def test_a_track_is_geojson_with_one_time_a_position(live: Live) -> None:
-    with live._telemetry.writing() as connection:
-        store.write(connection, Writes(arrived=[arrived_row(batch(7, 0, 3))]))
-    found = live.tracks.track("main", "van-1", NOON_S, NOON_S + 2)
-    feature = msgspec.json.decode(track_feature("van-1", found))
-    assert feature["geometry"]["type"] == "LineString"
-    assert feature["geometry"]["coordinates"][0] == [-71.25, -29.9]
-    assert feature["properties"]["times"] == [
-        "2024-06-03T12:00:00.000Z",
-        "2024-06-03T12:00:01.000Z",
-    ]
-    assert feature["properties"]["speeds_mps"] == [10.0, 10.0]
-    assert live.tracks.track("other", "van-1", NOON_S, NOON_S + 2) == []
-    nothing = msgspec.json.decode(track_feature("van-9", []))
-    assert nothing["geometry"] is None
-
-
-def test_a_track_leaves_out_what_no_calendar_can_tell(live: Live) -> None:
-    moments_ms = [
-        -62_135_596_800_001,
-        -62_135_596_800_000,
-        253_402_300_799_000,
-        253_402_300_800_000,
-    ]
-    fixes = [Fix(recorded_at_ms=one, lat_e7=0, lon_e7=0, mode=2) for one in moments_ms]
-    rows = [arrived_row(Batch(stream=7, first=0, fixes=tuple(fixes)))]
-    with live._telemetry.writing() as connection:
-        store.write(connection, Writes(arrived=rows))
-    for from_s, told in [
-        (-62_135_596_810.0, "0001-01-01T00:00:00.000Z"),
-        (253_402_300_790.0, "9999-12-31T23:59:59.000Z"),
-    ]:
-        found = live.tracks.track("main", "van-1", from_s, from_s + 20)
-        feature = msgspec.json.decode(track_feature("van-1", found))
-        assert feature["properties"]["times"] == [told]
-
-
-@pytest.mark.parametrize(
-    ("from_s", "to_s", "names"),
-    [
-        (NOON_S, NOON_S, "not before"),
-        (NOON_S, NOON_S - 1, "not before"),
-        (NOON_S, NOON_S + 32 * 86_400, "31 days"),
-    ],
-)
-def test_a_bad_span_is_named(live: Live, from_s: float, to_s: float, names: str) -> None:
-    with pytest.raises(Invalid, match=names):
-        live.tracks.track("main", "van-1", from_s, to_s)
