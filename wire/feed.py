@@ -61,6 +61,42 @@ class Ping(msgspec.Struct, frozen=True, kw_only=True):
     v: Version = 1
 
 
+class TrackerDevice(msgspec.Struct, frozen=True, kw_only=True):
+    """The device in Home Assistant's registry that a van is."""
+
+    identifiers: tuple[str, ...]
+    name: Name
+    manufacturer: str
+    model: str
+    sw_version: str
+
+
+class TrackerOrigin(msgspec.Struct, frozen=True, kw_only=True):
+    """Who tells Home Assistant of a device."""
+
+    name: str
+    sw_version: str
+
+
+class Tracker(msgspec.Struct, frozen=True, kw_only=True):
+    """``feed/…/homeassistant/device_tracker/{van}/config``, retained: Home Assistant's discovery.
+
+    Attributes:
+        name: null, so that the entity is called as its device is.
+        json_attributes_topic: where the van's position stands.
+        json_attributes_template: what is made of it.
+    """
+
+    unique_id: str
+    object_id: str
+    source_type: Literal["gps"]
+    json_attributes_topic: str
+    json_attributes_template: str
+    device: TrackerDevice
+    origin: TrackerOrigin
+    name: None = None
+
+
 class CloudEvent[D](msgspec.Struct, frozen=True, kw_only=True):
     """One business event (CloudEvents 1.0, JSON, structured).
 

@@ -17,6 +17,7 @@ from cloud.foundation.outbox import DomainEvent, Outbox
 from cloud.foundation.sealing import Vault
 from cloud.foundation.settings import Settings
 from cloud.integrations import options, options_api
+from cloud.integrations.asyncapi import api as asyncapi_api
 from cloud.integrations.feed.retained import RetainedFeed, Wanted
 from cloud.integrations.feed.telling import Feed
 from cloud.integrations.publisher import Publisher
@@ -65,6 +66,7 @@ class Integrations:
     def routes(self, gate: Gate) -> list[APIRouter]:
         """All that third parties, and those who let them in, ask for."""
         return [
+            asyncapi_api.routes(),
             options_api.routes(self._business, gate),
             readers_api.routes(self._readers, gate),
             webhooks_api.routes(self._webhooks, gate),

@@ -7,9 +7,7 @@ that prefix, or a bridge takes it off. The position itself is the attributes' to
 
 from typing import Final
 
-import msgspec
-
-from wire import __version__, topics
+from wire import __version__, codec, feed, topics
 
 _ATTRIBUTES: Final = (
     "{{ {'latitude': value_json.lat, 'longitude': value_json.lon, "
@@ -26,20 +24,19 @@ def tracker_topic(tenant: str, carrier: str, van: str) -> str:
 def tracker_config(tenant: str, carrier: str, van: str) -> bytes:
     """The discovery message of a van: its id, and where its position stands."""
     unique = f"roundsman_{tenant}_{van}"
-    told = {
-        "name": None,
-        "unique_id": unique,
-        "object_id": unique,
-        "source_type": "gps",
-        "json_attributes_topic": topics.feed_position(tenant, carrier, van),
-        "json_attributes_template": _ATTRIBUTES,
-        "device": {
-            "identifiers": [unique],
-            "name": van,
-            "manufacturer": "Roundsman",
-            "model": "van",
-            "sw_version": __version__,
-        },
-        "origin": {"name": "Roundsman", "sw_version": __version__},
-    }
-    return msgspec.json.encode(told)
+    told = feed.Tracker(
+        unique_id=unique,
+        object_id=unique,
+        source_type="gps",
+        json_attributes_topic=topics.feed_position(tenant, carrier, van),
+        json_attributes_template=_ATTRIBUTES,
+        device=feed.TrackerDevice(
+            identifiers=(unique,),
+            name=van,
+            manufacturer="Roundsman",
+            model="van",
+            sw_version=__version__,
+        ),
+        origin=feed.TrackerOrigin(name="Roundsman", sw_version=__version__),
+    )
+    return codec.encode(told)
