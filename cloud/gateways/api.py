@@ -13,6 +13,10 @@ from cloud.gateways.service import Answered, Gateways
 from cloud.tracking.reports import Reported
 from wire.messages import State
 
+_ENDED = (
+    "the box that was asked is no longer the van's gateway and has not answered; "
+    "send it again to the one that is"
+)
 _ADMIN_ONLY = frozenset({"reboot", "collect-diagnostics"})
 
 
@@ -86,7 +90,11 @@ class CommandBody(_Body):
 
 
 class CommandAnswer(BaseModel):
-    """A command, and what became of it; ``status`` is ``waiting`` until the van has answered."""
+    """A command, and what became of it.
+
+    ``status`` is ``waiting`` until the van has answered, and ``ended`` when it never will: the box
+    that was asked was shut out or replaced before it answered.
+    """
 
     id: str
     name: str
@@ -209,6 +217,10 @@ def _reported(reported: Reported) -> ReportedBody:
     )
 
 
+def _pending(one: Answered) -> Outcome:
+    return "ended" if one.is_ended else "waiting"
+
+
 def _command(one: Answered) -> CommandAnswer:
     asked, answer = one.asked, one.answer
     return CommandAnswer(
@@ -218,8 +230,8 @@ def _command(one: Answered) -> CommandAnswer:
         sent_at=to_rfc3339(asked.sent_at),
         expires_at=to_rfc3339(asked.expires_at),
         sent_by=asked.sent_by,
-        status="waiting" if answer is None else answer.status,
-        detail="" if answer is None else answer.detail,
+        status=_pending(one) if answer is None else answer.status,
+        detail=(_ENDED if one.is_ended else "") if answer is None else answer.detail,
         data=None if answer is None else answer.data,
         answered_at=None if answer is None else to_rfc3339(answer.received_at_s),
     )

@@ -1,6 +1,7 @@
 """What is desired of a van's gateway, and what it was asked to do, as values. Pure."""
 
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from typing import Any, Final, Literal
 
 import msgspec
@@ -17,7 +18,7 @@ MAX_VERSION: Final = 2**53
 DEFAULT_EXPIRY_S: Final = 3600.0
 MAX_EXPIRY_S: Final = 7 * 86_400.0
 
-type Outcome = Literal["waiting", "done", "refused", "failed", "expired"]
+type Outcome = Literal["waiting", "done", "refused", "failed", "expired", "ended"]
 
 
 class SettingsDesired(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +65,11 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """A command that was sent; instants are seconds since 1970."""
+    """A command that was sent; instants are seconds since 1970.
+
+    Attributes:
+        box: for which, as `box_of` tells; None where that was not written down.
+    """
 
     id: str
     vehicle_id: str
@@ -73,6 +78,15 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     sent_at: float
     expires_at: float
     sent_by: str
+    box: str | None = None
+
+    def is_ended(self, session: str | None) -> bool:
+        """Whether the box that it was sent to is no longer the van's, so that nobody does it.
+
+        Args:
+            session: client id of the van's gateway now; None when it has none.
+        """
+        return self.box is not None and self.box != box_of(session)
 
     def message(self) -> Command:
         """As the van gets it."""
@@ -82,6 +96,11 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
             arguments=self.arguments,
             expires_at_ms=round(self.expires_at * 1000),
         )
+
+
+def box_of(session: str | None) -> str:
+    """Which box is meant: by its session, told by no more than its hash; empty for none."""
+    return "" if session is None else sha256(session.encode()).hexdigest()
 
 
 def require_values(values: dict[str, Any], *, is_following_shifts: bool) -> None:

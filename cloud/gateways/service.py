@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec.structs import replace
 from sqlalchemy.exc import DBAPIError
 
 from cloud.fleet.service import Fleet
@@ -23,6 +24,7 @@ from cloud.gateways.model import (
     CommandSent,
     SettingsDesired,
     Wanted,
+    box_of,
     is_same_from,
     next_version,
     require_command,
@@ -44,10 +46,15 @@ _SYSTEM: Final = "shifts"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """A command, and the van's answer to it; None while there is none."""
+    """A command, and the van's answer to it; None while there is none.
+
+    Attributes:
+        is_ended: without an answer, and the box that was asked is no longer the van's gateway.
+    """
 
     asked: Asked
     answer: Told | None
+    is_ended: bool = False
 
 
 class Gateways:
@@ -153,7 +160,7 @@ class Gateways:
                 "expires_in_s", f"{expires_in_s:g} is not possible", f"use 1 to {MAX_EXPIRY_S:g}"
             )
         now_s = self._clock.now_s()
-        asked = Asked(
+        command = Asked(
             id=self._new_id("cmd"),
             vehicle_id=vehicle_id,
             name=name,
@@ -162,13 +169,15 @@ class Gateways:
             expires_at=now_s + expires_in_s,
             sent_by=sent_by,
         )
-        require_command(asked.message())
+        require_command(command.message())
         with self._database.writing() as connection:
+            session = self._fleet.gateway_session(connection, tenant, vehicle_id)
+            asked = replace(command, box=box_of(session))
             store.add_command(connection, tenant, asked, MAX_COMMANDS)
             sent = CommandSent(
                 vehicle_id=vehicle_id,
                 command_id=asked.id,
-                session=self._fleet.gateway_session(connection, tenant, vehicle_id),
+                session=session,
             )
             outbox.append(connection, tenant, now_s, sent)
         self._events.wake()
@@ -183,10 +192,11 @@ class Gateways:
         self._fleet.vehicle(tenant, vehicle_id)
         with self._database.reading() as connection:
             asked = store.find_command(connection, tenant, vehicle_id, command_id)
+            session = self._fleet.gateway_session(connection, tenant, vehicle_id)
         if asked is None:
             raise NotFound(f"command {command_id[:80]!r} is not known of {vehicle_id!r}")
         answers = self._reports.answers(tenant, vehicle_id, [command_id])
-        return Answered(asked=asked, answer=answers.get(command_id))
+        return _answered(asked, answers.get(command_id), session)
 
     def commands(self, tenant: str, vehicle_id: str, limit: int) -> list[Answered]:
         """The newest commands of a van, the newest first, with their answers but for the data.
@@ -197,8 +207,9 @@ class Gateways:
         self._fleet.vehicle(tenant, vehicle_id)
         with self._database.reading() as connection:
             sent = store.commands(connection, tenant, vehicle_id, limit)
+            session = self._fleet.gateway_session(connection, tenant, vehicle_id)
         answers = self._reports.answers(tenant, vehicle_id, [one.id for one in sent])
-        return [Answered(asked=one, answer=answers.get(one.id)) for one in sent]
+        return [_answered(one, answers.get(one.id), session) for one in sent]
 
     def desired_message(self, tenant: str, vehicle_id: str) -> Desired | None:
         """What the van is told on ``dn/desired``."""
@@ -260,3 +271,8 @@ class Gateways:
     def _shifts(self, tenant: str, vehicle_id: str, now_s: float) -> tuple[Shift, ...]:
         ahead = self._fleet.shifts_between(tenant, now_s, now_s + _AHEAD_S)
         return spans((one.starts_at, one.ends_at) for one in ahead if one.vehicle_id == vehicle_id)
+
+
+def _answered(asked: Asked, answer: Told | None, session: str | None) -> Answered:
+    is_ended = answer is None and asked.is_ended(session)
+    return Answered(asked=asked, answer=answer, is_ended=is_ended)

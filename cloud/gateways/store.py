@@ -46,6 +46,7 @@ command = Table(
     Column("sent_at", Float, nullable=False),
     Column("expires_at", Float, nullable=False),
     Column("sent_by", String, nullable=False),
+    Column("box", String, nullable=True),
 )
 
 
@@ -145,4 +146,5 @@ def _asked(row: RowMapping) -> Asked:
         sent_at=row["sent_at"],
         expires_at=row["expires_at"],
         sent_by=row["sent_by"],
+        box=row["box"],
     )

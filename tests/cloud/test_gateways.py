@@ -289,3 +289,10 @@ def test_a_command_that_was_told_late_is_not_for_the_next_box(desk: Desk) -> Non
     with desk.database.writing() as connection:
         put_gateway(connection, second, NOW)
     assert desk.gateways.command_message("main", told) is None
+    ended = desk.ask("GET", f"{COMMANDS}/{sent['id']}").json()
+    assert ended["status"] == "ended"
+    assert "send it again" in ended["detail"]
+    (listed,) = desk.ask("GET", COMMANDS).json()["items"]
+    assert listed["status"] == "ended"
+    heard(desk.telemetry, "main", Result(command=sent["id"], status="done"))
+    assert desk.ask("GET", f"{COMMANDS}/{sent['id']}").json()["status"] == "done"
