@@ -140,6 +140,8 @@ class Service:
         return Ports(
             connection=self._spool.connection,
             spool=self._spool_health,
+            inputs=self._inputs.problems,
+            failed=lambda: self._recorder.failed,
             replay=self._replay,
             use=self._use,
             follow=self._follow,

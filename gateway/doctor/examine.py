@@ -43,6 +43,8 @@ def examine(config: Path) -> Iterator[Check]:
     yield system.clock(now_s * 1000, running)
     yield from link.way_to_broker(chosen.broker, running)
     yield system.temperature()
+    yield system.power()
+    yield from system.parts(running)
     yield from system.service(running)
     yield from system.provisioned()
 

@@ -10,6 +10,7 @@ from gateway.doctor import Check, bad, good, skipped, warning
 from gateway.kernel_time import is_synchronised
 from gateway.operation import computer
 from gateway.operation.health import Health
+from gateway.operation.status import POWER
 from gateway.stamp import PROVED, RELEASED_MS
 
 UNIT: Final = "roundsman-gateway"
@@ -41,6 +42,34 @@ def temperature() -> Check:
     if celsius >= _HOT_CELSIUS:
         return warning("processor", f"{celsius:g} °C: it slows down", "give the box air and shade")
     return good("processor", f"{celsius:g} °C")
+
+
+def power() -> Check:
+    """Whether the supply gives enough."""
+    found = computer.power()
+    if found is None:
+        return skipped("power", "the board does not tell")
+    if not found:
+        return good("power", "enough voltage since the start")
+    told = ", ".join(POWER[one] for one in found)
+    remedy = "use a supply of 5.1 V and 3 A or more with short thick wires, and cool the board"
+    return warning("power", told, remedy)
+
+
+def parts(running: Health | None) -> Iterator[Check]:
+    """What the running gateway says of its optional inputs and of its rules."""
+    if running is None:
+        return
+    for name, why in sorted(running.inputs.items()):
+        remedy = (
+            "look at its wire and at dtoverlay=w1-gpio, correct its id, or remove it from [inputs]"
+            if name.startswith("thermometer")
+            else "free the line (gpioinfo tells who has it), correct it, or remove it from [inputs]"
+        )
+        yield warning("inputs", f"{name}: {why}", remedy)
+    for rule, count in sorted(running.failed.items()):
+        remedy = f"report it with the journal of {UNIT}; fixes are kept all the same"
+        yield bad("rules", f"{rule} has failed {count} times", remedy)
 
 
 def service(running: Health | None) -> Iterator[Check]:

@@ -157,7 +157,7 @@ class _Wire:
         self.level: Level | None = None
         self.debounce = Debounce()
         self._open_at_s = 0.0
-        self._problem: str | None = None
+        self.problem: str | None = None
 
     def open(self, now_s: float) -> None:
         """Open it unless it is open, or was tried a moment ago."""
@@ -168,7 +168,7 @@ class _Wire:
         except (OSError, SettingsError) as error:
             self._fail(now_s, str(error))
         else:
-            self._problem = None
+            self.problem = None
 
     def change(self, now_s: float) -> bool | None:
         """The level that is certain now and was not before; None when there is none."""
@@ -190,8 +190,8 @@ class _Wire:
 
     def _fail(self, now_s: float, problem: str) -> None:
         self._open_at_s = now_s + _OPEN_AGAIN_S
-        if problem != self._problem:
-            self._problem = problem
+        if problem != self.problem:
+            self.problem = problem
             context = {"input": self.pin.name, "problem": problem}
             logger.warning("an input cannot be watched for now", extra=context)
 
@@ -216,7 +216,7 @@ class Inputs:
         self._inbox = inbox
         self._monotonic_s = monotonic_s
         self._stopping = threading.Event()
-        self._silent: set[Name] = set()
+        self._silent: dict[Name, str] = {}
         self._threads: list[threading.Thread] = []
         if self._wires:
             self._threads.append(threading.Thread(target=self._watch, name="pins", daemon=True))
@@ -224,6 +224,12 @@ class Inputs:
             self._threads.append(
                 threading.Thread(target=self._measure, name="thermometers", daemon=True)
             )
+
+    def problems(self) -> dict[str, str]:
+        """Why an input tells nothing now, by its name; safe from any thread."""
+        wires = {wire.pin.name: wire.problem for wire in self._wires}
+        known = {f"input {name}": why for name, why in wires.items() if why is not None}
+        return known | {f"thermometer {name}": why for name, why in self._silent.copy().items()}
 
     def start(self) -> None:
         """Begin; each wire's level is told first as it is."""
@@ -273,9 +279,9 @@ class Inputs:
         except (OSError, UnicodeDecodeError) as error:
             celsius_d, problem = None, str(error)
         if celsius_d is not None:
-            self._silent.discard(name)
+            self._silent.pop(name, None)
         elif name not in self._silent:
-            self._silent.add(name)
+            self._silent[name] = problem
             logger.warning("a thermometer is silent", extra={"sensor": name, "problem": problem})
         return celsius_d
 

@@ -2,9 +2,14 @@
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 _ZONES: Final = Path("/sys/class/thermal")
+_THROTTLED: Final = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
+_MONITORS: Final = Path("/sys/class/hwmon")
+_WEAK_NOW, _WEAK_ONCE, _THROTTLED_NOW = 1, 1 << 16, 1 << 1 | 1 << 2
+"""Bits of the firmware: under-voltage now and since the start; the frequency capped or throttled
+now (Raspberry Pi documentation, vcgencmd get_throttled)."""
 
 
 def processor_celsius(zones: Path = _ZONES) -> float | None:
@@ -12,6 +17,33 @@ def processor_celsius(zones: Path = _ZONES) -> float | None:
     told = [_number(zone / "temp") for zone in sorted(zones.glob("thermal_zone*"))]
     known = [value / 1000 for value in told if value is not None]
     return round(max(known), 1) if known else None
+
+
+def power(
+    firmware: Path = _THROTTLED, monitors: Path = _MONITORS
+) -> tuple[Literal["weak", "throttled", "was_weak"], ...] | None:
+    """What a Raspberry Pi says of its supply and its pace; None where nothing tells.
+
+    ``was_weak`` is of any time since the start, and left out while it is weak now.
+    """
+    bits = _number(firmware, 16)
+    alarms = [
+        _number(folder / "in0_lcrit_alarm")
+        for folder in monitors.glob("hwmon*")
+        if _word(folder / "name") == "rpi_volt"
+    ]
+    if bits is None and not any(alarm is not None for alarm in alarms):
+        return None
+    bits = bits or 0
+    is_weak = bool(bits & _WEAK_NOW) or any(alarms)
+    found: list[Literal["weak", "throttled", "was_weak"]] = []
+    if is_weak:
+        found.append("weak")
+    elif bits & _WEAK_ONCE:
+        found.append("was_weak")
+    if bits & _THROTTLED_NOW:
+        found.append("throttled")
+    return tuple(found)
 
 
 def free_bytes(folder: Path) -> int | None:
@@ -49,8 +81,15 @@ def up_s() -> float | None:
         return None
 
 
-def _number(path: Path) -> int | None:
+def _word(path: Path) -> str | None:
     try:
-        return int(path.read_text(encoding="ascii"))
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return None
+
+
+def _number(path: Path, base: int = 10) -> int | None:
+    try:
+        return int(path.read_text(encoding="ascii"), base)
     except (OSError, ValueError):
         return None

@@ -126,6 +126,9 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         up_s: since its start. turned_s: since its main thread last went round; told when asked.
         stuck: parts that do not turn any more.
+        power: what the board says of its supply and its pace, as `computer.power`.
+        inputs: why an optional input tells nothing now, by its name.
+        failed: how often each rule of the logbook has failed.
     """
 
     tenant: str
@@ -146,6 +149,9 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     certificate: CertificateHealth | None = None
     sealed: tuple[SealedHealth, ...] = ()
     processor_celsius: float | None = None
+    power: tuple[Literal["weak", "throttled", "was_weak"], ...] = ()
+    inputs: dict[str, str] = {}
+    failed: dict[str, int] = {}
     resident_bytes: int | None = None
     stuck: tuple[str, ...] = ()
     turned_s: float = 0.0

@@ -22,6 +22,11 @@ RUNS: Final = 0
 RUNS_NOT: Final = 3
 """Exit codes, as for an init script (LSB 3.1)."""
 
+POWER: Final = {
+    "weak": "too little voltage now",
+    "was_weak": "too little voltage since the start",
+    "throttled": "slowed down",
+}
 _WIDTH: Final = 11
 _MARKS: Final = {"good": "●", "warning": "▲", "bad": "✗", "plain": " "}
 
@@ -127,7 +132,24 @@ def _running(health: Health) -> list[Line]:
             "computer",
             _computer(health),
         ),
+        *_troubles(health),
     ]
+
+
+def _troubles(health: Health) -> list[Line]:
+    """What is only told while something is wrong, a line each kind."""
+    found = []
+    if health.power:
+        text = ", ".join(POWER[one] for one in health.power)
+        found.append(Line("warning", "power", text))
+    if health.inputs:
+        (name, why), *others = sorted(health.inputs.items())
+        more = f", and {len(others)} more" if others else ""
+        found.append(Line("warning", "inputs", f"{name}: {why}{more}"))
+    if health.failed:
+        text = ", ".join(f"{rule} {count} times" for rule, count in sorted(health.failed.items()))
+        found.append(Line("bad", "rules", f"failed: {text}"))
+    return found
 
 
 def _belonging(

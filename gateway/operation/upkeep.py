@@ -41,6 +41,7 @@ class Ports:
 
     Attributes:
         connection: of the spool. spool: what waits in it.
+        inputs: why an input tells nothing. failed: how often each rule of the logbook has.
         replay: sends the fixes between two instants (ms) again; tells how many.
         use: other values are desired. follow: another route is in force.
         turned: when each reader last went round.
@@ -48,6 +49,8 @@ class Ports:
 
     connection: Any
     spool: Callable[[], SpoolHealth]
+    inputs: Callable[[], Mapping[str, str]]
+    failed: Callable[[], Mapping[str, int]]
     replay: Callable[[int, int], int]
     use: Callable[[DesiredValues], None]
     follow: Callable[[Route], None]
@@ -105,6 +108,8 @@ class Operation:
             control=self.control,
             renewal=renewal,
             spool=ports.spool,
+            inputs=ports.inputs,
+            failed=ports.failed,
         )
         self._notifier = Notifier()
         self._watch = Watch(self._notifier)

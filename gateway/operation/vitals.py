@@ -61,7 +61,8 @@ class Vitals:
 
     Args:
         settings: the van's own. clock, link, uplink, control, renewal: the parts.
-        spool: tells what waits. now_s: of the monotonic clock.
+        spool: tells what waits. inputs: why an input tells nothing, by its name.
+        failed: how often each rule of the logbook has failed. now_s: of the monotonic clock.
     """
 
     def __init__(
@@ -74,6 +75,8 @@ class Vitals:
         control: Control,
         renewal: Renewal,
         spool: Callable[[], SpoolHealth],
+        inputs: Callable[[], Mapping[str, str]],
+        failed: Callable[[], Mapping[str, int]],
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -82,6 +85,9 @@ class Vitals:
         self._control = control
         self._renewal = renewal
         self._spool = spool
+        self._inputs = inputs
+        self._failed = failed
+        self._power: tuple[Literal["weak", "throttled", "was_weak"], ...] = ()
         self._began_s = clock.monotonic_s()
         self._seen = {receiver.name: _Seen() for receiver in settings.receivers}
         self._connection: int | None = None
@@ -128,6 +134,7 @@ class Vitals:
             return
         self._slow_at_s = now_s + _SLOW_EVERY_S
         self._celsius = computer.processor_celsius()
+        self._power = computer.power() or ()
         self._sealed = belonging.sealed(self._settings.folder, self._later_ms())
 
     def _later_ms(self) -> int:
@@ -154,6 +161,9 @@ class Vitals:
             control=self._control_health(),
             certificate=self._certificate(),
             processor_celsius=self.processor_celsius,
+            power=self._power,
+            inputs=dict(self._inputs()),
+            failed=dict(self._failed()),
             sealed=self._sealed,
             resident_bytes=computer.resident_bytes(),
             stuck=stuck,

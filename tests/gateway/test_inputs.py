@@ -134,6 +134,7 @@ def test_changes_of_wires_and_thermometers_come_to_the_inbox(tmp_path: Path) -> 
         }
         ignition.far.send(b"1010101")
         assert next_of(inbox) == Switched(kind="ignition", name="ignition", is_on=True)
+        assert list(inputs.problems()) == ["thermometer gone"]
         door.far.send(b"1")
         assert next_of(inbox) == Switched(kind="door", name="side", is_on=True)
     finally:

@@ -15,6 +15,7 @@ from gateway.configuration import load
 from gateway.doctor import Check
 from gateway.doctor.examine import exit_code, shown
 from gateway.doctor.receivers import holders_of
+from gateway.operation import computer
 from gateway.operation.diagnostics import without_secrets
 from gateway.operation.health import (
     ClockHealth,
@@ -250,3 +251,44 @@ def test_who_holds_a_device_is_named(tmp_path: Path) -> None:
 )
 def test_a_line_of_the_log_holds_no_secret_and_no_place(line: str, told: str) -> None:
     assert without_secrets(line, {"s3cret"}) == told
+
+
+def test_what_is_wrong_beside_the_recording_is_told_with_a_remedy(config: Path) -> None:
+    import msgspec
+
+    from gateway.doctor import system
+
+    well = lines(load(config), Report(running=HEALTH))
+    assert not {"power", "inputs", "rules"} & {line.name for line in well}
+    ill = msgspec.structs.replace(
+        HEALTH,
+        power=("weak", "throttled"),
+        inputs={"input side": "Device or resource busy", "thermometer box": "no such file"},
+        failed={"trips": 3},
+    )
+    told = {line.name: line for line in lines(load(config), Report(running=ill))}
+    assert told["power"].text == "too little voltage now, slowed down"
+    assert told["inputs"].text == "input side: Device or resource busy, and 1 more"
+    assert (told["rules"].mark, told["rules"].text) == ("bad", "failed: trips 3 times")
+    assert len(told) < 24, "it fits one screen"
+    checks = list(system.parts(ill))
+    assert [check.verdict for check in checks] == ["warning", "warning", "bad"]
+    assert all(check.remedy for check in checks)
+
+
+def test_the_board_tells_of_its_supply_where_it_can(tmp_path: Path) -> None:
+    firmware, monitors = tmp_path / "get_throttled", tmp_path / "hwmon"
+    assert computer.power(firmware, monitors) is None
+    for bits, found in (
+        ("0", ()),
+        ("50000", ("was_weak",)),
+        ("50005", ("weak", "throttled")),
+        ("20002", ("throttled",)),
+    ):
+        firmware.write_text(f"{bits}\n")
+        assert computer.power(firmware, monitors) == found
+    firmware.unlink()
+    (monitors / "hwmon3").mkdir(parents=True)
+    (monitors / "hwmon3" / "name").write_text("rpi_volt\n")
+    (monitors / "hwmon3" / "in0_lcrit_alarm").write_text("1\n")
+    assert computer.power(firmware, monitors) == ("weak",)
