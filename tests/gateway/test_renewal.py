@@ -5,9 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from gateway.enrolment.credentials import KEY, REQUEST, Credentials, Held
+from gateway.enrolment.credentials import KEY, REQUEST, Credentials, Held, read_held
 from gateway.enrolment.renewal import Renewal
 from gateway.inbox import Heard
 from tests.gateway.rig import wait_until
@@ -164,3 +165,22 @@ def test_the_next_one_is_tried_and_told_where_the_broker_is_now(
     held = credentials.held()
     assert held is not None
     assert (held.serial, held.host, held.port) == ("77", "moved.example", 8884)
+
+
+def test_a_certificate_whose_note_is_damaged_is_laid_down_anew(
+    credentials: Credentials, tmp_path: Path
+) -> None:
+    authority = PrivateAuthority(tmp_path / "authority")
+    shown = authority.certify("van")
+    issued = Certificate(
+        serial="77",
+        pem=shown.file.read_text(),
+        authority=authority.file.read_text(),
+        issued_at_ms=1,
+        expires_at_ms=2,
+    )
+    held = msgspec.structs.replace(HELD, serial="77")
+    target = credentials.add(held, issued, shown.key_file)
+    (target / "certificate.json").write_bytes(b"")
+    assert credentials.add(held, issued, shown.key_file) == target
+    assert read_held(target) == held
