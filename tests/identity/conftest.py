@@ -1,4 +1,4 @@
-"""Two companies for the tests of a file."""
+"""Two companies for all tests of this folder, as it takes seconds to make them."""
 
 from collections.abc import Iterator
 
@@ -7,6 +7,6 @@ import pytest
 from tests.identity.company import Company, open_company
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
     yield from open_company(tmp_path_factory.mktemp("company"))

@@ -214,8 +214,8 @@ class Enrolments:
             NotFound: the van has none of that serial number.
         """
         with self._database.writing() as connection:
-            found = store.find_certificate(connection, serial)
-            if found is None or (found.tenant, found.vehicle_id) != (tenant, vehicle_id):
+            found = store.find_certificate_of(connection, tenant, vehicle_id, serial)
+            if found is None:
                 raise NotFound(f"certificate {serial[:80]!r} of {vehicle_id[:80]!r} is not known")
             now = self._real_time.now_s()
             store.move_certificates(connection, [found], "revoked", now)

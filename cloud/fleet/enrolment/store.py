@@ -109,8 +109,21 @@ def add_certificate(connection: Connection, made: GatewayCertificate) -> None:
     connection.execute(insert(certificate).values(**values))
 
 
+def find_certificate_of(
+    connection: Connection, tenant: str, vehicle_id: str, serial: str
+) -> GatewayCertificate | None:
+    """One certificate of a van."""
+    wanted = (
+        certificate.c.tenant == tenant,
+        certificate.c.vehicle_id == vehicle_id,
+        certificate.c.serial == serial,
+    )
+    found = connection.execute(select(certificate).where(*wanted)).mappings().first()
+    return None if found is None else _certificate(found)
+
+
 def find_certificate(connection: Connection, serial: str) -> GatewayCertificate | None:
-    """One certificate."""
+    """One certificate, whosever it is: a box may come from another van or tenant."""
     found = (
         connection.execute(select(certificate).where(certificate.c.serial == serial))
         .mappings()
