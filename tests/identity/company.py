@@ -195,6 +195,7 @@ def _part(company: Company, part: str, carrier: str) -> dict[str, str]:
         "carrier_id": carrier, "order_id": order.id, "route_id": route, "stop_id": stop,
         "parcel_id": order.parcels[0].id, "phone_id": phone["id"],
         "service_date": DAY.isoformat(), "job_id": _job(company, depot),
+        "webhook_id": _webhook(company, part, carrier), "delivery_id": "1",
     }  # fmt: skip
 
 
@@ -204,6 +205,11 @@ def _job(company: Company, depot: str) -> str:
     )
     assert asked.status == 202, asked
     return str(asked.json["job_id"])
+
+
+def _webhook(company: Company, part: str, carrier: str) -> str:
+    wanted = {"name": f"hook {part}", "url": f"https://{part}.example/", "carrier_id": carrier}
+    return str(company.made("/webhooks", {**wanted, "kinds": ["order.status"]})["id"])
 
 
 def _route(database: Database, part: str, depot: str, order_id: str) -> tuple[str, str]:

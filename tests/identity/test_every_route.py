@@ -88,6 +88,21 @@ AD.CVI  GET    /routes/{route_id}
 AD.CVI  GET    /vehicles/{vehicle_id}/track
 AD.CVI  GET    /vehicles/{vehicle_id}/events
 AD.CVI  GET    /live
+open    GET    /asyncapi.json
+A....I  GET    /feed/options
+A.....  PUT    /feed/options
+A....I  GET    /feed/readers
+A.....  POST   /feed/readers
+A.....  DELETE /feed/readers/{reader_id}
+A....I  GET    /webhooks
+A....I  POST   /webhooks
+A....I  GET    /webhooks/{webhook_id}
+A....I  PATCH  /webhooks/{webhook_id}
+A....I  DELETE /webhooks/{webhook_id}
+A....I  POST   /webhooks/{webhook_id}/secret
+A....I  POST   /webhooks/{webhook_id}/ping
+A....I  GET    /webhooks/{webhook_id}/deliveries
+A....I  POST   /webhooks/{webhook_id}/deliveries/{delivery_id}/resend
 """
 BODIES: dict[str, Any] = {
     "PATCH /users/{user_id}": {"disabled": True},
@@ -98,6 +113,7 @@ BODIES: dict[str, Any] = {
     "POST /vehicles/{vehicle_id}/phones": {"app": "traccar", "label": "x"},
     "PATCH /orders/{order_id}": {"note": "x"},
     "POST /orders/{order_id}/cancel": {"reason": "x"},
+    "PATCH /webhooks/{webhook_id}": {"name": "x"},
     "POST /stops/{stop_id}/outcome": {"outcome": "delivered"},
 }
 """Acceptable, so that nothing but the id can be refused."""
@@ -109,6 +125,7 @@ WHOLE_DEPOT = {"GET /depots/{depot_id}/plans/{service_date}/revisions", "GET /jo
 ROWS = [tuple(line.split(maxsplit=2)) for line in TABLE.strip().splitlines()]
 GUARDED = [(who, method, path) for who, method, path in ROWS if who not in {"open", "itself"}]
 WITH_ID = [row for row in GUARDED if "_id}" in row[2] or "serial" in row[2]]
+NOWHERE = {"service_date": DAY.isoformat(), "delivery_id": "1"}
 PARAMETER = re.compile(r"\{(\w+)\}")
 
 
@@ -147,15 +164,14 @@ def test_every_guarded_route_stands_under_one_tag_which_is_its_scope(company: Co
 
 @pytest.mark.parametrize("tenant", [MAIN, OTHER])
 def test_every_role_may_what_the_table_says_and_nothing_else(company: Company, tenant: str) -> None:
-    nowhere = {"service_date": DAY.isoformat()}
     wrong = []
     for who, method, path in GUARDED:
-        assert company.ask(method, f"/api/v1{at(path, nowhere)}").status == 401, (method, path)
-        forged = company.ask(method, f"/api/v1{at(path, nowhere)}", "rmt-forged")
+        assert company.ask(method, f"/api/v1{at(path, NOWHERE)}").status == 401, (method, path)
+        forged = company.ask(method, f"/api/v1{at(path, NOWHERE)}", "rmt-forged")
         assert forged.status == 401, (method, path)
         for letter, role in LETTERS.items():
             body = BODIES.get(f"{method} {path}")
-            answer = company.as_((tenant, role), method, at(path, nowhere), body)
+            answer = company.as_((tenant, role), method, at(path, NOWHERE), body)
             is_let_in = answer.status not in {401, 403}
             assert answer.status < 500 or b"not answer" in answer.content, (method, path, answer)
             if is_let_in != (letter in who):
@@ -173,7 +189,7 @@ def test_what_knows_its_callers_itself_lets_no_role_in(company: Company) -> None
 
 @pytest.mark.parametrize("part", ["north", "south"])
 def test_ids_of_another_tenant_are_as_if_there_were_none(company: Company, part: str) -> None:
-    theirs, none = company.ids[part], {"service_date": DAY.isoformat()}
+    theirs, none = company.ids[part], NOWHERE
     for who, method, path in WITH_ID:
         body = BODIES.get(f"{method} {path}")
         role = LETTERS[who.strip(".")[0]]
