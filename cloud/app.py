@@ -60,8 +60,9 @@ from cloud.planning.situation import At
 from cloud.planning.store import orders_of_carrier
 from cloud.roads.client import RoadsClient
 from cloud.tracking import api as tracking_api
-from cloud.tracking import track_api
+from cloud.tracking import past_api, track_api
 from cloud.tracking.live import Live, LiveStream
+from cloud.tracking.past import Past
 from cloud.tracking.reports import Reports
 from wire import __version__
 
@@ -218,6 +219,13 @@ def _api(parts: _Parts) -> APIRouter:
         drivers_api.routes(parts.drivers, parts.planning, gate),
         board.routes(parts.fleet, parts.planning, parts.live, parts.clock, gate),
         track_api.routes(parts.live.tracks, parts.clock, _knowing_vans(parts.fleet), gate),
+        past_api.routes(
+            Past(parts.telemetry, parts.live.tracks),
+            parts.clock,
+            parts.fleet.vehicles,
+            _knowing_vans(parts.fleet),
+            gate,
+        ),
         tracking_api.routes(parts.live, parts.stream, _knowing_vans(parts.fleet), gate),
         *parts.integrations.routes(gate),
     ):

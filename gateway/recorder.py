@@ -11,13 +11,13 @@ from gateway.fixes.failures import Failure
 from gateway.fixes.judging import Judged
 from gateway.fixes.keeping import to_fix
 from gateway.fixes.logbook import Entries, Logbook, LogbookRules
-from gateway.fixes.trips import TripRules
 from gateway.inbox import Measured, Switched, Taken
 from gateway.settings import Settings
 from gateway.spool.store import Spool
 from gateway.stamp import Stamp
 from wire.events import ClockCorrected
 from wire.messages import Fix
+from wire.trips import TripRules
 from wire.values import FixSource, Name
 
 logger = logging.getLogger(__name__)

@@ -91,7 +91,7 @@ def simplified(track: Track, tolerance_m: float, starts: Sequence[int] = ()) -> 
     kept[[edge for edge in edges if edge < count]] = True
     kept[[edge - 1 for edge in edges if edge]] = True
     kept[::_WINDOW] = True
-    lat, lon = track["lat_e7"], _unwound(track["lon_e7"])
+    lat, lon = track["lat_e7"], unwound(track["lon_e7"])
     stops = np.flatnonzero(kept)
     begin, end = stops[:-1], stops[1:]
     while len(begin):
@@ -110,7 +110,7 @@ def simplified(track: Track, tolerance_m: float, starts: Sequence[int] = ()) -> 
     return kept
 
 
-def _unwound(lon_e7: Ints) -> Ints:
+def unwound(lon_e7: Ints) -> Ints:
     """Longitudes without the jump at the 180th meridian."""
     steps = np.diff(lon_e7)
     turns = np.where(steps > _TURN_E7 // 2, -1, 0) + np.where(steps < -_TURN_E7 // 2, 1, 0)

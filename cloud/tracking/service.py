@@ -39,8 +39,12 @@ def require_span(from_s: float, to_s: float) -> tuple[int, int]:
         raise Invalid.field("from", "is not before to", "give an earlier from")
     if to_s - from_s > MAX_SPAN_S:
         raise Invalid.field("from", "is more than 31 days before to", "ask for a shorter span")
-    from_s, to_s = max(from_s, _FIRST_DAY_S), min(to_s, _AFTER_LAST_DAY_S)
-    return round(from_s * 1000), round(to_s * 1000)
+    return within_calendar(round(from_s * 1000), round(to_s * 1000))
+
+
+def within_calendar(from_ms: int, to_ms: int) -> tuple[int, int]:
+    """The part of a span that RFC 3339 can tell."""
+    return max(from_ms, round(_FIRST_DAY_S * 1000)), min(to_ms, round(_AFTER_LAST_DAY_S * 1000))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

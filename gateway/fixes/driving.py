@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from gateway.fixes.motion import Step
 from wire.events import HarshDriving, Manoeuvre, Where
+from wire.motion import Step
 
 _OVER_MS: Final = 450
 """Changes are taken over at least so long: a receiver's noise of 0.05 m/s is then 0.2 m/s²."""

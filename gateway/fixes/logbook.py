@@ -14,11 +14,8 @@ from gateway.fixes.adaptive import Keeper
 from gateway.fixes.driving import Driving, DrivingRules
 from gateway.fixes.epochs import Epoch
 from gateway.fixes.failures import Failure, Failures
-from gateway.fixes.geofences import GeofenceWatch, Inside
 from gateway.fixes.judging import Judge, Judged
-from gateway.fixes.motion import Motion, MotionState, Step
 from gateway.fixes.privacy import is_on_duty, known_ms, without_where
-from gateway.fixes.trips import TripRules, Trips, TripState
 from gateway.fixes.trust import Reception, ReceptionWatch
 from gateway.fixes.validation import ValidationRules
 from gateway.stamp import Stamp
@@ -37,7 +34,10 @@ from wire.events import (
     TripStarted,
     Where,
 )
+from wire.geofences import GeofenceWatch, Inside
 from wire.messages import Fix, Route
+from wire.motion import Motion, MotionState, Step
+from wire.trips import TripRules, Trips, TripState
 from wire.values import FixSource, Name
 
 _MARKS = (TripStarted, TripEnded, StopArrived, StopDeparted)

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.fixes.driving import Driving, DrivingRules
-from gateway.fixes.motion import Motion
 from tests.gateway.tracks import START_MS, Journey, fix_at, moved
 from wire.events import HarshDriving
 from wire.messages import Fix
+from wire.motion import Motion
 
 RULES = DrivingRules()
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.fixes.geofences import GeofenceEvent, GeofenceWatch
 from tests.gateway.tracks import START_MS, degrees_at, fix_at
 from wire.desired import Geofence
 from wire.events import GeofenceEntered, GeofenceLeft
+from wire.geofences import GeofenceEvent, GeofenceWatch
 from wire.messages import Fix
 
 

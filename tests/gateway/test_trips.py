@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from gateway.fixes.epochs import Epoch
 from gateway.fixes.logbook import Entries, Logbook, LogbookRules
-from gateway.fixes.trips import TripRules
 from tests.gateway.tracks import (
     START_MS,
     Journey,
@@ -22,6 +21,7 @@ from tests.gateway.tracks import (
 )
 from wire.events import Idled, IgnitionSwitched, TripEnded, TripStarted
 from wire.messages import Fix
+from wire.trips import TripRules
 
 RULES = LogbookRules()
 

@@ -86,6 +86,8 @@ AD.CVI  GET    /routes/{route_id}
 ..R...  POST   /stops/{stop_id}/arrive
 ..R...  POST   /stops/{stop_id}/outcome
 AD.CVI  GET    /vehicles/{vehicle_id}/track
+AD.CVI  GET    /vehicles/{vehicle_id}/trips
+AD.CVI  GET    /depots/{depot_id}/replay
 AD.CVI  GET    /vehicles/{vehicle_id}/events
 AD.CVI  GET    /live
 open    GET    /asyncapi.json

@@ -2,8 +2,8 @@
 
 import msgspec
 
-from gateway.fixes.motion import Mark, Step
 from wire.events import Idled, TripEnded, TripStarted, Where
+from wire.motion import Mark, Step
 from wire.track import distance_m
 
 type TripEvent = TripStarted | TripEnded | Idled

@@ -7,10 +7,10 @@ from typing import Final
 
 import msgspec
 
-from gateway.fixes.motion import Mark
 from wire.desired import Geofence
 from wire.events import GeofenceEntered, GeofenceLeft, Where
 from wire.messages import Fix
+from wire.motion import Mark
 from wire.track import at_ms, distance_m, offset_m
 from wire.values import EpochMs, Name
 
