@@ -278,7 +278,8 @@ def _run_ingest(serving: Serving, is_stopping: Callable[[], bool]) -> None:
         migrate(data, "telemetry")
     database = Database(data.telemetry)
     broker = BrokerAccess(data, serving.settings)
-    Ingest(data, database, broker, clock_of(data.root)).run(is_stopping)
+    inbox = serving.settings.ingest.inbox
+    Ingest(data, database, broker, clock_of(data.root), inbox).run(is_stopping)
     database.close()
 
 

@@ -28,6 +28,7 @@ from cloud.foundation.broker_config import (
     new_gateway_credential,
     new_login,
     render_config,
+    stream_username,
     to_subject,
     users_of,
 )
@@ -72,6 +73,15 @@ class BrokerAddress(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     tls: bool = False
     ca_file: str | None = None
+
+
+class StreamAccess(msgspec.Struct, frozen=True, kw_only=True):
+    """Where and as whom ingest reads the embedded broker's stream."""
+
+    host: str
+    port: int
+    username: str
+    password: str
 
 
 class _Checked(NamedTuple):
@@ -151,6 +161,25 @@ class BrokerAccess:
                 ours, cert_file=str(pair.cert_file), key_file=str(pair.key_file)
             )
         return BrokerLogin(client_id=ours.client_id, username=own.username, password=own.password)
+
+    def stream_access(self) -> StreamAccess:
+        """Where and as whom ingest reads the stream of the embedded broker.
+
+        Raises:
+            Conflict: the fleet has its own broker, which may have no streams.
+        """
+        if not self.is_embedded:
+            raise Conflict(
+                'ingest.inbox: "jetstream" needs the broker that comes along; '
+                'write "mqtt", or remove [broker]'
+            )
+        ingest = self._users().ingest
+        return StreamAccess(
+            host="127.0.0.1",
+            port=self._ports().nats,
+            username=stream_username(ingest),
+            password=ingest.password,
+        )
 
     def new_credential(self, tenant: str, van: str) -> GatewayCredential:
         """New credentials for the gateway of ``van``, not known to the broker yet."""

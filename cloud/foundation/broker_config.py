@@ -10,7 +10,7 @@ A publish that is not permitted is acknowledged and dropped in silence, a subscr
 
 import json
 from collections.abc import Callable, Iterable
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -23,6 +23,10 @@ MAX_CONNECTIONS: Final = 10_000
 MAX_UNACKNOWLEDGED: Final = 2_000
 """Messages of one kind that ingest may hold before it has committed them."""
 ACK_WAIT_S: Final = 60
+STREAM: Final = "FLEET_UP"
+"""The JetStream stream of what vans keep until it is committed; see `cloud.tracking.jetstream`."""
+STREAM_CONSUMER: Final = "ingest"
+STREAM_INBOX: Final = "_INBOX_ingest"
 _HANDSHAKE_S: Final = 10
 """A van at the edge of coverage needs more than the server's usual two seconds."""
 _STORE_BYTES: Final = 4 * 1024**3
@@ -217,7 +221,11 @@ def _tls(tls: BrokerTls) -> str:
 
 
 def _password_users(users: BrokerSecrets) -> list[str]:
-    rows = [_user(users.ingest, *_ingest_permissions()), _user(users.web, *_web_permissions())]
+    rows = [
+        _user(users.ingest, *_ingest_permissions()),
+        _stream_user(users.ingest),
+        _user(users.web, *_web_permissions()),
+    ]
     rows += [_gateway_user(gateway) for gateway in users.gateways]
     return rows + [_reader_user(one) for one in users.readers if one.password is not None]
 
@@ -225,6 +233,7 @@ def _password_users(users: BrokerSecrets) -> list[str]:
 def _certified_users(users: BrokerSecrets, tls: BrokerTls) -> list[str]:
     rows = [
         _certified(tls.ingest, *_ingest_permissions()),
+        _stream_user(users.ingest),
         _certified(tls.web, *_web_permissions()),
     ]
     for one in users.certified:
@@ -295,7 +304,33 @@ def _heard_by(reader: FeedReader) -> list[str]:
     return [below, below.removesuffix(".>")]
 
 
-def _user(login: BrokerLogin, publish: list[str] | dict[str, str], subscribe: list[str]) -> str:
+def stream_username(ingest: BrokerLogin) -> str:
+    """The user as whom ingest reads the stream, with the same password."""
+    return f"{ingest.username}-stream"
+
+
+def _stream_user(ingest: BrokerLogin) -> str:
+    """Reads one stream on the server's own port, which listens on loopback only."""
+    login = msgspec.structs.replace(ingest, username=stream_username(ingest))
+    api = "$JS.API"
+    publish = [
+        *(f"{api}.STREAM.{verb}.{STREAM}" for verb in ("CREATE", "UPDATE", "DELETE", "INFO")),
+        f"{api}.CONSUMER.CREATE.{STREAM}.{STREAM_CONSUMER}",
+        f"{api}.CONSUMER.DURABLE.CREATE.{STREAM}.{STREAM_CONSUMER}",
+        f"{api}.CONSUMER.INFO.{STREAM}.{STREAM_CONSUMER}",
+        f"{api}.CONSUMER.MSG.NEXT.{STREAM}.{STREAM_CONSUMER}",
+        f"$JS.ACK.{STREAM}.{STREAM_CONSUMER}.>",
+    ]
+    return _user(login, publish, [f"{STREAM_INBOX}.>"], way="STANDARD")
+
+
+def _user(
+    login: BrokerLogin,
+    publish: list[str] | dict[str, str],
+    subscribe: list[str],
+    *,
+    way: Literal["MQTT", "STANDARD"] = "MQTT",
+) -> str:
     try:
         msgspec.convert(msgspec.structs.asdict(login), BrokerLogin)
     except msgspec.ValidationError as error:
@@ -305,7 +340,7 @@ def _user(login: BrokerLogin, publish: list[str] | dict[str, str], subscribe: li
     permissions = json.dumps({"publish": publish, "subscribe": subscribe})
     return (
         f'{{user: "{login.username}", password: "{login.password}", '
-        f'allowed_connection_types: ["MQTT"], permissions: {permissions}}}'
+        f'allowed_connection_types: ["{way}"], permissions: {permissions}}}'
     )
 
 

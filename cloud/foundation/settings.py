@@ -2,7 +2,7 @@
 
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -52,6 +52,17 @@ class EmbeddedBroker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         return not _is_loopback(self.listen) if self.tls is None else self.tls
 
 
+class IngestSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[ingest]``: how what vans say is read.
+
+    Attributes:
+        inbox: ``mqtt`` works with every broker; ``jetstream`` reads batches and events from a
+            bounded stream of the broker that comes along.
+    """
+
+    inbox: Literal["mqtt", "jetstream"] = "mqtt"
+
+
 class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[webhooks]``: where events may be posted, beside public addresses.
 
@@ -73,6 +84,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     broker: OwnBroker | None = None
     embedded_broker: EmbeddedBroker = EmbeddedBroker()
+    ingest: IngestSettings = IngestSettings()
     webhooks: WebhookSettings = WebhookSettings()
 
 

@@ -11,7 +11,7 @@ import select
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import paho.mqtt.client as paho
 
@@ -42,13 +42,56 @@ class Token(NamedTuple):
     qos: int
 
 
+class Inbox(Protocol):
+    """What the vans say, each message held by a broker until it is acknowledged.
+
+    There are two: `MqttInbox` on any broker, and `cloud.tracking.jetstream.JetStreamInbox`.
+    """
+
+    @property
+    def state(self) -> str:
+        """``ok``, or what is wrong."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether messages can come."""
+
+    def receive(self, timeout_s: float, at_most: int = 1_000) -> list[Arrived]:
+        """What arrives within ``timeout_s``; returns early with what is there at once."""
+
+    def has_news(self) -> bool:
+        """Whether something can be received at once."""
+
+    def pause(self, timeout_s: float) -> None:
+        """Let time pass without reading, so that the broker has to wait."""
+
+    def is_current(self, arrived: Arrived) -> bool:
+        """Whether ``arrived`` can still be acknowledged; if not it comes again by itself."""
+
+    def acknowledge(self, messages: list[Arrived]) -> None:
+        """The broker may forget these."""
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
+        """Send once, at once or not at all; tells whether it was sent or will be."""
+
+    def close(self) -> None:
+        """Leave the broker, which keeps what is not acknowledged."""
+
+
 class MqttInbox:
     """What the vans say, from a broker. Not for use by more than one thread."""
 
     def __init__(
-        self, address: BrokerAddress, login: BrokerLogin, now_ms: Callable[[], int]
+        self,
+        address: BrokerAddress,
+        login: BrokerLogin,
+        now_ms: Callable[[], int],
+        *,
+        kinds: tuple[str, ...] = topics.UP_KINDS,
     ) -> None:
+        """``kinds``: of message that are read; another reads the rest."""
         self._address = address
+        self._kinds = kinds
         self._now_ms = now_ms
         self._client = make_client(address, login, is_lasting=True, acknowledges_by_hand=True)
         self._client.on_connect = self._on_connect
@@ -86,6 +129,11 @@ class MqttInbox:
     def has_news(self) -> bool:
         """Whether something can be received at once."""
         return bool(self._arrived) or self._wait(0)
+
+    def fileno(self) -> int | None:
+        """The open socket, to wait on together with others; None without a connection."""
+        sock = self._client.socket()
+        return None if sock is None else sock.fileno()
 
     def pause(self, timeout_s: float) -> None:
         """Let time pass without reading, so that the broker has to wait."""
@@ -191,7 +239,10 @@ class MqttInbox:
             return
         self._awaited.clear()
         self._is_denied = False
-        for kind in topics.UP_KINDS:
+        others = [topics.every_up(kind) for kind in topics.UP_KINDS if kind not in self._kinds]
+        if others:
+            client.unsubscribe(others)  # a lasting session remembers what it asked for before
+        for kind in self._kinds:
             _, packet = client.subscribe(topics.every_up(kind), qos=0 if kind == "live" else 1)
             if packet is not None:
                 self._awaited.add(packet)

@@ -9,7 +9,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal
 
 from sqlalchemy.exc import DBAPIError
 
@@ -19,7 +19,7 @@ from cloud.foundation.database import Database
 from cloud.foundation.layout import DataFolder
 from cloud.tracking import store
 from cloud.tracking.backlog import Backlog
-from cloud.tracking.inbox import MqttInbox
+from cloud.tracking.inbox import Inbox, MqttInbox
 from cloud.tracking.intake import Arrived, Complaint, Group, Intake
 from cloud.tracking.model import Committed, GroupLimits, StreamKey, moment_ms
 from cloud.tracking.shelf import Shelf
@@ -49,7 +49,12 @@ class Ingest:
     """The loop over inbox, intake and database."""
 
     def __init__(
-        self, data: DataFolder, database: Database, broker: BrokerAccess, clock: Clock
+        self,
+        data: DataFolder,
+        database: Database,
+        broker: BrokerAccess,
+        clock: Clock,
+        inbox: Literal["mqtt", "jetstream"] = "mqtt",
     ) -> None:
         self._data = data
         self._database = database
@@ -57,7 +62,7 @@ class Ingest:
         def now_ms() -> int:
             return round(clock.now_s() * 1000)
 
-        self._inbox = MqttInbox(broker.address(), broker.login("ingest"), now_ms)
+        self._inbox = _open_inbox(inbox, broker, now_ms)
         with database.writing() as connection:
             connection.exec_driver_sql(f"PRAGMA busy_timeout={_BUSY_MS}")
             live = store.live_rows(connection)
@@ -248,6 +253,16 @@ class Ingest:
             set_aside=self._set_aside,
         )
         write_status(self._data, status)
+
+
+def _open_inbox(
+    name: Literal["mqtt", "jetstream"], broker: BrokerAccess, now_ms: Callable[[], int]
+) -> Inbox:
+    if name == "mqtt":
+        return MqttInbox(broker.address(), broker.login("ingest"), now_ms)
+    from cloud.tracking.jetstream import JetStreamInbox  # only where it is wanted
+
+    return JetStreamInbox(broker.address(), broker.login("ingest"), broker.stream_access(), now_ms)
 
 
 def _size(messages: list[Arrived]) -> int:

@@ -17,6 +17,7 @@ class Mosquitto:
     """A broker on loopback, with users by name and password, and an access list."""
 
     def __init__(self, folder: Path, port: int, users: dict[str, str], rules: str) -> None:
+        """It keeps what it holds over a kill, as a broker that is to be relied on must."""
         folder.mkdir(parents=True)
         self.port = port
         access, passwords = folder / "access", folder / "passwords"
@@ -31,7 +32,10 @@ class Mosquitto:
 allow_anonymous false
 password_file {passwords}
 acl_file {access}
-persistence false
+persistence true
+persistence_location {folder}/
+autosave_interval 1
+autosave_on_changes true
 user root
 """
         )
