@@ -191,6 +191,8 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
             data=data,
             settings=settings,
             business=business,
+            telemetry=telemetry,
+            clock=clock,
             broker=broker,
             real_time=real_time,
             events=events,

@@ -271,16 +271,19 @@ def _run_ingest(serving: Serving, is_stopping: Callable[[], bool]) -> None:
     from cloud.foundation.broker import BrokerAccess
     from cloud.foundation.clock import clock_of
     from cloud.foundation.database import Database
+    from cloud.tracking.carriers import VanCarriers
     from cloud.tracking.ingest import Ingest
 
     data = serving.data
     if not _is_supervised():
         migrate(data, "telemetry")
-    database = Database(data.telemetry)
+    database, business = Database(data.telemetry), Database(data.business)
     broker = BrokerAccess(data, serving.settings)
     inbox = serving.settings.ingest.inbox
-    Ingest(data, database, broker, clock_of(data.root), inbox).run(is_stopping)
+    carriers = VanCarriers(business, time.monotonic)
+    Ingest(data, database, broker, clock_of(data.root), inbox, carriers).run(is_stopping)
     database.close()
+    business.close()
 
 
 def _run_web(serving: Serving, _is_stopping: Callable[[], bool]) -> None:

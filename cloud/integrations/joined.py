@@ -24,6 +24,7 @@ from cloud.integrations.publisher import Publisher
 from cloud.integrations.readers import api as readers_api
 from cloud.integrations.readers.service import Readers
 from cloud.integrations.reading import Reading
+from cloud.integrations.trips import Trips
 from cloud.integrations.vans import VanLane
 from cloud.integrations.webhooks import api as webhooks_api
 from cloud.integrations.webhooks.delivering import Delivering
@@ -42,6 +43,8 @@ class Integrations:
         data: DataFolder,
         settings: Settings,
         business: Database,
+        telemetry: Database,
+        clock: Clock,
         broker: BrokerAccess,
         real_time: Clock,
         events: Outbox,
@@ -51,6 +54,7 @@ class Integrations:
         self._business, self._broker, self._events = business, broker, events
         self._reading = Reading(planning, self.carrier_of)
         self._readers = Readers(business, broker, real_time, events, new_id)
+        self._trips = Trips(telemetry, business, clock, events)
         vault, allowed = Vault(data.seal_key), settings.webhooks.networks
         self._webhooks = Webhooks(business, vault, real_time, self._reading, new_id, allowed)
         self._delivering = Delivering(
@@ -81,6 +85,7 @@ class Integrations:
             ("feed", self._events.run("feed", feed.on_event)),
             ("retained", RetainedFeed(self._broker, self._wanted, publisher.tell).run()),
             ("readers", self._readers.run()),
+            ("trips", self._trips.run()),
             ("webhooks", self._events.run("webhooks", self._queue)),
             ("deliveries", self._delivering.run()),
         ]

@@ -19,6 +19,7 @@ from cloud.foundation.database import Database
 from cloud.foundation.layout import DataFolder
 from cloud.tracking import store
 from cloud.tracking.backlog import Backlog
+from cloud.tracking.carriers import own_carrier
 from cloud.tracking.inbox import Inbox, MqttInbox
 from cloud.tracking.intake import Arrived, Complaint, Group, Intake
 from cloud.tracking.model import Committed, GroupLimits, StreamKey, moment_ms
@@ -55,8 +56,10 @@ class Ingest:
         broker: BrokerAccess,
         clock: Clock,
         inbox: Literal["mqtt", "jetstream"] = "mqtt",
+        carrier_of: Callable[[str, str], str] = own_carrier,
     ) -> None:
         self._data = data
+        self._carrier_of = carrier_of
         self._database = database
 
         def now_ms() -> int:
@@ -235,7 +238,8 @@ class Ingest:
             except (ValueError, OverflowError, OSError) as error:
                 self._complain(Complaint("cannot tell a position", row.tenant, row.van, str(error)))
                 continue
-            topic = topics.feed_position(row.tenant, topics.OWN_CARRIER, row.van)
+            carrier = self._carrier_of(row.tenant, row.van)
+            topic = topics.feed_position(row.tenant, carrier, row.van)
             self._inbox.publish(topic, told, retain=True)
 
     def _state(self) -> str:

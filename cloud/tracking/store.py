@@ -72,6 +72,7 @@ EVENT: Final = Table(
     Column("received_at_ms", BigInteger, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
     Index("ix_event_tenant_van_at_ms", "tenant", "van", "at_ms"),
+    Index("ix_event_kind_received_at_ms", "kind", "received_at_ms"),
     sqlite_with_rowid=False,
 )
 STREAM: Final = Table(
@@ -303,6 +304,37 @@ def events_between(
         EventRow(*row[:5], _QUALITIES[row.quality], row.received_at_ms)
         for row in connection.execute(wanted.order_by(*order).limit(limit))
     ]
+
+
+class ReceivedEvent(NamedTuple):
+    """One stored event of any van, in the order of receiving; ``body`` is JSON."""
+
+    received_at_ms: int
+    tenant: str
+    van: str
+    stream: int
+    seq: int
+    kind: str
+    at_ms: int
+    body: str
+
+
+def events_received(
+    connection: Connection,
+    *,
+    kinds: Sequence[str],
+    since_ms: int,
+    after: ReceivedEvent | None,
+    limit: int,
+) -> list[ReceivedEvent]:
+    """Events of some kinds, of all vans, as they were received from ``since_ms`` on."""
+    order = (EVENT.c.received_at_ms, EVENT.c.tenant, EVENT.c.van, EVENT.c.stream, EVENT.c.seq)
+    wanted = select(*order, EVENT.c.kind, EVENT.c.at_ms, EVENT.c.body).where(
+        EVENT.c.kind.in_(kinds), EVENT.c.received_at_ms >= since_ms
+    )
+    if after is not None:
+        wanted = wanted.where(tuple_(*order) > tuple_(*after[: len(order)]))
+    return [ReceivedEvent(*row) for row in connection.execute(wanted.order_by(*order).limit(limit))]
 
 
 def state_of(connection: Connection, tenant: str, van: str) -> tuple[str, int] | None:

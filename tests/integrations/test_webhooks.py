@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 from standardwebhooks.webhooks import Webhook as Standard
@@ -371,9 +371,12 @@ def test_the_log_has_pages_and_what_it_holds_can_be_sent_again(office: Office) -
                 )
                 assert [one.position for one in (*first, *rest)] == [5, 4, 3, 2, 1]
                 assert end is None
-                again = office.hooks.resend(ADMIN, hook.id, 2)
+                again = office.hooks.resend(ADMIN, hook.id, "dlv-2")
                 assert (again.event_id, again.resend) == (rest[0].event_id, 1)
                 await until(lambda: len(erp.heard) == 6, "the second sending")
+                for wrong in ("dlv-99", "dlv-", "2", "dlv-\u0662", "dlv-" + "9" * 99):
+                    with pytest.raises(NotFound):
+                        office.hooks.resend(ADMIN, hook.id, wrong)
             ids = [one.headers["webhook-id"] for one in erp.heard]
             assert ids[5] == ids[1]
 
@@ -475,6 +478,7 @@ def test_nobody_else_sees_or_touches_a_webhook(office: Office) -> None:
             )
 
 
+@settings(deadline=None)
 @given(
     draws=st.lists(st.floats(0, 1, exclude_max=True), min_size=12, max_size=12),
     retry_after_s=st.none() | st.floats(0, 1e9),
@@ -493,6 +497,7 @@ def test_tries_come_later_and_later_and_end_within_three_days(
         assert now_s > 2 * DAY_S, "it is tried for days"
 
 
+@settings(deadline=None)
 @given(secret=st.binary(min_size=24, max_size=64), body=st.text().map(str.encode))
 def test_our_signature_is_the_librarys(secret: bytes, body: bytes) -> None:
     at = datetime(2026, 11, 26, tzinfo=UTC)

@@ -93,7 +93,7 @@ class DeliveryBody(BaseModel):
     ``event_id`` stands in the header ``webhook-id``, at each try and each sending again.
     """
 
-    id: int
+    id: str
     event_id: str
     kind: str
     state: State
@@ -183,7 +183,7 @@ def routes(webhooks: Webhooks, gate: Gate) -> APIRouter:
         return DeliveriesPage(items=[_delivery(one) for one in found], next=more)
 
     @router.post("/webhooks/{webhook_id}/deliveries/{delivery_id}/resend", status_code=202)
-    def resend(webhook_id: str, delivery_id: _Position, caller: integrator) -> DeliveryBody:
+    def resend(webhook_id: str, delivery_id: str, caller: integrator) -> DeliveryBody:
         """Send an event of the log again, under the same id."""
         return _delivery(webhooks.resend(caller, webhook_id, delivery_id))
 
@@ -210,7 +210,7 @@ def _body(webhook: Webhook, waiting: int) -> WebhookBody:
 
 def _delivery(one: Delivery) -> DeliveryBody:
     return DeliveryBody(
-        id=one.position,
+        id=one.id,
         event_id=one.event_id,
         kind=one.kind,
         state=one.state,

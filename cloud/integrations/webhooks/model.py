@@ -37,6 +37,7 @@ _WAITS_S: Final = (
 )
 """Waits between the tries: 71 h and 36 min in all."""
 _JITTER: Final = 0.2
+_DELIVERY: Final = "dlv-"
 
 type State = Literal["waiting", "delivered", "failed", "dropped"]
 KINDS: Final[tuple[Kind, ...]] = ("order.status", "route.revision", "trip", "exception")
@@ -104,6 +105,18 @@ class Delivery:
     tried_at: float | None
     status: int | None
     error: str | None
+
+    @property
+    def id(self) -> str:
+        """By which people call it."""
+        return f"{_DELIVERY}{self.position}"
+
+
+def position_of(delivery_id: str) -> int | None:
+    """The position of the delivery that is called so; None when none ever is."""
+    number = delivery_id.removeprefix(_DELIVERY)
+    is_id = delivery_id.startswith(_DELIVERY) and number.isascii() and number.isdigit()
+    return int(number) if is_id and len(number) < 16 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

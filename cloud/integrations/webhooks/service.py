@@ -27,6 +27,7 @@ from cloud.integrations.webhooks.model import (
     Delivery,
     State,
     Webhook,
+    position_of,
     require_url,
     shown,
 )
@@ -211,7 +212,7 @@ class Webhooks:
         more = found[limit - 1].position if len(found) > limit else None
         return list(found[:limit]), more
 
-    def resend(self, caller: Caller, webhook_id: str, position: int) -> Delivery:
+    def resend(self, caller: Caller, webhook_id: str, delivery_id: str) -> Delivery:
         """Queue an event of the log again, under the id that it had.
 
         Raises:
@@ -220,9 +221,9 @@ class Webhooks:
         """
         with self._database.writing() as connection:
             to = _require_enabled(connection, caller, webhook_id)
-            old = _require_delivery(connection, to, position)
+            old = _require_delivery(connection, to, position_of(delivery_id), delivery_id)
             if old.state == "waiting":
-                raise Conflict(f"delivery {position} still waits, and is tried by itself")
+                raise Conflict(f"delivery {delivery_id} still waits, and is tried by itself")
             new = store.queue(
                 connection,
                 to,
@@ -294,10 +295,11 @@ def _require_enabled(connection: Connection, caller: Caller, webhook_id: str) ->
     return found
 
 
-def _require_delivery(connection: Connection, to: Webhook, position: int) -> Delivery:
-    found = store.find_delivery(connection, to, position)
+def _require_delivery(
+    connection: Connection, to: Webhook, position: int | None, called: str = ""
+) -> Delivery:
+    found = None if position is None else store.find_delivery(connection, to, position)
     if found is None:
-        raise NotFound(
-            f"delivery {position} is not known; GET /api/v1/webhooks/{to.id}/deliveries lists them"
-        )
+        where = f"/api/v1/webhooks/{to.id}/deliveries"
+        raise NotFound(f"delivery {called[:80]!r} is not known; GET {where} lists them")
     return found
