@@ -192,14 +192,13 @@ def _part(company: Company, part: str, carrier: str) -> dict[str, str]:
     )
     third = {"name": f"third party {part}", "carrier_id": carrier}
     reader = company.made("/feed/readers", third)
-    hook = company.made("/webhooks", {**third, "url": f"https://{part}.example/hook"})
     return {
-        "reader_id": reader["id"], "webhook_id": hook["id"], "delivery_id": "dlv-1",
         "depot_id": depot, "vehicle_id": van["id"], "driver_id": driver["id"],
         "carrier_id": carrier, "order_id": order.id, "route_id": route, "stop_id": stop,
         "parcel_id": order.parcels[0].id, "phone_id": phone["id"],
         "service_date": DAY.isoformat(), "job_id": _job(company, depot),
-        "webhook_id": _webhook(company, part, carrier), "delivery_id": "1",
+        "webhook_id": _webhook(company, part, carrier), "delivery_id": "dlv-1",
+        "reader_id": reader["id"],
     }  # fmt: skip
 
 

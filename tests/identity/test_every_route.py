@@ -127,7 +127,7 @@ WHOLE_DEPOT = {"GET /depots/{depot_id}/plans/{service_date}/revisions", "GET /jo
 ROWS = [tuple(line.split(maxsplit=2)) for line in TABLE.strip().splitlines()]
 GUARDED = [(who, method, path) for who, method, path in ROWS if who not in {"open", "itself"}]
 WITH_ID = [row for row in GUARDED if "_id}" in row[2] or "serial" in row[2]]
-NOWHERE = {"service_date": DAY.isoformat(), "delivery_id": "1"}
+NOWHERE = {"service_date": DAY.isoformat(), "delivery_id": "dlv-1"}
 PARAMETER = re.compile(r"\{(\w+)\}")
 
 
