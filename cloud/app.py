@@ -83,6 +83,7 @@ class _Parts:
     events: Outbox
     identity: Identity
     people: People
+    held: grants.Held
     gate: Gate
     fleet: Fleet
     enrolments: Enrolments
@@ -163,6 +164,7 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         events=events,
         new_id=random_id,
     )
+    held = grants.Held(business)
     return _Parts(
         data=data,
         clock=clock,
@@ -174,7 +176,8 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         events=events,
         identity=identity,
         people=People(business, identity, real_time, random_id, grants.require_reach),
-        gate=Gate(identity, grants.Held(business).require),
+        held=held,
+        gate=Gate(identity, held.require),
         fleet=fleet,
         enrolments=enrolments,
         renewals=RenewalDesk(broker, enrolments),
@@ -228,7 +231,9 @@ def _api(parts: _Parts) -> APIRouter:
             _knowing_vans(parts.fleet),
             gate,
         ),
-        tracking_api.routes(parts.live, parts.stream, _knowing_vans(parts.fleet), gate),
+        tracking_api.routes(
+            parts.live, parts.stream, _knowing_vans(parts.fleet), parts.held.sight, gate
+        ),
         *parts.integrations.routes(gate),
     ):
         router.include_router(part)

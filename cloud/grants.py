@@ -20,6 +20,7 @@ from cloud.integrations.webhooks import store as webhook_store
 from cloud.orders import store as order_store
 from cloud.planning import job_store
 from cloud.planning import store as planning_store
+from cloud.tracking.sight import FULL, Sight
 
 type _Find = Callable[[str, str, Reach], Select[Any]]
 """Tenant, id and reach to a query that gives a row when the thing is within reach."""
@@ -111,12 +112,45 @@ class Held:
             return
         with self._database.reading() as connection:
             for name, value in asked:
-                query_of_it = _FINDS[name](caller.tenant, value, caller.reach)
-                if connection.execute(query_of_it.limit(1)).first() is None:
+                if not _is_held(connection, caller, name, value):
                     raise NotFound(
                         f"{name.removesuffix('_id')} {value[:80]!r} is not known, "
                         "or not within what your grant covers"
                     )
+
+    def sight(self, caller: Caller) -> Sight:
+        """What of its tenant a client of the live stream sees."""
+        if caller.reach.is_everything:
+            return FULL
+        return Sight(
+            vans=lambda: self._vans(caller),
+            shown=lambda payload: self._shown(caller, payload),
+        )
+
+    def _vans(self, caller: Caller) -> frozenset[str]:
+        with self._database.reading() as connection:
+            found = fleet_store.vehicles(connection, caller.tenant, caller.reach)
+        return frozenset(van.id for van in found)
+
+    def _shown(self, caller: Caller, payload: Mapping[str, object]) -> Mapping[str, object] | None:
+        """An event as a limited caller sees it; of a depot's plan a carrier sees its routes."""
+        if caller.reach.depot_ids is not None and "depot_id" in payload:
+            return payload if caller.reach.holds(depot_id=str(payload["depot_id"])) else None
+        with self._database.reading() as connection:
+            for name in ("order_id", "vehicle_id"):
+                if name in payload:
+                    is_held = _is_held(connection, caller, name, str(payload[name]))
+                    return payload if is_held else None
+            routes = payload.get("route_ids")
+            if not isinstance(routes, list | tuple):
+                return None
+            mine = [one for one in routes if _is_held(connection, caller, "route_id", str(one))]
+        return {**payload, "route_ids": mine, "reason": payload["trigger"]} if mine else None
+
+
+def _is_held(connection: Connection, caller: Caller, name: str, value: str) -> bool:
+    query = _FINDS[name](caller.tenant, value, caller.reach)
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def require_reach(connection: Connection, tenant: str, reach: Reach) -> None:

@@ -13,7 +13,8 @@ from cloud.foundation.clock import to_rfc3339
 from cloud.foundation.identity import READERS, Caller, Gate
 from cloud.tracking.asked import require_van
 from cloud.tracking.event_log import KINDS, Happened
-from cloud.tracking.live import Live, LivePosition, LiveStream, sse_frame
+from cloud.tracking.live import Live, LivePosition, LiveStream, Telling, sse_frame
+from cloud.tracking.sight import FULL, Sight
 from wire.values import ClockQuality
 
 _FRAME_EVERY_S: Final = 0.25
@@ -58,7 +59,11 @@ _LIVE_ANSWER: Final[dict[int | str, dict[str, Any]]] = {
 
 
 def routes(
-    live: Live, stream: LiveStream, knows_van: Callable[[str, str], bool], gate: Gate
+    live: Live,
+    stream: LiveStream,
+    knows_van: Callable[[str, str], bool],
+    sight_of: Callable[[Caller], Sight],
+    gate: Gate,
 ) -> APIRouter:
     """The events of a van and the live stream. ``knows_van``: whether a tenant has a van."""
     router = APIRouter(tags=["tracking"])
@@ -92,7 +97,7 @@ def routes(
     async def live_stream(caller: reader, is_still_let_in: watch) -> StreamingResponse:
         """What moves, as it moves; it ends when the token or session does."""
         return StreamingResponse(
-            frames(live, stream, caller.tenant, is_still_let_in, ask_every_s=_ASK_EVERY_S),
+            frames(live, stream, caller.tenant, is_still_let_in, sight_of(caller)),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
@@ -117,6 +122,7 @@ async def frames(
     stream: LiveStream,
     tenant: str,
     is_still_let_in: Callable[[], bool],
+    sight: Sight = FULL,
     *,
     ask_every_s: float = _ASK_EVERY_S,
 ) -> AsyncIterator[bytes]:
@@ -125,9 +131,10 @@ async def frames(
     A client that reads slowly gets fewer frames, each with the newest of what changed. One that
     lets 256 events wait is let go; it finds everything in its first frame when it comes again.
     Every ``ask_every_s`` seconds, however busy it is, a client is asked for again, and one that is
-    not let in any more is let go.
+    not let in any more is let go. It is told of what is in its ``sight`` only.
     """
     with stream.listening(tenant) as told:
+        vans = await asyncio.to_thread(sight.vans)
         seen, is_first = -1, True
         frame_due_s = heartbeat_due_s = 0.0
         ask_due_s = time.monotonic() + ask_every_s
@@ -136,11 +143,15 @@ async def frames(
             if now_s >= ask_due_s:
                 if not await asyncio.to_thread(is_still_let_in):
                     return
+                vans = await asyncio.to_thread(sight.vans)
                 ask_due_s = now_s + ask_every_s
-            for frame in told.take():
-                yield frame
+            for telling in told.take():
+                frame = await _frame(telling, sight)
+                if frame is not None:
+                    yield frame
             if now_s >= frame_due_s:
                 seen, moved = live.changed(tenant, seen)
+                moved = [one for one in moved if vans is None or one.van in vans]
                 if moved or is_first:
                     yield _vehicles(live, moved)
                     is_first, heartbeat_due_s = False, now_s + _HEARTBEAT_S
@@ -149,6 +160,13 @@ async def frames(
                 yield b": still here\n\n"
                 heartbeat_due_s = now_s + _HEARTBEAT_S
             await told.wait(max(0.01, frame_due_s - time.monotonic()))
+
+
+async def _frame(telling: Telling, sight: Sight) -> bytes | None:
+    if sight is FULL:
+        return telling.frame
+    shown = await asyncio.to_thread(sight.shown, telling.payload)
+    return None if shown is None else sse_frame(telling.event, shown)
 
 
 def _vehicles(live: Live, moved: list[LivePosition]) -> bytes:

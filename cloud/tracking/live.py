@@ -9,7 +9,7 @@ import logging
 import secrets
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -222,13 +222,13 @@ class LiveStream:
         self._lock = threading.Lock()
         self._listeners: dict[str, set[Listener]] = {}
 
-    def tell(self, tenant: str, event: str, payload: object) -> None:
+    def tell(self, tenant: str, event: str, payload: Mapping[str, object]) -> None:
         """Tell every client of ``tenant``; may be called from any thread, never blocks."""
-        frame = sse_frame(event, payload)
+        telling = Telling(event, payload, sse_frame(event, payload))
         with self._lock:
             listeners = list(self._listeners.get(tenant, ()))
         for listener in listeners:
-            listener.push(frame)
+            listener.push(telling)
 
     @contextmanager
     def listening(self, tenant: str) -> Iterator["Listener"]:
@@ -243,31 +243,40 @@ class LiveStream:
                 self._listeners[tenant].discard(listener)
 
 
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """An event, and its frame for who sees all of it."""
+
+    event: str
+    payload: Mapping[str, object]
+    frame: bytes
+
+
 class Listener:
     """The events one client has not taken yet. One that takes none for long is let go."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._frames: deque[bytes] = deque()
+        self._frames: deque[Telling] = deque()
         self._news = asyncio.Event()
         self.is_overrun = False
 
-    def push(self, frame: bytes) -> None:
-        """Queue ``frame``; from any thread."""
+    def push(self, telling: Telling) -> None:
+        """Queue ``telling``; from any thread."""
         try:
-            self._loop.call_soon_threadsafe(self._push, frame)
+            self._loop.call_soon_threadsafe(self._push, telling)
         except RuntimeError:  # its loop has ended with the server
             self.is_overrun = True
 
-    def _push(self, frame: bytes) -> None:
+    def _push(self, telling: Telling) -> None:
         if len(self._frames) >= MAX_WAITING_EVENTS:
             self.is_overrun = True
             self._frames.clear()
         if not self.is_overrun:
-            self._frames.append(frame)
+            self._frames.append(telling)
         self._news.set()
 
-    def take(self) -> list[bytes]:
+    def take(self) -> list[Telling]:
         """What has been told since the last call."""
         frames = list(self._frames)
         self._frames.clear()

@@ -22,6 +22,7 @@ from cloud.foundation.migrations import upgrade
 from cloud.foundation.settings import OwnBroker, Settings
 from cloud.tracking import api, store, track_api
 from cloud.tracking.live import Live, LiveStream
+from cloud.tracking.sight import FULL
 from cloud.tracking.store import Writes
 from tests.tracking.vans import NOON_MS, arrived_row, batch
 
@@ -80,7 +81,7 @@ def office(tmp_path: Path) -> Iterator[Office]:
     def knows_van(_tenant: str, van: str) -> bool:
         return van in {"van-1", "van\x00"}
 
-    app.include_router(api.routes(live, LiveStream(), knows_van, gate))
+    app.include_router(api.routes(live, LiveStream(), knows_van, lambda _: FULL, gate))
     app.include_router(track_api.routes(live.tracks, RealClock(), knows_van, gate))
     yield Office(app, identity, identity.sign_in("admin", login["password"]), telemetry)
     business.close()

@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ from cloud.tracking.live import (
     LiveMemory,
     LivePosition,
     LiveStream,
+    Telling,
 )
+from cloud.tracking.sight import Sight
 from cloud.tracking.store import LiveRow, Writes
 from tests.tracking.vans import NOON_MS, fix
 from wire import codec, topics
@@ -255,11 +258,30 @@ def test_what_the_office_is_told_reaches_its_clients_at_once_from_any_thread(liv
     asyncio.run(scenario())
 
 
+def test_a_limited_client_is_told_of_what_is_in_its_sight_only(live: Live) -> None:
+    def shown(payload: Mapping[str, object]) -> Mapping[str, object] | None:
+        return {"mine": True} if payload["order_id"] == "ord-1" else None
+
+    async def scenario() -> None:
+        stream = LiveStream()
+        sight = Sight(vans=lambda: frozenset({"van-2"}), shown=shown)
+        client = Client(frames(live, stream, "main", always, sight))
+        live._memory.move("main", at(1))  # van-1
+        assert (await client.next())[1]["items"] == []
+        stream.tell("main", "order", {"order_id": "ord-2"})
+        stream.tell("main", "order", {"order_id": "ord-1"})
+        assert await client.next(1.0) == ("order", {"mine": True})
+        live._memory.move("main", replace(at(2), van="van-2"))
+        assert [one["id"] for one in (await client.next())[1]["items"]] == ["van-2"]
+
+    asyncio.run(scenario())
+
+
 def test_a_client_that_takes_nothing_is_let_go_and_its_queue_is_bounded() -> None:
     async def scenario() -> None:
         listener = Listener(asyncio.get_running_loop())
         for _ in range(MAX_WAITING_EVENTS + 5):
-            listener.push(b"x")
+            listener.push(Telling("order", {}, b"x"))
         await asyncio.sleep(0)
         assert listener.is_overrun
         assert listener.take() == []
