@@ -1,4 +1,4 @@
-"""``roundsman cloud``: serve, migrate, back up and restore."""
+"""``roundsman cloud``: serve, migrate, back up and restore, tenants and users."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +9,7 @@ import click
 from cloud.foundation.errors import CloudError, Invalid
 from cloud.foundation.layout import DataFolder
 from cloud.foundation.logs import log_as
+from cloud.people_cli import tenant, user
 
 _DATA = click.option(
     "--data",
@@ -116,6 +117,9 @@ def restore(data: Path, file: Path, *, replace: bool) -> None:
         made = keeping.restore(DataFolder(data.resolve()), file, is_replacing=replace)
     click.echo(f"{data}: {made.rows:,} rows of {made.made_at}, counted and in place")
 
+
+main.add_command(tenant)
+main.add_command(user)
 
 if __name__ == "__main__":
     main(prog_name="roundsman cloud")

@@ -140,6 +140,11 @@ class People:
         more = len(found) > limit
         return found[:limit], found[limit - 1].name if more else None
 
+    def by_name(self, tenant: str, name: str) -> User | None:
+        """One user by the name of sign-in, without the tenant's."""
+        with self._database.reading() as connection:
+            return store.find_user_by_name(connection, tenant, name)
+
     def user(self, tenant: str, user_id: str) -> User:
         """One user.
 

@@ -123,6 +123,13 @@ def find_user(connection: Connection, tenant: str, user_id: str) -> User | None:
     return None if row is None else _user(row)
 
 
+def find_user_by_name(connection: Connection, tenant: str, name: str) -> User | None:
+    """One user by the name of sign-in."""
+    found = connection.execute(select(user).where(user.c.tenant == tenant, user.c.name == name))
+    row = found.mappings().first()
+    return None if row is None else _user(row)
+
+
 def users(connection: Connection, tenant: str, after: str, limit: int) -> list[User]:
     """Some users by name, from the one that follows ``after``."""
     rows = connection.execute(
