@@ -222,7 +222,7 @@ def drop_oldest(connection: Connection, to: Webhook, count: int) -> None:
     )
     connection.execute(
         update(webhook_delivery)
-        .where(webhook_delivery.c.position.in_(oldest.scalar_subquery()))
+        .where(webhook_delivery.c.position.in_(oldest))
         .values(state="dropped", error="the queue was full, and this was the oldest in it")
     )
     connection.execute(
