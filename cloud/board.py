@@ -25,13 +25,20 @@ class PositionBody(BaseModel):
 
 
 class BoardVehicle(BaseModel):
-    """A van as it stands now; driver and route are those of the shift that is on."""
+    """A van as it stands now: who drives it, the route of the shift that is on, what it can.
+
+    A van without a gateway is one all the same; its position is null.
+    """
 
     id: str
     name: str
     depot_id: str
     carrier_id: str
     capacity_parcels: int
+    capacity_kg: float | None
+    capacity_litres: float | None
+    skills: list[str]
+    is_active: bool
     driver_id: str | None
     route_id: str | None
     presence: Literal["online", "offline", "unknown"]
@@ -74,7 +81,7 @@ def routes(fleet: Fleet, planning: Planning, live: Live, clock: Clock, gate: Gat
         now = clock.now_s()
         vans = [van for van in fleet.vehicles(caller.tenant, caller.reach) if van.id > cursor]
         positions, presence = live.positions(caller.tenant), live.presence(caller.tenant)
-        drivers = {one.vehicle_id: one.driver_id for one in fleet.shifts_now(caller.tenant)}
+        drivers = fleet.drivers_now(caller.tenant)
         driven = {route.vehicle_id: route.id for route in planning.routes_now(caller.tenant)}
         return BoardPage(
             items=[
@@ -84,6 +91,10 @@ def routes(fleet: Fleet, planning: Planning, live: Live, clock: Clock, gate: Gat
                     depot_id=van.depot_id,
                     carrier_id=van.carrier_id,
                     capacity_parcels=van.capacity_parcels,
+                    capacity_kg=van.capacity_kg,
+                    capacity_litres=van.capacity_litres,
+                    skills=list(van.skills),
+                    is_active=van.is_active,
                     driver_id=drivers.get(van.id),
                     route_id=driven.get(van.id),
                     presence=presence.get(van.id, "unknown"),

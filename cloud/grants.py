@@ -44,6 +44,30 @@ def _carrier(tenant: str, carrier_id: str, reach: Reach) -> Select[Any]:
     return select(carrier.c.id).where(carrier.c.tenant == tenant, carrier.c.id == carrier_id, held)
 
 
+def _driver(tenant: str, driver_id: str, reach: Reach) -> Select[Any]:
+    driver = fleet_store.driver
+    held = fleet_store.drivers_within(reach)
+    return select(driver.c.id).where(driver.c.tenant == tenant, driver.c.id == driver_id, held)
+
+
+def _crew(tenant: str, crew_id: str, reach: Reach) -> Select[Any]:
+    crew = fleet_store.crew
+    held = fleet_store.crews_within(reach)
+    return select(crew.c.id).where(crew.c.tenant == tenant, crew.c.id == crew_id, held)
+
+
+def _gateway(tenant: str, gateway_id: str, reach: Reach) -> Select[Any]:
+    box = fleet_store.box
+    held = fleet_store.boxes_within(reach)
+    return select(box.c.id).where(box.c.tenant == tenant, box.c.id == gateway_id, held)
+
+
+def _shift(tenant: str, shift_id: str, reach: Reach) -> Select[Any]:
+    shift = fleet_store.shift
+    held = fleet_store.shifts_within(reach)
+    return select(shift.c.id).where(shift.c.tenant == tenant, shift.c.id == shift_id, held)
+
+
 def _order(tenant: str, order_id: str, reach: Reach) -> Select[Any]:
     order = order_store.order_row
     held = order_store.orders_within(reach, planning_store.orders_of_carrier)
@@ -78,6 +102,10 @@ _FINDS: Final[Mapping[str, _Find]] = {
     "depot_id": _depot,
     "vehicle_id": _vehicle,
     "carrier_id": _carrier,
+    "driver_id": _driver,
+    "crew_id": _crew,
+    "gateway_id": _gateway,
+    "shift_id": _shift,
     "order_id": _order,
     "route_id": _route,
     "job_id": _job,

@@ -1,6 +1,6 @@
 """Use cases of a driver under way, one transaction each; each may be repeated without harm."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from sqlalchemy import Connection
@@ -15,7 +15,7 @@ from cloud.orders.service import move, require_order
 from cloud.orders.states import DELIVERED_TO, FAILED_FOR
 from cloud.planning import store
 from cloud.planning.day import Route, Stop
-from cloud.planning.service import require_open_stop, require_route_of_driver
+from cloud.planning.service import has_driven, require_open_stop, require_route_of_driver
 
 _TO_FETCH: Final = frozenset({"planned", "loaded", "out_for_delivery"})
 
@@ -170,12 +170,12 @@ def _require_parcel(connection: Connection, tenant: str, parcel_id: str) -> Parc
 def _require_route_of_stop(
     connection: Connection, tenant: str, driver_id: str, stop_id: str
 ) -> Route:
-    """The driver's own route with this stop, whatever the hour: reports may come late."""
+    """The route with this stop that the driver drives or drove: reports may come late."""
     stop = store.find_stop(connection, tenant, stop_id)
     route = None if stop is None else store.find_route(connection, tenant, stop.route_id)
-    if route is None or route.driver_id != driver_id:
+    if route is None or not has_driven(connection, route, driver_id):
         raise NotFound(f"stop {stop_id!r} is not on your route; fetch the route again")
-    return route
+    return replace(route, driver_id=driver_id)
 
 
 def _require_stop(connection: Connection, tenant: str, route: Route, stop_id: str) -> Stop:

@@ -1,65 +1,39 @@
-"""The fleet over HTTP. Vehicles with their positions are read in the composition root's pages."""
+"""Shifts, who drives what, and which box is where, over HTTP. The register is beside this."""
 
-from datetime import date
-from typing import Annotated
+import math
+from datetime import datetime
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel
 
-from cloud.fleet.model import OWN, Carrier, Depot, Driver, Vehicle
+from cloud.fleet import register_api
+from cloud.fleet.assignments import Assignment
+from cloud.fleet.bodies import (
+    DrivingBody,
+    FittingBody,
+    NewAssignment,
+    NewDriving,
+    NewFitting,
+    NewShiftBody,
+    ShiftBody,
+    ShiftChangeBody,
+    instants,
+)
+from cloud.fleet.model import Shift, ShiftState
 from cloud.fleet.service import Fleet
+from cloud.fleet.shifts import NewShift, ShiftChange
+from cloud.fleet.store import AssignmentKind
 from cloud.foundation.broker import BrokerAccess
 from cloud.foundation.clock import to_rfc3339
-from cloud.foundation.given import Name, ServiceDate
+from cloud.foundation.errors import Invalid
+from cloud.foundation.given import Instant, ServiceDate
 from cloud.foundation.identity import READERS, Caller, Gate
 
-type Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
-type Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
+_LONGEST_SPAN_S = 400 * 86_400.0
+"""Of history that is asked for at once."""
 
-
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class CarrierBody(_Body):
-    """Who runs vans: ``own`` is the fleet itself, every other a subcontractor."""
-
-    id: Name
-    name: Name
-
-
-class Carriers(BaseModel):
-    """Every carrier."""
-
-    items: list[CarrierBody]
-
-
-class DepotBody(_Body):
-    """A depot: where parcels wait and rounds begin. Shift times are local, HH:MM."""
-
-    id: Name
-    name: Name
-    zone: Name
-    lat: Latitude
-    lon: Longitude
-    shift_start: str = "08:00"
-    shift_end: str = "18:00"
-
-
-class Depots(BaseModel):
-    """Every depot."""
-
-    items: list[DepotBody]
-
-
-class VehicleBody(_Body):
-    """A van and how many parcels it holds."""
-
-    id: Name
-    name: Name
-    depot_id: Name
-    capacity_parcels: Annotated[int, Field(ge=0, le=100_000)]
-    carrier_id: Name = OWN
+type Id = Annotated[str | None, Query(max_length=64)]
 
 
 class BrokerBody(BaseModel):
@@ -81,90 +55,120 @@ class GatewayBody(BaseModel):
     password: str
 
 
-class NewDriver(_Body):
-    """A person who drives."""
+class ShiftPage(BaseModel):
+    """Some shifts by service date and id, and the cursor of the next page."""
 
-    id: Name
-    name: Name
-
-
-class DriverBody(NewDriver):
-    """A driver, with the token of the driver's app, shown this once."""
-
-    token: str
+    items: list[ShiftBody]
+    next_cursor: str | None
 
 
-class NewShift(_Body):
-    """A driver with a van on one service date; local HH:MM, the depot's hours by default."""
+class Drivings(BaseModel):
+    """Who drove which van, the earliest first."""
 
-    vehicle_id: Name
-    driver_id: Name
-    service_date: ServiceDate
-    start: str | None = None
-    end: str | None = None
+    items: list[DrivingBody]
 
 
-class ShiftBody(BaseModel):
-    """A shift, as instants."""
+class Fittings(BaseModel):
+    """Which box was in which van, the earliest first."""
 
-    id: str
-    vehicle_id: str
-    driver_id: str
-    depot_id: str
-    service_date: date
-    starts_at: str
-    ends_at: str
+    items: list[FittingBody]
+
+
+class DrivingChange(BaseModel):
+    """Who drives now, and what was cut for it, as it was before."""
+
+    driving: DrivingBody | None
+    cut: list[DrivingBody]
+
+
+class FittingChange(BaseModel):
+    """Which box is there now, and what was cut for it, as it was before."""
+
+    fitting: FittingBody | None
+    cut: list[FittingBody]
+
+
+def _shift(made: Shift) -> ShiftBody:
+    return ShiftBody(
+        id=made.id,
+        vehicle_id=made.vehicle_id,
+        driver_id=made.driver_id,
+        depot_id=made.depot_id,
+        service_date=made.service_date,
+        starts_at=to_rfc3339(made.starts_at),
+        ends_at=to_rfc3339(made.ends_at),
+        crew_id=made.crew_id,
+        helper_ids=list(made.helper_ids),
+        breaks=instants(made.breaks),
+        state=made.state,
+        version=made.version,
+    )
+
+
+def _common(one: Assignment) -> dict[str, str | None]:
+    return {
+        "id": one.id,
+        "vehicle_id": one.vehicle_id,
+        "begin": to_rfc3339(one.begin),
+        "until": None if one.end is None else to_rfc3339(one.end),
+    }
+
+
+def _driving(one: Assignment) -> DrivingBody:
+    told = _common(one) | {"driver_id": one.holder_id, "shift_id": one.shift_id}
+    return DrivingBody.model_validate(told)
+
+
+def _fitting(one: Assignment) -> FittingBody:
+    return FittingBody.model_validate(_common(one) | {"gateway_id": one.holder_id})
+
+
+def _seconds(instant: datetime | None) -> float | None:
+    return None if instant is None else instant.timestamp()
+
+
+class _Asked:
+    """Which assignments are asked for, as the query says it."""
+
+    def __init__(
+        self,
+        vehicle_id: Id = None,
+        at: Instant | None = None,
+        begin: Annotated[Instant | None, Query(alias="from")] = None,
+        until: Instant | None = None,
+    ) -> None:
+        """``at`` an instant, or ``from`` one ``until`` another; at most 400 days."""
+        self.vehicle_id = vehicle_id
+        if (at is None) == (begin is None or until is None):
+            raise Invalid.field(
+                "at", "the time is not clear", "give at, or both from and until, RFC 3339"
+            )
+        if at is not None:
+            self.begin = at.timestamp()
+            self.end = math.nextafter(self.begin, math.inf)
+            return
+        assert begin is not None and until is not None  # noqa: S101, PT018 - asked above
+        self.begin, self.end = begin.timestamp(), until.timestamp()
+        if not 0 < self.end - self.begin <= _LONGEST_SPAN_S:
+            raise Invalid.field(
+                "until", "is not after from, or more than 400 days", "ask for less at once"
+            )
 
 
 def routes(fleet: Fleet, broker: BrokerAccess, gate: Gate) -> APIRouter:
-    """Depots, vans, gateways, drivers, shifts."""
+    """Depots, vans, gateways, drivers, crews, carriers, shifts, assignments."""
     router = APIRouter(tags=["fleet"])
     admin = Annotated[Caller, Depends(gate.roles("admin"))]
     dispatcher = Annotated[Caller, Depends(gate.roles("dispatcher"))]
-    reader = Annotated[Caller, Depends(gate.roles(*READERS, "driver"))]
-
-    @router.post("/carriers", status_code=201)
-    def add_carrier(body: CarrierBody, caller: admin) -> CarrierBody:
-        """Take on a subcontractor."""
-        fleet.add_carrier(Carrier(tenant=caller.tenant, **body.model_dump()))
-        return body
-
-    @router.get("/carriers")
-    def carriers(caller: reader) -> Carriers:
-        """Every carrier."""
-        return Carriers(
-            items=[
-                CarrierBody(id=carrier.id, name=carrier.name)
-                for carrier in fleet.carriers(caller.tenant, caller.reach)
-            ]
-        )
-
-    @router.post("/depots", status_code=201)
-    def add_depot(body: DepotBody, caller: admin) -> DepotBody:
-        """Open a depot."""
-        fleet.add_depot(Depot(tenant=caller.tenant, **body.model_dump()))
-        return body
-
-    @router.get("/depots")
-    def depots(caller: reader) -> Depots:
-        """Every depot."""
-        return Depots(
-            items=[
-                DepotBody.model_validate(depot, from_attributes=True)
-                for depot in fleet.depots(caller.tenant, caller.reach)
-            ]
-        )
-
-    @router.post("/vehicles", status_code=201)
-    def add_vehicle(body: VehicleBody, caller: admin) -> VehicleBody:
-        """Take a van into the fleet."""
-        fleet.add_vehicle(Vehicle(tenant=caller.tenant, **body.model_dump()))
-        return body
+    reader = Annotated[Caller, Depends(gate.roles(*READERS))]
 
     @router.post("/vehicles/{vehicle_id}/gateway", status_code=201)
-    def issue_gateway(vehicle_id: str, caller: admin) -> GatewayBody:
-        """Make credentials for the van's gateway; earlier ones end at once."""
-        made = fleet.issue_gateway(caller.tenant, vehicle_id)
+    def issue_gateway(vehicle_id: str, caller: admin, gateway_id: Id = None) -> GatewayBody:
+        """Make credentials for the van's gateway; earlier ones end at once.
+
+        With ``gateway_id`` that registered box is in this van from now on.
+        """
+        made = fleet.issue_gateway(caller.tenant, vehicle_id, gateway_id)
         address = broker.address_for_gateways()
         return GatewayBody(
             tenant=made.tenant,
@@ -175,24 +179,131 @@ def routes(fleet: Fleet, broker: BrokerAccess, gate: Gate) -> APIRouter:
             password=made.password,
         )
 
-    @router.post("/drivers", status_code=201)
-    def add_driver(body: NewDriver, caller: admin) -> DriverBody:
-        """Take on a driver."""
-        driver, token = fleet.add_driver(Driver(tenant=caller.tenant, **body.model_dump()))
-        return DriverBody(id=driver.id, name=driver.name, token=token)
-
     @router.post("/shifts", status_code=201)
-    def add_shift(body: NewShift, caller: dispatcher) -> ShiftBody:
+    def add_shift(body: NewShiftBody, caller: dispatcher) -> ShiftBody:
         """Send a driver with a van out on a service date."""
-        made = fleet.add_shift(tenant=caller.tenant, reach=caller.reach, **body.model_dump())
-        return ShiftBody(
-            id=made.id,
-            vehicle_id=made.vehicle_id,
-            driver_id=made.driver_id,
-            depot_id=made.depot_id,
-            service_date=made.service_date,
-            starts_at=to_rfc3339(made.starts_at),
-            ends_at=to_rfc3339(made.ends_at),
+        return _shift(fleet.add_shift(caller.tenant, new_shift(body), caller.reach))
+
+    @router.get("/shifts")
+    def shifts(
+        caller: reader,
+        depot_id: Id = None,
+        service_date: ServiceDate | None = None,
+        vehicle_id: Id = None,
+        driver_id: Id = None,
+        state: ShiftState | None = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+        cursor: Annotated[str, Query(max_length=80)] = "",
+    ) -> ShiftPage:
+        """Shifts by service date, a page at a time; ``driver_id`` is who is planned to drive."""
+        given = {
+            "depot_id": depot_id,
+            "service_date": None if service_date is None else service_date.isoformat(),
+            "vehicle_id": vehicle_id,
+            "driver_id": driver_id,
+            "state": state,
+        }
+        equal = {name: value for name, value in given.items() if value is not None}
+        found, following = fleet.page_of_shifts(
+            caller.tenant, equal=equal, cursor=cursor, limit=limit, reach=caller.reach
+        )
+        return ShiftPage(items=[_shift(one) for one in found], next_cursor=following)
+
+    @router.get("/shifts/{shift_id}")
+    def shift(shift_id: str, caller: reader) -> ShiftBody:
+        """One shift."""
+        return _shift(fleet.shift(caller.tenant, shift_id))
+
+    @router.patch("/shifts/{shift_id}")
+    def change_shift(shift_id: str, body: ShiftChangeBody, caller: dispatcher) -> ShiftBody:
+        """Change times or people; the shift keeps its id, and its route."""
+        change = ShiftChange(**_tuples(body.model_dump(exclude={"version"})))
+        return _shift(
+            fleet.change_shift(caller.tenant, shift_id, body.version, change, caller.reach)
         )
 
+    @router.post("/shifts/{shift_id}/cancel")
+    def cancel_shift(shift_id: str, caller: dispatcher) -> ShiftBody:
+        """The van does not go out, or not on; its orders are planned on others."""
+        return _shift(fleet.cancel_shift(caller.tenant, shift_id))
+
+    def changed(
+        caller: Caller,
+        kind: AssignmentKind,
+        vehicle_id: str,
+        holder_id: str | None,
+        body: NewAssignment,
+    ) -> tuple[Assignment | None, list[Assignment]]:
+        return fleet.assign(
+            caller.tenant,
+            kind,
+            vehicle_id,
+            holder_id,
+            _seconds(body.begin),
+            _seconds(body.until),
+            caller.reach,
+        )
+
+    @router.put("/vehicles/{vehicle_id}/driver")
+    def assign_driver(vehicle_id: str, body: NewDriving, caller: dispatcher) -> DrivingChange:
+        """Who drives the van from now or an instant on; shift and route stay as they are."""
+        made, cut = changed(caller, "driver", vehicle_id, body.driver_id, body)
+        return DrivingChange(
+            driving=None if made is None else _driving(made), cut=[_driving(one) for one in cut]
+        )
+
+    @router.get("/assignments/drivers")
+    def drivings(
+        caller: reader, asked: Annotated[_Asked, Depends()], driver_id: Id = None
+    ) -> Drivings:
+        """Who drove which van at an instant, or between two."""
+        found = fleet.assignments(
+            caller.tenant,
+            "driver",
+            asked.begin,
+            asked.end,
+            vehicle_id=asked.vehicle_id,
+            holder_id=driver_id,
+            reach=caller.reach,
+        )
+        return Drivings(items=[_driving(one) for one in found])
+
+    @router.put("/vehicles/{vehicle_id}/box")
+    def assign_gateway(vehicle_id: str, body: NewFitting, caller: dispatcher) -> FittingChange:
+        """Which box is in the van from now or an instant on.
+
+        A box that is with its van no more does not speak for it: credentials that were made for
+        it end, and POST /vehicles/{id}/gateway makes new ones.
+        """
+        made, cut = changed(caller, "gateway", vehicle_id, body.gateway_id, body)
+        return FittingChange(
+            fitting=None if made is None else _fitting(made), cut=[_fitting(one) for one in cut]
+        )
+
+    @router.get("/assignments/gateways")
+    def fittings(
+        caller: reader, asked: Annotated[_Asked, Depends()], gateway_id: Id = None
+    ) -> Fittings:
+        """Which box was in which van at an instant, or between two."""
+        found = fleet.assignments(
+            caller.tenant,
+            "gateway",
+            asked.begin,
+            asked.end,
+            vehicle_id=asked.vehicle_id,
+            holder_id=gateway_id,
+            reach=caller.reach,
+        )
+        return Fittings(items=[_fitting(one) for one in found])
+
+    router.include_router(register_api.routes(fleet, gate))
     return router
+
+
+def new_shift(body: NewShiftBody) -> NewShift:
+    """A shift that a body asks for."""
+    return NewShift(**_tuples(body.model_dump()))
+
+
+def _tuples(given: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(one) if isinstance(one, list) else one for name, one in given.items()}

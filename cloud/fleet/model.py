@@ -1,17 +1,38 @@
-"""Rules of the fleet: service days, shifts across midnight and clock changes. Pure."""
+"""Values of the fleet and what each may be. Pure."""
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from typing import Final
+from datetime import date, datetime, timedelta
+from typing import Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from cloud.fleet.calendar import Calendar
 from cloud.foundation.errors import Invalid
 from wire.topics import TopicError, require_name
 
 OWN: Final = "own"
 """The carrier that is the tenant itself; there from the first day, and never retired."""
-_LOCAL_TIME: Final = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d")
+MOST_SKILLS: Final = 20
+MOST_HELPERS: Final = 4
+MOST_BREAKS: Final = 6
+_WORD: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carrier:
+    """Who runs vans: the tenant itself, or a subcontractor.
+
+    Attributes:
+        retired_at: since when nothing new is given to it, seconds since 1970; of all that is
+            registered.
+        version: counts changes from 1; of all that is registered.
+    """
+
+    tenant: str
+    id: str
+    name: str
+    retired_at: float | None = None
+    version: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +44,7 @@ class Depot:
         lat: of the gate, degrees. lon: of the gate, degrees.
         shift_start: usual local start, HH:MM. shift_end: usual local end; not later than the
             start means on the next day.
+        calendar: opening hours; None is open every day.
     """
 
     tenant: str
@@ -33,6 +55,9 @@ class Depot:
     lon: float
     shift_start: str
     shift_end: str
+    calendar: Calendar | None = None
+    retired_at: float | None = None
+    version: int = 1
 
     def service_date(self, instant_s: float) -> date:
         """The date at the depot, at an instant in seconds since 1970."""
@@ -40,24 +65,17 @@ class Depot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Carrier:
-    """Who runs vans: the tenant itself, or a subcontractor.
+class Vehicle:
+    """One van.
 
     Attributes:
-        retired_at: since when nothing new is given to it, seconds since 1970.
-        version: counts changes from 1.
+        capacity_parcels: may be aboard at once. capacity_kg: load it may carry, kilograms.
+        capacity_litres: load it has room for, litres; None is not limited.
+        skills: words that an order may ask for, such as ``fridge`` or ``tail_lift``.
+        height_m: over the road, metres. weight_kg: full, kilograms; None is not known.
+        carrier_id: who runs it.
+        is_active: whether it may be sent out and its gateway is let in.
     """
-
-    tenant: str
-    id: str
-    name: str
-    retired_at: float | None = None
-    version: int = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Vehicle:
-    """One van; ``capacity_parcels`` may be aboard at once, ``carrier_id`` says who runs it."""
 
     tenant: str
     id: str
@@ -65,20 +83,89 @@ class Vehicle:
     depot_id: str
     capacity_parcels: int
     carrier_id: str = OWN
+    capacity_kg: float | None = None
+    capacity_litres: float | None = None
+    skills: tuple[str, ...] = ()
+    height_m: float | None = None
+    weight_kg: float | None = None
+    is_active: bool = True
+    retired_at: float | None = None
+    version: int = 1
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether it may be sent out."""
+        return self.is_active and self.retired_at is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Driver:
-    """One person who drives."""
+    """One person who drives, or helps.
+
+    Attributes:
+        skills: words as those of a van. licences: classes such as ``b`` or ``c1``.
+        depot_id: where the driver is at home; None is anywhere.
+    """
 
     tenant: str
     id: str
     name: str
+    carrier_id: str = OWN
+    depot_id: str | None = None
+    skills: tuple[str, ...] = ()
+    licences: tuple[str, ...] = ()
+    is_active: bool = True
+    retired_at: float | None = None
+    version: int = 1
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether the driver may be sent out."""
+        return self.is_active and self.retired_at is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """A gateway as a thing: the box that is put into a van, whatever van that is now.
+
+    Attributes:
+        serial: of the hardware, as it is written on it.
+    """
+
+    tenant: str
+    id: str
+    name: str
+    serial: str = ""
+    retired_at: float | None = None
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crew:
+    """A driver and helpers who go out together, for work that takes two."""
+
+    tenant: str
+    id: str
+    name: str
+    driver_id: str
+    helper_ids: tuple[str, ...]
+    retired_at: float | None = None
+    version: int = 1
+
+
+type Registered = Carrier | Depot | Vehicle | Driver | Box | Crew
+type ShiftState = Literal["planned", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shift:
-    """A driver with a vehicle on one service date; instants are seconds since 1970."""
+    """A van on one service date; instants are seconds since 1970.
+
+    Attributes:
+        driver_id: who is planned to drive; who drives at an instant is a dated assignment.
+        helper_ids: who goes along. crew_id: the crew it was made of, if any.
+        breaks: planned, from and to.
+    """
 
     tenant: str
     id: str
@@ -88,6 +175,45 @@ class Shift:
     service_date: date
     starts_at: float
     ends_at: float
+    crew_id: str | None = None
+    helper_ids: tuple[str, ...] = ()
+    breaks: tuple[tuple[float, float], ...] = ()
+    state: ShiftState = "planned"
+    version: int = 1
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """The driver and the helpers."""
+        return (self.driver_id, *self.helper_ids)
+
+
+def require_words(field: str, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Words such as skills, in order and each once.
+
+    Raises:
+        Invalid: there are too many, or one is no word.
+    """
+    told = tuple(sorted(set(values)))
+    if len(told) > MOST_SKILLS:
+        raise Invalid.field(field, f"{len(told)} words", f"give {MOST_SKILLS} at most")
+    for word in told:
+        if _WORD.fullmatch(word) is None:
+            raise Invalid.field(field, f"{word[:40]!r} is no word", "use 1 to 40 of a-z 0-9 - _")
+    return told
+
+
+def require_crew(driver_id: str, helper_ids: tuple[str, ...]) -> None:
+    """A driver and other people, each once.
+
+    Raises:
+        Invalid: somebody stands twice, or there are too many.
+    """
+    if len(helper_ids) > MOST_HELPERS:
+        raise Invalid.field(
+            "helper_ids", f"{len(helper_ids)} helpers", f"give {MOST_HELPERS} at most"
+        )
+    if len({driver_id, *helper_ids}) != 1 + len(helper_ids):
+        raise Invalid.field("helper_ids", "somebody stands twice", "name each person once")
 
 
 def require_id(field: str, value: str) -> str:
@@ -132,32 +258,3 @@ def require_not_past(service_date: date, depot: Depot, now: float) -> None:
             f"{service_date} is past; today is {today} at the depot",
             "give today or a later date",
         )
-
-
-def local_instant(service_date: date, local_time: str, zone: str) -> float:
-    """When a local time comes on a date, in seconds since 1970.
-
-    A time that a clock change skips means as long after midnight as the clocks before the change
-    would say; a time that comes twice means the first (PEP 495, fold 0).
-
-    Raises:
-        Invalid: ``local_time`` is not HH:MM.
-    """
-    if _LOCAL_TIME.fullmatch(local_time) is None:
-        raise Invalid.field("time", f"{local_time[:20]!r} is not HH:MM", "use 00:00 to 23:59")
-    local = datetime.combine(service_date, time.fromisoformat(local_time), tzinfo=ZoneInfo(zone))
-    return local.astimezone(UTC).timestamp()
-
-
-def shift_span(service_date: date, start: str, end: str, zone: str) -> tuple[float, float]:
-    """Begin and end of a shift in seconds since 1970.
-
-    An end that is not later than the start, by the wall clock, lies on the next day. A shift over
-    a clock change is as much longer or shorter as the night is.
-
-    Raises:
-        Invalid: a time is not HH:MM.
-    """
-    starts_at = local_instant(service_date, start, zone)
-    last_day = service_date if end > start else service_date + timedelta(days=1)
-    return starts_at, local_instant(last_day, end, zone)

@@ -1,28 +1,41 @@
 """Tables of the fleet."""
 
+from collections.abc import Iterable
 from datetime import date
+from typing import Any, Literal
 
 from sqlalchemy import (
+    Boolean,
     Column,
     ColumnElement,
     Connection,
     Float,
+    Index,
     Integer,
+    Row,
     RowMapping,
     String,
     Table,
-    UniqueConstraint,
+    and_,
     delete,
     insert,
+    or_,
     select,
+    true,
+    tuple_,
+    type_coerce,
     update,
 )
 
+from cloud.fleet.assignments import Assignment
+from cloud.fleet.columns import CALENDAR, SPANS, WORDS
 from cloud.fleet.model import OWN, Carrier, Depot, Driver, Shift, Vehicle
 from cloud.foundation.broker_config import GatewayCredential
 from cloud.foundation.database import BUSINESS
 from cloud.foundation.identity.reach import EVERYTHING, Reach
 from cloud.foundation.identity.within import within
+
+type AssignmentKind = Literal["driver", "gateway"]
 
 depot = Table(
     "depot",
@@ -35,6 +48,9 @@ depot = Table(
     Column("lon", Float, nullable=False),
     Column("shift_start", String, nullable=False),
     Column("shift_end", String, nullable=False),
+    Column("calendar", CALENDAR),
+    Column("retired_at", Float),
+    Column("version", Integer, nullable=False, server_default="1"),
 )
 carrier = Table(
     "carrier",
@@ -54,6 +70,14 @@ vehicle = Table(
     Column("depot_id", String, nullable=False),
     Column("capacity_parcels", Integer, nullable=False),
     Column("carrier_id", String, nullable=False, server_default=OWN),
+    Column("capacity_kg", Float),
+    Column("capacity_litres", Float),
+    Column("skills", WORDS, nullable=False, server_default="[]"),
+    Column("height_m", Float),
+    Column("weight_kg", Float),
+    Column("is_active", Boolean, nullable=False, server_default=true()),
+    Column("retired_at", Float),
+    Column("version", Integer, nullable=False, server_default="1"),
 )
 driver = Table(
     "driver",
@@ -61,6 +85,34 @@ driver = Table(
     Column("tenant", String, primary_key=True),
     Column("id", String, primary_key=True),
     Column("name", String, nullable=False),
+    Column("carrier_id", String, nullable=False, server_default=OWN),
+    Column("depot_id", String),
+    Column("skills", WORDS, nullable=False, server_default="[]"),
+    Column("licences", WORDS, nullable=False, server_default="[]"),
+    Column("is_active", Boolean, nullable=False, server_default=true()),
+    Column("retired_at", Float),
+    Column("version", Integer, nullable=False, server_default="1"),
+)
+box = Table(
+    "gateway_box",
+    BUSINESS,
+    Column("tenant", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("serial", String, nullable=False),
+    Column("retired_at", Float),
+    Column("version", Integer, nullable=False, server_default="1"),
+)
+crew = Table(
+    "crew",
+    BUSINESS,
+    Column("tenant", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("driver_id", String, nullable=False),
+    Column("helper_ids", WORDS, nullable=False),
+    Column("retired_at", Float),
+    Column("version", Integer, nullable=False, server_default="1"),
 )
 shift = Table(
     "shift",
@@ -73,8 +125,35 @@ shift = Table(
     Column("service_date", String, nullable=False),
     Column("starts_at", Float, nullable=False),
     Column("ends_at", Float, nullable=False),
-    UniqueConstraint("tenant", "vehicle_id", "service_date"),
-    UniqueConstraint("tenant", "driver_id", "service_date"),
+    Column("crew_id", String),
+    Column("helper_ids", WORDS, nullable=False, server_default="[]"),
+    Column("breaks", SPANS, nullable=False, server_default="[]"),
+    Column("state", String, nullable=False, server_default="planned"),
+    Column("version", Integer, nullable=False, server_default="1"),
+)
+Index(
+    "uq_shift_van_day",
+    shift.c.tenant,
+    shift.c.vehicle_id,
+    shift.c.service_date,
+    unique=True,
+    sqlite_where=shift.c.state == "planned",
+    postgresql_where=shift.c.state == "planned",
+)
+Index("ix_shift_time", shift.c.tenant, shift.c.starts_at)
+assignment = Table(
+    "assignment",
+    BUSINESS,
+    Column("tenant", String, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("vehicle_id", String, nullable=False),
+    Column("holder_id", String, nullable=False),
+    Column("begin_at", Float, nullable=False),
+    Column("end_at", Float),
+    Column("shift_id", String),
+    Index("ix_assignment_vehicle", "tenant", "kind", "vehicle_id", "begin_at"),
+    Index("ix_assignment_holder", "tenant", "kind", "holder_id", "begin_at"),
 )
 gateway = Table(
     "gateway",
@@ -148,6 +227,48 @@ def carriers_within(reach: Reach) -> ColumnElement[bool]:
     return carrier.c.id.in_(select(vehicle.c.carrier_id).where(mine).correlate(carrier))
 
 
+def drivers_within(reach: Reach) -> ColumnElement[bool]:
+    """Drivers within reach, by the depot they are at home or their carrier."""
+    return within(reach, depot=driver.c.depot_id, carrier=driver.c.carrier_id)
+
+
+def crews_within(reach: Reach) -> ColumnElement[bool]:
+    """Crews within reach: those whose driver is."""
+    if reach.is_everything:
+        return true()
+    mine = (driver.c.tenant == crew.c.tenant) & drivers_within(reach)
+    return crew.c.driver_id.in_(select(driver.c.id).where(mine).correlate(crew))
+
+
+def boxes_within(reach: Reach) -> ColumnElement[bool]:
+    """Gateways within reach: those that are, were or will be in one of its vans."""
+    if reach.is_everything:
+        return true()
+    mine = (
+        (assignment.c.tenant == box.c.tenant)
+        & (assignment.c.kind == "gateway")
+        & assignments_within(reach)
+    )
+    return box.c.id.in_(select(assignment.c.holder_id).where(mine).correlate(box))
+
+
+def shifts_within(reach: Reach) -> ColumnElement[bool]:
+    """Shifts within reach: of its depots, or of its carrier's vans."""
+    if reach.carrier_id is None:
+        return within(reach, depot=shift.c.depot_id)
+    return _of_vans(shift, reach)
+
+
+def assignments_within(reach: Reach) -> ColumnElement[bool]:
+    """Assignments within reach: of its vans."""
+    return true() if reach.is_everything else _of_vans(assignment, reach)
+
+
+def _of_vans(table: Table, reach: Reach) -> ColumnElement[bool]:
+    mine = (vehicle.c.tenant == table.c.tenant) & vehicles_within(reach)
+    return table.c.vehicle_id.in_(select(vehicle.c.id).where(mine).correlate(table))
+
+
 def depots(connection: Connection, tenant: str, reach: Reach = EVERYTHING) -> list[Depot]:
     """Every depot within reach, by id."""
     rows = connection.execute(
@@ -173,7 +294,7 @@ def find_depot(
 
 
 def vehicles(connection: Connection, tenant: str, reach: Reach = EVERYTHING) -> list[Vehicle]:
-    """Every vehicle within reach, by id."""
+    """Every vehicle there ever was within reach, by id."""
     rows = connection.execute(
         select(vehicle)
         .where(vehicle.c.tenant == tenant, vehicles_within(reach))
@@ -213,30 +334,177 @@ def find_driver(connection: Connection, tenant: str, driver_id: str) -> Driver |
 def shifts_of_day(
     connection: Connection, tenant: str, depot_id: str, service_date: date
 ) -> list[Shift]:
-    """The shifts of a depot on one service date, by vehicle."""
-    rows = connection.execute(
-        select(shift)
-        .where(
+    """The shifts of a depot on one service date, by vehicle, cancelled ones included."""
+    return _shifts(
+        connection,
+        [
             shift.c.tenant == tenant,
             shift.c.depot_id == depot_id,
             shift.c.service_date == service_date.isoformat(),
-        )
-        .order_by(shift.c.vehicle_id)
-    ).mappings()
-    return [_shift(row) for row in rows]
+        ],
+        [shift.c.vehicle_id, shift.c.id],
+    )
 
 
 def shifts_between(
-    connection: Connection, tenant: str, begin: float, end: float, driver_id: str | None = None
+    connection: Connection, tenant: str, begin: float, end: float, vehicle_id: str | None = None
 ) -> list[Shift]:
-    """Shifts that touch the time from ``begin`` to ``end``, the earliest first."""
-    wanted = [shift.c.tenant == tenant, shift.c.ends_at > begin, shift.c.starts_at < end]
-    if driver_id is not None:
-        wanted.append(shift.c.driver_id == driver_id)
+    """Shifts that hold and touch the time from ``begin`` to ``end``, the earliest first."""
+    wanted = [*_holding(tenant), shift.c.ends_at > begin, shift.c.starts_at < end]
+    if vehicle_id is not None:
+        wanted.append(shift.c.vehicle_id == vehicle_id)
+    return _shifts(connection, wanted, [shift.c.starts_at, shift.c.id])
+
+
+def shifts_of_driver(
+    connection: Connection, tenant: str, driver_id: str, begin: float, end: float
+) -> list[Shift]:
+    """Shifts whose van the driver drives between two instants, the one driven first first."""
+    overlap = and_(
+        assignment.c.tenant == shift.c.tenant,
+        assignment.c.kind == "driver",
+        assignment.c.vehicle_id == shift.c.vehicle_id,
+        assignment.c.holder_id == driver_id,
+        assignment.c.begin_at < shift.c.ends_at,
+        _not_ended(shift.c.starts_at),
+    )
+    wanted = [
+        *_holding(tenant),
+        shift.c.ends_at > begin,
+        shift.c.starts_at < end,
+        assignment.c.begin_at < end,
+        _not_ended(begin),
+    ]
     rows = connection.execute(
-        select(shift).where(*wanted).order_by(shift.c.starts_at, shift.c.id)
+        select(shift)
+        .join(assignment, overlap)
+        .where(*wanted)
+        .order_by(assignment.c.begin_at, shift.c.starts_at, shift.c.id)
     ).mappings()
-    return [_shift(row) for row in rows]
+    return [shift_of(row) for row in rows]
+
+
+def find_shift(connection: Connection, tenant: str, shift_id: str) -> Shift | None:
+    """One shift."""
+    found = _shifts(connection, [shift.c.tenant == tenant, shift.c.id == shift_id], [shift.c.id])
+    return found[0] if found else None
+
+
+def put_shift(connection: Connection, changed: Shift) -> None:
+    """Write a shift again as it is now."""
+    connection.execute(
+        update(shift)
+        .where(shift.c.tenant == changed.tenant, shift.c.id == changed.id)
+        .values(**shift_row(changed))
+    )
+
+
+def shift_row(one: Shift) -> dict[str, Any]:
+    """A shift by column."""
+    row = {name: getattr(one, name) for name in shift.c.keys()}  # noqa: SIM118 - not a dict
+    return row | {"service_date": one.service_date.isoformat()}
+
+
+def shift_of(row: RowMapping) -> Shift:
+    """A row of shifts as its value."""
+    return Shift(**{**row, "service_date": date.fromisoformat(row["service_date"])})
+
+
+def _holding(tenant: str) -> list[ColumnElement[bool]]:
+    return [shift.c.tenant == tenant, shift.c.state == "planned"]
+
+
+def _shifts(
+    connection: Connection, wanted: Iterable[ColumnElement[bool]], by: Iterable[Column[Any]]
+) -> list[Shift]:
+    rows = connection.execute(select(shift).where(*wanted).order_by(*by)).mappings()
+    return [shift_of(row) for row in rows]
+
+
+def assignments(
+    connection: Connection,
+    tenant: str,
+    kind: AssignmentKind,
+    begin: float,
+    end: float,
+    *,
+    vehicle_id: str | None = None,
+    holder_id: str | None = None,
+    reach: Reach = EVERYTHING,
+) -> list[Assignment]:
+    """Assignments in force at any instant from ``begin`` until ``end``, the earliest first.
+
+    Given both, those of the van and those of the holder.
+    """
+    of = [
+        column == value
+        for column, value in (
+            (assignment.c.vehicle_id, vehicle_id),
+            (assignment.c.holder_id, holder_id),
+        )
+        if value is not None
+    ]
+    rows = connection.execute(
+        select(assignment)
+        .where(
+            assignment.c.tenant == tenant,
+            assignment.c.kind == kind,
+            assignment.c.begin_at < end,
+            _not_ended(begin),
+            or_(*of) if of else true(),
+            assignments_within(reach),
+        )
+        .order_by(assignment.c.begin_at, assignment.c.id)
+    )
+    return [assignment_of(row) for row in rows]
+
+
+def assignment_of(row: Row[Any]) -> Assignment:
+    """A row of assignments as its value."""
+    return Assignment(
+        id=row.id,
+        vehicle_id=row.vehicle_id,
+        holder_id=row.holder_id,
+        begin=row.begin_at,
+        end=row.end_at,
+        shift_id=row.shift_id,
+    )
+
+
+def drop_assignments(
+    connection: Connection, tenant: str, kind: AssignmentKind, ids: Iterable[str]
+) -> None:
+    """Take assignments out."""
+    connection.execute(
+        delete(assignment).where(
+            assignment.c.tenant == tenant, assignment.c.kind == kind, assignment.c.id.in_(list(ids))
+        )
+    )
+
+
+def add_assignments(
+    connection: Connection, tenant: str, kind: AssignmentKind, made: Iterable[Assignment]
+) -> None:
+    """Store assignments."""
+    rows = [
+        {
+            "tenant": tenant,
+            "kind": kind,
+            "id": one.id,
+            "vehicle_id": one.vehicle_id,
+            "holder_id": one.holder_id,
+            "begin_at": one.begin,
+            "end_at": one.end,
+            "shift_id": one.shift_id,
+        }
+        for one in made
+    ]
+    if rows:
+        connection.execute(insert(assignment), rows)
+
+
+def _not_ended(instant: float | ColumnElement[float]) -> ColumnElement[bool]:
+    return or_(assignment.c.end_at.is_(None), assignment.c.end_at > instant)
 
 
 def put_gateway(connection: Connection, credential: GatewayCredential, created_at: float) -> None:
@@ -284,5 +552,73 @@ def gateways(connection: Connection) -> list[GatewayCredential]:
     ]
 
 
-def _shift(row: RowMapping) -> Shift:
-    return Shift(**{**row, "service_date": date.fromisoformat(row["service_date"])})
+def vans_out_of_use(
+    connection: Connection, tenant: str | None = None, vehicle_id: str | None = None
+) -> set[tuple[str, str]]:
+    """Tenant and id of each van that is disabled or retired: nobody is let in as its gateway.
+
+    Of every tenant, or whether one van is among them.
+    """
+    wanted = [or_(vehicle.c.is_active.is_(False), vehicle.c.retired_at.is_not(None))]
+    if tenant is not None:
+        wanted.append(vehicle.c.tenant == tenant)
+    if vehicle_id is not None:
+        wanted.append(vehicle.c.id == vehicle_id)
+    rows = connection.execute(select(vehicle.c.tenant, vehicle.c.id).where(*wanted))
+    return {(row.tenant, row.id) for row in rows}
+
+
+def shifts_of_any(
+    connection: Connection,
+    tenant: str,
+    begin: float,
+    end: float,
+    vehicle_id: str | None,
+    people: Iterable[str],
+) -> list[Shift]:
+    """Shifts that hold, touch a time, and are of this van or of one of these drivers or helpers."""
+    wanted = tuple(people)
+    helpers = type_coerce(shift.c.helper_ids, String)
+    of: list[ColumnElement[bool]] = [shift.c.driver_id.in_(wanted)]
+    of += [helpers.contains(f'"{one}"', autoescape=True) for one in wanted]
+    if vehicle_id is not None:
+        of.append(shift.c.vehicle_id == vehicle_id)
+    return _shifts(
+        connection,
+        [*_holding(tenant), shift.c.ends_at > begin, shift.c.starts_at < end, or_(*of)],
+        [shift.c.starts_at, shift.c.id],
+    )
+
+
+def assignments_of_shift(connection: Connection, tenant: str, shift_id: str) -> list[Assignment]:
+    """Who drives in a shift, in order."""
+    rows = connection.execute(
+        select(assignment)
+        .where(
+            assignment.c.tenant == tenant,
+            assignment.c.kind == "driver",
+            assignment.c.shift_id == shift_id,
+        )
+        .order_by(assignment.c.begin_at)
+    )
+    return [assignment_of(row) for row in rows]
+
+
+def page_of_shifts(
+    connection: Connection,
+    tenant: str,
+    *,
+    equal: dict[str, str],
+    after: tuple[str, str] | None,
+    limit: int,
+    reach: Reach = EVERYTHING,
+) -> list[Shift]:
+    """Shifts by (service date, id) after a place in that order; ``equal`` filters by column."""
+    wanted: list[ColumnElement[bool]] = [shift.c.tenant == tenant, shifts_within(reach)]
+    wanted += [shift.c[name] == value for name, value in equal.items()]
+    if after is not None:
+        wanted.append(tuple_(shift.c.service_date, shift.c.id) > tuple_(*after))
+    rows = connection.execute(
+        select(shift).where(*wanted).order_by(shift.c.service_date, shift.c.id).limit(limit)
+    ).mappings()
+    return [shift_of(row) for row in rows]

@@ -73,7 +73,12 @@ class VanLane:
             await self._publish(topic, codec.encode(message), retain=False)
 
     async def let_in(self, tenant: str, let_in: GatewayLetIn) -> None:
-        """Tell a new gateway what the one before was told."""
+        """Tell a new gateway what the one before was told, once the broker lets it in.
+
+        Raises:
+            CloudError: the broker does not answer; it is to be done again.
+        """
+        await asyncio.to_thread(self._fleet.let_gateways_in)
         await self.tell_settings(tenant, let_in.vehicle_id)
         route = self._planning.route_of_vehicle(tenant, let_in.vehicle_id)
         if route is not None:

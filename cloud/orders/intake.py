@@ -8,7 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from cloud.fleet.model import Depot, local_instant
+from cloud.fleet.hours import local_instant
+from cloud.fleet.model import Depot
 from cloud.foundation.errors import FieldProblem, Invalid
 from cloud.foundation.given import (
     MAX_LINE,

@@ -16,7 +16,13 @@ type StopKind = Literal["pickup", "delivery"]
 type StopState = Literal["open", "arrived", "done"]
 type RouteState = Literal["planned", "under_way", "finished"]
 type Trigger = Literal[
-    "optimize", "new_order", "urgent_order", "cancellation", "changed_order", "failed_pickup"
+    "optimize",
+    "new_order",
+    "urgent_order",
+    "cancellation",
+    "changed_order",
+    "failed_pickup",
+    "changed_shift",
 ]
 type JobState = Literal["queued", "running", "done", "failed"]
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from sqlalchemy.exc import DBAPIError
 
+from cloud.fleet.events import ShiftChanged
 from cloud.foundation import outbox
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
@@ -112,13 +113,17 @@ class PlanningLoop:
                 if _REPLANNED_FIELDS.intersection(changed.fields):
                     reason = f"order {changed.order_id}: new {', '.join(changed.fields)}"
                     await self._replan(event.tenant, changed, "changed_order", reason)
+            case "ShiftChanged":
+                shift = event.body(ShiftChanged)
+                reason = f"shift of {shift.vehicle_id} was {shift.change}"
+                await self._replan(event.tenant, shift, "changed_shift", reason)
             case _:
                 return
 
     async def _replan(
         self,
         tenant: str,
-        event: OrderReceived | OrderMoved | OrderChanged,
+        event: OrderReceived | OrderMoved | OrderChanged | ShiftChanged,
         trigger: Trigger,
         reason: str,
     ) -> None:

@@ -33,7 +33,7 @@ from cloud.planning.day import (
 )
 from cloud.planning.model import Plan, Solved, SolveRequest
 from cloud.planning.revising import NewRoutes, outdated_by, routes_of, with_progress
-from cloud.planning.situation import At, Day, problem_of
+from cloud.planning.situation import At, Day, problem_of, shifts_to_plan
 from cloud.roads.client import RoadsClient
 from cloud.roads.model import PlaceError, Point
 
@@ -44,7 +44,7 @@ SPARE_S: Final = 20.0
 """What the planner may take beside the solving itself, before it is given up."""
 _RESTART_S: Final = 2.0
 _SHIFTED_S: Final = 300.0
-_MAY_BE_NOTHING: Final = frozenset({"new_order", "urgent_order", "cancellation"})
+_MAY_BE_NOTHING: Final = frozenset({"new_order", "urgent_order", "cancellation", "changed_shift"})
 
 type Positions = Callable[[str], Mapping[str, At]]
 """Gives where each van of a tenant is."""
@@ -162,12 +162,15 @@ class PlanMaker:
         tenant, service_date = job.tenant, job.service_date
         depot = require_depot(connection, tenant, job.depot_id)
         orders = order_store.of_day(connection, tenant, depot.id, service_date)
+        plan = store.find_plan(connection, tenant, depot.id, service_date)
+        vehicles = {van.id: van for van in fleet_store.vehicles(connection, tenant)}
+        shifts = fleet_store.shifts_of_day(connection, tenant, depot.id, service_date)
         return Day(
             now=self._clock.now_s(),
             depot=depot,
-            plan=store.find_plan(connection, tenant, depot.id, service_date),
-            shifts=tuple(fleet_store.shifts_of_day(connection, tenant, depot.id, service_date)),
-            vehicles={van.id: van for van in fleet_store.vehicles(connection, tenant)},
+            plan=plan,
+            shifts=shifts_to_plan(shifts, vehicles, plan),
+            vehicles=vehicles,
             orders={order.id: order for order in orders},
             positions=self._positions(tenant),
         )

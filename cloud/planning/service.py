@@ -1,11 +1,15 @@
 """Use cases of planning that look at plans or ask for one."""
 
+import math
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Final
 
 from sqlalchemy import Connection
 
 from cloud.fleet import store as fleet_store
+from cloud.fleet.assignments import Assignment, at_instant
 from cloud.fleet.service import require_depot
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
@@ -39,9 +43,10 @@ class Planning:
         with self._database.reading() as connection:
             require_depot(connection, tenant, depot_id)
             found = store.find_plan(connection, tenant, depot_id, service_date, reach)
+            driven = with_drivers(connection, found.routes, self._clock.now_s())
         if found.revision == 0:
             raise NotFound(f"nothing is planned for {service_date} yet; POST …/optimize plans it")
-        return found
+        return replace(found, routes=tuple(driven))
 
     def revisions(self, tenant: str, depot_id: str, service_date: date) -> list[Revision]:
         """Every revision of a day's plan, the first one first.
@@ -61,9 +66,9 @@ class Planning:
         """
         with self._database.reading() as connection:
             found = store.find_route(connection, tenant, route_id)
-        if found is None:
-            raise NotFound(f"route {route_id!r} is not known")
-        return found
+            if found is None:
+                raise NotFound(f"route {route_id!r} is not known")
+            return with_drivers(connection, [found], self._clock.now_s())[0]
 
     def route_of_vehicle(self, tenant: str, vehicle_id: str) -> Route | None:
         """What a van should drive now or next; None when nothing is planned for it."""
@@ -75,7 +80,8 @@ class Planning:
         """The routes of the shifts that are on now."""
         now = self._clock.now_s()
         with self._database.reading() as connection:
-            return store.routes_between(connection, tenant, now, now + 1)
+            found = store.routes_between(connection, tenant, now, now + 1)
+            return with_drivers(connection, found, now)
 
     def orders_of_day(self, tenant: str, depot_id: str, service_date: date) -> dict[str, Order]:
         """Every order of a depot's service date, by id."""
@@ -123,22 +129,82 @@ class Planning:
 def require_route_of_driver(
     connection: Connection, tenant: str, driver_id: str, now: float
 ) -> Route:
-    """The route of a driver's shift that is on; else one not finished yet; else the next one.
+    """The route of the van that a driver drives now; else one not finished yet; else the next one.
 
     Raises:
         NotFound: the driver has no shift now or later, or nothing is planned for it.
     """
-    shifts = fleet_store.shifts_between(connection, tenant, now, now + 7 * 86_400, driver_id)
-    if not shifts or shifts[0].starts_at > now:
-        late = store.unfinished_route(connection, tenant, driver_id, now)
+    on = fleet_store.shifts_of_driver(
+        connection, tenant, driver_id, now, math.nextafter(now, math.inf)
+    )
+    if not on:
+        late = _unfinished_route(connection, tenant, driver_id, now)
         if late is not None:
             return late
-    if not shifts:
+    ahead = on or fleet_store.shifts_of_driver(connection, tenant, driver_id, now, now + 7 * 86_400)
+    if not ahead:
         raise NotFound(f"driver {driver_id} has no shift now or in the next seven days")
-    route = store.route_of_shift(connection, tenant, driver_id, shifts[0].starts_at)
+    shift = ahead[0]
+    route = store.route_of_shift(
+        connection, tenant, shift.vehicle_id, shift.depot_id, shift.service_date
+    )
     if route is None:
-        raise NotFound(f"nothing is planned yet for the shift on {shifts[0].service_date}")
-    return route
+        raise NotFound(f"nothing is planned yet for the shift on {shift.service_date}")
+    return replace(route, driver_id=driver_id)
+
+
+def _unfinished_route(
+    connection: Connection, tenant: str, driver_id: str, now: float
+) -> Route | None:
+    """The newest begun route whose van the driver was the last to drive in its shift."""
+    driven = fleet_store.assignments(
+        connection, tenant, "driver", now - store.LATE_S, now, holder_id=driver_id
+    )
+    vans = {one.vehicle_id for one in driven}
+    found = store.unfinished_routes(connection, tenant, vans, now) if vans else []
+    told = with_drivers(connection, found, now)
+    return next((route for route in told if route.driver_id == driver_id), None)
+
+
+def with_drivers(connection: Connection, routes: Sequence[Route], now: float) -> list[Route]:
+    """Routes of one tenant as they are driven now: by whoever has the van.
+
+    Before its shift it is who will begin it, after it who ended it; where nobody is assigned, who
+    was planned.
+    """
+    if not routes:
+        return []
+    known = fleet_store.assignments(
+        connection,
+        routes[0].tenant,
+        "driver",
+        min(route.starts_at for route in routes),
+        max(route.ends_at for route in routes),
+    )
+    of_van: dict[str, list[Assignment]] = {}
+    for one in known:
+        of_van.setdefault(one.vehicle_id, []).append(one)
+    told = []
+    for route in routes:
+        last = math.nextafter(route.ends_at, -math.inf)
+        who = at_instant(of_van.get(route.vehicle_id, ()), min(max(now, route.starts_at), last))
+        told.append(route if who is None else replace(route, driver_id=who.holder_id))
+    return told
+
+
+def has_driven(connection: Connection, route: Route, driver_id: str) -> bool:
+    """Whether a driver had the van at any time of a route's shift, or was planned to."""
+    if route.driver_id == driver_id:
+        return True
+    known = fleet_store.assignments(
+        connection,
+        route.tenant,
+        "driver",
+        route.starts_at,
+        route.ends_at,
+        vehicle_id=route.vehicle_id,
+    )
+    return any(one.holder_id == driver_id for one in known)
 
 
 def require_open_stop(route: Route, stop_id: str) -> None:

@@ -3,7 +3,7 @@
 What is fixed: a stop that is done, the stop being driven to or stood at, and parcels aboard a van.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,12 +61,17 @@ class Day:
     def frozen_stop(self, vehicle_id: str) -> Stop | None:
         """The stop a van under way is driving to, or stands at; None while it waits."""
         route = self.plan.route_of(vehicle_id)
-        if route is None or not route.has_begun:
+        if route is None or not route.has_begun or self._is_called_off(vehicle_id):
             return None
         stop = next(
             (s for s in route.open_stops if s.state == "arrived" or self.is_wanted(s)), None
         )
         return None if stop is None or self.is_waited_for(stop) else stop
+
+    def _is_called_off(self, vehicle_id: str) -> bool:
+        return not any(
+            self.may_go_out(shift) for shift in self.shifts if shift.vehicle_id == vehicle_id
+        )
 
     def is_waited_for(self, stop: Stop) -> bool:
         """Whether it is too early to set out for a stop, because its window opens much later."""
@@ -79,8 +84,12 @@ class Day:
         return [
             shift
             for shift in self.shifts
-            if shift.ends_at > self.now or self._is_in_overtime(shift)
+            if self.may_go_out(shift) and (shift.ends_at > self.now or self._is_in_overtime(shift))
         ]
+
+    def may_go_out(self, shift: Shift) -> bool:
+        """Whether a shift holds and its van is in use."""
+        return shift.state == "planned" and self.vehicles[shift.vehicle_id].is_in_use
 
     def _is_in_overtime(self, shift: Shift) -> bool:
         route = self.plan.route_of(shift.vehicle_id)
@@ -277,3 +286,19 @@ def _windows(day: Day, order: Order, *, is_aboard: bool) -> tuple[model.Window, 
 
 def _window(span: Span) -> model.Window:
     return model.Window(opens=int(span.begin), closes=int(span.end))
+
+
+def shifts_to_plan(
+    shifts: Iterable[Shift], vehicles: Mapping[str, Vehicle], plan: DayPlan
+) -> tuple[Shift, ...]:
+    """One shift a van: those that hold, and those called off after their route had begun.
+
+    What was done on a route that was called off stays in the plan.
+    """
+    chosen: dict[str, Shift] = {}
+    for shift in shifts:
+        holds = shift.state == "planned" and vehicles[shift.vehicle_id].is_in_use
+        route = plan.route_of(shift.vehicle_id)
+        if holds or (shift.vehicle_id not in chosen and route is not None and route.has_begun):
+            chosen[shift.vehicle_id] = shift
+    return tuple(chosen.values())

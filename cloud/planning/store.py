@@ -41,7 +41,7 @@ from cloud.planning.day import (
     Unplanned,
 )
 
-_LATE_S: Final = 86_400.0
+LATE_S: Final = 86_400.0
 
 plan = Table(
     "plan",
@@ -214,7 +214,7 @@ def route_of_vehicle(
         [
             route_row.c.tenant == tenant,
             route_row.c.vehicle_id == vehicle_id,
-            route_row.c.ends_at > now - _LATE_S,
+            route_row.c.ends_at > now - LATE_S,
         ],
     )
     ahead = [
@@ -224,35 +224,36 @@ def route_of_vehicle(
 
 
 def route_of_shift(
-    connection: Connection, tenant: str, driver_id: str, starts_at: float
+    connection: Connection, tenant: str, vehicle_id: str, depot_id: str, service_date: date
 ) -> Route | None:
-    """The route of a driver in the shift that starts at an instant."""
+    """The route of a van's shift."""
     found = _routes(
         connection,
         [
             route_row.c.tenant == tenant,
-            route_row.c.driver_id == driver_id,
-            route_row.c.starts_at == starts_at,
+            route_row.c.vehicle_id == vehicle_id,
+            route_row.c.depot_id == depot_id,
+            route_row.c.service_date == service_date.isoformat(),
         ],
     )
     return found[0] if found else None
 
 
-def unfinished_route(
-    connection: Connection, tenant: str, driver_id: str, now: float
-) -> Route | None:
-    """The newest route of a driver's last day and night that is begun and not finished."""
+def unfinished_routes(
+    connection: Connection, tenant: str, vehicle_ids: Iterable[str], now: float
+) -> list[Route]:
+    """Routes of some vans' last day and night, begun and not finished, the newest first."""
     begun = _routes(
         connection,
         [
             route_row.c.tenant == tenant,
-            route_row.c.driver_id == driver_id,
+            route_row.c.vehicle_id.in_(list(vehicle_ids)),
             route_row.c.starts_at <= now,
-            route_row.c.starts_at > now - _LATE_S,
+            route_row.c.starts_at > now - LATE_S,
         ],
     )
     late = [route for route in begun if route.state == "under_way"]
-    return max(late, key=lambda route: route.starts_at, default=None)
+    return sorted(late, key=lambda route: route.starts_at, reverse=True)
 
 
 def find_stop(connection: Connection, tenant: str, stop_id: str) -> Stop | None:

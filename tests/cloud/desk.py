@@ -88,6 +88,7 @@ class Desk:
     gateways: Gateways
     phones: Phones
     login: dict[str, str]
+    broker: BrokerAccess
 
     def close(self) -> None:
         """Let go of its files."""
@@ -177,6 +178,6 @@ def open_desk(root: Path) -> Desk:
     app.add_middleware(BodyLimit, longer={f"/api/v1{IMPORT_PATH}": MAX_CSV_BYTES})
     answer_problems(app)
     app.include_router(routes, prefix="/api/v1", responses=PROBLEM_RESPONSES)
-    desk = Desk(app, database, telemetry, gateways, phones, login)
+    desk = Desk(app, database, telemetry, gateways, phones, login, broker)
     assert desk.ask("POST", "/depots", json=DEPOT).status_code == 201
     return desk

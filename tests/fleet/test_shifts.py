@@ -4,7 +4,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from cloud.fleet.model import Depot, local_instant, require_zone, shift_span
+from cloud.fleet.hours import local_instant, shift_span
+from cloud.fleet.model import Depot, require_zone
 from cloud.foundation.errors import Invalid
 
 SANTIAGO = "America/Santiago"

@@ -10,7 +10,7 @@ import json
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -169,8 +169,18 @@ def _part(company: Company, part: str, carrier: str) -> dict[str, str]:
         company.made("/carriers", {"id": carrier, "name": f"Carrier {part}"})
     van = {"id": f"van-{part}", "name": f"Van {part}", "depot_id": depot, "capacity_parcels": 9}
     company.made("/vehicles", {**van, "carrier_id": carrier})
-    driver = company.made("/drivers", {"id": f"driver-{part}", "name": f"Driver {part}"})
+    person = {"depot_id": depot, "carrier_id": carrier}
+    driver = company.made("/drivers", {"id": f"driver-{part}", "name": f"Driver {part}", **person})
+    helper = company.made("/drivers", {"id": f"helper-{part}", "name": f"Helper {part}", **person})
     company.tokens[MAIN, f"driver-{part}"] = driver["token"]
+    pair = {"driver_id": driver["id"], "helper_ids": [helper["id"]]}
+    crew = company.made("/crews", {"id": f"crew-{part}", "name": f"Crew {part}", **pair})
+    later = (DAY + timedelta(days=1)).isoformat()
+    shift = {"vehicle_id": van["id"], "crew_id": crew["id"], "service_date": later}
+    shift_id = company.made("/shifts", shift)["id"]
+    box = company.made("/gateways", {"id": f"box-{part}", "name": f"Box {part}"})
+    admin, fitted = (MAIN, "admin"), {"gateway_id": box["id"]}
+    assert company.as_(admin, "PUT", f"/vehicles/van-{part}/box", fitted).status == 200
     streets: Any = None
     orders = Orders(
         company.database,
@@ -194,6 +204,7 @@ def _part(company: Company, part: str, carrier: str) -> dict[str, str]:
     reader = company.made("/feed/readers", third)
     return {
         "depot_id": depot, "vehicle_id": van["id"], "driver_id": driver["id"],
+        "crew_id": crew["id"], "shift_id": shift_id, "gateway_id": box["id"],
         "carrier_id": carrier, "order_id": order.id, "route_id": route, "stop_id": stop,
         "parcel_id": order.parcels[0].id, "phone_id": phone["id"],
         "service_date": DAY.isoformat(), "job_id": _job(company, depot),

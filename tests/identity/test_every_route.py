@@ -51,6 +51,39 @@ A.....  POST   /vehicles
 AD.CVI  GET    /vehicles
 A.....  POST   /drivers
 AD....  POST   /shifts
+AD.CVI  GET    /carriers/{carrier_id}
+A.....  PATCH  /carriers/{carrier_id}
+A.....  DELETE /carriers/{carrier_id}
+AD.CVI  GET    /depots/{depot_id}
+A.....  PATCH  /depots/{depot_id}
+A.....  DELETE /depots/{depot_id}
+ADRCVI  GET    /depots/{depot_id}/openings
+AD.CVI  GET    /fleet/vehicles
+AD.CVI  GET    /vehicles/{vehicle_id}
+A.....  PATCH  /vehicles/{vehicle_id}
+A.....  DELETE /vehicles/{vehicle_id}
+AD.CVI  GET    /drivers
+AD.CVI  GET    /drivers/{driver_id}
+A.....  PATCH  /drivers/{driver_id}
+A.....  DELETE /drivers/{driver_id}
+A.....  POST   /gateways
+AD.CVI  GET    /gateways
+AD.CVI  GET    /gateways/{gateway_id}
+A.....  PATCH  /gateways/{gateway_id}
+A.....  DELETE /gateways/{gateway_id}
+A.....  POST   /crews
+AD.CVI  GET    /crews
+AD.CVI  GET    /crews/{crew_id}
+A.....  PATCH  /crews/{crew_id}
+A.....  DELETE /crews/{crew_id}
+AD.CVI  GET    /shifts
+AD.CVI  GET    /shifts/{shift_id}
+AD....  PATCH  /shifts/{shift_id}
+AD....  POST   /shifts/{shift_id}/cancel
+AD....  PUT    /vehicles/{vehicle_id}/driver
+AD....  PUT    /vehicles/{vehicle_id}/box
+AD.CVI  GET    /assignments/drivers
+AD.CVI  GET    /assignments/gateways
 A.....  POST   /vehicles/{vehicle_id}/gateway
 A.....  DELETE /vehicles/{vehicle_id}/gateway
 A.....  POST   /vehicles/{vehicle_id}/gateway/claims
@@ -117,6 +150,20 @@ BODIES: dict[str, Any] = {
     "POST /orders/{order_id}/cancel": {"reason": "x"},
     "PATCH /webhooks/{webhook_id}": {"name": "x"},
     "POST /stops/{stop_id}/outcome": {"outcome": "delivered"},
+    "PUT /vehicles/{vehicle_id}/driver": {"driver_id": None},
+    "PUT /vehicles/{vehicle_id}/box": {"gateway_id": None},
+    **{
+        f"PATCH /{things}/{{{thing}_id}}": {"version": 1}
+        for things, thing in (
+            ("carriers", "carrier"),
+            ("depots", "depot"),
+            ("vehicles", "vehicle"),
+            ("drivers", "driver"),
+            ("gateways", "gateway"),
+            ("crews", "crew"),
+            ("shifts", "shift"),
+        )
+    },
 }
 """Acceptable, so that nothing but the id can be refused."""
 WITHOUT_LOOKING = {"POST /vehicles/{vehicle_id}/gateway/claims"}
@@ -193,6 +240,8 @@ def test_what_knows_its_callers_itself_lets_no_role_in(company: Company) -> None
 def test_ids_of_another_tenant_are_as_if_there_were_none(company: Company, part: str) -> None:
     theirs, none = company.ids[part], NOWHERE
     for who, method, path in WITH_ID:
+        if path == "/carriers/{carrier_id}":
+            continue  # both have carriers of these ids, each its own
         body = BODIES.get(f"{method} {path}")
         role = LETTERS[who.strip(".")[0]]
         told = company.as_((OTHER, role), method, at(path, theirs), body)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.fleet.model import Depot, local_instant
+from cloud.fleet.hours import local_instant
+from cloud.fleet.model import Depot
 from cloud.foundation.errors import Invalid
 from cloud.orders.intake import NewOrder, RefusedRow, read_csv
 from cloud.orders.model import Span

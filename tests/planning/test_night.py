@@ -9,7 +9,8 @@ import pytest
 
 from cloud.drivers.service import DriverWork, Report
 from cloud.fleet import store as fleet_store
-from cloud.fleet.model import shift_span
+from cloud.fleet.assignments import Assignment
+from cloud.fleet.hours import shift_span
 from cloud.foundation.clock import RealClock, SimulatedClock
 from cloud.foundation.database import Database
 from cloud.foundation.errors import NotFound
@@ -43,8 +44,16 @@ def database(tmp_path: Path) -> Iterator[Database]:
         ends_at=NIGHT[1],
     )
     with made.writing() as connection:
-        row = {name: getattr(shift, name) for name in fleet_store.shift.c.keys()}  # noqa: SIM118
-        fleet_store.add(connection, fleet_store.shift, row | {"service_date": DATE.isoformat()})
+        fleet_store.add(connection, fleet_store.shift, fleet_store.shift_row(shift))
+        driven = Assignment(
+            id="as-1",
+            vehicle_id=shift.vehicle_id,
+            holder_id=shift.driver_id,
+            begin=shift.starts_at,
+            end=shift.ends_at,
+            shift_id=shift.id,
+        )
+        fleet_store.add_assignments(connection, "main", "driver", [driven])
         store.commit_revision(
             connection,
             day().plan,

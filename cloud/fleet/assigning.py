@@ -1,0 +1,88 @@
+"""Making and ending dated assignments, inside the caller's transaction."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from cloud.fleet import store
+from cloud.fleet.assignments import Assignment, at_instant, end_by_default, free
+from cloud.fleet.store import AssignmentKind
+from cloud.foundation.ids import NewId
+
+
+def assign(
+    connection: Connection, tenant: str, kind: AssignmentKind, made: Assignment, new_id: NewId
+) -> list[Assignment]:
+    """Put an assignment in force; what it takes its time from, on either side, is cut.
+
+    Returns:
+        What was cut, as it was before.
+    """
+    cut = clear(
+        connection,
+        tenant,
+        kind,
+        made.begin,
+        made.until,
+        new_id,
+        vehicle_id=made.vehicle_id,
+        holder_id=made.holder_id,
+    )
+    store.add_assignments(connection, tenant, kind, [made])
+    return cut
+
+
+def clear(
+    connection: Connection,
+    tenant: str,
+    kind: AssignmentKind,
+    begin: float,
+    until: float,
+    new_id: NewId,
+    *,
+    vehicle_id: str | None = None,
+    holder_id: str | None = None,
+) -> list[Assignment]:
+    """Take a time from the assignments of a van or a holder; returns them as they were."""
+    known = store.assignments(
+        connection, tenant, kind, begin, until, vehicle_id=vehicle_id, holder_id=holder_id
+    )
+    replace_all(connection, tenant, kind, known, begin, until, new_id)
+    return known
+
+
+def replace_all(
+    connection: Connection,
+    tenant: str,
+    kind: AssignmentKind,
+    known: Iterable[Assignment],
+    begin: float,
+    until: float,
+    new_id: NewId,
+) -> None:
+    """Take a time from just these assignments."""
+    cut = free(known, begin, until)
+    store.drop_assignments(connection, tenant, kind, cut.gone)
+    kept = [one if one.id else replace(one, id=new_id("as")) for one in cut.kept]
+    store.add_assignments(connection, tenant, kind, kept)
+
+
+def usual_end(
+    connection: Connection, tenant: str, kind: AssignmentKind, vehicle_id: str, begin: float
+) -> float | None:
+    """Until when a change lasts when nobody says; see `end_by_default`."""
+    known = store.assignments(connection, tenant, kind, begin, math.inf, vehicle_id=vehicle_id)
+    return end_by_default(known, vehicle_id, begin)
+
+
+def holder_at(
+    connection: Connection, tenant: str, kind: AssignmentKind, vehicle_id: str, instant_s: float
+) -> Assignment | None:
+    """Who, or what, is with a van at an instant."""
+    known = store.assignments(
+        connection, tenant, kind, instant_s, math.nextafter(instant_s, math.inf),
+        vehicle_id=vehicle_id,
+    )  # fmt: skip
+    return at_instant(known, instant_s)

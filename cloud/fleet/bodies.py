@@ -1,0 +1,398 @@
+"""How the things of the fleet look over HTTP, and in a row of a file."""
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cloud.fleet.calendar import (
+    MOST_SPANS,
+    MOST_SPECIAL_DAYS,
+    Calendar,
+    Hours,
+    SpecialDay,
+    Weekday,
+    calendar_of,
+)
+from cloud.fleet.model import MOST_BREAKS, MOST_HELPERS, MOST_SKILLS, OWN, Registered
+from cloud.foundation.clock import to_rfc3339
+from cloud.foundation.given import Instant, Line, Name, Reference, ServiceDate
+
+type Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
+type Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
+type Parcels = Annotated[int, Field(ge=0, le=100_000)]
+type Load = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)]
+type Height = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)]
+type Word = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+type Words = Annotated[list[Word], Field(max_length=MOST_SKILLS)]
+type Helpers = Annotated[list[Name], Field(max_length=MOST_HELPERS)]
+type LocalTime = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+type LocalSpan = Annotated[
+    str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$")
+]
+type Spans = Annotated[list[LocalSpan], Field(max_length=MOST_SPANS)]
+type Breaks = Annotated[list[LocalSpan], Field(max_length=MOST_BREAKS)]
+type Version = Annotated[int, Field(ge=1, le=2_000_000_000)]
+
+
+class Body(BaseModel):
+    """What comes in; a field that is not known is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Kept(BaseModel):
+    """What is known of everything registered."""
+
+    version: int
+    is_retired: bool
+
+
+class Change(Body):
+    """What becomes different; a field that is left out stays as it is.
+
+    ``version`` is that of what you have read: when somebody else was faster, the answer is 409.
+    ``is_retired`` false takes back what was retired.
+    """
+
+    version: Version
+    is_retired: Literal[False] | None = None
+
+
+class SpecialDayBody(Body):
+    """A date whose hours are not those of its weekday; a holiday when it has none."""
+
+    day: ServiceDate
+    name: Line = ""
+    hours: Spans = []
+
+
+class CalendarBody(Body):
+    """Opening hours in the depot's local time, ``08:00-18:00``; a weekday left out is closed."""
+
+    week: dict[Weekday, Spans]
+    special: Annotated[list[SpecialDayBody], Field(max_length=MOST_SPECIAL_DAYS)] = []
+
+    def calendar(self) -> Calendar:
+        """The same as the business knows it; raises Invalid."""
+        week = {
+            name: [Hours.read(f"calendar.week.{name}", one) for one in spans]
+            for name, spans in self.week.items()
+        }
+        special = [
+            SpecialDay(
+                one.day.isoformat(),
+                one.name,
+                tuple(Hours.read(f"calendar.special.{one.day}", span) for span in one.hours),
+            )
+            for one in self.special
+        ]
+        return calendar_of(week, special)
+
+
+class NewCarrier(Body):
+    """Who runs vans: ``own`` is the fleet itself, every other a subcontractor."""
+
+    id: Name
+    name: Name
+
+
+class CarrierBody(NewCarrier, Kept):
+    """A carrier."""
+
+
+class CarrierChange(Change):
+    """What becomes different of a carrier."""
+
+    name: Name | None = None
+
+
+class NewDepot(Body):
+    """A depot: where parcels wait and rounds begin. Shift times are local, HH:MM.
+
+    Without a calendar it is open every day.
+    """
+
+    id: Name
+    name: Name
+    zone: Name
+    lat: Latitude
+    lon: Longitude
+    shift_start: str = "08:00"
+    shift_end: str = "18:00"
+    calendar: CalendarBody | None = None
+
+
+class DepotBody(NewDepot, Kept):
+    """A depot."""
+
+
+class DepotChange(Change):
+    """What becomes different of a depot; ``calendar`` null opens it every day."""
+
+    name: Name | None = None
+    lat: Latitude | None = None
+    lon: Longitude | None = None
+    shift_start: str | None = None
+    shift_end: str | None = None
+    calendar: CalendarBody | None = None
+
+
+class NewVehicle(Body):
+    """A van: what it holds in parcels, kilograms and litres, what it can, and who runs it.
+
+    ``capacity_kg`` and ``capacity_litres`` null are not limited; ``height_m`` is over the road,
+    ``weight_kg`` full. One that is not active is not sent out, and its gateway is shut out.
+    """
+
+    id: Name
+    name: Name
+    depot_id: Name
+    capacity_parcels: Parcels
+    carrier_id: Name = OWN
+    capacity_kg: Load | None = None
+    capacity_litres: Load | None = None
+    skills: Words = []
+    height_m: Height | None = None
+    weight_kg: Load | None = None
+    is_active: bool = True
+
+
+class VehicleBody(NewVehicle, Kept):
+    """A van."""
+
+
+class VehicleChange(Change):
+    """What becomes different of a van; null takes a limit off."""
+
+    name: Name | None = None
+    depot_id: Name | None = None
+    capacity_parcels: Parcels | None = None
+    carrier_id: Name | None = None
+    capacity_kg: Load | None = None
+    capacity_litres: Load | None = None
+    skills: Words | None = None
+    height_m: Height | None = None
+    weight_kg: Load | None = None
+    is_active: bool | None = None
+
+
+class NewDriver(Body):
+    """A person who drives, or helps. ``licences`` are classes such as ``b`` or ``c1``."""
+
+    id: Name
+    name: Name
+    carrier_id: Name = OWN
+    depot_id: Name | None = None
+    skills: Words = []
+    licences: Words = []
+    is_active: bool = True
+
+
+class DriverBody(NewDriver, Kept):
+    """A driver."""
+
+
+class DriverWithToken(DriverBody):
+    """A driver, with the token of the driver's app, shown this once."""
+
+    token: str
+
+
+class DriverChange(Change):
+    """What becomes different of a driver; ``depot_id`` null is at home anywhere."""
+
+    name: Name | None = None
+    carrier_id: Name | None = None
+    depot_id: Name | None = None
+    skills: Words | None = None
+    licences: Words | None = None
+    is_active: bool | None = None
+
+
+class NewBox(Body):
+    """A gateway: the box as a thing, whatever van it is in. ``serial`` is written on it."""
+
+    id: Name
+    name: Name
+    serial: Reference = ""
+
+
+class BoxBody(NewBox, Kept):
+    """A gateway."""
+
+
+class BoxChange(Change):
+    """What becomes different of a gateway."""
+
+    name: Name | None = None
+    serial: Reference | None = None
+
+
+class NewCrew(Body):
+    """A driver and helpers who go out together, for work that takes two."""
+
+    id: Name
+    name: Name
+    driver_id: Name
+    helper_ids: Annotated[list[Name], Field(min_length=1, max_length=MOST_HELPERS)]
+
+
+class CrewBody(NewCrew, Kept):
+    """A crew."""
+
+
+class CrewChange(Change):
+    """What becomes different of a crew; shifts that were made of it stay as they are."""
+
+    name: Name | None = None
+    driver_id: Name | None = None
+    helper_ids: Annotated[list[Name], Field(min_length=1, max_length=MOST_HELPERS)] | None = None
+
+
+class NewShiftBody(Body):
+    """A van on one service date; local HH:MM, the depot's hours by default.
+
+    It takes a driver, or a crew that has one. ``breaks`` are local, ``12:00-12:30``.
+    """
+
+    vehicle_id: Name
+    driver_id: Name | None = None
+    service_date: ServiceDate
+    start: LocalTime | None = None
+    end: LocalTime | None = None
+    breaks: Breaks = []
+    crew_id: Name | None = None
+    helper_ids: Helpers | None = None
+    id: Name | None = None
+
+
+class ShiftChangeBody(Body):
+    """What becomes different of a shift; the shift keeps its id and its route.
+
+    A new driver drives from the start, or from now on when it has begun.
+    """
+
+    version: Version
+    driver_id: Name | None = None
+    helper_ids: Helpers | None = None
+    start: LocalTime | None = None
+    end: LocalTime | None = None
+    breaks: Breaks | None = None
+
+
+class BreakBody(BaseModel):
+    """A planned break, as instants."""
+
+    model_config = ConfigDict(populate_by_name=True)
+    begin: Annotated[str, Field(alias="from")]
+    end: Annotated[str, Field(alias="to")]
+
+
+class ShiftBody(BaseModel):
+    """A shift, as instants; ``driver_id`` is who is planned to drive."""
+
+    id: str
+    vehicle_id: str
+    driver_id: str
+    depot_id: str
+    service_date: date
+    starts_at: str
+    ends_at: str
+    crew_id: str | None
+    helper_ids: list[str]
+    breaks: list[BreakBody]
+    state: Literal["planned", "cancelled"]
+    version: int
+
+
+class NewAssignment(Body):
+    """From an instant on, now by default, until another.
+
+    Without ``until`` it lasts as long as what it replaces.
+    """
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    begin: Annotated[Instant | None, Field(alias="from")] = None
+    until: Instant | None = None
+
+
+class NewDriving(NewAssignment):
+    """Who drives a van; null is nobody."""
+
+    driver_id: Name | None
+
+
+class NewFitting(NewAssignment):
+    """Which box is in a van; null is none."""
+
+    gateway_id: Name | None
+
+
+class AssignmentBody(BaseModel):
+    """Who, or which box, is with which van; ``until`` null is without end."""
+
+    model_config = ConfigDict(populate_by_name=True)
+    id: str
+    vehicle_id: str
+    begin: Annotated[str, Field(alias="from")]
+    until: str | None
+
+
+class DrivingBody(AssignmentBody):
+    """Who drives which van from when until when, and in which shift."""
+
+    driver_id: str
+    shift_id: str | None
+
+
+class FittingBody(AssignmentBody):
+    """Which box is in which van from when until when."""
+
+    gateway_id: str
+
+
+def body_of[B: BaseModel](body: type[B], thing: Registered) -> B:
+    """A thing of the register as it looks over HTTP."""
+    values: dict[str, Any] = {
+        name: getattr(thing, name) for name in body.model_fields if hasattr(thing, name)
+    }
+    if values.get("calendar") is not None:
+        values["calendar"] = calendar_body(values["calendar"])
+    return body.model_validate(values | {"is_retired": thing.retired_at is not None})
+
+
+def calendar_body(calendar: Calendar) -> CalendarBody:
+    """A calendar as it looks over HTTP."""
+    names: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    return CalendarBody(
+        week={
+            name: [str(one) for one in hours]
+            for name, hours in zip(names, calendar.week, strict=True)
+            if hours
+        },
+        special=[
+            SpecialDayBody(
+                day=date.fromisoformat(one.day),
+                name=one.name,
+                hours=[str(hours) for hours in one.hours],
+            )
+            for one in calendar.special
+        ],
+    )
+
+
+def values_of(body: BaseModel) -> dict[str, Any]:
+    """What a body says, as the register takes it: lists as tuples, a calendar as its value."""
+    given: dict[str, Any] = {}
+    for name in body.model_fields_set:
+        value = getattr(body, name)
+        if isinstance(value, CalendarBody):
+            value = value.calendar()
+        given[name] = tuple(value) if isinstance(value, list) else value
+    return given
+
+
+def instants(spans: tuple[tuple[float, float], ...]) -> list[BreakBody]:
+    """Spans as they look over HTTP."""
+    return [BreakBody(begin=to_rfc3339(begin), end=to_rfc3339(end)) for begin, end in spans]
