@@ -49,6 +49,15 @@ _ROUND_S: Final = 400
 def run() -> Iterator[Figure]:
     """Measure."""
     for size, goal, messages in _RUNS:
+        streamed, streamed_s = _stored_a_second(size, messages, inbox="jetstream")
+        yield Figure(
+            bench=NAME, figure=f"the same from the JetStream inbox, {size} a message",
+            value=round(streamed), unit="fixes", better="more",
+        )  # fmt: skip
+        yield Figure(
+            bench=NAME, figure=f"processor time of ingest from JetStream, {size} a message",
+            value=round(streamed_s["ingest"] / messages * 1e6, 1), unit="µs",
+        )  # fmt: skip
         stored, spent_s = _stored_a_second(size, messages)
         yield Figure(
             bench=NAME, figure=f"fixes stored a second, {size} a message", value=round(stored),
@@ -77,10 +86,13 @@ def _folder() -> Iterator[Path]:
 
 
 @contextmanager
-def _cloud() -> Iterator[tuple[EmbeddedBroker, IngestProcess, list[GatewayCredential]]]:
+def _cloud(
+    inbox: str = "mqtt",
+) -> Iterator[tuple[EmbeddedBroker, IngestProcess, list[GatewayCredential]]]:
     """A broker, ingest, and vans that may speak."""
     with _folder() as folder, embedded_broker(folder / "data") as broker:
         vans = broker.admit(*(f"van-{number}" for number in range(_VANS)))
+        broker.data.settings.write_text(f'[ingest]\ninbox = "{inbox}"\n')
         ingest = IngestProcess(broker).start()
         try:
             yield broker, ingest, vans
@@ -88,9 +100,11 @@ def _cloud() -> Iterator[tuple[EmbeddedBroker, IngestProcess, list[GatewayCreden
             ingest.stop()
 
 
-def _stored_a_second(size: int, messages: int) -> tuple[float, dict[str, float]]:
+def _stored_a_second(
+    size: int, messages: int, inbox: str = "mqtt"
+) -> tuple[float, dict[str, float]]:
     """Fixes committed a second, from the first message on; processor seconds by who spent them."""
-    with _cloud() as (broker, ingest, vans), ExitStack() as ending:
+    with _cloud(inbox) as (broker, ingest, vans), ExitStack() as ending:
         each = messages // _VANS
         speakers = [ending.enter_context(_speaker(broker.port, van, each, size)) for van in vans]
         told = msgspec.json.decode((ingest.data.running / "broker.json").read_bytes())

@@ -60,7 +60,8 @@ from cloud.planning.situation import At
 from cloud.planning.store import orders_of_carrier
 from cloud.roads.client import RoadsClient
 from cloud.tracking import api as tracking_api
-from cloud.tracking import past_api, track_api
+from cloud.tracking import deadletters_api, past_api, track_api
+from cloud.tracking.deadletters import DeadLetters
 from cloud.tracking.live import Live, LiveStream
 from cloud.tracking.past import Past
 from cloud.tracking.reports import Reports
@@ -231,6 +232,7 @@ def _api(parts: _Parts) -> APIRouter:
             _knowing_vans(parts.fleet),
             gate,
         ),
+        deadletters_api.routes(DeadLetters(parts.data, parts.telemetry), gate),
         tracking_api.routes(
             parts.live, parts.stream, _knowing_vans(parts.fleet), parts.held.sight, gate
         ),

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -116,6 +117,72 @@ def restore(data: Path, file: Path, *, replace: bool) -> None:
     with _telling():
         made = keeping.restore(DataFolder(data.resolve()), file, is_replacing=replace)
     click.echo(f"{data}: {made.rows:,} rows of {made.made_at}, counted and in place")
+
+
+@main.group()
+def deadletter() -> None:
+    """What vans sent that could not be taken: look at it, try it again, or drop it."""
+
+
+_TENANT = click.option("--tenant", default="main", show_default=True)
+_VAN = click.option("--van", help="Of this van only.")
+
+
+@deadletter.command("list")
+@_DATA
+@_TENANT
+@_VAN
+def list_letters(data: Path, tenant: str, van: str | None) -> None:
+    """One line each: id, topic, bytes, reason."""
+    from cloud import letters
+
+    with _telling():
+        for one in letters.every(DataFolder(data.resolve()), tenant, van):
+            click.echo(f"{one.id}  {one.topic}  {one.payload_bytes} bytes  {one.reason}")
+
+
+@deadletter.command("show")
+@_DATA
+@_TENANT
+@click.argument("letter_id")
+def show_letter(data: Path, tenant: str, letter_id: str) -> None:
+    """The bytes of one, as they came."""
+    from cloud import letters
+
+    with _telling():
+        click.echo(letters.content(DataFolder(data.resolve()), tenant, letter_id), nl=False)
+
+
+@deadletter.command()
+@_DATA
+@_TENANT
+@_VAN
+@click.argument("letter_ids", nargs=-1)
+def replay(data: Path, tenant: str, van: str | None, letter_ids: tuple[str, ...]) -> None:
+    """Try some again, or all of a van or tenant; what still fails is left."""
+    _work_letters("replay", data, tenant, van, letter_ids)
+
+
+@deadletter.command()
+@_DATA
+@_TENANT
+@_VAN
+@click.argument("letter_ids", nargs=-1)
+def drop(data: Path, tenant: str, van: str | None, letter_ids: tuple[str, ...]) -> None:
+    """Forget some, or all of a van or tenant."""
+    _work_letters("drop", data, tenant, van, letter_ids)
+
+
+def _work_letters(
+    what: Literal["replay", "drop"], data: Path, tenant: str, van: str | None, ids: tuple[str, ...]
+) -> None:
+    from cloud import letters
+
+    with _telling():
+        outcome = letters.work(DataFolder(data.resolve()), what, tenant=tenant, van=van, ids=ids)
+    click.echo(f"{outcome.done} done, {outcome.left} left")
+    for letter_id, reason in outcome.reasons.items():
+        click.echo(f"{letter_id}  {reason}")
 
 
 main.add_command(tenant)

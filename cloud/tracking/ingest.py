@@ -20,10 +20,11 @@ from cloud.foundation.layout import DataFolder
 from cloud.tracking import store
 from cloud.tracking.backlog import Backlog
 from cloud.tracking.carriers import own_carrier
+from cloud.tracking.deadletters import Errands
 from cloud.tracking.inbox import Inbox, MqttInbox
 from cloud.tracking.intake import Arrived, Complaint, Group, Intake
 from cloud.tracking.model import Committed, GroupLimits, StreamKey, moment_ms
-from cloud.tracking.shelf import Shelf
+from cloud.tracking.shelf import Shelf, Totals
 from cloud.tracking.status import IngestStatus, write_status
 from cloud.tracking.store import LiveRow
 from wire import codec, topics
@@ -71,13 +72,8 @@ class Ingest:
             live = store.live_rows(connection)
         self._complain = Complaints(time.monotonic)
         self._known_vans = KnownVans(broker)
-        self._intake = Intake(
-            knows=self._known_vans,
-            load=self._load,
-            load_shelf=self._load_shelf,
-            complain=self._complain,
-            live=live,
-        )
+        self._intake = intake_over(database, self._known_vans, self._complain, live)
+        self._errands = Errands(data, database, self._intake)
         self._backlog = Backlog(database, self._intake, now_ms, self._complain)
         self._limits = GroupLimits()
         self._waiting: list[Arrived] = []
@@ -87,7 +83,7 @@ class Ingest:
         self._failures = 0
         self._retry_at_s = 0.0
         self._database_state = "ok"
-        self._due_s = {"feed": 0.0, "live": 0.0, "status": 0.0}
+        self._due_s = {"errands": 0.0, "feed": 0.0, "live": 0.0, "status": 0.0}
         self._told_state = ""
         self._fixes = 0
         self._set_aside = 0
@@ -116,6 +112,8 @@ class Ingest:
                 self._write_group()
         if self._may_look_back() and not self._inbox.has_news():
             self._look_back()
+        if self._pending is None and self._is_time("errands", now_s, self._errands.every_s):
+            self._run_errands()
         if self._is_time("feed", now_s, _FEED_EVERY_S):
             self._tell_feed()
         if self._state() != self._told_state or self._is_time("status", now_s, _STATUS_EVERY_S):
@@ -132,6 +130,13 @@ class Ingest:
             self._hold(str(error))
         else:
             self._note_success()
+
+    def _run_errands(self) -> None:
+        try:
+            if self._errands.work():
+                self._backlog.note_arrival()
+        except (sqlite3.Error, DBAPIError) as error:
+            self._hold(str(error))
 
     def _receive(self, idle_s: float) -> None:
         if self._is_full():
@@ -215,14 +220,6 @@ class Ingest:
             self._inbox.publish(topics.down(key.tenant, key.van, "ack"), codec.encode(answer))
         self._pending, self._pending_messages = None, []
 
-    def _load(self, key: StreamKey) -> Committed:
-        with self._database.reading() as connection:
-            return store.committed_of(connection, key)
-
-    def _load_shelf(self, tenant: str, van: str) -> Shelf:
-        with self._database.reading() as connection:
-            return Shelf(*store.set_aside_of(connection, tenant, van))
-
     def _is_time(self, what: str, now_s: float, every_s: float) -> bool:
         if now_s < self._due_s[what]:
             return False
@@ -271,6 +268,36 @@ def _open_inbox(
 
 def _size(messages: list[Arrived]) -> int:
     return sum(len(one.payload) for one in messages)
+
+
+def intake_over(
+    database: Database,
+    knows: Callable[[str, str], bool],
+    complain: Callable[[Complaint], None],
+    live: list[LiveRow],
+) -> Intake:
+    """An intake that looks up in ``database`` what it does not hold."""
+
+    def load(key: StreamKey) -> Committed:
+        with database.reading() as connection:
+            return store.committed_of(connection, key)
+
+    def load_shelf(tenant: str, van: str) -> Shelf:
+        with database.reading() as connection:
+            return Shelf(*store.set_aside_of(connection, tenant, van))
+
+    def load_aside() -> Totals:
+        with database.reading() as connection:
+            return Totals(*store.all_set_aside(connection))
+
+    return Intake(
+        knows=knows,
+        load=load,
+        load_shelf=load_shelf,
+        load_aside=load_aside,
+        complain=complain,
+        live=live,
+    )
 
 
 class KnownVans:

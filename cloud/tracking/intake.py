@@ -22,7 +22,7 @@ from cloud.tracking.model import (
     moves_live,
 )
 from cloud.tracking.reading import STREAMS_BELOW, Refused, Said, read
-from cloud.tracking.shelf import Shelf
+from cloud.tracking.shelf import Shelf, Totals
 from cloud.tracking.store import LiveRow, Writes, quality_value
 from wire import codec, topics
 from wire.events import Gap
@@ -59,6 +59,7 @@ class Group:
     writes: Writes = field(default_factory=Writes)
     answers: dict[StreamKey, Committed] = field(default_factory=dict)
     shelves: dict[tuple[str, str], Shelf] = field(default_factory=dict)
+    aside: Totals | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,25 @@ class Complaint:
     tenant: str
     van: str
     detail: str = ""
+
+
+def _still_refused(said: Said, payload: bytes) -> str | None:
+    """Why a message cannot be taken although it can be read."""
+    match said:
+        case Refused(reason=reason):
+            return reason
+        case BatchEnvelope():
+            try:
+                codec.decode_batch(payload)
+            except codec.WireError as error:
+                return str(error)
+        case Result() if len(payload) > MAX_RESULT_BYTES:
+            return f"result: {len(payload)} bytes; at most {MAX_RESULT_BYTES}"
+        case Event(body=Gap(first=first, last=last)) if first > last:
+            return "gap: first is after last"
+        case _:
+            pass
+    return None
 
 
 class Intake:
@@ -84,16 +104,19 @@ class Intake:
         knows: Callable[[str, str], bool],
         load: Callable[[StreamKey], Committed],
         load_shelf: Callable[[str, str], Shelf],
+        load_aside: Callable[[], Totals] = Totals,
         complain: Callable[[Complaint], None],
         live: list[LiveRow],
     ) -> None:
         self._knows = knows
         self._load = load
         self._load_shelf = load_shelf
+        self._load_aside = load_aside
         self._complain = complain
         self._live = {(row.tenant, row.van): row for row in live}
         self._change = max((row.change for row in live), default=0)
         self._committed: dict[StreamKey, Committed] = {}
+        self._aside: Totals | None = None
         self._unwritten: set[tuple[str, str]] = set()
         self._moved: set[tuple[str, str]] = set()
 
@@ -116,6 +139,50 @@ class Intake:
             )
             return
         self._act(arrived, topic, said, group)
+
+    def take_again(self, arrived: Arrived, group: Group) -> str | None:
+        """Take what was set aside once more; None when it has gone through, or why it has not.
+
+        What is stored already is not stored again, and an old word moves no newer state.
+        """
+        try:
+            topic = _parse_up(arrived.topic)
+        except topics.TopicError as error:
+            return str(error)
+        if not self._knows(topic.tenant, topic.van):
+            return "the van is not known"
+        said = read(topic.kind, arrived.payload)
+        if (reason := _still_refused(said, arrived.payload)) is not None:
+            return reason
+        if not self._is_superseded(topic, said, arrived.received_at_ms):
+            self._act(arrived, topic, said, group)
+        return self._uncommitted(topic, said, group)
+
+    def _uncommitted(self, topic: topics.UpTopic, said: Said, group: Group) -> str | None:
+        """Why what ``said`` should have committed is not, if it is not."""
+        match said:
+            case BatchEnvelope(stream=stream):
+                first, last = said.covered
+            case Event(seq=seq):
+                stream, first, last = int(said.stream), seq, seq
+            case _:
+                return None
+        is_held = self._answer(StreamKey(topic.tenant, topic.van, stream), group).holds(first, last)
+        return None if is_held else "its stream has too many holes for now"
+
+    def _is_superseded(self, topic: topics.UpTopic, said: Said, received_at_ms: int) -> bool:
+        row = self._row(topic)
+        match said:
+            case State():
+                return row.state_at_ms is not None and row.state_at_ms >= received_at_ms
+            case Presence():
+                return row.presence_at_ms is not None and row.presence_at_ms >= received_at_ms
+            case _:
+                return False
+
+    def note_removed(self) -> None:
+        """Less is set aside than before; how much is asked for again."""
+        self._aside = None
 
     def _is_farewell(self, topic: topics.UpTopic, said: Said) -> bool:
         """Whether a van goes offline that was known: its will comes when it is shut out already."""
@@ -288,7 +355,10 @@ class Intake:
         if who not in group.shelves:
             group.shelves[who] = self._load_shelf(*who)
         digest = hashlib.sha256(arrived.topic.encode() + b"\0" + arrived.payload).digest()
-        place = group.shelves[who].put(digest, arrived.payload)
+        if group.aside is None:
+            self._aside = self._aside or self._load_aside()
+            group.aside = self._aside.copy()
+        place = group.shelves[who].put(digest, arrived.payload, group.aside)
         self._complain(Complaint(place.sentence, *who, refused.reason[:300]))
         if place.payload is not None:
             row = (digest, arrived.topic, place.payload, refused.reason[:1000])
@@ -322,6 +392,7 @@ class Intake:
 
     def settle(self, group: Group) -> None:
         """``group`` is written: what it commits is committed."""
+        self._aside = group.aside or self._aside
         for key, committed in group.answers.items():
             self._committed.pop(key, None)
             self._committed[key] = committed

@@ -369,6 +369,14 @@ def set_aside_of(connection: Connection, tenant: str, van: str) -> tuple[int, in
     return rows, payload_bytes or 0
 
 
+def all_set_aside(connection: Connection) -> tuple[int, int]:
+    """How much is set aside of all vans: rows, and bytes of content."""
+    rows, payload_bytes = connection.execute(
+        select(func.count(), func.sum(func.length(SET_ASIDE.c.payload)))
+    ).one()
+    return rows, payload_bytes or 0
+
+
 def _live_row(row: Any) -> LiveRow:
     return LiveRow(
         tenant=row["tenant"],

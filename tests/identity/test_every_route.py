@@ -118,6 +118,10 @@ AD.CVI  GET    /routes/{route_id}
 ..R...  POST   /parcels/{parcel_id}/load
 ..R...  POST   /stops/{stop_id}/arrive
 ..R...  POST   /stops/{stop_id}/outcome
+A.....  GET    /dead-letters
+A.....  GET    /dead-letters/{letter_id}
+A.....  POST   /dead-letters/replay
+A.....  POST   /dead-letters/drop
 AD.CVI  GET    /vehicles/{vehicle_id}/track
 AD.CVI  GET    /vehicles/{vehicle_id}/trips
 AD.CVI  GET    /depots/{depot_id}/replay
