@@ -40,6 +40,9 @@ from cloud.foundation.requests import Observed, RequestCounts
 from cloud.foundation.settings import Settings
 from cloud.gateways import api as gateways_api
 from cloud.gateways.service import Gateways
+from cloud.geofences import api as geofences_api
+from cloud.geofences.service import Geofences
+from cloud.geofences.watching import FenceWatch
 from cloud.integrations.joined import Integrations
 from cloud.integrations.office import live_event
 from cloud.integrations.publisher import Publisher
@@ -90,6 +93,7 @@ class _Parts:
     enrolments: Enrolments
     renewals: RenewalDesk
     gateways: Gateways
+    geofences: Geofences
     phones: Phones
     orders: Orders
     planning: Planning
@@ -166,6 +170,7 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         new_id=random_id,
     )
     held = grants.Held(business)
+    gateways = Gateways(business, clock, fleet, Reports(telemetry), events, random_id)
     return _Parts(
         data=data,
         clock=clock,
@@ -183,7 +188,15 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         enrolments=enrolments,
         renewals=RenewalDesk(broker, enrolments),
         phones=Phones(business, clock, fleet, random_id, lambda: secrets.randbits(63)),
-        gateways=Gateways(business, clock, fleet, Reports(telemetry), events, random_id),
+        gateways=gateways,
+        geofences=Geofences(
+            business=business,
+            telemetry=telemetry,
+            clock=clock,
+            fleet=fleet,
+            gateways=gateways,
+            new_id=random_id,
+        ),
         orders=Orders(business, clock, roads, events, random_id, orders_of_carrier),
         planning=planning,
         loop=PlanningLoop(business, clock, planning, maker, events),
@@ -218,6 +231,7 @@ def _api(parts: _Parts) -> APIRouter:
         people_api.routes(parts.people, gate),
         fleet_api.routes(parts.fleet, parts.broker, gate),
         gateways_api.routes(parts.gateways, gate),
+        geofences_api.routes(parts.geofences, parts.clock, gate),
         phones_api.routes(parts.phones, gate),
         enrolment_api.routes(parts.enrolments, parts.real_time, gate),
         orders_api.routes(parts.orders, parts.planning.places_in_plan, gate),
@@ -228,7 +242,7 @@ def _api(parts: _Parts) -> APIRouter:
         past_api.routes(
             Past(parts.telemetry, parts.live.tracks),
             parts.clock,
-            parts.fleet.vehicles,
+            parts.fleet,
             _knowing_vans(parts.fleet),
             gate,
         ),
@@ -285,6 +299,8 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
                     *parts.integrations.work(vans, publisher),
                     ("live", parts.events.run("live", _telling(parts))),
                     ("gateways", parts.gateways.run()),
+                    ("geofences", parts.geofences.run()),
+                    ("fence watch", _fence_watch(parts).run()),
                     ("phones", phones.run()),
                 )
             ]
@@ -299,6 +315,15 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
         await parts.roads.close()
         parts.business.close()
         parts.telemetry.close()
+
+
+def _fence_watch(parts: _Parts) -> FenceWatch:
+    return FenceWatch(
+        parts.geofences,
+        parts.live.changed,
+        lambda tenant, told: parts.stream.tell(tenant, "geofence", told),
+        parts.clock,
+    )
 
 
 def _telling(parts: _Parts) -> Consumer:

@@ -15,6 +15,7 @@ from cloud.fleet import store as fleet_store
 from cloud.foundation.database import Database
 from cloud.foundation.errors import Invalid, NotFound
 from cloud.foundation.identity import Caller, Reach
+from cloud.geofences import store as geofence_store
 from cloud.integrations.readers import store as reader_store
 from cloud.integrations.webhooks import store as webhook_store
 from cloud.orders import store as order_store
@@ -98,6 +99,12 @@ def _reader(tenant: str, reader_id: str, reach: Reach) -> Select[Any]:
     return select(reader.c.id).where(reader.c.tenant == tenant, reader.c.id == reader_id, held)
 
 
+def _geofence(tenant: str, fence_id: str, reach: Reach) -> Select[Any]:
+    fence = geofence_store.geofence
+    held = geofence_store.fences_within(reach)
+    return select(fence.c.id).where(fence.c.tenant == tenant, fence.c.id == fence_id, held)
+
+
 _FINDS: Final[Mapping[str, _Find]] = {
     "depot_id": _depot,
     "vehicle_id": _vehicle,
@@ -109,6 +116,7 @@ _FINDS: Final[Mapping[str, _Find]] = {
     "order_id": _order,
     "route_id": _route,
     "job_id": _job,
+    "geofence_id": _geofence,
     "webhook_id": _webhook,
     "reader_id": _reader,
 }

@@ -51,15 +51,17 @@ class Shift(_Part, frozen=True, kw_only=True):
 
 
 class Geofence(_Part, frozen=True, kw_only=True):
-    """A circle when it has one point, a polygon when it has three or more.
+    """A circle around one point, a corridor along two or more, or a polygon of three or more.
 
     Attributes:
-        points: (lat_e7, lon_e7) pairs. radius_m: of the circle.
+        points: (lat_e7, lon_e7) pairs. radius_m: of the circle, and of nothing else.
+        width_m: of the corridor from edge to edge, and of nothing else.
     """
 
     geofence: Name
     points: Annotated[tuple[tuple[int, int], ...], Meta(min_length=1, max_length=200)]
     radius_m: Annotated[float, Meta(gt=0, le=100_000)] | None = None
+    width_m: Annotated[float, Meta(gt=0, le=100_000)] | None = None
 
 
 class BrokerPlace(_Part, frozen=True, kw_only=True):
@@ -106,21 +108,31 @@ def read_values(values: dict[str, Any]) -> DesiredValues:
     if len(set(names)) != len(names):
         raise DesiredError("geofences", "two of them have the same name", "name each differently")
     for index, fence in enumerate(told.geofences):
-        _require_shape(f"geofences[{index}]", fence)
+        require_shape(f"geofences[{index}]", fence)
     host = "" if told.broker is None else told.broker.host
     if any(one.isspace() or not one.isprintable() for one in host):
         raise DesiredError("broker.host", "has a blank in it", "give a name or an address")
     return told
 
 
-def _require_shape(field: str, fence: Geofence) -> None:
+def require_shape(field: str, fence: Geofence) -> None:
+    """Check that a geofence is an area; ``field`` is where it stands.
+
+    Raises:
+        DesiredError: it is none.
+    """
     if any(abs(lat) > 900_000_000 or abs(lon) > 1_800_000_000 for lat, lon in fence.points):
         raise DesiredError(
             f"{field}.points", "one is not on the earth", "give latitude, longitude in 1e-7 degrees"
         )
-    if len(fence.points) == 2:
-        raise DesiredError(f"{field}.points", "two make no area", "give one, or three and more")
-    if (len(fence.points) == 1) != (fence.radius_m is not None):
+    corners = len(fence.points)
+    if (corners == 1) != (fence.radius_m is not None):
         raise DesiredError(
             f"{field}.radius_m", "belongs to one point and to it only", "set or remove it"
+        )
+    if corners == 1 and fence.width_m is not None:
+        raise DesiredError(f"{field}.width_m", "belongs to a line", "remove it")
+    if corners == 2 and fence.width_m is None:
+        raise DesiredError(
+            f"{field}.points", "two make no area", "give one, three and more, or a width_m"
         )

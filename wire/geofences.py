@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from wire.desired import Geofence
+from wire.desired import DesiredError, Geofence, require_shape
 from wire.events import GeofenceEntered, GeofenceLeft, Where
 from wire.messages import Fix
 from wire.motion import Mark
@@ -17,8 +17,9 @@ from wire.values import EpochMs, Name
 type GeofenceEvent = GeofenceEntered | GeofenceLeft
 
 _EVERY_MS: Final = 900
-_LASTS_MS: Final = 5_000
-_MARGIN_M: Final = 20.0
+LASTS_MS: Final = 5_000
+"""A change that lasts so long counts."""
+MARGIN_M: Final = 20.0
 """Out is further out than this: a receiver that wanders on the line neither enters nor leaves."""
 
 
@@ -30,7 +31,7 @@ class Inside(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class GeofenceWatch:
-    """Follows all geofences of the van; what is neither circle nor polygon is never entered."""
+    """Follows all geofences of the van; what is no area is never entered."""
 
     def __init__(self, inside: Sequence[Inside] = ()) -> None:
         self._areas: tuple[_Area, ...] = ()
@@ -60,16 +61,21 @@ class GeofenceWatch:
         told = (self._look_at(area, here) for area in self._areas)
         return tuple(event for event in told if event is not None)
 
+    def holding(self, fix: Fix) -> tuple[Name, ...]:
+        """The geofences that ``fix`` lies in."""
+        here = Mark(lat_e7=fix.lat_e7, lon_e7=fix.lon_e7, at_ms=at_ms(fix))
+        return tuple(area.name for area in self._areas if area.holds(here, 0.0))
+
     def _look_at(self, area: "_Area", here: Mark) -> GeofenceEvent | None:
         since_ms = self._inside.get(area.name)
-        is_in = area.holds(here, _MARGIN_M if since_ms is not None else 0.0)
+        is_in = area.holds(here, MARGIN_M if since_ms is not None else 0.0)
         if is_in == (since_ms is not None):
             self._crossing.pop(area.name, None)
             return None
         # The date may have been corrected since: then it has only now begun to cross.
         from_ms = min(self._crossing.get(area.name, here.at_ms), here.at_ms)
         self._crossing[area.name] = from_ms
-        if here.at_ms - from_ms < _LASTS_MS:
+        if here.at_ms - from_ms < LASTS_MS:
             return None
         del self._crossing[area.name]
         where = Where(lat_e7=here.lat_e7, lon_e7=here.lon_e7)
@@ -82,8 +88,11 @@ class GeofenceWatch:
 
 
 def _is_area(geofence: Geofence) -> bool:
-    corners = len(geofence.points)
-    return corners != 2 and (corners == 1) == (geofence.radius_m is not None)
+    try:
+        require_shape("geofence", geofence)
+    except DesiredError:
+        return False
+    return True
 
 
 class _Area:
@@ -98,7 +107,9 @@ class _Area:
             offset_m(self._origin, Mark(lat_e7=lat, lon_e7=lon, at_ms=0))
             for lat, lon in geofence.points
         ]
-        self._edges = tuple(pairwise([*corners, corners[0]]))
+        self._is_line = geofence.width_m is not None
+        self._reach_m = (geofence.width_m or 0.0) / 2
+        self._edges = tuple(pairwise(corners if self._is_line else [*corners, corners[0]]))
         self._east = min(east for east, _ in corners), max(east for east, _ in corners)
         self._north = min(north for _, north in corners), max(north for _, north in corners)
 
@@ -106,12 +117,13 @@ class _Area:
         """Whether ``here`` is inside, or no further out than ``margin_m``."""
         if self._radius_m is not None:
             return distance_m(self._origin, here) <= self._radius_m + margin_m
+        margin_m += self._reach_m
         east, north = offset_m(self._origin, here)
         if not self._east[0] - margin_m <= east <= self._east[1] + margin_m:
             return False
         if not self._north[0] - margin_m <= north <= self._north[1] + margin_m:
             return False
-        if self._encloses(east, north):
+        if not self._is_line and self._encloses(east, north):
             return True
         return any(_away_m(east, north, *edge) <= margin_m for edge in self._edges)
 

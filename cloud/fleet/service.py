@@ -187,6 +187,11 @@ class Fleet:
             every = store.vehicles(connection, tenant, reach)
         return [one for one in every if one.retired_at is None]
 
+    def every_vehicle(self) -> list[tuple[str, str, str]]:
+        """(tenant, van, depot) of every van of every tenant, retired or not."""
+        with self._database.reading() as connection:
+            return store.every_vehicle(connection)
+
     def shifts_between(self, tenant: str, begin: float, end: float) -> list[Shift]:
         """The shifts that touch a span of time, in seconds since 1970, the earliest first."""
         with self._database.reading() as connection:

@@ -293,6 +293,13 @@ def find_depot(
     return None if row is None else Depot(**row)
 
 
+def every_vehicle(connection: Connection) -> list[tuple[str, str, str]]:
+    """(tenant, van, depot) of every van of every tenant."""
+    columns = (vehicle.c.tenant, vehicle.c.id, vehicle.c.depot_id)
+    rows = connection.execute(select(*columns).order_by(vehicle.c.tenant, vehicle.c.id))
+    return [(row.tenant, row.id, row.depot_id) for row in rows]
+
+
 def vehicles(connection: Connection, tenant: str, reach: Reach = EVERYTHING) -> list[Vehicle]:
     """Every vehicle there ever was within reach, by id."""
     rows = connection.execute(

@@ -296,6 +296,27 @@ def blocks_in_box(
     )
 
 
+def vans_near(connection: Connection, tenant: str, box: Box, from_ms: int, to_ms: int) -> set[str]:
+    """The vans that may have a fix in ``box`` with ``from_ms`` ≤ moment < ``to_ms``.
+
+    Of what is not folded yet nothing is known before it is unpacked: its vans are all told.
+    """
+    in_blocks = (
+        select(BLOCK.c.van)
+        .where(
+            BLOCK.c.tenant == tenant,
+            *_within(from_ms, to_ms),
+            BLOCK.c.south_e7 <= box.north_e7,
+            BLOCK.c.north_e7 >= box.south_e7,
+            BLOCK.c.west_e7 <= box.east_e7,
+            BLOCK.c.east_e7 >= box.west_e7,
+        )
+        .distinct()
+    )
+    in_arrived = select(ARRIVED.c.van).where(ARRIVED.c.tenant == tenant).distinct()
+    return {*connection.scalars(in_blocks), *connection.scalars(in_arrived)}
+
+
 def stored_seqs(connection: Connection, tenant: str, van: str) -> list[tuple[int, int]]:
     """(stream, seq) of every stored fix of a van, ascending; what is stored twice stands twice."""
     found = [

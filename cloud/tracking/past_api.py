@@ -1,15 +1,15 @@
 """Trips, dwells and replay over HTTP."""
 
-from collections.abc import Callable
 from typing import Annotated, Final, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AwareDatetime, BaseModel
 
-from cloud.fleet.model import Vehicle
+from cloud.fleet.service import Fleet
 from cloud.foundation.clock import Clock, to_rfc3339
-from cloud.foundation.identity import READERS, Caller, Gate, Reach
+from cloud.foundation.errors import NotFound
+from cloud.foundation.identity import READERS, Caller, Gate
 from cloud.tracking.asked import KnowsVan, require_van, span_s
 from cloud.tracking.journeys import Dwell, Trip
 from cloud.tracking.past import Past
@@ -77,14 +77,8 @@ class Replay(BaseModel):
     next_cursor: str | None
 
 
-def routes(
-    past: Past,
-    clock: Clock,
-    vehicles: Callable[[str, Reach], list[Vehicle]],
-    knows_van: KnowsVan,
-    gate: Gate,
-) -> APIRouter:
-    """Trips and dwells of a van, and the replay of a depot's. ``vehicles``: within a reach."""
+def routes(past: Past, clock: Clock, fleet: Fleet, knows_van: KnowsVan, gate: Gate) -> APIRouter:
+    """Trips and dwells of a van, and the replay of a depot's."""
     router = APIRouter(tags=["tracking"])
     reader = Annotated[Caller, Depends(gate.roles(*READERS))]
 
@@ -128,10 +122,12 @@ def routes(
         Vans come by id, ``limit`` at a time; at most 2,000 frames and 100,000 places an answer.
         Between fixes a van goes straight; where it was silent for 5 minutes nothing is known.
         """
+        if all(one.id != depot_id for one in fleet.depots(caller.tenant, caller.reach)):
+            raise NotFound(f"depot {depot_id[:80]!r} is not known; GET /api/v1/depots lists them")
         span = span_s(from_, to, clock.now_s(), _HOUR_S)
         ids = sorted(
             one.id
-            for one in vehicles(caller.tenant, caller.reach)
+            for one in fleet.vehicles(caller.tenant, caller.reach)
             if one.depot_id == depot_id and one.id > cursor
         )
         first_ms, found = past.replay(caller.tenant, ids[:limit], span, step_s)

@@ -210,6 +210,7 @@ def _part(company: Company, part: str, carrier: str) -> dict[str, str]:
         "service_date": DAY.isoformat(), "job_id": _job(company, depot),
         "webhook_id": _webhook(company, part, carrier), "delivery_id": "dlv-1",
         "reader_id": reader["id"],
+        "geofence_id": _geofence(company, part, depot),
     }  # fmt: skip
 
 
@@ -219,6 +220,15 @@ def _job(company: Company, depot: str) -> str:
     )
     assert asked.status == 202, asked
     return str(asked.json["job_id"])
+
+
+def _geofence(company: Company, part: str, depot: str) -> str:
+    body = {
+        "type": "Feature",
+        "geometry": {"type": "Point", "coordinates": [1.0, 1.0]},
+        "properties": {"name": f"fence {part}", "radius_m": 50, "depot_id": depot},
+    }
+    return str(company.made("/geofences", body)["id"])
 
 
 def _webhook(company: Company, part: str, carrier: str) -> str:

@@ -125,6 +125,12 @@ A.....  POST   /dead-letters/drop
 AD.CVI  GET    /vehicles/{vehicle_id}/track
 AD.CVI  GET    /vehicles/{vehicle_id}/trips
 AD.CVI  GET    /depots/{depot_id}/replay
+AD..VI  GET    /geofences
+AD....  POST   /geofences
+AD..VI  GET    /geofences/{geofence_id}
+AD....  PUT    /geofences/{geofence_id}
+AD....  DELETE /geofences/{geofence_id}
+AD..VI  GET    /geofences/{geofence_id}/events
 AD.CVI  GET    /vehicles/{vehicle_id}/events
 AD.CVI  GET    /live
 open    GET    /asyncapi.json
@@ -144,6 +150,11 @@ A....I  GET    /webhooks/{webhook_id}/deliveries
 A....I  POST   /webhooks/{webhook_id}/deliveries/{delivery_id}/resend
 """
 BODIES: dict[str, Any] = {
+    "PUT /geofences/{geofence_id}": {
+        "type": "Feature",
+        "geometry": {"type": "Point", "coordinates": [-71.25, -29.9]},
+        "properties": {"name": "x", "radius_m": 50},
+    },
     "PATCH /users/{user_id}": {"disabled": True},
     "PUT /users/{user_id}/password": {"password": "plum cactus orbit sled"},
     "PUT /vehicles/{vehicle_id}/settings": {"values": {}},
@@ -172,7 +183,8 @@ BODIES: dict[str, Any] = {
 """Acceptable, so that nothing but the id can be refused."""
 WITHOUT_LOOKING = {"POST /vehicles/{vehicle_id}/gateway/claims"}
 """Refused on this broker whatever the van."""
-WHOLE_DEPOT = {"GET /depots/{depot_id}/plans/{service_date}/revisions", "GET /jobs/{job_id}"}
+WHOLE_DEPOT = {"GET /depots/{depot_id}/plans/{service_date}/revisions", "GET /jobs/{job_id}",
+    "GET /geofences/{geofence_id}", "GET /geofences/{geofence_id}/events"}  # fmt: skip
 """What no carrier sees of any depot."""
 
 ROWS = [tuple(line.split(maxsplit=2)) for line in TABLE.strip().splitlines()]

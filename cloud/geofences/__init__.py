@@ -1,0 +1,1 @@
+"""Areas that vans come into, stay in and leave."""

@@ -1,0 +1,108 @@
+"""The table of geofences."""
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    Float,
+    Integer,
+    RowMapping,
+    String,
+    Table,
+    Text,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from cloud.foundation.database import BUSINESS
+from cloud.foundation.identity.reach import EVERYTHING, Reach
+from cloud.foundation.identity.within import within
+from cloud.geofences.model import Fence
+
+geofence = Table(
+    "geofence",
+    BUSINESS,
+    Column("tenant", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("points", Text, nullable=False),
+    Column("radius_m", Float),
+    Column("width_m", Float),
+    Column("depot_id", String),
+    Column("dwell_after_s", Integer),
+    Column("is_for_vans", Boolean, nullable=False),
+    Column("changed_at", Float, nullable=False),
+)
+
+
+def fences_within(reach: Reach) -> ColumnElement[bool]:
+    """Fences within reach: a depot's people see its own, and those of all depots."""
+    if reach.depot_ids is None:
+        return within(reach)
+    return or_(geofence.c.depot_id.is_(None), within(reach, depot=geofence.c.depot_id))
+
+
+def fences(connection: Connection, tenant: str, reach: Reach = EVERYTHING) -> list[Fence]:
+    """Every fence within reach, by id."""
+    rows = connection.execute(
+        select(geofence)
+        .where(geofence.c.tenant == tenant, fences_within(reach))
+        .order_by(geofence.c.id)
+    )
+    return [_fence(row) for row in rows.mappings()]
+
+
+def find(connection: Connection, tenant: str, fence_id: str) -> Fence | None:
+    """One fence."""
+    row = connection.execute(select(geofence).where(*_of(tenant, fence_id))).mappings().first()
+    return None if row is None else _fence(row)
+
+
+def count(connection: Connection, tenant: str) -> int:
+    """How many there are."""
+    return connection.scalar(select(func.count()).where(geofence.c.tenant == tenant)) or 0
+
+
+def tenants(connection: Connection) -> list[str]:
+    """Who has fences."""
+    return list(connection.scalars(select(geofence.c.tenant).distinct().order_by("tenant")))
+
+
+def add(connection: Connection, tenant: str, fence: Fence) -> None:
+    """Add a fence."""
+    connection.execute(insert(geofence), {"tenant": tenant, "id": fence.id} | _values(fence))
+
+
+def change(connection: Connection, tenant: str, fence: Fence) -> None:
+    """Put a fence in the place of the one of its id."""
+    connection.execute(update(geofence).where(*_of(tenant, fence.id)), _values(fence))
+
+
+def remove(connection: Connection, tenant: str, fence_id: str) -> None:
+    """Take a fence away."""
+    connection.execute(delete(geofence).where(*_of(tenant, fence_id)))
+
+
+def _of(tenant: str, fence_id: str) -> tuple[ColumnElement[bool], ...]:
+    return geofence.c.tenant == tenant, geofence.c.id == fence_id
+
+
+_PLAIN = ("name", "radius_m", "width_m", "depot_id", "dwell_after_s", "is_for_vans", "changed_at")
+
+
+def _values(fence: Fence) -> dict[str, Any]:
+    points = msgspec.json.encode(fence.points).decode()
+    return {name: getattr(fence, name) for name in _PLAIN} | {"points": points}
+
+
+def _fence(row: RowMapping) -> Fence:
+    points = msgspec.json.decode(row["points"], type=tuple[tuple[int, int], ...])
+    return Fence(id=row["id"], points=points, **{name: row[name] for name in _PLAIN})
