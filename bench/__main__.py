@@ -16,6 +16,8 @@ BENCHES: Final = {
     "memory": ("bench.memory", "resident memory over three days offline; runs twenty minutes"),
     "fuzz": ("bench.fuzz", "a million hostile inputs to each decoder; runs ten minutes"),
     "ingest": ("bench.ingest", "fixes stored a second through the broker, on disk, read back"),
+    "kill": ("bench.kill", "100,000 messages while the cloud is killed three times; both inboxes"),
+    "malformed": ("bench.malformed", "100,000 mutated messages on every topic; a neighbour's wait"),
     "nmea": ("bench.nmea", "sentences a second against pynmea2; the service's share of a core"),
     "unplug": ("bench.unplug", "200 times unplugged and back; runs ten minutes"),
     "month": ("bench.month", "data of one van a month, counted on the socket; runs ten minutes"),

@@ -9,6 +9,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, Literal
 
 from sqlalchemy.exc import DBAPIError
@@ -21,6 +22,7 @@ from cloud.tracking import store
 from cloud.tracking.backlog import Backlog
 from cloud.tracking.carriers import own_carrier
 from cloud.tracking.deadletters import Errands
+from cloud.tracking.fairness import FairShare, Who
 from cloud.tracking.inbox import Inbox, MqttInbox
 from cloud.tracking.intake import Arrived, Complaint, Group, Intake
 from cloud.tracking.model import Committed, GroupLimits, StreamKey, moment_ms
@@ -34,6 +36,7 @@ _log = logging.getLogger(__name__)
 
 _LIVE_LANE: Final = "/up/live"
 """Moves live state at once, even while the database fails; it never becomes history."""
+_COMES_AGAIN: Final = ("batch", "event", "resume")
 _FEED_EVERY_S: Final = 0.1
 _LIVE_ROWS_EVERY_S: Final = 1.0
 _STATUS_EVERY_S: Final = 1.0
@@ -76,6 +79,7 @@ class Ingest:
         self._errands = Errands(data, database, self._intake)
         self._backlog = Backlog(database, self._intake, now_ms, self._complain)
         self._limits = GroupLimits()
+        self._fair = FairShare(self._limits.messages)
         self._waiting: list[Arrived] = []
         self._waiting_since_s = 0.0
         self._pending: Group | None = None
@@ -171,14 +175,17 @@ class Ingest:
     def _begin_group(self, *, is_last: bool = False) -> None:
         group = Group()
         messages = [one for one in self._waiting if self._inbox.is_current(one)]
+        sifted = self._fair.sift([_sender(one) for one in messages], time.monotonic())
         try:
-            for message in messages:
-                self._intake.take(message, group)
+            for place in sifted.taken:
+                self._intake.take(messages[place], group)
         except (sqlite3.Error, DBAPIError) as error:
             self._hold(str(error))
             return
         if is_last or self._is_time("live", time.monotonic(), _LIVE_ROWS_EVERY_S):
             group.writes.live = [store.live_values(row) for row in self._intake.take_unwritten()]
+        for tenant, van in sifted.held_back:
+            self._complain(Complaint("held back a van that floods", tenant, van))
         self._waiting, self._pending, self._pending_messages = [], group, messages
 
     def _write_group(self) -> None:
@@ -268,6 +275,17 @@ def _open_inbox(
 
 def _size(messages: list[Arrived]) -> int:
     return sum(len(one.payload) for one in messages)
+
+
+@lru_cache(20_000)
+def _sender_on(topic: str) -> Who | None:
+    parts = topic.split("/")
+    return (parts[2], parts[3]) if len(parts) == 6 and parts[5] in _COMES_AGAIN else None
+
+
+def _sender(arrived: Arrived) -> Who | None:
+    """Whose message it is; None of a kind that its van would not send again."""
+    return _sender_on(arrived.topic)
 
 
 def intake_over(

@@ -2,6 +2,7 @@
 
 import sqlite3
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -110,6 +111,33 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     desk = Desk(tmp_path)
     yield desk
     desk.database.close()
+
+
+def test_a_van_that_floods_costs_the_others_nothing_and_loses_nothing_that_it_has_still(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now_s = [1_000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now_s[0])
+    said = 0
+    for turn in range(6):
+        now_s[0] += 0.5
+        for _ in range(990):
+            desk.hear("van-1", "batch", codec.encode_batch(batch(7, said, 1)))
+            said += 1
+        for place in range(10):
+            desk.hear("van-2", "batch", codec.encode_batch(batch(7, turn * 10 + place, 1)))
+        desk.rounds(1)
+        assert desk.upto("van-2") == turn * 10 + 9
+    assert len(desk.letters.acknowledged) == 6_000
+    assert desk.upto("van-1") < said - 1
+    assert "held back a van that floods" in caplog.text
+    now_s[0] += 60
+    for seq in range(desk.upto("van-1") + 1, said):
+        desk.hear("van-1", "batch", codec.encode_batch(batch(7, seq, 1)))
+        if seq % 900 == 0:
+            desk.rounds(2)
+    desk.rounds()
+    assert desk.upto("van-1") == said - 1
 
 
 def test_a_fix_at_an_absurd_time_ends_nothing_and_moves_no_marker(desk: Desk) -> None:
