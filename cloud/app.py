@@ -65,9 +65,10 @@ from cloud.roads.client import RoadsClient
 from cloud.tracking import api as tracking_api
 from cloud.tracking import deadletters_api, past_api, track_api
 from cloud.tracking.deadletters import DeadLetters
-from cloud.tracking.live import Live, LiveStream
+from cloud.tracking.live import Live
 from cloud.tracking.past import Past
 from cloud.tracking.reports import Reports
+from cloud.tracking.stream import LiveStream
 from wire import __version__
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,8 @@ from cloud.fleet.service import Fleet
 from cloud.foundation.clock import Clock, to_rfc3339
 from cloud.foundation.identity import READERS, Caller, Gate
 from cloud.planning.service import Planning
-from cloud.tracking.live import Live, LivePosition
+from cloud.tracking.live import Live
+from cloud.tracking.memory import LivePosition
 
 
 class PositionBody(BaseModel):

@@ -3,6 +3,7 @@
 import os
 import secrets
 import signal
+import socket
 import sqlite3
 import sys
 import threading
@@ -26,6 +27,7 @@ from cloud.foundation.supervisor import SUPERVISED, Part, Supervisor
 ROLES: Final = ("broker", "ingest", "roads", "planner", "web")
 _END_AFTER_PARENT_S: Final = 4.0
 _WEB_GRACE_S: Final = 2
+STALLED_S: Final = 60.0
 _MOST_SOCKET_BYTES: Final = 107
 _VITAL_WITHIN_S: Final = 90.0
 """A small and busy machine takes its time."""
@@ -294,9 +296,8 @@ def _run_web(serving: Serving, _is_stopping: Callable[[], bool]) -> None:
     if not _is_supervised():
         _require_free_port(serving)
         migrate(serving.data, "business")
-    app = create_app(serving.data, serving.settings)
-    uvicorn.run(
-        app,
+    config = uvicorn.Config(
+        create_app(serving.data, serving.settings),
         host=serving.host,
         port=serving.port,
         log_config=None,
@@ -304,6 +305,22 @@ def _run_web(serving: Serving, _is_stopping: Callable[[], bool]) -> None:
         timeout_graceful_shutdown=_WEB_GRACE_S,
         server_header=False,
     )
+    listening = config.bind_socket()
+    drop_stalled(listening, STALLED_S)
+    try:
+        uvicorn.Server(config).run(sockets=[listening])
+    finally:
+        listening.close()
+
+
+def drop_stalled(listening: socket.socket, after_s: float) -> None:
+    """End each connection whose other side takes nothing of what waits for it for ``after_s``.
+
+    The system itself does it, whatever the connection is for; without it one that stalls lives as
+    long as its other side's machine.
+    """
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(after_s * 1000))
 
 
 _RUNS: Final[dict[str, Callable[[Serving, Callable[[], bool]], None]]] = {

@@ -1,27 +1,27 @@
 """Tracks, events and the live stream over HTTP."""
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, BaseModel
 
 from cloud.foundation.clock import to_rfc3339
+from cloud.foundation.errors import Invalid
 from cloud.foundation.identity import READERS, Caller, Gate
 from cloud.tracking.asked import require_van
 from cloud.tracking.event_log import KINDS, Happened
-from cloud.tracking.live import Live, LivePosition, LiveStream, Telling, sse_frame
-from cloud.tracking.sight import FULL, Sight
+from cloud.tracking.live import Live
+from cloud.tracking.places import box_of
+from cloud.tracking.sight import Sight
+from cloud.tracking.stream import Client, LiveStream, View, frames
 from wire.values import ClockQuality
 
-_FRAME_EVERY_S: Final = 0.25
-_HEARTBEAT_S: Final = 15.0
 _ASK_EVERY_S: Final = 15.0
 _HOUR_S: Final = 3600.0
 _DAY_S: Final = 86_400.0
+_MAX_VANS: Final = 500
 
 
 class EventBodyItem(BaseModel):
@@ -50,8 +50,13 @@ class EventPage(BaseModel):
 _LIVE_ANSWER: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": (
-            "Server-sent events: `vehicles` (all at first, then those that changed, at most four "
-            "frames a second), `revision` and `order`."
+            "Server-sent events. `snapshot`: every van of the view, at first and whenever the "
+            "client's place is no longer known. `vans`: those that changed since, at most four "
+            "frames a second; `gone` names those that left the area. A van is a row of the "
+            "`columns` that a snapshot names; `now` is the time of the business. Beside them, each "
+            "as it happens: `van_silent`, `van_heard`, `revision`, `order` and what needs a "
+            "person. An `id` comes with every frame; sent back as `Last-Event-ID` the stream goes "
+            "on from there. A comment comes at least every 15 seconds."
         ),
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
@@ -94,10 +99,30 @@ def routes(
         return EventPage(items=[_event_item(one) for one in found], next_cursor=following)
 
     @router.get("/live", responses=_LIVE_ANSWER, response_class=StreamingResponse)
-    async def live_stream(caller: reader, is_still_let_in: watch) -> StreamingResponse:
-        """What moves, as it moves; it ends when the token or session does."""
+    async def live_stream(
+        caller: reader,
+        is_still_let_in: watch,
+        bbox: Annotated[str | None, Query(max_length=200)] = None,
+        vans: Annotated[str | None, Query(max_length=40_000)] = None,
+        last_event_id: Annotated[str | None, Header(max_length=100)] = None,
+    ) -> StreamingResponse:
+        """What moves, as it moves; it ends when the token or session does.
+
+        Of the vans within ``bbox`` (west,south,east,north in degrees), or of ``vans`` (their ids
+        with commas between), or of all within reach.
+        """
+        box = None if bbox is None else box_of(bbox)
+        asked = None if vans is None else _names(vans)
+        sight, tenant = sight_of(caller), caller.tenant
+
+        def view() -> View | None:
+            if not is_still_let_in():
+                return None
+            return View(held=sight.vans(), vans=asked, box=box, shown=sight.shown)
+
+        client = Client(live, stream, tenant, last_event_id)
         return StreamingResponse(
-            frames(live, stream, caller.tenant, is_still_let_in, sight_of(caller)),
+            frames(client, stream, tenant, view, ask_every_s=_ASK_EVERY_S),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
@@ -117,70 +142,10 @@ def _event_item(event: Happened) -> EventBodyItem:
     )
 
 
-async def frames(
-    live: Live,
-    stream: LiveStream,
-    tenant: str,
-    is_still_let_in: Callable[[], bool],
-    sight: Sight = FULL,
-    *,
-    ask_every_s: float = _ASK_EVERY_S,
-) -> AsyncIterator[bytes]:
-    """The live stream of one client: what it has not seen yet, and never more than that.
-
-    A client that reads slowly gets fewer frames, each with the newest of what changed. One that
-    lets 256 events wait is let go; it finds everything in its first frame when it comes again.
-    Every ``ask_every_s`` seconds, however busy it is, a client is asked for again, and one that is
-    not let in any more is let go. It is told of what is in its ``sight`` only.
-    """
-    with stream.listening(tenant) as told:
-        vans = await asyncio.to_thread(sight.vans)
-        seen, is_first = -1, True
-        frame_due_s = heartbeat_due_s = 0.0
-        ask_due_s = time.monotonic() + ask_every_s
-        while not told.is_overrun:
-            now_s = time.monotonic()
-            if now_s >= ask_due_s:
-                if not await asyncio.to_thread(is_still_let_in):
-                    return
-                vans = await asyncio.to_thread(sight.vans)
-                ask_due_s = now_s + ask_every_s
-            for telling in told.take():
-                frame = await _frame(telling, sight)
-                if frame is not None:
-                    yield frame
-            if now_s >= frame_due_s:
-                seen, moved = live.changed(tenant, seen)
-                moved = [one for one in moved if vans is None or one.van in vans]
-                if moved or is_first:
-                    yield _vehicles(live, moved)
-                    is_first, heartbeat_due_s = False, now_s + _HEARTBEAT_S
-                frame_due_s = now_s + _FRAME_EVERY_S
-            if now_s >= heartbeat_due_s:
-                yield b": still here\n\n"
-                heartbeat_due_s = now_s + _HEARTBEAT_S
-            await told.wait(max(0.01, frame_due_s - time.monotonic()))
-
-
-async def _frame(telling: Telling, sight: Sight) -> bytes | None:
-    if sight is FULL:
-        return telling.frame
-    shown = await asyncio.to_thread(sight.shown, telling.payload)
-    return None if shown is None else sse_frame(telling.event, shown)
-
-
-def _vehicles(live: Live, moved: list[LivePosition]) -> bytes:
-    items = [
-        {
-            "id": one.van,
-            "lat": one.lat,
-            "lon": one.lon,
-            "speed_mps": one.speed_mps,
-            "course_deg": one.course_deg,
-            "fix_time": to_rfc3339(one.fix_time_s),
-            "age_s": one.age_s,
-            "presence": one.presence,
-        }
-        for one in moved
-    ]
-    return sse_frame("vehicles", {"now": to_rfc3339(live.clock.now_s()), "items": items})
+def _names(vans: str) -> frozenset[str]:
+    names = frozenset(filter(None, vans.split(",")))
+    if not 1 <= len(names) <= _MAX_VANS:
+        raise Invalid.field(
+            "vans", f"names {len(names)} vans", f"name 1 to {_MAX_VANS}, or leave it out for all"
+        )
+    return names

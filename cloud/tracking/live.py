@@ -1,19 +1,15 @@
-"""Where the vans are now, in the memory of web, and the stream that tells the office.
+"""Where the vans are now and how they do, in the memory of web.
 
-Positions come from the same feed that third parties read. What the feed does not carry (presence),
-and what passed while web was away, comes from the live rows that ingest writes about once a second.
+Positions come from the same feed that third parties read. What the feed does not carry (presence,
+health), and what passed while web was away, comes from the live rows that ingest writes about once
+a second, and from the stored events. So web keeps nothing of it, and a restart finds it again.
 """
 
-import asyncio
 import logging
 import secrets
 import threading
-from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy.exc import DBAPIError
@@ -24,107 +20,25 @@ from cloud.foundation.database import Database
 from cloud.foundation.mqtt import make_client
 from cloud.tracking import store
 from cloud.tracking.event_log import EventLog
+from cloud.tracking.history import fixes_between
+from cloud.tracking.memory import Changes, Known, LiveMemory, LivePosition, PresenceWord, aged
 from cloud.tracking.model import is_believable, moment_ms
+from cloud.tracking.motion import Course, follow
 from cloud.tracking.service import Tracks
 from cloud.tracking.store import LiveRow
 from wire import codec, topics
-from wire.messages import Position
+from wire.messages import Position, State
 
 _log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S: Final = 1.0
 _KEEPALIVE_S: Final = 20
-MAX_WAITING_EVENTS: Final = 256
-
-type PresenceWord = Literal["online", "offline", "unknown"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LivePosition:
-    """A van's newest fix. Instants are seconds since 1970 UTC of the domain clock.
-
-    Attributes:
-        age_s: how old the fix is by the domain clock, never negative.
-    """
-
-    van: str
-    lat: float
-    lon: float
-    speed_mps: float | None
-    course_deg: float | None
-    fix_time_s: float
-    received_at_s: float
-    age_s: float
-    presence: PresenceWord
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What is in memory of one van."""
-
-    position: LivePosition | None = None
-    presence: PresenceWord = "unknown"
-    change: int = 0
-
-
-class LiveMemory:
-    """The newest of every van, in the order of change. Safe for use by several threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._tenants: dict[str, dict[str, _Known]] = {}
-        self._change = 0
-
-    def move(self, tenant: str, position: LivePosition) -> None:
-        """A van has a fix; an older one than is known changes nothing."""
-        with self._lock:
-            known = self._known(tenant, position.van)
-            before = known.position
-            if before is None or position.fix_time_s > before.fix_time_s:
-                told = replace(position, presence=known.presence)
-                self._put(tenant, position.van, replace(known, position=told))
-
-    def set_presence(self, tenant: str, van: str, presence: PresenceWord) -> None:
-        """A gateway has come or gone."""
-        with self._lock:
-            known = self._known(tenant, van)
-            if known.presence != presence:
-                moved = known.position and replace(known.position, presence=presence)
-                self._put(tenant, van, replace(known, position=moved, presence=presence))
-
-    def positions(self, tenant: str, now_s: float) -> dict[str, LivePosition]:
-        """Every van's newest position, with its age."""
-        with self._lock:
-            return {
-                van: _aged(known.position, now_s)
-                for van, known in self._tenants.get(tenant, {}).items()
-                if known.position is not None
-            }
-
-    def presence(self, tenant: str) -> dict[str, PresenceWord]:
-        """The last word of every gateway that said one."""
-        with self._lock:
-            return {van: one.presence for van, one in self._tenants.get(tenant, {}).items()}
-
-    def changed(self, tenant: str, after: int, now_s: float) -> tuple[int, list[LivePosition]]:
-        """Positions that changed after change number ``after``, and the number reached."""
-        found: list[LivePosition] = []
-        with self._lock:
-            for known in reversed(self._tenants.get(tenant, {}).values()):
-                if known.change <= after:
-                    break
-                if known.position is not None:
-                    found.append(_aged(known.position, now_s))
-            return self._change, found
-
-    def _known(self, tenant: str, van: str) -> _Known:
-        return self._tenants.get(tenant, {}).get(van, _Known())
-
-    def _put(self, tenant: str, van: str, known: _Known) -> None:
-        self._change += 1
-        vans = self._tenants.setdefault(tenant, {})
-        vans.pop(van, None)
-        vans[van] = replace(known, change=self._change)
+_LOOK_BACK_MS: Final = 36 * 3_600_000
+"""A trip that began longer ago, and of which nothing has come since, is forgotten."""
+_OVERLAP_MS: Final = 10_000
+"""Events are committed a little after they are received, so some are read twice."""
+_RECALL_MS: Final = 600_000
+_RECALL_FIXES: Final = 1_200
 
 
 class Live:
@@ -144,6 +58,8 @@ class Live:
         self._stopping = threading.Event()
         self._looker = threading.Thread(target=self._look, name="live-rows", daemon=True)
         self._row_change = -1
+        self._signs = _Signs()
+        self._events_from_ms: int | None = None
 
     def start(self) -> None:
         """Begin with what ingest has written, then follow the feed."""
@@ -169,9 +85,28 @@ class Live:
         """The last word of every gateway that said one, by the van's id."""
         return self._memory.presence(tenant)
 
+    def known(self, tenant: str) -> dict[str, Known]:
+        """What is known of every van that ever spoke, by its id."""
+        return self._memory.known(tenant)
+
+    def tenants(self) -> list[str]:
+        """Whose vans have spoken."""
+        return self._memory.tenants()
+
     def changed(self, tenant: str, after: int) -> tuple[int, list[LivePosition]]:
-        """Positions that changed after change number ``after`` (-1: all), and the new number."""
-        return self._memory.changed(tenant, after, self.clock.now_s())
+        """The number reached, and the positions of the vans that changed after ``after``."""
+        found = self._memory.changed(tenant, after)
+        now_s = self.clock.now_s()
+        places = [one.position for _, one in found.vans if one.position is not None]
+        return found.upto, [aged(one, now_s) for one in places]
+
+    def changes(self, tenant: str, after: int) -> Changes:
+        """The vans that changed after change number ``after`` (-1: all)."""
+        return self._memory.changed(tenant, after)
+
+    def set_silent(self, tenant: str, van: str, *, is_silent: bool) -> None:
+        """A van that is due to report has fallen silent, or need not or does speak again."""
+        self._memory.set_silent(tenant, van, is_silent=is_silent)
 
     def _on_connect(self, client: Any, _data: Any, _flags: Any, reason: Any, _: Any) -> None:
         if reason.is_failure:
@@ -196,16 +131,64 @@ class Live:
                 _log.warning("live rows cannot be read", extra={"reason": error.orig})
 
     def _look_once(self) -> None:
+        is_first = self._row_change < 0
         with self._telemetry.reading() as connection:
             rows = store.live_rows(connection, self._row_change)
         for row in rows:
             self._row_change = max(self._row_change, row.change)
-            if row.is_online is not None:
-                word: PresenceWord = "online" if row.is_online else "offline"
-                self._memory.set_presence(row.tenant, row.van, word)
-            position = _from_row(row)
-            if position is not None:
-                self._move(row.tenant, position)
+            self._take(row)
+        self._look_at_events()
+        if is_first:
+            self._recall()
+        self._memory.grow_older(self.clock.now_s())
+
+    def _take(self, row: LiveRow) -> None:
+        if row.is_online is not None:
+            word: PresenceWord = "online" if row.is_online else "offline"
+            at_s = None if row.presence_at_ms is None else row.presence_at_ms / 1000
+            self._memory.set_presence(row.tenant, row.van, word, at_s)
+        if row.state is not None and row.state_at_ms is not None:
+            try:
+                state = msgspec.json.decode(row.state, type=State)
+            except msgspec.DecodeError:
+                pass  # of another release; `Reports` tells it in the same way
+            else:
+                self._memory.take_state(row.tenant, row.van, state, row.state_at_ms / 1000)
+        position = _from_row(row)
+        if position is not None:
+            self._move(row.tenant, position)
+
+    def _look_at_events(self) -> None:
+        """What has happened since the last look that tells of engines and trips."""
+        now_ms = round(self.clock.now_s() * 1000)
+        from_ms = self._events_from_ms
+        with self._telemetry.reading() as connection:
+            found = store.signs_since(
+                connection, now_ms - _LOOK_BACK_MS if from_ms is None else from_ms
+            )
+        for tenant, van, at_ms, kind, body in found:
+            told = self._signs.take((tenant, van), at_ms, kind, body)
+            self._memory.take_signs(tenant, van, is_ignited=told[0], is_on_trip=told[1])
+        self._events_from_ms = now_ms - _OVERLAP_MS
+
+    def _recall(self) -> None:
+        """Since when vans stand or move, which their newest fix alone does not tell."""
+        for tenant in self._memory.tenants():
+            for van, known in self._memory.known(tenant).items():
+                if known.course is not None:
+                    self._memory.stood(tenant, van, self._course(tenant, van, known.course))
+
+    def _course(self, tenant: str, van: str, newest: Course) -> Course:
+        with self._telemetry.reading() as connection:
+            rows = fixes_between(
+                *(connection, tenant, van, newest.at_ms - _RECALL_MS, newest.at_ms),
+                limit=_RECALL_FIXES,
+            )
+        course: Course | None = None
+        for row in rows:
+            speed_mps = None if row.speed_cmps is None else row.speed_cmps / 100
+            course = follow(course, row.at_ms, speed_mps)
+        return newest if course is None else _going_on(course, newest)
 
     def _move(self, tenant: str, position: LivePosition) -> None:
         """Take a position, unless its times cannot be true; those cannot even be written down."""
@@ -215,90 +198,32 @@ class Live:
             self._memory.move(tenant, position)
 
 
-class LiveStream:
-    """Passes events of a tenant on to every client that listens."""
+class _Signs:
+    """The newest word on each van's engine and trip, in whatever order they come."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._listeners: dict[str, set[Listener]] = {}
+        self._ignition: dict[tuple[str, str], tuple[int, bool]] = {}
+        self._trip: dict[tuple[str, str], tuple[int, bool]] = {}
 
-    def tell(self, tenant: str, event: str, payload: Mapping[str, object]) -> None:
-        """Tell every client of ``tenant``; may be called from any thread, never blocks."""
-        telling = Telling(event, payload, sse_frame(event, payload))
-        with self._lock:
-            listeners = list(self._listeners.get(tenant, ()))
-        for listener in listeners:
-            listener.push(telling)
-
-    @contextmanager
-    def listening(self, tenant: str) -> Iterator["Listener"]:
-        """Listen, from the running event loop."""
-        listener = Listener(asyncio.get_running_loop())
-        with self._lock:
-            self._listeners.setdefault(tenant, set()).add(listener)
-        try:
-            yield listener
-        finally:
-            with self._lock:
-                self._listeners[tenant].discard(listener)
+    def take(
+        self, who: tuple[str, str], at_ms: int, kind: str, body: str
+    ) -> tuple[bool | None, bool | None]:
+        """Whether the engine is on and a trip goes on, as far as is known with this event."""
+        if kind == "ignition_switched":
+            is_on = bool(msgspec.json.decode(body)["is_on"])
+            self._ignition[who] = max(self._ignition.get(who, (at_ms, is_on)), (at_ms, is_on))
+        else:
+            goes_on = kind == "trip_started"
+            self._trip[who] = max(self._trip.get(who, (at_ms, goes_on)), (at_ms, goes_on))
+        engine, trip = self._ignition.get(who), self._trip.get(who)
+        return engine and engine[1], trip and trip[1]
 
 
-@dataclass(frozen=True, slots=True)
-class Telling:
-    """An event, and its frame for who sees all of it."""
-
-    event: str
-    payload: Mapping[str, object]
-    frame: bytes
-
-
-class Listener:
-    """The events one client has not taken yet. One that takes none for long is let go."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._frames: deque[Telling] = deque()
-        self._news = asyncio.Event()
-        self.is_overrun = False
-
-    def push(self, telling: Telling) -> None:
-        """Queue ``telling``; from any thread."""
-        try:
-            self._loop.call_soon_threadsafe(self._push, telling)
-        except RuntimeError:  # its loop has ended with the server
-            self.is_overrun = True
-
-    def _push(self, telling: Telling) -> None:
-        if len(self._frames) >= MAX_WAITING_EVENTS:
-            self.is_overrun = True
-            self._frames.clear()
-        if not self.is_overrun:
-            self._frames.append(telling)
-        self._news.set()
-
-    def take(self) -> list[Telling]:
-        """What has been told since the last call."""
-        frames = list(self._frames)
-        self._frames.clear()
-        self._news.clear()
-        return frames
-
-    async def wait(self, at_most_s: float) -> None:
-        """Return when something was told, or after ``at_most_s``."""
-        try:
-            async with asyncio.timeout(at_most_s):
-                await self._news.wait()
-        except TimeoutError:
-            return
-
-
-def sse_frame(event: str, payload: object) -> bytes:
-    """One server-sent event, its data in one line of JSON."""
-    return b"event: " + event.encode() + b"\ndata: " + msgspec.json.encode(payload) + b"\n\n"
-
-
-def _aged(position: LivePosition, now_s: float) -> LivePosition:
-    return replace(position, age_s=round(max(0.0, now_s - position.fix_time_s), 1))
+def _going_on(before: Course, newest: Course) -> Course:
+    """``newest`` with its begin, when it goes on as before."""
+    if before.is_moving != newest.is_moving:
+        return newest
+    return Course(newest.is_moving, min(before.since_ms, newest.since_ms), newest.at_ms)
 
 
 def _from_feed(told: Position) -> LivePosition:

@@ -75,6 +75,7 @@ EVENT: Final = Table(
     Index("ix_event_kind_received_at_ms", "kind", "received_at_ms"),
     sqlite_with_rowid=False,
 )
+_SIGNS: Final = ("trip_started", "trip_ended", "ignition_switched")
 STREAM: Final = Table(
     "stream",
     TELEMETRY,
@@ -335,6 +336,19 @@ def events_received(
     if after is not None:
         wanted = wanted.where(tuple_(*order) > tuple_(*after[: len(order)]))
     return [ReceivedEvent(*row) for row in connection.execute(wanted.order_by(*order).limit(limit))]
+
+
+def signs_since(
+    connection: Connection, received_from_ms: int
+) -> list[tuple[str, str, int, str, str]]:
+    """Trips and ignitions of all vans that came since: tenant, van, when, kind, body; by time."""
+    told = (EVENT.c.tenant, EVENT.c.van, EVENT.c.at_ms, EVENT.c.kind, EVENT.c.body)
+    rows = connection.execute(
+        select(*told)
+        .where(EVENT.c.received_at_ms >= received_from_ms, EVENT.c.kind.in_(_SIGNS))
+        .order_by(EVENT.c.at_ms)
+    )
+    return [(row.tenant, row.van, row.at_ms, row.kind, row.body) for row in rows]
 
 
 def state_of(connection: Connection, tenant: str, van: str) -> tuple[str, int] | None:

@@ -21,9 +21,10 @@ from cloud.foundation.layout import DataFolder
 from cloud.foundation.migrations import upgrade
 from cloud.foundation.settings import OwnBroker, Settings
 from cloud.tracking import api, store, track_api
-from cloud.tracking.live import Live, LiveStream
+from cloud.tracking.live import Live
 from cloud.tracking.sight import FULL
 from cloud.tracking.store import Writes
+from cloud.tracking.stream import LiveStream
 from tests.tracking.vans import NOON_MS, arrived_row, batch
 
 
@@ -195,7 +196,7 @@ def test_the_live_stream_ends_soon_after_signing_out(
     assert time.monotonic() - began_s > 0.6, "it goes on until then"
     leaving.join()
     assert answer.status_code == 200
-    assert answer.text.startswith("event: vehicles\n")
+    assert answer.text.startswith("id: ")
     assert office.get("/live").status_code == 401
 
 

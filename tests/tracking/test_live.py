@@ -1,13 +1,9 @@
 """The live memory never goes back, and a client of the stream sees each change once and in time."""
 
-import asyncio
-import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import paho.mqtt.client as paho
 import pytest
 from hypothesis import given
@@ -19,21 +15,12 @@ from cloud.foundation.layout import DataFolder
 from cloud.foundation.migrations import upgrade
 from cloud.foundation.settings import OwnBroker, Settings
 from cloud.tracking import store
-from cloud.tracking.api import frames
-from cloud.tracking.live import (
-    MAX_WAITING_EVENTS,
-    Listener,
-    Live,
-    LiveMemory,
-    LivePosition,
-    LiveStream,
-    Telling,
-)
-from cloud.tracking.sight import Sight
+from cloud.tracking.live import Live
+from cloud.tracking.memory import LiveMemory, LivePosition
 from cloud.tracking.store import LiveRow, Writes
 from tests.tracking.vans import NOON_MS, fix
 from wire import codec, topics
-from wire.messages import Fix, Position
+from wire.messages import Fix, Position, State
 
 NOON_S = NOON_MS / 1000
 
@@ -89,14 +76,19 @@ def test_changed_gives_each_change_once_and_only_of_the_tenant() -> None:
     memory = LiveMemory()
     for van in ("van-1", "van-2", "van-3"):
         memory.move("main", at(1, van))
-    seen, all_of_them = memory.changed("main", -1, NOON_S)
-    assert {one.van for one in all_of_them} == {"van-1", "van-2", "van-3"}
+    seen, all_of_them = _changed(memory, -1)
+    assert set(all_of_them) == {"van-1", "van-2", "van-3"}
     memory.move("main", at(2, "van-2"))
     memory.move("main", at(1, "van-3"))
     memory.move("other", at(5, "van-9"))
-    seen, moved = memory.changed("main", seen, NOON_S)
-    assert [one.van for one in moved] == ["van-2"]
-    assert memory.changed("main", seen, NOON_S)[1] == []
+    seen, moved = _changed(memory, seen)
+    assert moved == ["van-2"]
+    assert _changed(memory, seen)[1] == []
+
+
+def _changed(memory: LiveMemory, after: int) -> tuple[int, list[str]]:
+    changes = memory.changed("main", after)
+    return changes.upto, [van for van, _ in changes.vans]
 
 
 @pytest.fixture
@@ -107,10 +99,6 @@ def live(tmp_path: Path) -> Iterator[Live]:
     nobody = OwnBroker(host="127.0.0.1", port=9, username="u", password="p")
     yield Live(database, BrokerAccess(data, Settings(broker=nobody)), NoonClock())
     database.close()
-
-
-def always() -> bool:
-    return True
 
 
 def write_live(live: Live, *rows: LiveRow) -> None:
@@ -146,8 +134,7 @@ def test_a_stored_fix_whose_time_cannot_be_true_spoils_no_other(live: Live) -> N
     unborn = LiveRow(tenant="main", van="van-3", fix=fix(1), received_at_ms=2**60, change=3)
     write_live(live, stored, row("van-2", 2, 2), unborn)
     live._look_once()
-    _, moved = live.changed("main", -1)
-    assert [one.van for one in moved] == ["van-2"]
+    assert [van for van, _ in live.changes("main", -1).vans] == ["van-2"]
     write_live(live, row("van-1", 3, 4))
     live._look_once()
     assert set(live.positions("main")) == {"van-1", "van-2"}
@@ -163,169 +150,37 @@ def test_a_feed_that_tells_a_time_that_cannot_be_true_is_passed_over(live: Live,
     assert live.positions("main") == {}
 
 
-class Client:
-    """Reads one live stream frame by frame."""
-
-    def __init__(self, source: AsyncIterator[bytes]) -> None:
-        self._source = source
-
-    async def next(self, within_s: float = 2.0) -> tuple[str, Any]:
-        """The next event and its data."""
-        async with asyncio.timeout(within_s):
-            while True:
-                frame = await anext(self._source)
-                if frame.startswith(b"event: "):
-                    event, data = frame.removeprefix(b"event: ").split(b"\ndata: ")
-                    return event.decode(), msgspec.json.decode(data)
-
-    async def is_quiet(self, for_s: float) -> bool:
-        """Whether nothing comes."""
-        try:
-            await self.next(for_s)
-        except TimeoutError:
-            return True
-        return False
-
-
-def test_a_client_sees_all_vans_first_and_then_what_changed(live: Live) -> None:
-    async def scenario() -> None:
-        client = Client(frames(live, LiveStream(), "main", always))
-        event, first = await client.next()
-        assert (event, first["items"]) == ("vehicles", [])
-        live._memory.move("main", at(1))
-        live._memory.set_presence("main", "van-1", "online")
-        event, told = await client.next()
-        assert event == "vehicles"
-        assert told["now"] == "2024-06-03T12:00:10.000Z"
-        assert told["items"] == [
-            {
-                "id": "van-1",
-                "lat": -29.9,
-                "lon": -71.25,
-                "speed_mps": 10.0,
-                "course_deg": 90.0,
-                "fix_time": "2024-06-03T12:00:01.000Z",
-                "age_s": 9.0,
-                "presence": "online",
-            }
-        ]
-
-    asyncio.run(scenario())
-
-
-def test_at_most_four_frames_a_second_however_often_a_van_moves(live: Live) -> None:
-    async def scenario() -> int:
-        client = Client(frames(live, LiveStream(), "main", always))
-        await client.next()
-        loop = asyncio.get_running_loop()
-        count, end_s = 0, loop.time() + 1.0
-        mover = asyncio.create_task(_keep_moving(live, end_s))
-        while loop.time() < end_s:
-            try:
-                await client.next(max(0.01, end_s - loop.time()))
-            except TimeoutError:
-                break
-            count += 1
-        await mover
-        return count
-
-    assert 1 <= asyncio.run(scenario()) <= 4
-
-
-async def _keep_moving(live: Live, end_s: float) -> None:
-    second = 0.0
-    while asyncio.get_running_loop().time() < end_s:
-        second += 0.01
-        live._memory.move("main", at(second))
-        await asyncio.sleep(0.01)
-
-
-def test_what_the_office_is_told_reaches_its_clients_at_once_from_any_thread(live: Live) -> None:
-    async def scenario() -> None:
-        stream = LiveStream()
-        client, stranger = (
-            Client(frames(live, stream, tenant, always)) for tenant in ("main", "other")
-        )
-        await client.next()
-        await stranger.next()
-        news = {"order_id": "ord-1", "state": "planned"}
-        teller = threading.Thread(target=stream.tell, args=("main", "order", news))
-        teller.start()
-        assert await client.next(1.0) == ("order", news)
-        teller.join()
-        assert await stranger.is_quiet(0.3)
-
-    asyncio.run(scenario())
-
-
-def test_a_limited_client_is_told_of_what_is_in_its_sight_only(live: Live) -> None:
-    def shown(payload: Mapping[str, object]) -> Mapping[str, object] | None:
-        return {"mine": True} if payload["order_id"] == "ord-1" else None
-
-    async def scenario() -> None:
-        stream = LiveStream()
-        sight = Sight(vans=lambda: frozenset({"van-2"}), shown=shown)
-        client = Client(frames(live, stream, "main", always, sight))
-        live._memory.move("main", at(1))  # van-1
-        assert (await client.next())[1]["items"] == []
-        stream.tell("main", "order", {"order_id": "ord-2"})
-        stream.tell("main", "order", {"order_id": "ord-1"})
-        assert await client.next(1.0) == ("order", {"mine": True})
-        live._memory.move("main", replace(at(2), van="van-2"))
-        assert [one["id"] for one in (await client.next())[1]["items"]] == ["van-2"]
-
-    asyncio.run(scenario())
-
-
-def test_a_client_that_takes_nothing_is_let_go_and_its_queue_is_bounded() -> None:
-    async def scenario() -> None:
-        listener = Listener(asyncio.get_running_loop())
-        for _ in range(MAX_WAITING_EVENTS + 5):
-            listener.push(Telling("order", {}, b"x"))
-        await asyncio.sleep(0)
-        assert listener.is_overrun
-        assert listener.take() == []
-
-    asyncio.run(scenario())
-
-
-@pytest.mark.parametrize("is_busy", [False, True])
-def test_a_client_that_is_no_longer_signed_in_is_let_go(live: Live, *, is_busy: bool) -> None:
-    async def scenario() -> None:
-        stream = LiveStream()
-        signed_in = [True]
-        source = frames(live, stream, "main", lambda: signed_in[0], ask_every_s=0.2)
-        await anext(source)
-        loop = asyncio.get_running_loop()
-        mover = asyncio.create_task(_keep_moving(live, loop.time() + (2.0 if is_busy else 0.0)))
-        live._memory.move("main", at(1, "van-2"))
-        await anext(source)
-        signed_in[0] = False
-        async with asyncio.timeout(1.0):
-            assert len([frame async for frame in source]) <= 2
-        assert stream._listeners["main"] == set()
-        mover.cancel()
-
-    asyncio.run(scenario())
-
-
-def test_a_client_that_leaves_is_forgotten(live: Live) -> None:
-    async def scenario() -> None:
-        stream = LiveStream()
-        source = frames(live, stream, "main", always)
-        await anext(source)
-        assert len(stream._listeners["main"]) == 1
-        await source.aclose()  # type: ignore[attr-defined]
-        assert len(stream._listeners["main"]) == 0
-
-    asyncio.run(scenario())
-
-
-def test_telling_after_the_loop_has_ended_is_no_error() -> None:
-    stream = LiveStream()
-
-    async def listen() -> None:
-        stream._listeners["main"] = {Listener(asyncio.get_running_loop())}
-
-    asyncio.run(listen())
-    stream.tell("main", "order", {})
+def test_a_restart_finds_the_same_state(live: Live, tmp_path: Path) -> None:
+    """All but the fixes of the last second, which the feed brings again, is stored by ingest."""
+    state = codec.encode(State(version="1", boot=1, receiver="ok", spooled=0)).decode()
+    stands = Fix(
+        recorded_at_ms=NOON_MS + 9000, lat_e7=1, lon_e7=1, mode=3, speed_cmps=0, quality="gnss"
+    )
+    told = LiveRow(
+        tenant="main",
+        van="van-1",
+        fix=stands,
+        received_at_ms=NOON_MS + 9000,
+        is_online=True,
+        presence_at_ms=NOON_MS,
+        state=state,
+        state_at_ms=NOON_MS + 1,
+        change=1,
+    )
+    write_live(live, told, row("van-2", 2, 2))
+    switched = ("main", "van-1", 5, 0, NOON_MS, 3, "ignition_switched", '{"is_on":true}')
+    began = ("main", "van-1", 5, 1, NOON_MS, 3, "trip_started", "{}")
+    with live._telemetry.writing() as connection:
+        keep = Writes(events=[(*one, NOON_MS + 2, NOON_MS + 2) for one in (switched, began)])
+        store.write(connection, keep)
+    live._look_once()
+    before = live.known("main")
+    assert (before["van-1"].motion, before["van-1"].presence) == ("idling", "online")
+    assert (before["van-1"].is_ignited, before["van-1"].is_on_trip) == (True, True)
+    nobody = OwnBroker(host="127.0.0.1", port=9, username="u", password="p")
+    broker = BrokerAccess(DataFolder(tmp_path), Settings(broker=nobody))
+    again = Live(live._telemetry, broker, NoonClock())
+    again._look_once()
+    assert {van: replace(one, change=0) for van, one in again.known("main").items()} == {
+        van: replace(one, change=0) for van, one in before.items()
+    }

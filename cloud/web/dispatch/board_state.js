@@ -123,7 +123,10 @@ export class BoardState {
 
   /** Take an event of the stream. */
   hear(name, data) {
-    if (name === "vehicles") this.moveVans(data);
+    if (name === "snapshot") this.columns = data.columns;
+    if (name === "snapshot" || name === "vans") this.moveVans(data);
+    if (name === "snapshot" && this.line === "open" && this.hasSnapshot) this.safely(() => this.readDay());
+    if (name === "snapshot") this.hasSnapshot = true;
     if (name === "order") {
       this.changed.add(data.order_id);
       this.soon(NEWS_PAUSE_MS);
@@ -146,6 +149,7 @@ export class BoardState {
   /** The state of the stream has changed; after a loss everything is read again. */
   lineIs(line) {
     const wasLost = this.line === "lost";
+    if (wasLost) this.hasSnapshot = false;
     this.line = line;
     if (line === "open" && wasLost) this.safely(() => this.open());
     this.tell();
@@ -169,13 +173,15 @@ export class BoardState {
     this.tell();
   }
 
-  moveVans({ now, items }) {
+  moveVans({ now, vans }) {
     this.clock.sync(now);
-    for (const { id, presence, age_s: _age, ...position } of items) {
+    for (const row of vans) {
+      const told = Object.fromEntries(this.columns.map((name, at) => [name, row[at]]));
+      const { id, presence, motion, is_silent, fix_time_ms, ...position } = told;
       const van = this.vans.get(id);
       if (van === undefined) continue;
-      const at = position.lat === undefined ? van.position : position;
-      this.vans.set(id, { ...van, presence: presence ?? van.presence, position: at });
+      const at = fix_time_ms === null ? van.position : { ...position, fix_time: moment(fix_time_ms) };
+      this.vans.set(id, { ...van, presence, motion, is_silent, position: at });
     }
     this.tell();
   }
@@ -211,6 +217,10 @@ export class BoardState {
     const order = await get(`orders/${encodeURIComponent(id)}`);
     if (order.depot_id === this.depot.id && order.service_date === this.day) this.orders.set(id, order);
   }
+}
+
+function moment(ms) {
+  return new Date(ms).toISOString();
 }
 
 function notImported(problem) {

@@ -26,7 +26,7 @@ async function open() {
   setInterval(() => state.tell(), TICK_MS);
   new LiveStream({
     url: "/api/v1/live",
-    names: ["vehicles", "revision", "order", "planning_failed", "copy_suspected"],
+    names: ["snapshot", "vans", "van_silent", "van_heard", "revision", "order", "planning_failed", "copy_suspected"],
     onEvent: (name, data) => state.hear(name, data),
     onState: (line) => state.lineIs(line),
     probe: () => get("clock"),
