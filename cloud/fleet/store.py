@@ -214,8 +214,12 @@ def vehicles_within(reach: Reach) -> ColumnElement[bool]:
 
 
 def carriers_of_vans(connection: Connection) -> dict[tuple[str, str], str]:
-    """The carrier of each (tenant, van), of all tenants: whose topics tell of it."""
-    rows = connection.execute(select(vehicle.c.tenant, vehicle.c.id, vehicle.c.carrier_id))
+    """The carrier of each (tenant, van) in use, of all tenants: whose topics tell of it."""
+    rows = connection.execute(
+        select(vehicle.c.tenant, vehicle.c.id, vehicle.c.carrier_id).where(
+            vehicle.c.is_active, vehicle.c.retired_at.is_(None)
+        )
+    )
     return {(row.tenant, row.id): row.carrier_id for row in rows}
 
 

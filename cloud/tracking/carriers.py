@@ -14,6 +14,8 @@ from wire import topics
 _log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S: Final = 5.0
+_NEW_EVERY_S: Final = 4.5
+"""A van that is not known yet is looked for half a second after the last look already."""
 
 
 class VanCarriers:
@@ -33,7 +35,8 @@ class VanCarriers:
     def __call__(self, tenant: str, van: str) -> str:
         """Whose topic ``van`` is told on."""
         now_s = self._monotonic_s()
-        if now_s >= self._due_s:
+        is_new = (tenant, van) not in self._carriers and now_s >= self._due_s - _NEW_EVERY_S
+        if is_new or now_s >= self._due_s:
             self._due_s = now_s + _LOOK_EVERY_S
             self._look()
         return self._carriers.get((tenant, van), topics.OWN_CARRIER)

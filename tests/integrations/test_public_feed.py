@@ -201,6 +201,8 @@ def told(house: House) -> Iterator[dict[str, Any]]:
 def test_every_message_is_as_the_document_says(told: dict[str, Any]) -> None:
     document = strict(told["document"])
     for topic, payload, _ in told["whole"].heard:
+        if not payload:
+            continue  # it clears what was retained
         channel = channel_of(told["addresses"], topic)
         message = document["components"]["messages"][channel]
         schema = {**message["payload"], "components": document["components"]}
@@ -294,6 +296,17 @@ def test_revoking_cuts_off_at_once_and_is_listed(house: House) -> None:
     for wrong in ({"name": "x", "csr": "y"}, {"name": "x", "days": 3}):
         answer = house.api.post("/feed/readers", json=wrong)
         assert answer.json()["errors"][0]["field"] in wrong
+
+
+def test_the_last_position_of_a_van_that_is_taken_out_of_use_is_cleared(
+    house: House, told: dict[str, Any]
+) -> None:
+    position = topics.feed_position("main", "swift", "van-2")
+    assert position in {topic for topic, _, _ in told["whole"].heard}
+    off = house.api.patch("/vehicles/van-2", json={"is_active": False, "version": 1})
+    assert off.status_code == 200, off.text
+    cleared = (position, b"")
+    wait_for(lambda: cleared in {one[:2] for one in told["whole"].heard}, "it to be cleared", 30)
 
 
 def test_the_document_is_whole(told: dict[str, Any]) -> None:

@@ -25,6 +25,8 @@ from wire import topics
 log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S: Final = 5.0
+_SOON_S: Final = 15.0
+"""After a change once more: ingest learns of it some seconds later, and may tell of before."""
 _AGAIN_EVERY_S: Final = 600.0
 _QUIET_S: Final = 1.0
 _WITHIN_S: Final = 10.0
@@ -73,7 +75,7 @@ class RetainedFeed:
         self._wanted = wanted
         self._publish = publish
         self._settled: Wanted | None = None
-        self._settled_at_s = 0.0
+        self._due_s = 0.0
 
     async def run(self) -> None:
         """Keep the feed right until cancelled."""
@@ -87,13 +89,15 @@ class RetainedFeed:
     async def _look(self) -> None:
         wanted = await asyncio.to_thread(self._wanted)
         now_s = time.monotonic()
-        if wanted == self._settled and now_s < self._settled_at_s + _AGAIN_EVERY_S:
+        is_changed = wanted != self._settled
+        if not is_changed and now_s < self._due_s:
             return
         filters = [topics.feed_every("position"), topics.feed_every("tracker")]
         found = await asyncio.to_thread(retained, self._broker, filters)
         for topic, told in corrections(wanted, found).items():
             await self._publish(topic, told, retain=True)
-        self._settled, self._settled_at_s = wanted, now_s
+        self._settled = wanted
+        self._due_s = now_s + (_SOON_S if is_changed else _AGAIN_EVERY_S)
 
 
 def retained(broker: BrokerAccess, filters: Iterable[str]) -> dict[str, bytes]:
