@@ -18,9 +18,11 @@ from cloud import board, grants, health, metrics, pages
 from cloud.drivers import api as drivers_api
 from cloud.drivers.service import DriverWork
 from cloud.fleet import api as fleet_api
+from cloud.fleet import files_api
 from cloud.fleet.enrolment import api as enrolment_api
 from cloud.fleet.enrolment.desk import RenewalDesk
 from cloud.fleet.enrolment.service import Enrolments
+from cloud.fleet.files_api import LONG_BODIES
 from cloud.fleet.service import Fleet
 from cloud.foundation.body_limit import BodyLimit
 from cloud.foundation.broker import BrokerAccess
@@ -129,7 +131,8 @@ def create_app(data: DataFolder, settings: Settings) -> FastAPI:
     )
     app.add_middleware(GZipMiddleware, minimum_size=2_000, compresslevel=5)
     app.add_middleware(Audited, writing=parts.business.writing, real_time=parts.real_time)
-    app.add_middleware(BodyLimit, longer={f"/api/v1{IMPORT_PATH}": MAX_CSV_BYTES})
+    longer = {IMPORT_PATH: MAX_CSV_BYTES, **LONG_BODIES}
+    app.add_middleware(BodyLimit, longer={f"/api/v1{path}": most for path, most in longer.items()})
     app.add_middleware(Observed, counts=RequestCounts(parts.registry), new_id=random_id)
     answer_problems(app)
     app.include_router(_api(parts), prefix="/api/v1", responses=PROBLEM_RESPONSES)
@@ -231,6 +234,7 @@ def _api(parts: _Parts) -> APIRouter:
         identity_api.routes(parts.identity, parts.real_time),
         people_api.routes(parts.people, gate),
         fleet_api.routes(parts.fleet, parts.broker, gate),
+        files_api.routes(parts.fleet, gate),
         gateways_api.routes(parts.gateways, gate),
         geofences_api.routes(parts.geofences, parts.clock, gate),
         phones_api.routes(parts.phones, gate),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Table
+from sqlalchemy import ColumnElement, Connection, Table, select
 from sqlalchemy.exc import IntegrityError
 
 from cloud.fleet import register_store, store
@@ -101,6 +101,12 @@ def page[T: Registered](
     )
     found = [kind.type(**row) for row in rows[:limit]]
     return found, found[-1].id if len(rows) > limit else None
+
+
+def every[T: Registered](connection: Connection, kind: Kind[T], tenant: str) -> list[T]:
+    """Everything of one kind, retired or not."""
+    rows = connection.execute(select(kind.table).where(kind.table.c.tenant == tenant)).mappings()
+    return [kind.type(**row) for row in rows]
 
 
 def add[T: Registered](connection: Connection, kind: Kind[T], thing: T) -> T:

@@ -3,6 +3,8 @@
 import logging
 import math
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from typing import Any
 
@@ -110,7 +112,7 @@ class Fleet:
             after = register.change(connection, kind, before, values)
             is_other = self.tell_use(connection, before, after)
         if is_other:
-            self._let_gateways_in_or_later()
+            self.let_gateways_in_or_later()
         return after
 
     def retire[T: Registered](self, kind: Kind[T], tenant: str, thing_id: str) -> T:
@@ -124,7 +126,7 @@ class Fleet:
             after = register.retire(connection, kind, before, self._clock.now_s())
             is_other = self.tell_use(connection, before, after)
         if is_other:
-            self._let_gateways_in_or_later()
+            self.let_gateways_in_or_later()
         return after
 
     def tell_use(self, connection: Connection, before: Registered, after: Registered) -> bool:
@@ -148,7 +150,7 @@ class Fleet:
         outbox.append(connection, after.tenant, now, *told, *map(shifts.news_of, ahead))
         return True
 
-    def _let_gateways_in_or_later(self) -> None:
+    def let_gateways_in_or_later(self) -> None:
         """The change stands; whoever hears of it by the outbox tells the broker if this cannot."""
         try:
             self.let_gateways_in()
@@ -229,6 +231,34 @@ class Fleet:
             return found, None
         last = found[limit - 1]
         return found[:limit], f"{last.service_date}.{last.id}"
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction, for use cases of many things."""
+        with self._database.writing() as connection:
+            yield connection
+
+    def every[T: Registered](self, kind: Kind[T], tenant: str) -> list[T]:
+        """Everything of one kind, retired or not."""
+        with self._database.reading() as connection:
+            return register.every(connection, kind, tenant)
+
+    def shifts_ahead(self, tenant: str) -> list[Shift]:
+        """Shifts that hold and are not over."""
+        return self.shifts_between(tenant, self._clock.now_s(), math.inf)
+
+    def add_shift_in(self, connection: Connection, tenant: str, new: NewShift) -> Shift:
+        """As `add_shift`, inside the caller's transaction."""
+        now = self._clock.now_s()
+        return shifts.add_shift(connection, tenant, new, now, self._new_id)
+
+    def change_shift_in(self, connection: Connection, before: Shift, change: ShiftChange) -> bool:
+        """As `change_shift`, inside the caller's transaction; whether anything is different."""
+        now = self._clock.now_s()
+        if not shifts.is_different(connection, before, change, now):
+            return False
+        shifts.change_shift(connection, before, change, now, self._new_id)
+        return True
 
     def add_shift(self, tenant: str, new: NewShift, reach: Reach = EVERYTHING) -> Shift:
         """Send a van out on a service date; raises as `shifts.add_shift`."""
@@ -333,7 +363,7 @@ class Fleet:
             if kind == "gateway":
                 ended = self._end_moved_gateways(connection, tenant, cut, begin, now)
         if ended:
-            self._let_gateways_in_or_later()
+            self.let_gateways_in_or_later()
         return made, cut
 
     def _assign(

@@ -209,7 +209,7 @@ def _breaks(
 
 
 def _changed(before: Shift, change: ShiftChange, depot: Depot, now: float) -> Shift:
-    start = change.start or _local(before.starts_at, depot.zone)
+    start = change.start or local_time(before.starts_at, depot.zone)
     starts_at, ends_at = before.starts_at, before.ends_at
     if change.start is not None:
         starts_at = local_instant(before.service_date, change.start, depot.zone)
@@ -235,7 +235,23 @@ def _changed(before: Shift, change: ShiftChange, depot: Depot, now: float) -> Sh
     )
 
 
-def _local(instant_s: float, zone: str) -> str:
+def is_different(connection: Connection, before: Shift, change: ShiftChange, now: float) -> bool:
+    """Whether a change would change anything; raises as `change_shift`."""
+    depot = require(connection, DEPOTS, before.tenant, before.depot_id)
+    after = _changed(before, change, depot, now)
+    return replace(after, version=before.version) != before
+
+
+def other_shift(known: Shift) -> Conflict:
+    """A shift does not become that of another van or date."""
+    return Conflict(
+        f"shift {known.id!r} is of {known.vehicle_id!r} on {known.service_date}; "
+        "cancel it and add another"
+    )
+
+
+def local_time(instant_s: float, zone: str) -> str:
+    """HH:MM in a zone at an instant."""
     return datetime.fromtimestamp(instant_s, ZoneInfo(zone)).strftime("%H:%M")
 
 

@@ -15,6 +15,7 @@ from cloud import roles
 from cloud.drivers import api as drivers_api
 from cloud.drivers.service import DriverWork
 from cloud.fleet import api as fleet_api
+from cloud.fleet import files_api
 from cloud.fleet.service import Fleet
 from cloud.foundation.body_limit import BodyLimit
 from cloud.foundation.broker import BrokerAccess
@@ -167,6 +168,7 @@ def open_desk(root: Path) -> Desk:
     for part in (
         identity_api.routes(identity, real_time),
         fleet_api.routes(fleet, broker, gate),
+        files_api.routes(fleet, gate),
         gateways_api.routes(gateways, gate),
         phones_api.routes(phones, gate),
         orders_api.routes(orders, planning.places_in_plan, gate),

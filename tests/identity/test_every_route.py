@@ -59,6 +59,8 @@ A.....  PATCH  /depots/{depot_id}
 A.....  DELETE /depots/{depot_id}
 ADRCVI  GET    /depots/{depot_id}/openings
 AD.CVI  GET    /fleet/vehicles
+A.....  POST   /fleet/files/{kind}
+A.....  GET    /fleet/files/{kind}
 AD.CVI  GET    /vehicles/{vehicle_id}
 A.....  PATCH  /vehicles/{vehicle_id}
 A.....  DELETE /vehicles/{vehicle_id}
