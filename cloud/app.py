@@ -37,6 +37,7 @@ from cloud.foundation.identity.audited import Audited
 from cloud.foundation.ids import random_id
 from cloud.foundation.layout import DataFolder
 from cloud.foundation.outbox import Consumer, DomainEvent, Outbox
+from cloud.foundation.places import place_of
 from cloud.foundation.ports import read_ports
 from cloud.foundation.requests import Observed, RequestCounts
 from cloud.foundation.settings import Settings
@@ -143,9 +144,10 @@ def create_app(data: DataFolder, settings: Settings) -> FastAPI:
 def _parts(data: DataFolder, settings: Settings) -> _Parts:
     clock, real_time = clock_of(data.root), RealClock()
     business = Database(
-        data.business, lambda connection: audit.record(connection, real_time.now_s())
+        place_of("business", data, settings),
+        lambda connection: audit.record(connection, real_time.now_s()),
     )
-    telemetry = Database(data.telemetry)
+    telemetry = Database(place_of("telemetry", data, settings))
     broker = BrokerAccess(data, settings)
     roads = RoadsClient(f"http://127.0.0.1:{read_ports(data.ports).roads}")
     events = Outbox(business)

@@ -119,5 +119,5 @@ def _beside(path: Path, kind: str) -> Path:
 
 
 def _remove(path: Path) -> None:
-    for kind in ("", *_LOGS):
+    for kind in ("", *_LOGS, "-turn"):
         _beside(path, kind).unlink(missing_ok=True)

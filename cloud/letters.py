@@ -7,7 +7,9 @@ from typing import Final, Literal
 from cloud.foundation.broker import BrokerAccess
 from cloud.foundation.database import Database
 from cloud.foundation.errors import NotFound
+from cloud.foundation.forms import revision
 from cloud.foundation.layout import DataFolder
+from cloud.foundation.places import place_of
 from cloud.foundation.processes import claim, find_running, forget
 from cloud.foundation.settings import load
 from cloud.tracking import store
@@ -80,6 +82,7 @@ def _alone(data: DataFolder, database: Database, errand: Errand) -> Outcome:
 
 
 def _telemetry(data: DataFolder) -> Database:
-    if not data.telemetry.exists():
-        raise NotFound(f"{data.telemetry}: is not there; is {data.root} a data folder?")
-    return Database(data.telemetry)
+    place = place_of("telemetry", data, load(data.settings))
+    if revision(place) is None:
+        raise NotFound(f"{place}: holds nothing yet; is {data.root} a data folder?")
+    return Database(place)

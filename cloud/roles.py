@@ -4,12 +4,10 @@ import os
 import secrets
 import signal
 import socket
-import sqlite3
 import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,13 +15,16 @@ from typing import Final
 import cloud
 from cloud.foundation.errors import Conflict, Invalid, Unavailable
 from cloud.foundation.files import private_folder
+from cloud.foundation.forms import revision
 from cloud.foundation.layout import DataFolder
+from cloud.foundation.places import Place, Tree, place_of
 from cloud.foundation.ports import Ports, is_free, keep_ports, read_ports
 from cloud.foundation.probes import http_get, socket_answers, tcp_answers
 from cloud.foundation.processes import claim, end_leftovers, forget
 from cloud.foundation.settings import Settings
 from cloud.foundation.supervisor import SUPERVISED, Part, Supervisor
 
+_PLAIN: Final = Settings()
 ROLES: Final = ("broker", "ingest", "roads", "planner", "web")
 _END_AFTER_PARENT_S: Final = 4.0
 _WEB_GRACE_S: Final = 2
@@ -78,38 +79,44 @@ def _require_short(data: DataFolder) -> None:
         )
 
 
-def migrate(data: DataFolder, *names: str) -> None:
-    """Bring the databases ``names`` to the form this version needs."""
+def migrate(data: DataFolder, *names: Tree, settings: Settings = _PLAIN) -> None:
+    """Bring the databases ``names`` to the form this version needs.
+
+    Raises:
+        Invalid: the fleet's own database cannot be used as it was made.
+        Unavailable: it cannot be reached.
+    """
     private_folder(data.root)
-    files = {"telemetry": data.telemetry, "business": data.business}
-    old = [name for name in names if not is_current(files[name], name)]
-    if not old:
-        return
-    from cloud.foundation.database import Database
+    places = {name: place_of(name, data, settings) for name in names}
+    for name, place in places.items():
+        if not is_current(place, name):
+            _upgrade(name, place)
+
+
+def _upgrade(name: Tree, place: Place) -> None:
+    from cloud.foundation.database import Database, prepare
     from cloud.foundation.migrations import upgrade
 
-    for name in old:
-        database = Database(files[name])
-        try:
-            upgrade(database, name)
-        finally:
-            database.close()
+    prepare(place)
+    database = Database(place)
+    try:
+        upgrade(database, name)
+    finally:
+        database.close()
 
 
-def is_current(file: Path, name: str) -> bool:
-    """Whether ``file`` has the newest form of the tree ``name`` already.
+def is_current(place: Place, name: Tree) -> bool:
+    """Whether a database has the newest form of the tree ``name`` already.
 
     Spares most starts the second that loading the migrations takes. A revision's file name begins
     with its number.
+
+    Raises:
+        Unavailable: it cannot be reached.
     """
     versions = Path(cloud.__file__).parent / "foundation" / "migrations" / name / "versions"
     newest = max((one.name.split("_")[0] for one in versions.glob("[0-9]*.py")), default="")
-    try:
-        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as reader:
-            found = reader.execute("SELECT version_num FROM alembic_version").fetchall()
-    except sqlite3.Error:
-        return False
-    return found == [(newest,)]
+    return revision(place) == newest
 
 
 def _choose_ports(data: DataFolder, settings: Settings, role: str) -> Ports:
@@ -135,7 +142,7 @@ def _supervise(serving: Serving, is_stopping: Callable[[], bool]) -> None:
         log.warning("ended what an earlier run left behind", extra={"parts": ",".join(left)})
     _require_free_port(serving)
     _choose_ports(data, settings, "all")
-    migrate(data, "telemetry", "business")
+    migrate(data, "telemetry", "business", settings=settings)
     supervisor = Supervisor(
         _stages(serving),
         folder=data.running,
@@ -278,8 +285,9 @@ def _run_ingest(serving: Serving, is_stopping: Callable[[], bool]) -> None:
 
     data = serving.data
     if not _is_supervised():
-        migrate(data, "telemetry")
-    database, business = Database(data.telemetry), Database(data.business)
+        migrate(data, "telemetry", settings=serving.settings)
+    database = Database(place_of("telemetry", data, serving.settings))
+    business = Database(place_of("business", data, serving.settings))
     broker = BrokerAccess(data, serving.settings)
     inbox = serving.settings.ingest.inbox
     carriers = VanCarriers(business, time.monotonic)
@@ -295,7 +303,7 @@ def _run_web(serving: Serving, _is_stopping: Callable[[], bool]) -> None:
 
     if not _is_supervised():
         _require_free_port(serving)
-        migrate(serving.data, "business")
+        migrate(serving.data, "business", settings=serving.settings)
     config = uvicorn.Config(
         create_app(serving.data, serving.settings),
         host=serving.host,

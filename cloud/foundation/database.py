@@ -1,24 +1,22 @@
-"""One writer and many readers over a SQLite file, by SQLAlchemy Core.
+"""Transactions over a store, by SQLAlchemy Core: SQLite by default, PostgreSQL by one URL.
 
-Each file is written by one process through one connection, and in turns by the command line beside
-it. Every writing transaction starts with BEGIN IMMEDIATE: a deferred one that first reads and then
-writes fails at once with SQLITE_BUSY_SNAPSHOT, whatever the timeout. Readers open the file
-read-only, so they never checkpoint.
+Whatever the store, writers of a database take turns, so that what a use case has read is still
+true when it writes, and readers see one consistent view.
 """
 
-import fcntl
-import os
-import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, MetaData, create_engine, event, text
-from sqlalchemy.pool import QueuePool, StaticPool
+from sqlalchemy import BigInteger, Connection, Engine, Integer, MetaData, Table
+from sqlalchemy.exc import DBAPIError
 
-from cloud.foundation.errors import Invalid
+from cloud.foundation import sqlite_store
+from cloud.foundation.places import Place
+from cloud.foundation.rows import Clash
 
 _NAMING: Final = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -33,18 +31,23 @@ TELEMETRY: Final = MetaData(naming_convention=_NAMING)
 """Fixes and events of the vans: written by ingest alone."""
 
 
+ROW_NUMBER: Final = BigInteger().with_variant(Integer, "sqlite")
+"""The type of a column that counts the rows of its table; SQLite counts in INTEGER columns only."""
+
+
 class Database:
-    """Transactions on one SQLite file; ``reading`` from any process, ``writing`` from one.
+    """Transactions on one store; ``reading`` from any process, ``writing`` from one at a time.
 
     Args:
-        path: the file.
+        place: a file of SQLite, or a schema of PostgreSQL.
         before_commit: called at the end of each writing transaction, inside it.
     """
 
     def __init__(
-        self, path: Path, before_commit: Callable[[Connection], None] | None = None
+        self, place: Place, before_commit: Callable[[Connection], None] | None = None
     ) -> None:
-        self.path = path
+        self.place = place
+        self._store = _store_at(place)
         self._before_commit = before_commit
         self._reader: Engine | None = None
         self._writer: Engine | None = None
@@ -53,23 +56,39 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """One transaction on the one writing connection; commits at the end, or rolls back."""
+        """One transaction on the one writing connection; commits at the end, or rolls back.
+
+        Raises:
+            DBAPIError: the store does not take it; nothing may be taken as written.
+        """
         with self._opening:
             if self._writer is None:
-                self._writer = _writer_engine(self.path)
-        with self._writing, _turn(self.path), self._writer.begin() as connection:
-            yield connection
-            if self._before_commit is not None:
-                self._before_commit(connection)
+                self._writer = self._store.writer(self.place)
+        try:
+            with self._writing, self._store.turn(self.place), self._writer.begin() as connection:
+                yield connection
+                if self._before_commit is not None:
+                    self._before_commit(connection)
+        except self._store.DRIVER_ERROR as error:  # of `put_rows`, which speaks to the driver
+            raise DBAPIError("rows in bulk", None, error) from error
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """One consistent view; never blocks a writer and is never blocked."""
+        """One consistent view; never blocks a writer and is never blocked.
+
+        Raises:
+            DBAPIError: the store does not answer.
+        """
         with self._opening:
             if self._reader is None:
-                self._reader = _reader_engine(self.path)
+                self._reader = self._store.reader(self.place)
         with self._reader.begin() as connection:
             yield connection
+
+    def set_patience(self, wait_s: float) -> None:
+        """How long writing waits for a lock of another process before it fails, seconds."""
+        with self.writing() as connection:
+            self._store.set_patience(connection, wait_s)
 
     def close(self) -> None:
         """End every connection; a closed database opens again when it is used."""
@@ -79,86 +98,72 @@ class Database:
         self._reader = self._writer = None
 
 
+def prepare(place: Place) -> None:
+    """Make what the store needs before the first migration.
+
+    Raises:
+        Invalid: the store cannot be used as it is; says how it must be made.
+        DBAPIError: it cannot be reached.
+    """
+    if not isinstance(place, Path):
+        _store_at(place).prepare(place)
+
+
+def put_rows(
+    connection: Connection,
+    table: Table,
+    rows: Sequence[Sequence[Any]],
+    *,
+    columns: Sequence[str] = (),
+    clash: Clash,
+) -> None:
+    """Write rows past SQLAlchemy's own machinery: this is the hot path.
+
+    Args:
+        connection: of a writing transaction.
+        table: where to.
+        rows: values in the order of ``columns``, or of all columns of the table.
+        columns: names; all when empty.
+        clash: what becomes of a row whose key is known already.
+
+    Raises:
+        Exception: the driver's own, which `Database.writing` turns into a DBAPIError.
+    """
+    if rows:
+        wanted = tuple(columns) or tuple(table.c.keys())
+        _store_of(connection).put_rows(connection, table, wanted, rows, clash)
+
+
 def last_numbers(connection: Connection) -> dict[str, int]:
     """The last number that was given in each table that counts its rows and uses none twice."""
-    is_there = text("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'")
-    if connection.scalar(is_there) is None:
-        return {}
-    return {row.name: row.seq for row in connection.execute(text("SELECT * FROM sqlite_sequence"))}
+    found: dict[str, int] = _store_of(connection).last_numbers(connection)
+    return found
 
 
 def set_last_numbers(connection: Connection, numbers: Mapping[str, int]) -> None:
     """Go on after these numbers: a consumer may stand at one whose row is gone."""
-    for table, last in numbers.items():
-        named = {"table": table, "last": last}
-        connection.execute(text("DELETE FROM sqlite_sequence WHERE name = :table"), named)
-        connection.execute(text("INSERT INTO sqlite_sequence VALUES (:table, :last)"), named)
+    _store_of(connection).set_last_numbers(connection, numbers)
 
 
 def require_sound(database: Database) -> None:
-    """Have the store look at every page.
+    """Have the store look at what it keeps.
 
     Raises:
         Invalid: it finds damage.
     """
     with database.reading() as connection:
-        found = connection.scalar(text("PRAGMA integrity_check(1)"))
-    if found != "ok":
-        raise Invalid.field(str(database.path), str(found), "restore it from a backup")
+        _store_of(connection).require_sound(connection)
 
 
-@contextmanager
-def _turn(path: Path) -> Iterator[None]:
-    """A turn among the processes that write, the command line beside web: one at a time.
-
-    Two connections that write or checkpoint at the same instant can corrupt a WAL database of this
-    SQLite (the WAL-reset bug, 3.7.0 to 3.51.2); a checkpoint runs inside a commit, so in its turn.
-    """
-    descriptor = os.open(path.with_name(f"{path.name}-turn"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+def _store_at(place: Place) -> ModuleType:
+    return sqlite_store if isinstance(place, Path) else _postgres()
 
 
-def _writer_engine(path: Path) -> Engine:
-    engine = create_engine(
-        f"sqlite:///{path}", poolclass=StaticPool, connect_args={"check_same_thread": False}
-    )
-
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: sqlite3.Connection, _: Any) -> None:
-        connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute("PRAGMA busy_timeout=5000")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
+def _store_of(connection: Connection) -> ModuleType:
+    return sqlite_store if connection.dialect.name == "sqlite" else _postgres()
 
 
-def _reader_engine(path: Path) -> Engine:
-    engine = create_engine(
-        f"sqlite:///file:{path}?mode=ro&uri=true",
-        poolclass=QueuePool,
-        pool_size=4,
-        max_overflow=40,
-        connect_args={"check_same_thread": False},
-    )
+def _postgres() -> ModuleType:
+    from cloud.foundation import postgres_store  # its driver is loaded only where it is used
 
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: sqlite3.Connection, _: Any) -> None:
-        connection.isolation_level = None
-        connection.execute("PRAGMA query_only=ON")
-        connection.execute("PRAGMA busy_timeout=5000")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
-
-    return engine
+    return postgres_store

@@ -12,10 +12,10 @@ from typing import Final
 
 import msgspec
 from sqlalchemy import (
+    BigInteger,
     Column,
     Connection,
     Float,
-    Integer,
     LargeBinary,
     String,
     Table,
@@ -27,14 +27,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
-from cloud.foundation.database import BUSINESS, Database
+from cloud.foundation.database import BUSINESS, ROW_NUMBER, Database
 
 log = logging.getLogger(__name__)
 
 outbox = Table(
     "outbox",
     BUSINESS,
-    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("position", ROW_NUMBER, primary_key=True, autoincrement=True),
     Column("tenant", String, nullable=False),
     Column("kind", String, nullable=False),
     Column("payload", LargeBinary, nullable=False),
@@ -45,7 +45,7 @@ outbox_cursor = Table(
     "outbox_cursor",
     BUSINESS,
     Column("consumer", String, primary_key=True),
-    Column("position", Integer, nullable=False),
+    Column("position", BigInteger, nullable=False),
 )
 
 _BATCH: Final = 200

@@ -1,14 +1,17 @@
 """What a fleet may set in ``DIR/cloud.toml``. Without the file everything runs on this machine."""
 
+import os
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 from cloud.foundation.errors import Invalid
 from cloud.foundation.known_secrets import require_unknown_in
+
+URL_VARIABLE: Final = "ROUNDSMAN_DATABASE_URL"
 
 type Port = Annotated[int, Meta(ge=1, le=65_535)]
 
@@ -79,12 +82,24 @@ class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         return tuple(ip_network(one, strict=False) for one in self.allowed_networks)
 
 
+class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[database]``: a PostgreSQL of the fleet's own; without it SQLite in the data folder.
+
+    Attributes:
+        url: ``postgresql://user:password@host/name``; the environment's
+            ``ROUNDSMAN_DATABASE_URL`` goes before it, so that the password can stay out of files.
+    """
+
+    url: Annotated[str, Meta(pattern=r"^postgres(?:ql)?://\S+$(?!\n)")] | None = None
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be set."""
 
     broker: OwnBroker | None = None
     embedded_broker: EmbeddedBroker = EmbeddedBroker()
     ingest: IngestSettings = IngestSettings()
+    database: DatabaseSettings = DatabaseSettings()
     webhooks: WebhookSettings = WebhookSettings()
 
 
@@ -98,13 +113,17 @@ def load(path: Path) -> Settings:
     try:
         text = path.read_bytes()
     except FileNotFoundError:
-        return Settings()
+        text = b""
     except OSError as error:
         raise Invalid.field(str(path), str(error), "make the file readable") from error
     try:
         settings = msgspec.toml.decode(text, type=Settings)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Invalid.field(str(path), str(error), "correct or remove that field") from error
+    url = os.environ.get(URL_VARIABLE)
+    if url:
+        database = msgspec.structs.replace(settings.database, url=_url(url))
+        settings = msgspec.structs.replace(settings, database=database)
     require_unknown_in(f"{path}: ", settings)
     _require_safe(path, settings.embedded_broker)
     try:
@@ -114,6 +133,15 @@ def load(path: Path) -> Settings:
             f"{path}: webhooks.allowed_networks", str(error), "give networks such as 10.1.2.0/24"
         ) from error
     return settings
+
+
+def _url(told: str) -> str:
+    try:
+        return msgspec.convert({"url": told}, DatabaseSettings).url or ""
+    except msgspec.ValidationError as error:
+        raise Invalid.field(
+            URL_VARIABLE, "is no address of PostgreSQL", "use postgresql://user:password@host/name"
+        ) from error
 
 
 def _require_safe(path: Path, broker: EmbeddedBroker) -> None:

@@ -4,11 +4,11 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Connection,
     Float,
-    Integer,
     RowMapping,
     String,
     Table,
@@ -28,7 +28,7 @@ wanted = Table(
     BUSINESS,
     Column("tenant", String, primary_key=True),
     Column("vehicle_id", String, primary_key=True),
-    Column("version", Integer, nullable=False),
+    Column("version", BigInteger, nullable=False),
     Column("content", Text, nullable=False),
     Column("is_following_shifts", Boolean, nullable=False),
     Column("shifts", Text, nullable=False),

@@ -71,7 +71,7 @@ class Backlog:
             How many messages were set aside.
 
         Raises:
-            sqlite3.Error, DBAPIError: the database fails; the same work is done at the next call.
+            DBAPIError: the database fails; the same work is done at the next call.
         """
         until_s = time.monotonic() + at_most_s
         if not self._is_all_read:

@@ -1,7 +1,6 @@
 """Who runs each van, as ingest knows it: the carrier stands in the topic of a van's position."""
 
 import logging
-import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -45,7 +44,7 @@ class VanCarriers:
         try:
             with self._business.reading() as connection:
                 self._carriers = fleet_store.carriers_of_vans(connection)
-        except (sqlite3.Error, DBAPIError) as error:
+        except DBAPIError as error:
             if self._is_readable:
                 _log.warning("the carriers cannot be read", extra={"reason": str(error)})
             self._is_readable = False

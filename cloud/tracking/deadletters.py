@@ -133,7 +133,7 @@ class Errands:
         """Do one piece of one errand; False when there is none.
 
         Raises:
-            sqlite3.Error, DBAPIError: the database fails; the errand waits.
+            DBAPIError: the database fails; the errand waits.
         """
         if self._open is None:
             self._open = self._next()

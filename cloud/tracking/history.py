@@ -25,7 +25,7 @@ from sqlalchemy import (
     select,
 )
 
-from cloud.foundation.database import TELEMETRY
+from cloud.foundation.database import ROW_NUMBER, TELEMETRY
 from cloud.tracking.blocks import (
     MAX_SPAN_MS,
     Block,
@@ -43,7 +43,7 @@ from wire import codec
 ARRIVED: Final = Table(
     "arrived",
     TELEMETRY,
-    Column("id", Integer, primary_key=True),
+    Column("id", ROW_NUMBER, primary_key=True),
     Column("tenant", String, nullable=False),
     Column("van", String, nullable=False),
     Column("stream", BigInteger, nullable=False),
@@ -60,7 +60,7 @@ ARRIVED: Final = Table(
 BLOCK: Final = Table(
     "block",
     TELEMETRY,
-    Column("id", Integer, primary_key=True),
+    Column("id", ROW_NUMBER, primary_key=True),
     Column("tenant", String, nullable=False),
     Column("van", String, nullable=False),
     Column("stream", BigInteger, nullable=False),
@@ -85,12 +85,6 @@ BLOCK: Final = Table(
     ),
 )
 """See `cloud.tracking.blocks.Block`."""
-
-INSERT_ARRIVED: Final = (
-    "INSERT INTO arrived (tenant, van, stream, first, last, fixes, received_at_ms, body)"
-    " VALUES (?,?,?,?,?,?,?,?)"
-)
-"""One `ArrivedRow`, by the driver itself: this is the hot path."""
 
 
 class ArrivedRow(NamedTuple):

@@ -6,7 +6,6 @@ broker and the vans, and the same transaction is tried again.
 """
 
 import logging
-import sqlite3
 import time
 from collections.abc import Callable
 from functools import lru_cache
@@ -40,7 +39,7 @@ _COMES_AGAIN: Final = ("batch", "event", "resume")
 _FEED_EVERY_S: Final = 0.1
 _LIVE_ROWS_EVERY_S: Final = 1.0
 _STATUS_EVERY_S: Final = 1.0
-_BUSY_MS: Final = 500
+_BUSY_S: Final = 0.5
 """A locked database is tried again by us, so that the broker is not kept waiting meanwhile."""
 _BACKLOG_S: Final = 0.01
 """So long at a time what is stored is read and folded, before it looks for messages again."""
@@ -70,8 +69,8 @@ class Ingest:
             return round(clock.now_s() * 1000)
 
         self._inbox = _open_inbox(inbox, broker, now_ms)
-        with database.writing() as connection:
-            connection.exec_driver_sql(f"PRAGMA busy_timeout={_BUSY_MS}")
+        database.set_patience(_BUSY_S)
+        with database.reading() as connection:
             live = store.live_rows(connection)
         self._complain = Complaints(time.monotonic)
         self._known_vans = KnownVans(broker)
@@ -130,7 +129,7 @@ class Ingest:
     def _look_back(self) -> None:
         try:
             self._set_aside += self._backlog.work(_BACKLOG_S)
-        except (sqlite3.Error, DBAPIError) as error:
+        except DBAPIError as error:
             self._hold(str(error))
         else:
             self._note_success()
@@ -139,7 +138,7 @@ class Ingest:
         try:
             if self._errands.work():
                 self._backlog.note_arrival()
-        except (sqlite3.Error, DBAPIError) as error:
+        except DBAPIError as error:
             self._hold(str(error))
 
     def _receive(self, idle_s: float) -> None:
@@ -179,7 +178,7 @@ class Ingest:
         try:
             for place in sifted.taken:
                 self._intake.take(messages[place], group)
-        except (sqlite3.Error, DBAPIError) as error:
+        except DBAPIError as error:
             self._hold(str(error))
             return
         if is_last or self._is_time("live", time.monotonic(), _LIVE_ROWS_EVERY_S):
@@ -195,7 +194,7 @@ class Ingest:
             if not group.writes.is_empty():
                 with self._database.writing() as connection:
                     store.write(connection, group.writes)
-        except (sqlite3.Error, DBAPIError) as error:
+        except DBAPIError as error:
             self._hold(str(error))
             return
         self._committed(group)

@@ -1,7 +1,6 @@
 """What is kept of the vans in ``telemetry.db``; the only SQL over it. Ingest alone writes."""
 
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, get_args
 
@@ -17,12 +16,13 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    delete,
     func,
     select,
     tuple_,
 )
 
-from cloud.foundation.database import TELEMETRY
+from cloud.foundation.database import TELEMETRY, put_rows
 from cloud.tracking import history
 from cloud.tracking.history import ArrivedRow
 from cloud.tracking.model import Committed, StreamKey, moment_ms
@@ -214,47 +214,36 @@ def live_values(row: LiveRow) -> tuple[Any, ...]:
     return (row.tenant, row.van, *fix, row.received_at_ms, *presence, *state, row.change)
 
 
-def _insert(table: Table, verb: str) -> str:
-    return f"INSERT OR {verb} INTO {table.name} VALUES ({','.join('?' * len(table.columns))})"  # noqa: S608 - names of our own tables
-
-
-_INSERT_EVENT: Final = _insert(EVENT, "IGNORE")
-_INSERT_SET_ASIDE: Final = _insert(SET_ASIDE, "IGNORE")
-_PUT_STREAM: Final = _insert(STREAM, "REPLACE")
-_PUT_LIVE: Final = _insert(LIVE_STATE, "REPLACE")
-_INSERT_RESULT: Final = _insert(RESULT, "IGNORE")
-_FORGET_RESULTS: Final = (
-    "DELETE FROM result WHERE tenant = ? AND van = ? AND command NOT IN (SELECT command FROM result"
-    " WHERE tenant = ? AND van = ? ORDER BY received_at_ms DESC, command LIMIT ?)"
-)
-
-
 def write(connection: Connection, writes: Writes) -> None:
-    """Write all rows, those known already ignored, by the driver itself: this is the hot path.
+    """Write all rows, those known already ignored.
 
     Raises:
-        sqlite3.Error: the database is locked, full or failing; nothing may be taken as written.
+        Exception: the driver's own: the database is locked, full or failing; nothing may be taken
+            as written. `Database.writing` turns it into a DBAPIError.
     """
-    driver = connection.connection.driver_connection
-    assert driver is not None  # noqa: S101 - the connection is checked out
     streams = [
         (*key, msgspec.json.encode(one.pieces).decode()) for key, one in writes.streams.items()
     ]
-    for sql, rows in (
-        (history.INSERT_ARRIVED, writes.arrived),
-        (_INSERT_EVENT, writes.events),
-        (_INSERT_SET_ASIDE, writes.set_aside),
-        (_PUT_STREAM, streams),
-        (_PUT_LIVE, writes.live),
-        (_INSERT_RESULT, writes.results),
-        (
-            _FORGET_RESULTS,
-            [(*who, *who, MAX_RESULTS) for who in {row[:2] for row in writes.results}],
-        ),
-    ):
-        if rows:
-            with closing(driver.cursor()) as cursor:
-                cursor.executemany(sql, rows)
+    put_rows(connection, history.ARRIVED, writes.arrived, columns=ArrivedRow._fields, clash="fail")
+    put_rows(connection, EVENT, writes.events, clash="ignore")
+    put_rows(connection, SET_ASIDE, writes.set_aside, clash="ignore")
+    put_rows(connection, STREAM, streams, clash="replace")
+    put_rows(connection, LIVE_STATE, writes.live, clash="replace")
+    put_rows(connection, RESULT, writes.results, clash="ignore")
+    for tenant, van in {(row[0], row[1]) for row in writes.results}:
+        _forget_results(connection, tenant, van)
+
+
+def _forget_results(connection: Connection, tenant: str, van: str) -> None:
+    """Keep the newest `MAX_RESULTS` answers of a van."""
+    of_van = (RESULT.c.tenant == tenant, RESULT.c.van == van)
+    kept = (
+        select(RESULT.c.command)
+        .where(*of_van)
+        .order_by(RESULT.c.received_at_ms.desc(), RESULT.c.command)
+        .limit(MAX_RESULTS)
+    )
+    connection.execute(delete(RESULT).where(*of_van, RESULT.c.command.not_in(kept)))
 
 
 def committed_of(connection: Connection, key: StreamKey) -> Committed:

@@ -27,6 +27,7 @@ from cloud.foundation.identity import api as identity_api
 from cloud.foundation.ids import random_id
 from cloud.foundation.layout import DataFolder
 from cloud.foundation.outbox import Outbox
+from cloud.foundation.places import place_of
 from cloud.foundation.settings import Settings
 from cloud.gateways import api as gateways_api
 from cloud.gateways.service import Gateways
@@ -41,6 +42,7 @@ from cloud.planning.store import orders_of_carrier
 from cloud.roads.model import Snapped
 from cloud.tracking.reports import Reports
 
+PLAIN = Settings()
 NOW = datetime.fromisoformat("2026-11-23T07:50:00-03:00").timestamp()
 TODAY = "2026-11-23"
 DEPOT = {
@@ -146,12 +148,12 @@ def in_pieces(piece: bytes, count: int, came: list[int]) -> AsyncIterator[bytes]
     return pieces()
 
 
-def open_desk(root: Path) -> Desk:
-    """A desk with one depot over a new database in ``root``."""
+def open_desk(root: Path, settings: Settings = PLAIN) -> Desk:
+    """A desk with one depot over a new database in ``root``, or where ``settings`` say."""
     data = DataFolder(root)
-    roles.migrate(data, "business", "telemetry")
-    database, clock = Database(data.business), StillClock()
-    telemetry = Database(data.telemetry)
+    roles.migrate(data, "business", "telemetry", settings=settings)
+    database, clock = Database(place_of("business", data, settings)), StillClock()
+    telemetry = Database(place_of("telemetry", data, settings))
     events, real_time = Outbox(database), RealClock()
     identity = Identity(database, real_time, random_id)
     login = identity.first_login("admin")

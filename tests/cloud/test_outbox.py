@@ -10,8 +10,11 @@ from sqlalchemy import func, select
 
 from cloud.foundation import outbox
 from cloud.foundation.database import Database
+from cloud.foundation.layout import DataFolder
 from cloud.foundation.migrations import upgrade
 from cloud.foundation.outbox import Consumer, DomainEvent, Outbox
+from cloud.foundation.places import place_of
+from cloud.foundation.settings import Settings
 
 
 class Happened(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,8 +22,8 @@ class Happened(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(tmp_path / "business.db")
+def database(tmp_path: Path, kept_in: Settings) -> Iterator[Database]:
+    made = Database(place_of("business", DataFolder(tmp_path), kept_in))
     upgrade(made, "business")
     yield made
     made.close()

@@ -8,6 +8,7 @@ at: one that touches a table without naming its tenant is found even when there 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -104,7 +105,9 @@ def every_statement() -> Iterator[list[tuple[str, str]]]:
 
 @pytest.fixture(scope="module")
 def watched(company: Company) -> Company:
-    telemetry = Database(company.database.path.with_name("telemetry.db"))
+    place = company.database.place
+    assert isinstance(place, Path)
+    telemetry = Database(place.with_name("telemetry.db"))
     for tree, table in TABLES:
         database = company.database if tree is BUSINESS else telemetry
         with database.writing() as connection:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -15,7 +16,9 @@ type Run = Callable[..., Result]
 @pytest.fixture
 def cloud(company: Company) -> Run:
     """Runs ``roundsman cloud …`` on the folder of the company."""
-    folder = str(company.database.path.parent)
+    place = company.database.place
+    assert isinstance(place, Path)
+    folder = str(place.parent)
 
     def run(*words: str, given: str | None = None) -> Result:
         return CliRunner().invoke(main, [*words, "--data", folder], input=given)

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from cloud.foundation.clock import to_rfc3339
+from cloud.foundation.settings import Settings
 from cloud.orders.api import IMPORT_PATH
 from tests.cloud.desk import NOW, TODAY, Desk, open_desk, run
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    opened = open_desk(tmp_path)
+def desk(tmp_path: Path, kept_in: Settings) -> Iterator[Desk]:
+    opened = open_desk(tmp_path, kept_in)
     yield opened
     opened.close()
 

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from cloud.foundation.settings import Settings
 from cloud.phones import store
 from cloud.phones.model import MOST_WAITING
 from tests.cloud.desk import NOW, Desk, open_desk
@@ -18,8 +19,8 @@ PHONES = "/vehicles/van-1/phones"
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    desk = open_desk(tmp_path)
+def desk(tmp_path: Path, kept_in: Settings) -> Iterator[Desk]:
+    desk = open_desk(tmp_path, kept_in)
     van = {"id": "van-1", "name": "One", "depot_id": "la-serena", "capacity_parcels": 9}
     assert desk.ask("POST", "/vehicles", json=van).status_code == 201
     yield desk

@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, select
 
 from cloud.foundation.database import Database
+from cloud.foundation.layout import DataFolder
 from cloud.foundation.migrations import upgrade
+from cloud.foundation.places import place_of
+from cloud.foundation.settings import Settings
 from cloud.tracking import history, service, store
 from cloud.tracking.backlog import FOLD_AFTER_MS, Backlog
 from cloud.tracking.blocks import (
@@ -39,6 +42,7 @@ from wire import topics
 from wire.events import Gap
 from wire.messages import Batch, Event, Fix
 
+PLAIN = Settings()
 EVER = (-(2**53), 2**53)
 
 
@@ -143,8 +147,8 @@ class Cloud:
 
 
 @contextmanager
-def opened(folder: str | Path) -> Iterator[Cloud]:
-    database = Fragile(Path(folder) / "telemetry.db")
+def opened(folder: str | Path, kept_in: Settings = PLAIN) -> Iterator[Cloud]:
+    database = Fragile(place_of("telemetry", DataFolder(Path(folder)), kept_in))
     try:
         upgrade(database, "telemetry")
         yield Cloud(database)
@@ -153,8 +157,8 @@ def opened(folder: str | Path) -> Iterator[Cloud]:
 
 
 @pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    with opened(tmp_path) as cloud:
+def cloud(tmp_path: Path, kept_in: Settings) -> Iterator[Cloud]:
+    with opened(tmp_path, kept_in) as cloud:
         yield cloud
 
 
@@ -308,7 +312,7 @@ def test_a_damaged_block_keeps_what_comes_beside_it_and_is_told_of(cloud: Cloud)
     cloud.hear(batch(7, 0, 10))
     cloud.fold()
     with cloud.database.writing() as connection:
-        connection.exec_driver_sql("UPDATE block SET body = x'ff'")
+        connection.execute(BLOCK.update().values(body=b"\xff"))
     cloud.hear(batch(7, 10, 10))
     cloud.hear(batch(9, 0, 10))
     cloud.fold()
@@ -358,7 +362,7 @@ def test_who_passed_here_finds_blocks_and_what_has_just_come_and_nobody_else(clo
         ("tenant='main' AND van='van-1' AND stream=1 AND first<=7", "tenant_van_stream_first"),
     ],
 )
-def test_blocks_are_found_by_an_index(cloud: Cloud, ask: str, index: str) -> None:
-    with cloud.database.reading() as connection:
+def test_blocks_are_found_by_an_index(tmp_path: Path, ask: str, index: str) -> None:
+    with opened(tmp_path) as cloud, cloud.database.reading() as connection:
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN SELECT * FROM block WHERE {ask}")
         assert f"ix_block_{index} " in str(plan.fetchall())

@@ -153,7 +153,7 @@ def test_a_kill_before_its_end_leaves_the_form_of_before_whole(
     if way == "downgrade":
         upgrade(database, "telemetry")
     database.close()
-    argv = [sys.executable, "-c", KILLED, str(database.path), way, to]
+    argv = [sys.executable, "-c", KILLED, str(database.place), way, to]
     killed = subprocess.run(argv, cwd=ROOT, check=False)
     assert killed.returncode == -signal.SIGKILL
     if way == "downgrade":

@@ -11,7 +11,10 @@ from sqlalchemy import inspect
 
 from cloud.foundation import migrations
 from cloud.foundation.database import TELEMETRY, Database
+from cloud.foundation.layout import DataFolder
 from cloud.foundation.migrations import NAMES, downgrade, upgrade
+from cloud.foundation.places import place_of
+from cloud.foundation.settings import Settings
 from cloud.roles import is_current
 from cloud.tracking import store
 from cloud.tracking.model import Committed, StreamKey
@@ -23,8 +26,9 @@ FOLDER = Path(migrations.__file__).parent
 
 
 @pytest.fixture
-def telemetry(tmp_path: Path) -> Iterator[Database]:
-    database = Database(tmp_path / "telemetry.db")
+def telemetry(tmp_path: Path, kept_in: Settings) -> Iterator[Database]:
+    place = place_of("telemetry", DataFolder(tmp_path), kept_in)
+    database = Database(place)
     upgrade(database, "telemetry")
     yield database
     database.close()
@@ -33,10 +37,10 @@ def telemetry(tmp_path: Path) -> Iterator[Database]:
 def test_a_file_in_the_newest_form_is_known_without_the_migrations(
     telemetry: Database, tmp_path: Path
 ) -> None:
-    assert is_current(telemetry.path, "telemetry")
+    assert is_current(telemetry.place, "telemetry")
     assert not is_current(tmp_path / "none.db", "telemetry")
     downgrade(telemetry, "telemetry")
-    assert not is_current(telemetry.path, "telemetry")
+    assert not is_current(telemetry.place, "telemetry")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -65,8 +69,8 @@ def test_events_of_before_stand_at_the_time_the_gateway_told(telemetry: Database
     downgrade(telemetry, "telemetry", "0001")
     with telemetry.writing() as connection:
         connection.exec_driver_sql(
-            "INSERT INTO event VALUES ('main','van-1',50,0,?,3,'idled','{}',?)",
-            (NOON_MS, NOON_MS + 9),
+            "INSERT INTO event VALUES"
+            f" ('main','van-1',50,0,{NOON_MS},3,'idled','{{}}',{NOON_MS + 9})"
         )
     upgrade(telemetry, "telemetry")
     with telemetry.reading() as connection:
@@ -121,7 +125,7 @@ def test_a_live_row_of_another_release_spoils_no_other(telemetry: Database) -> N
     with telemetry.writing() as connection:
         store.write(connection, Writes(live=[store.live_values(row) for row in rows]))
         connection.exec_driver_sql("UPDATE live_state SET source = 99 WHERE van = 'van-1'")
-        connection.exec_driver_sql("UPDATE live_state SET lat_e7 = 'x' WHERE van = 'van-2'")
+        connection.exec_driver_sql("UPDATE live_state SET mode = 9 WHERE van = 'van-2'")
         assert [row.fix for row in store.live_rows(connection)] == [None, None, fix(3)]
 
 

@@ -19,14 +19,13 @@ from sqlalchemy import (
     Connection,
     Float,
     Index,
-    Integer,
     String,
     Table,
     insert,
     select,
 )
 
-from cloud.foundation.database import BUSINESS
+from cloud.foundation.database import BUSINESS, ROW_NUMBER
 from cloud.foundation.identity.model import Caller
 from cloud.foundation.identity.scopes import SAFE_METHODS
 
@@ -38,7 +37,7 @@ _MAX_NAMED: Final = 12
 audit_row = Table(
     "audit_log",
     BUSINESS,
-    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("number", ROW_NUMBER, primary_key=True, autoincrement=True),
     Column("tenant", String, nullable=False),
     Column("at", Float, nullable=False),
     Column("user_id", String),

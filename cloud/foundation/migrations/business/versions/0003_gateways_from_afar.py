@@ -15,7 +15,7 @@ def upgrade() -> None:
         "gateway_settings",
         sa.Column("tenant", sa.String(), nullable=False),
         sa.Column("vehicle_id", sa.String(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("content", sa.Text(), nullable=False),
         sa.Column("is_following_shifts", sa.Boolean(), nullable=False),
         sa.Column("shifts", sa.Text(), nullable=False),

@@ -20,7 +20,12 @@ def upgrade() -> None:
     )
     op.create_table(
         "audit_log",
-        sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column(
+            "number",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
         sa.Column("tenant", sa.String(), nullable=False),
         sa.Column("at", sa.Float(), nullable=False),
         sa.Column("user_id", sa.String(), nullable=True),

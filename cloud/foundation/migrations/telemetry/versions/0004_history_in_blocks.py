@@ -1,6 +1,7 @@
 """Fixes lie in blocks of packed columns instead of a row each."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
@@ -22,6 +23,12 @@ _BLOCK_FIXES: Final = 400
 _MAX_SPAN_MS: Final = 6 * 3_600_000
 _MAX_PIECES: Final = 4_096
 _WHOSE: Final = ("tenant", "van", "stream")
+_BLOCK: Final = (
+    *_WHOSE,
+    *("first", "last", "fixes", "runs", "from_ms", "to_ms"),
+    *("south_e7", "west_e7", "north_e7", "east_e7"),
+    *("received_from_ms", "received_to_ms", "body"),
+)
 _FIELDS: Final = (
     *("at_ms", "is_gnss_time", "recorded_at_ms", "lat_e7", "lon_e7", "mode", "speed_cmps"),
     *("course_ddeg", "altitude_dm", "hdop_d", "satellites", "source", "quality"),
@@ -41,7 +48,7 @@ def upgrade() -> None:
     """Take the step."""
     op.create_table(
         "arrived",
-        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True),
         *_whose(),
         sa.Column("received_at_ms", sa.BigInteger, nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
@@ -52,7 +59,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "block",
-        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True),
         *_whose(),
         sa.Column("runs", sa.Text, nullable=False),
         sa.Column("from_ms", sa.BigInteger, nullable=False),
@@ -130,7 +137,16 @@ def _pack_all(connection: sa.Connection) -> None:
         for part in _cut(map(_row, stored)):
             values = [*whose, *_block(part)]
             marks = ",".join("?" * len(values))
-            connection.exec_driver_sql(f"INSERT INTO block VALUES (NULL,{marks})", tuple(values))  # noqa: S608 - marks only
+            told = f"INSERT INTO block ({','.join(_BLOCK)}) VALUES ({marks})"  # noqa: S608 - our own names
+            _execute(connection, told, values)
+
+
+def _execute(connection: sa.Connection, told: str, values: Sequence[Any]) -> sa.CursorResult[Any]:
+    """A statement with a mark for each value, on any store."""
+    names = [f"value_{place}" for place in range(len(values))]
+    named = iter(names)
+    marked = re.sub(r"\?", lambda _: f":{next(named)}", told)
+    return connection.execute(sa.text(marked), dict(zip(names, values, strict=True)))
 
 
 def _row(stored: Sequence[Any]) -> _Row:
@@ -188,7 +204,8 @@ def _runs_kept(
     connection: sa.Connection, whose: list[Any], first: int, last: int
 ) -> Iterator[tuple[int, int]]:
     """Ranges of seqs that are all kept, between two seqs."""
-    seqs = connection.exec_driver_sql(
+    seqs = _execute(
+        connection,
         "SELECT seq FROM fix WHERE tenant = ? AND van = ? AND stream = ? AND seq BETWEEN ? AND ?"
         " ORDER BY seq",
         (*whose, first, last),
@@ -229,7 +246,8 @@ def _tell_what_is_committed(connection: sa.Connection) -> None:
 def _put_stream(
     connection: sa.Connection, column: str, whose: list[Any], told: Sequence[Any]
 ) -> None:
-    connection.exec_driver_sql(
+    _execute(
+        connection,
         f"UPDATE stream SET {column} = ? WHERE tenant = ? AND van = ? AND stream = ?",  # noqa: S608 - our own names
         (json.dumps(told, separators=(",", ":")), *whose),
     )
@@ -270,7 +288,8 @@ def _put_fixes(
         named = (SOURCES.index(fix.source), QUALITIES.index(fix.quality))
         values = (*whose, seq, moment_ms, fix.fix_time_ms is not None, *told, *named)
         marks = ",".join("?" * (len(values) + 1))
-        connection.exec_driver_sql(
-            f"INSERT OR IGNORE INTO fix VALUES ({marks})",  # noqa: S608 - marks only
+        _execute(
+            connection,
+            f"INSERT INTO fix VALUES ({marks}) ON CONFLICT DO NOTHING",  # noqa: S608 - marks only
             (*values, received_at_ms),
         )
