@@ -14,7 +14,7 @@ from wire.values import Name
 SPEC_VERSION: Final = "1.0"
 MEDIA_TYPE: Final = "application/cloudevents+json"
 
-type Problem = Literal["planning_failed", "orders_unserved", "copy_suspected", "van_silent"]
+type Problem = Literal["planning_failed", "orders_unserved", "copy_suspected"]
 
 
 class Trip(msgspec.Struct, frozen=True, kw_only=True):
