@@ -276,7 +276,8 @@ def test_sign_ins_are_logged_right_and_wrong_ones_and_no_secret_ever(
     company: Company, ana: str
 ) -> None:
     cookie = session(company, "ana")
-    assert sign_in(company, "ana", "pelican-crossing-9").status == 401
+    for _ in range(3):  # logged once: guesses from everywhere must not fill the log
+        assert sign_in(company, "ana", "pelican-crossing-9").status == 401
     assert with_cookie(company, cookie, "DELETE", "/session").status == 204
     out, wrong, right, *_ = entries(company)
     assert [out["action"], wrong["action"], right["action"]] == [

@@ -1,5 +1,6 @@
 """Sign in, sign out, know a caller, and make the first administrator."""
 
+from collections import OrderedDict
 from contextlib import suppress
 from functools import cache
 from typing import Final
@@ -27,6 +28,9 @@ from cloud.foundation.identity.reach import EVERYTHING
 from cloud.foundation.ids import NewId, random_secret
 
 _HASHER: Final = PasswordHasher()
+_REFUSAL_LOGGED_EVERY_S: Final = 10.0
+"""Of one user: from many addresses, guesses could fill the log."""
+_MOST_REFUSED: Final = 1_000
 _USE_NOTED_EVERY_S: Final = 300.0
 """How exact the last use of a token is known; each note is a write."""
 
@@ -58,6 +62,7 @@ class Identity:
         self._database = database
         self._real_time = real_time
         self._new_id = new_id
+        self._refused: OrderedDict[str, float] = OrderedDict()
 
     def first_login(self, name: str) -> dict[str, str] | None:
         """Make the first administrator with a generated password and token.
@@ -98,7 +103,7 @@ class Identity:
         is_right = is_password(password_hash, password)
         now = self._real_time.now_s()
         if caller is None or not is_right:
-            if caller is not None:
+            if caller is not None and self._is_to_log(caller.user_id, now):
                 with self._database.writing() as connection:
                     _signs(connection, caller, "sign-in refused", now, address)
             raise NotSignedIn("name or password is wrong; check both and try again")
@@ -108,6 +113,16 @@ class Identity:
             return self._grant(
                 connection, tenant, caller.user_id, "session", expires_at=now + SESSION_S
             )
+
+    def _is_to_log(self, user_id: str, now: float) -> bool:
+        """Whether a refusal of this user's sign-in is logged, or follows one that just was."""
+        if now - self._refused.get(user_id, -_REFUSAL_LOGGED_EVERY_S) < _REFUSAL_LOGGED_EVERY_S:
+            return False
+        self._refused[user_id] = now
+        self._refused.move_to_end(user_id)
+        while len(self._refused) > _MOST_REFUSED:
+            self._refused.popitem(last=False)
+        return True
 
     def sign_out(self, secret: str, address: str = "") -> None:
         """End a session; ending it twice is no error."""
