@@ -66,9 +66,10 @@ from cloud.planning.situation import At
 from cloud.planning.store import orders_of_carrier
 from cloud.roads.client import RoadsClient
 from cloud.tracking import api as tracking_api
-from cloud.tracking import deadletters_api, past_api, track_api
+from cloud.tracking import deadletters_api, matched_api, past_api, track_api
 from cloud.tracking.deadletters import DeadLetters
 from cloud.tracking.live import Live
+from cloud.tracking.matched import Matching
 from cloud.tracking.past import Past
 from cloud.tracking.reports import Reports
 from cloud.tracking.stream import LiveStream
@@ -88,6 +89,7 @@ class _Parts:
     telemetry: Database
     broker: BrokerAccess
     roads: RoadsClient
+    matching_roads: RoadsClient
     events: Outbox
     identity: Identity
     people: People
@@ -149,7 +151,8 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
     )
     telemetry = Database(place_of("telemetry", data, settings))
     broker = BrokerAccess(data, settings)
-    roads = RoadsClient(f"http://127.0.0.1:{read_ports(data.ports).roads}")
+    roads_url = f"http://127.0.0.1:{read_ports(data.ports).roads}"
+    roads = RoadsClient(roads_url)
     events = Outbox(business)
     identity = Identity(business, real_time, random_id)
     stream = LiveStream()
@@ -185,6 +188,7 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         telemetry=telemetry,
         broker=broker,
         roads=roads,
+        matching_roads=RoadsClient(roads_url, lane="bulk", limit_s=20.0),
         events=events,
         identity=identity,
         people=People(business, identity, real_time, random_id, grants.require_reach),
@@ -246,6 +250,12 @@ def _api(parts: _Parts) -> APIRouter:
         drivers_api.routes(parts.drivers, parts.planning, gate),
         board.routes(parts.fleet, parts.planning, parts.live, parts.clock, gate),
         track_api.routes(parts.live.tracks, parts.clock, _knowing_vans(parts.fleet), gate),
+        matched_api.routes(
+            Matching(parts.live.tracks, parts.matching_roads),
+            parts.clock,
+            _knowing_vans(parts.fleet),
+            gate,
+        ),
         past_api.routes(
             Past(parts.telemetry, parts.live.tracks),
             parts.clock,
@@ -320,6 +330,7 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
         parts.live.stop()
         parts.publisher.stop()
         await parts.roads.close()
+        await parts.matching_roads.close()
         parts.business.close()
         parts.telemetry.close()
 

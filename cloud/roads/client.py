@@ -7,13 +7,15 @@ moment is asked again. Every question ends: with an answer, or with `RoadsUnavai
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import accumulate, pairwise
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import httpx
 import msgspec
 
-from cloud.roads.engine import KEEP_ALIVE_S, MAX_ROUTE_POINTS
+from cloud.roads.engine import KEEP_ALIVE_S, MAX_MATCH_POINTS, MAX_ROUTE_POINTS
+from cloud.roads.matching import Hop, pieces
 from cloud.roads.model import (
     NEAR_M,
     NO_WAY,
@@ -84,6 +86,22 @@ class _Route(msgspec.Struct):
 class _Routes(msgspec.Struct):
     routes: list[_Route]
     waypoints: tuple[_Waypoint, ...]
+
+
+class _Tracepoint(msgspec.Struct):
+    matchings_index: int
+    waypoint_index: int
+
+
+class _Matching(msgspec.Struct):
+    confidence: float
+    legs: list[_Leg]
+    geometry: _Line
+
+
+class _Matchings(msgspec.Struct):
+    matchings: list[_Matching]
+    tracepoints: list[_Tracepoint | None]
 
 
 class _Failure(msgspec.Struct):
@@ -206,6 +224,48 @@ class RoadsClient:
         assert path is not None  # noqa: S101 - two points make one piece at least
         return path
 
+    async def match(
+        self, points: Sequence[Point], at_s: Sequence[int], *, accuracy_m: float = 10.0
+    ) -> list[Hop]:
+        """The way along streets that a drive took, as hops in order; none where no street fits.
+
+        Args:
+            points: where it was, about 20 m apart.
+            at_s: when, in whole seconds, each later than the one before.
+            accuracy_m: standard deviation of the points.
+
+        Raises:
+            RoadsUnavailable: the engine does not answer.
+        """
+        found: list[Hop] = []
+        for piece in pieces(len(points), MAX_MATCH_POINTS):
+            asked = slice(piece.first, piece.end)
+            hops = await self._match(points[asked], at_s[asked], accuracy_m, piece.first)
+            found += [hop for hop in hops if piece.begin <= hop.first < piece.stop]
+        return found
+
+    async def _match(
+        self, points: Sequence[Point], at_s: Sequence[int], accuracy_m: float, first: int
+    ) -> list[Hop]:
+        if len(points) < 2:
+            return []
+        try:
+            answer = await self._ask(
+                "match",
+                points,
+                _Matchings,
+                timestamps=list(at_s),
+                radiuses=[accuracy_m] * len(points),
+                overview="full",
+                geometries="geojson",
+                annotations=["distance"],
+                gaps="split",
+                tidy=False,
+            )
+        except _Refusal:
+            return []
+        return _hops(answer, first)
+
     async def _route(self, points: Sequence[Point], within_m: float) -> Path:
         # A van that has stopped at a door may set out either way, and the matrix assumes so too.
         try:
@@ -306,7 +366,7 @@ def _read[T](answer: httpx.Response, kind: type[T]) -> T:
         failure = msgspec.json.decode(answer.content, type=_Failure)
     except msgspec.DecodeError as error:
         raise RoadsUnavailable(f"roads: the engine's answer is not understood: {error}") from error
-    if failure.code in {"NoRoute", "NoSegment", "NoTable"}:
+    if failure.code in {"NoRoute", "NoSegment", "NoTable", "NoMatch"}:
         raise _Refusal(failure.message)
     raise RoadsUnavailable(f"roads: the engine refused the question: {failure.message}")
 
@@ -344,6 +404,33 @@ def _path(route: _Route) -> Path:
         legs=tuple(legs),
         geometry=route.geometry.coordinates,
     )
+
+
+def _hops(answer: _Matchings, first: int) -> list[Hop]:
+    """The hops of one answer, whose points begin with the one of index ``first``."""
+    cuts = [_cuts(one) for one in answer.matchings]
+    known = [(first + at, one) for at, one in enumerate(answer.tracepoints) if one is not None]
+    hops: list[Hop] = []
+    for (at, one), (following, other) in pairwise(known):
+        which, leg = one.matchings_index, one.waypoint_index
+        if (other.matchings_index, other.waypoint_index) != (which, leg + 1):
+            continue
+        matching = answer.matchings[which]
+        hops.append(
+            Hop(
+                first=at,
+                last=following,
+                metres=matching.legs[leg].distance,
+                confidence=matching.confidence,
+                line=matching.geometry.coordinates[cuts[which][leg] : cuts[which][leg + 1] + 1],
+            )
+        )
+    return hops
+
+
+def _cuts(matching: _Matching) -> list[int]:
+    """Where in the geometry of a matching each of its legs begins, and the last one ends."""
+    return list(accumulate((len(leg.annotation.distance) for leg in matching.legs), initial=0))
 
 
 def _joined(head: Path, tail: Path) -> Path:

@@ -11,6 +11,7 @@ BASE: Final = "streets.osrm"
 KEEP_ALIVE_S: Final = 60
 MAX_TABLE: Final = 1_000
 MAX_ROUTE_POINTS: Final = 500
+MAX_MATCH_POINTS: Final = 200
 _READY_S: Final = 1.0
 
 
@@ -71,6 +72,7 @@ def serve_argv(city: Path, port: int, *, threads: int = 2) -> list[str]:
         f"--keepalive-timeout={KEEP_ALIVE_S}",
         f"--max-table-size={MAX_TABLE}",
         f"--max-viaroute-size={MAX_ROUTE_POINTS}",
+        f"--max-matching-size={MAX_MATCH_POINTS}",
         "--verbosity=WARNING",
         argument(city / BASE),
     ]

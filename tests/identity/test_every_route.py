@@ -125,6 +125,7 @@ A.....  GET    /dead-letters/{letter_id}
 A.....  POST   /dead-letters/replay
 A.....  POST   /dead-letters/drop
 AD.CVI  GET    /vehicles/{vehicle_id}/track
+AD.CVI  GET    /vehicles/{vehicle_id}/track/matched
 AD.CVI  GET    /vehicles/{vehicle_id}/trips
 AD.CVI  GET    /depots/{depot_id}/replay
 AD..VI  GET    /geofences
