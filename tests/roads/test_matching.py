@@ -148,8 +148,9 @@ def test_a_drive_on_the_sea_fits_no_street_and_a_stand_is_no_drive(
 def test_an_engine_that_hangs_is_given_up_and_blocks_nothing(database: Database) -> None:
     keep(database, [(-29.9 - at * 0.0003, -71.25) for at in range(20)])
 
-    async def swallow(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
+        writer.close()
 
     async def ask() -> None:
         server = await asyncio.start_server(swallow, "127.0.0.1", 0)
