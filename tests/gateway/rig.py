@@ -15,7 +15,7 @@ import threading
 import time
 import tty
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
@@ -241,25 +241,33 @@ class Line:
 
     def __init__(self, link: Path) -> None:
         self.device = link
+        # The number of a closed descriptor is soon another's: nothing may be written to it.
+        self._holding = threading.Lock()
+        self._is_plugged_in = False
         self.plug_in()
 
     def plug_in(self) -> None:
-        self._master, self._slave = pty.openpty()
-        tty.setraw(self._slave)
-        os.set_blocking(self._master, False)
-        self.device.unlink(missing_ok=True)
-        self.device.symlink_to(os.ttyname(self._slave))
+        with self._holding:
+            self._master, self._slave = pty.openpty()
+            tty.setraw(self._slave)
+            os.set_blocking(self._master, False)
+            self.device.unlink(missing_ok=True)
+            self.device.symlink_to(os.ttyname(self._slave))
+            self._is_plugged_in = True
 
     def write(self, data: bytes) -> None:
-        try:
-            os.write(self._master, data)
-        except BlockingIOError:
-            return  # a UART drops too
+        with self._holding:
+            if not self._is_plugged_in:
+                return  # a receiver goes on, whether or not somebody hears it
+            with suppress(BlockingIOError):  # a UART drops too
+                os.write(self._master, data)
 
     def unplug(self) -> None:
-        self.device.unlink(missing_ok=True)
-        os.close(self._master)
-        os.close(self._slave)
+        with self._holding:
+            self._is_plugged_in = False
+            self.device.unlink(missing_ok=True)
+            os.close(self._master)
+            os.close(self._slave)
 
 
 class Receiver:
