@@ -696,7 +696,7 @@ class Taker:
 
 def test_what_is_left_of_a_thinned_backlog_reaches_the_cloud_in_few_batches(bench: Bench) -> None:
     bench.start(batch_fixes=60, window=5)
-    bench.spool._max_bytes = 200_000
+    bench.spool._room.bounds = bench.spool._room.bounds._replace(max_bytes=200_000)
     for _ in range(100):
         bench.drive(200)
     left = {row.seq for row in bench.spool.rows_after("fix", -1, 10**6)}
