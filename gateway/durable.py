@@ -25,6 +25,20 @@ def is_of_medium(error: Exception) -> bool:
     return isinstance(error, OSError) and error.errno in _FAILING
 
 
+def is_there(path: Path) -> bool:
+    """Whether something lies at ``path``; what a failing medium does not show counts as there.
+
+    `Path.exists` raises there before Python 3.14, and says since that nothing is.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def put_private(path: Path, content: bytes) -> None:
     """Put ``content`` in the place of what ``path`` holds; only its owner may read it.
 

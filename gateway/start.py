@@ -11,7 +11,7 @@ from typing import Final
 
 from gateway import children, configuration, log
 from gateway.clock import Clock, demo_rate
-from gateway.durable import is_of_medium
+from gateway.durable import is_of_medium, is_there
 from gateway.enrolment.sealing import Delivering, seal_if_moved
 from gateway.errors import SettingsError, SpoolError
 from gateway.receivers import Receiver
@@ -42,7 +42,7 @@ def run(config: Path) -> None:
     rate = None if chosen.demo is None else demo_rate(Path(chosen.demo.clock_file))
     with _alone_in(chosen.folder):
         seal_if_moved(chosen)
-        if not chosen.spool_file.exists():
+        if not is_there(chosen.spool_file):
             _prepare(config)
         delivering = Delivering(config, chosen.folder)
         from gateway.service import Service  # not needed to refuse a configuration

@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import quote
 
 from gateway.doctor import Check, bad, good, skipped, warning
+from gateway.durable import is_there
 from gateway.operation import computer
 from gateway.operation.left_behind import look
 from gateway.settings import BrokerSettings, Settings
@@ -75,7 +76,7 @@ def folder(settings: Settings) -> Check:
 def spool(settings: Settings) -> Iterator[Check]:
     """Whether the spool is whole, and whether it has room."""
     path = settings.spool_file
-    if not path.exists():
+    if not is_there(path):
         yield skipped("spool", "none yet; the gateway makes it at its first start")
         return
     problem = _problem(path)
@@ -100,7 +101,7 @@ def spool(settings: Settings) -> Iterator[Check]:
 
 def _problem(path: Path) -> str | None:
     # Read-only: a second connection that wrote or checkpointed could damage the file (WAL reset).
-    mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "mode=ro&immutable=1"
+    mode = "mode=ro" if is_there(path.with_name(f"{path.name}-wal")) else "mode=ro&immutable=1"
     try:
         database = sqlite3.connect(f"file:{quote(str(path.absolute()))}?{mode}", uri=True)
         try:

@@ -74,7 +74,11 @@ class Credentials:
         return read_held(self.current)
 
     def of_van(self, tenant: str, van: str) -> Path | None:
-        """The folder of the newest certificate for an earlier van that is still here."""
+        """The folder of the newest certificate for an earlier van that is still here.
+
+        Of either purpose: with one of a gateway that has moved the broker still lets the box hand
+        in, and one for the backlog alone is asked for where there is none.
+        """
         known = self._known()
         mine = [(held.issued_at_ms, folder) for held, folder in known if _is_of(held, tenant, van)]
         return max(mine)[1] if mine else None
@@ -89,7 +93,7 @@ class Credentials:
         return max(earlier, key=lambda held: held.issued_at_ms, default=None)
 
     def _known(self) -> list[tuple[Held, Path]]:
-        every = (folder for folder in self.folder.glob("[0-9a-f]*") if folder.is_dir())
+        every = self.folder.glob("[0-9a-f]*")
         return [(held, folder) for folder in every if (held := read_held(folder)) is not None]
 
     def add(self, held: Held, certificate: Certificate, key_file: Path) -> Path:

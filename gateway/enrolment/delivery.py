@@ -10,7 +10,6 @@ import os
 import queue
 import random
 import secrets
-import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -28,7 +27,7 @@ from gateway.enrolment.credentials import (
     Held,
     read_held,
 )
-from gateway.enrolment.sealing import SPOOL, alone_with_sealed, sealed_folders
+from gateway.enrolment.sealing import SPOOL, alone_with_sealed, remove, sealed_folders
 from gateway.errors import GatewayError
 from gateway.inbox import INBOX_SIZE, Delivered, Heard, Inbox
 from gateway.settings import BrokerSettings, Settings
@@ -83,13 +82,13 @@ def deliver(settings: Settings) -> bool:
             try:
                 with lane_as(settings, tenant, van) as lane, opened(settings, folder) as spool:
                     is_done = hand_in(settings, spool, lane)
-            except (GatewayError, sqlite3.Error) as error:
+                if is_done:
+                    remove(folder, SPOOL)
+                    logger.info("a sealed spool was handed in", extra={"folder": str(folder)})
+            except (GatewayError, sqlite3.Error, OSError) as error:
                 extra = {"folder": str(folder), "problem": str(error)}
                 logger.warning("a sealed spool cannot be told", extra=extra)
                 is_done = False
-            if is_done:
-                shutil.rmtree(folder)
-                logger.info("a sealed spool was handed in", extra={"folder": str(folder)})
             left = left or not is_done
     return not left
 

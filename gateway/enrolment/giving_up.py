@@ -11,7 +11,6 @@ sealed; after it, the telling goes on by itself, over any kill.
 
 import logging
 import secrets
-import shutil
 import sqlite3
 import time
 from contextlib import suppress
@@ -23,7 +22,14 @@ import msgspec
 from gateway.clock import Clock
 from gateway.durable import put_private, sync_folder
 from gateway.enrolment.delivery import NotLetIn, NotNow, hand_in, lane_as, opened
-from gateway.enrolment.sealing import GIVEN_UP, given_up_folders, sealed_folders
+from gateway.enrolment.sealing import (
+    GIVEN_UP,
+    SPOOL,
+    clear,
+    given_up_folders,
+    remove,
+    sealed_folders,
+)
 from gateway.errors import SettingsError, SpoolError
 from gateway.settings import Settings
 from gateway.spool.store import Spool
@@ -101,7 +107,13 @@ def give_up(
         ) from error
     if not is_told:
         return "as_the_earlier_later"
-    shutil.rmtree(folder)
+    try:
+        remove(folder, SPOOL)
+    except OSError as error:
+        raise SpoolError(
+            f"data_dir: {folder}: {error}; all of it is told, and it is removed with the next "
+            "handing in, once the medium allows it"
+        ) from error
     return "as_the_earlier"
 
 
@@ -136,17 +148,8 @@ def _leave_note(folder: Path, told: SealedGivenUp) -> None:
     put_private(new, msgspec.json.encode(note))
     new.rename(folder / GIVEN_UP)
     sync_folder(folder)
-    _clear(folder)
-
-
-def _clear(folder: Path) -> None:
-    """Remove all but the note, which goes last: without it the spool would count as sealed."""
-    for path in folder.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        elif path.name != GIVEN_UP:
-            with suppress(OSError):
-                path.unlink()
+    with suppress(OSError):  # whoever tells it tries again
+        clear(folder, GIVEN_UP)
 
 
 class GivenUp:
@@ -178,8 +181,12 @@ class GivenUp:
                 logger.warning("what was given up cannot be told", extra=extra)
                 continue
             self._tell(f"{_NOTE}/{folder.name}", note, stamp)
-            _clear(folder)
-            shutil.rmtree(folder, ignore_errors=True)
+            try:
+                # Without its note a spool that stays would count as sealed again.
+                remove(folder, GIVEN_UP)
+            except OSError as error:
+                extra = {"folder": str(folder), "problem": str(error)}
+                logger.warning("what was given up cannot be removed yet", extra=extra)
 
     def _tell(self, key: str, note: Note, stamp: Stamp) -> None:
         """Commit the event together with the mark that it was told."""

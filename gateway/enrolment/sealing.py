@@ -10,6 +10,7 @@ goes last, so a power cut in the middle is gone on with at the next start. What 
 import fcntl
 import logging
 import os
+import shutil
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from typing import Final
 from urllib.parse import quote
 
 from gateway import children
-from gateway.durable import put_private, sync_folder
+from gateway.durable import is_there, put_private, sync_folder
 from gateway.enrolment.credentials import Credentials
 from gateway.errors import SpoolError
 from gateway.settings import Settings
@@ -56,7 +57,7 @@ def seal_if_moved(settings: Settings) -> Path | None:
     Raises:
         SpoolError: it cannot be set aside now; nothing of the new van may be recorded into it.
     """
-    target = _seal(settings) if settings.spool_file.exists() else None
+    target = _seal(settings) if is_there(settings.spool_file) else None
     _keep_owner(settings)
     return target
 
@@ -65,6 +66,7 @@ def _seal(settings: Settings) -> Path | None:
     told = _told_owner(settings.spool_file)
     owner = told or _remembered_owner(settings)
     if owner is None or owner == owner_of(settings):
+        _bring_back(settings)
         return None
     try:
         tenant, van = _names(owner)
@@ -93,6 +95,61 @@ def _seal(settings: Settings) -> Path | None:
         extra={"van": owner, "folder": str(target)},
     )
     return target
+
+
+def _bring_back(settings: Settings) -> None:
+    """Undo a sealing that was interrupted before the box became its own van's again.
+
+    Its spool is still here, so what was moved before it belongs beside it: its log, and files that
+    were set aside as damaged. A log left there would some day lie beside another spool.
+    """
+    place = settings.folder / "sealed"
+    try:
+        begun = _target(place, settings.tenant, settings.van)
+        if not begun.is_dir():
+            return
+        for path in sorted(begun.iterdir()):
+            if path.name == f"{SPOOL}-shm":
+                path.unlink()  # shared memory of nobody that lives
+            elif not is_there(settings.folder / path.name):
+                path.rename(settings.folder / path.name)
+        sync_folder(settings.folder)
+        begun.rmdir()
+    except OSError as error:  # the next start tries again
+        extra = {"folder": str(place), "problem": str(error)}
+        logger.warning("what was half sealed could not be brought back", extra=extra)
+
+
+def clear(folder: Path, kept: str) -> None:
+    """Remove all in a folder but the file ``kept``, as far as it can be removed.
+
+    Raises:
+        OSError: part of it cannot.
+    """
+    problem: OSError | None = None
+    for path in folder.iterdir():
+        if path.name == kept:
+            continue
+        try:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        except OSError as error:
+            problem = error
+    if problem is not None:
+        raise problem
+
+
+def remove(folder: Path, last: str) -> None:
+    """Remove what is done with, ``last`` only once all else is gone: it says what the rest is.
+
+    Raises:
+        OSError: part of it cannot be removed; then ``last`` is still there.
+    """
+    clear(folder, last)
+    (folder / last).unlink()
+    folder.rmdir()
 
 
 def sealed_folders(folder: Path) -> list[tuple[str, str, Path]]:
@@ -176,7 +233,7 @@ def _told_owner(spool: Path) -> str | None:
     """
     # Without a log the file is as it was closed. With one that a read-only medium gives no shared
     # memory to, what the file alone says is better than nothing.
-    has_log = spool.with_name(f"{spool.name}-wal").exists()
+    has_log = is_there(spool.with_name(f"{spool.name}-wal"))
     for mode in (["mode=ro"] if has_log else []) + ["mode=ro&immutable=1"]:
         place = f"file:{quote(str(spool.absolute()))}?{mode}"
         with suppress(sqlite3.Error), closing(sqlite3.connect(place, uri=True)) as database:
@@ -191,7 +248,9 @@ def _remembered_owner(settings: Settings) -> str | None:
         kept = (settings.folder / OWNER).read_text()
         _names(kept)
     except (OSError, UnicodeDecodeError, TopicError):
-        earlier = Credentials(settings.folder).before(settings.tenant, settings.van)
+        earlier = None
+        with suppress(OSError):  # a spool that can be read later is claimed by its own van alone
+            earlier = Credentials(settings.folder).before(settings.tenant, settings.van)
         return None if earlier is None else f"{earlier.tenant}/{earlier.van}"
     return kept
 

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from gateway.durable import is_there
 from gateway.spool.book import Book
 from gateway.spool.notes import sound
 from gateway.spool.rows import KINDS, SEQS, base_id
@@ -23,12 +24,12 @@ class LeftBehind(msgspec.Struct, frozen=True, kw_only=True):
 
 def look(path: Path) -> LeftBehind:
     """Read the spool at ``path``; beside a running gateway it may be a moment old."""
-    if not path.exists():
+    if not is_there(path):
         return LeftBehind(problem=f"{path} is not there; has this gateway ever run?")
     # Read-only: a second connection that wrote or checkpointed could damage the file (WAL reset).
     # Without a log beside it, it is as it was closed, and needs no shared memory to be read.
     log = path.with_name(f"{path.name}-wal")
-    mode = "mode=ro" if log.exists() else "mode=ro&immutable=1"
+    mode = "mode=ro" if is_there(log) else "mode=ro&immutable=1"
     try:
         database = sqlite3.connect(f"file:{quote(str(path.absolute()))}?{mode}", uri=True)
         try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+from gateway.durable import is_there
 from gateway.spool import schema
 from gateway.spool.checking import (
     SMALL_BYTES,
@@ -52,7 +53,7 @@ class Medium:
     def __init__(self, path: Path, free_bytes: Callable[[Path], int] | None = None) -> None:
         self.path = path
         # One that was there and is gone is waited for: its partition may be away for a while.
-        self._was_there = path.exists()
+        self._was_there = is_there(path)
         self.is_standin = True
         self.damage: str | None = None
         self.was_cut = was_cut(path)
@@ -108,7 +109,7 @@ class Medium:
         Raises:
             sqlite3.Error: the medium fails.
         """
-        if not (self._was_there or self.path.exists()):
+        if not (self._was_there or is_there(self.path)):
             _begin(self.path)
         self._was_there = True
         # A first look closes the file and takes its log away: what was cut stays cut.

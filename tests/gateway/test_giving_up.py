@@ -1,6 +1,8 @@
 """What is given up of an earlier van is told once and never sent, wherever a kill may fall."""
 
+import errno
 import itertools
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -154,6 +156,32 @@ def test_a_note_stays_until_the_medium_has_taken_its_event(opened: Opener, tmp_p
     given_up.step(60.0, NOW)
     assert told_of_earlier_vans(spool) == [LOST]
     assert not folder.exists()
+
+
+def test_a_given_up_spool_that_cannot_be_removed_does_not_count_as_sealed_again(
+    opened: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck, other = noted(tmp_path, 1), noted(tmp_path, 2)
+    (stuck / "route.json").write_text("{}")
+    unlink = Path.unlink
+
+    def failing(path: Path, *, missing_ok: bool = False) -> None:
+        if path == stuck / "spool.db":
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        unlink(path, missing_ok=missing_ok)
+
+    spool = opened()
+    given_up = GivenUp(tmp_path, spool)
+    with monkeypatch.context() as worn:
+        worn.setattr(Path, "unlink", failing)
+        given_up.step(0.0, NOW)
+        given_up.step(60.0, NOW)
+    assert {path.name for path in stuck.iterdir()} == {"spool.db", GIVEN_UP}
+    assert not other.exists()
+    assert sealed_folders(tmp_path) == []
+    given_up.step(120.0, NOW)
+    assert not stuck.exists()
+    assert told_of_earlier_vans(spool) == [LOST, LOST]
 
 
 @pytest.fixture

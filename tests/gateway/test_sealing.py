@@ -1,6 +1,8 @@
 """What was recorded for a van stays that van's, also when the spool cannot say whose it is."""
 
+import errno
 import itertools
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -13,6 +15,7 @@ import msgspec
 import pytest
 
 from gateway.configuration import load
+from gateway.durable import is_there
 from gateway.enrolment import sealing
 from gateway.enrolment.credentials import Credentials, Held
 from gateway.enrolment.delivery import opened
@@ -183,14 +186,21 @@ seal_if_moved(chosen)
 """
 
 
+def _content(folder: Path) -> dict[str, bytes]:
+    """Of each file in it but what SQLite makes anew."""
+    files = (path for path in folder.iterdir() if path.is_file() and path.suffix != ".db-shm")
+    return {path.name: path.read_bytes() for path in files}
+
+
 @pytest.mark.slow
 def test_killed_at_any_step_a_damaged_spool_and_its_log_are_the_old_vans(
     box: Box, tmp_path: Path
 ) -> None:
     box.records("van-2")
     unreadable(box.data / "spool.db")
-    whole = {path.name: path.read_bytes() for path in box.data.iterdir()}
-    codes = set()
+    (box.data / "spool.db.damaged-1").write_bytes(b"rows to be salvaged")
+    whole, killed = _content(box.data), tmp_path / "as the kill has left it"
+    codes, brought_back = set(), 0
     for step in itertools.count():
         shutil.rmtree(box.data)
         box.data.mkdir()
@@ -203,6 +213,16 @@ def test_killed_at_any_step_a_damaged_spool_and_its_log_are_the_old_vans(
             check=False,
         )
         codes.add(done.returncode)
+        if (box.data / "spool.db").exists():  # the configuration may name the old van again
+            shutil.copytree(box.data, killed)
+            begun = box.data / "sealed" / "main.van-2.1"
+            brought_back += (begun / "spool.db-wal").exists()
+            assert seal_if_moved(box.of("van-2")) is None
+            assert _content(box.data) == whole
+            assert not begun.exists()
+            shutil.rmtree(box.data)
+            killed.rename(box.data)
+            chosen = box.of("van-1")
         seal_if_moved(chosen)
         assert box.sealed() == [("van-2", "main.van-2.1")]
         for name in ("spool.db", "spool.db-wal"):
@@ -211,6 +231,45 @@ def test_killed_at_any_step_a_damaged_spool_and_its_log_are_the_old_vans(
         if done.returncode == 0:
             break
     assert codes == {0, 9}
+    assert brought_back
+
+
+def test_on_a_medium_that_shows_nothing_the_spool_is_taken_to_be_there(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box.records("van-1")
+    chosen = box.of("van-1")
+    seen = Path.stat
+
+    def stat(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if path.is_relative_to(box.data) and path != box.data:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return seen(path, follow_symlinks=follow_symlinks)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(Path, "stat", stat)
+        assert is_there(chosen.spool_file)
+        assert seal_if_moved(chosen) is None
+        spool = Spool(chosen.spool_file, 10_000_000)
+    with closing(spool):
+        spool.begin(fixes=200, events=201, version="1", stamp=NOW, owner=owner_of(chosen))
+        assert (spool.condition, spool.boot) == ("ok", 2)
+        assert spool.waiting["fix"] == 20
+
+
+def test_the_newest_certificate_hands_in_whatever_it_is_for(box: Box) -> None:
+    credentials = Credentials(box.data)
+    hold(box.data, msgspec.structs.replace(HELD, van="van-2", serial="a1", issued_at_ms=1))
+    backlog = msgspec.structs.replace(
+        HELD, van="van-2", serial="a2", issued_at_ms=2, purpose="backlog"
+    )
+    hold(box.data, backlog)
+    found = credentials.of_van(HELD.tenant, "van-2")
+    assert found is not None
+    assert found.name == "a2"
+    before = credentials.before(HELD.tenant, "van-1")
+    assert before is not None
+    assert before.serial == "a1", "a box that may only hand in was never the van's gateway"
 
 
 def test_the_sealed_place_outlasts_a_power_cut_before_anything_is_moved_to_it(
