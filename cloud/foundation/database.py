@@ -134,6 +134,45 @@ def put_rows(
         _store_of(connection).put_rows(connection, table, wanted, rows, clash)
 
 
+def divide(connection: Connection, table: str, by: str) -> None:
+    """Keep a plain table in parts by time from now on, where the store can; for migrations.
+
+    Its unique indexes take ``by`` in, as PostgreSQL wants it: a row is no more refused for standing
+    in another part too, so its writer has to look, in its own transaction.
+    """
+    _store_of(connection).divide(connection, table, by)
+
+
+def unite(connection: Connection, table: str, by: str) -> None:
+    """Undo `divide`."""
+    _store_of(connection).unite(connection, table, by)
+
+
+def make_parts(connection: Connection, table: Table, now_ms: int) -> list[str]:
+    """Make the parts of a table that soon will be written to, and those that rows wait for.
+
+    Whatever has no part of its own yet lies in one for all the rest, so it is never too late.
+
+    Returns:
+        The names of the new ones; none on a store that keeps a table as one.
+    """
+    made: list[str] = _store_of(connection).make_parts(connection, table, now_ms)
+    return made
+
+
+def drop_parts(connection: Connection, table: Table, before_ms: int) -> list[str]:
+    """Drop the parts of a table that tell of nothing from ``before_ms`` on, in one piece each.
+
+    What is as old beside them (in the part that holds the moment, or in the one for all the rest)
+    stays: delete it as rows.
+
+    Returns:
+        The names of those dropped; none on a store that keeps a table as one.
+    """
+    dropped: list[str] = _store_of(connection).drop_parts(connection, table, before_ms)
+    return dropped
+
+
 def last_numbers(connection: Connection) -> dict[str, int]:
     """The last number that was given in each table that counts its rows and uses none twice."""
     found: dict[str, int] = _store_of(connection).last_numbers(connection)

@@ -30,7 +30,24 @@ from sqlalchemy.pool import QueuePool
 from cloud.foundation.errors import Invalid
 from cloud.foundation.forms import CONNECT_WITHIN_S
 from cloud.foundation.places import PostgresPlace
+from cloud.foundation.postgres_parts import divide, drop_parts, make_parts, unite
 from cloud.foundation.rows import Clash
+
+__all__ = [
+    "DRIVER_ERROR",
+    "divide",
+    "drop_parts",
+    "last_numbers",
+    "make_parts",
+    "prepare",
+    "put_rows",
+    "reader",
+    "require_sound",
+    "set_last_numbers",
+    "set_patience",
+    "unite",
+    "writer",
+]
 
 DRIVER_ERROR: Final = psycopg.Error
 _COPY_FROM_ROWS: Final = 1_000

@@ -134,3 +134,21 @@ def require_sound(connection: Connection) -> None:
     found = connection.scalar(text("PRAGMA integrity_check(1)"))
     if found != "ok":
         raise Invalid.field("database", str(found), "restore it from a backup")
+
+
+def divide(connection: Connection, table: str, by: str) -> None:  # noqa: ARG001 - both stores' own
+    """SQLite keeps a table as one."""
+
+
+def unite(connection: Connection, table: str, by: str) -> None:  # noqa: ARG001 - both stores' own
+    """SQLite keeps a table as one."""
+
+
+def make_parts(connection: Connection, table: Table, now_ms: int) -> list[str]:  # noqa: ARG001 - both stores' own
+    """SQLite keeps a table as one: there is nothing to make."""
+    return []
+
+
+def drop_parts(connection: Connection, table: Table, before_ms: int) -> list[str]:  # noqa: ARG001 - both stores' own
+    """SQLite keeps a table as one: there is nothing to drop."""
+    return []

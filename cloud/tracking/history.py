@@ -25,7 +25,8 @@ from sqlalchemy import (
     select,
 )
 
-from cloud.foundation.database import ROW_NUMBER, TELEMETRY
+from cloud.foundation.database import ROW_NUMBER, TELEMETRY, drop_parts, make_parts
+from cloud.foundation.rows import PARTED, Parted
 from cloud.tracking.blocks import (
     MAX_SPAN_MS,
     Block,
@@ -39,6 +40,8 @@ from cloud.tracking.blocks import (
 )
 from cloud.tracking.model import StreamKey, moment_ms
 from wire import codec
+
+WEEK_MS: Final = 7 * 86_400_000
 
 ARRIVED: Final = Table(
     "arrived",
@@ -83,6 +86,7 @@ BLOCK: Final = Table(
         "ix_block_tenant_from_ms",
         *("tenant", "from_ms", "to_ms", "south_e7", "west_e7", "north_e7", "east_e7"),
     ),
+    info={PARTED: Parted(by="from_ms", span_ms=WEEK_MS, reach_ms=MAX_SPAN_MS)},
 )
 """See `cloud.tracking.blocks.Block`."""
 
@@ -110,6 +114,16 @@ class Unread(NamedTuple):
     fixes: int
     received_at_ms: int
     body: bytes
+
+
+def make_weeks(connection: Connection, now_ms: int) -> list[str]:
+    """Make the parts of ``block`` that are missing for this week and the next ones."""
+    return make_parts(connection, BLOCK, now_ms)
+
+
+def drop_weeks(connection: Connection, before_ms: int) -> list[str]:
+    """Drop the weeks of ``block`` whose fixes are all older, on a store that has them."""
+    return drop_parts(connection, BLOCK, before_ms)
 
 
 def unread_after(connection: Connection, after_id: int, limit: int) -> list[Unread]:

@@ -17,7 +17,7 @@ from cloud.foundation.broker import BrokerAccess
 from cloud.foundation.clock import Clock, to_rfc3339
 from cloud.foundation.database import Database
 from cloud.foundation.layout import DataFolder
-from cloud.tracking import store
+from cloud.tracking import history, store
 from cloud.tracking.backlog import Backlog
 from cloud.tracking.carriers import own_carrier
 from cloud.tracking.deadletters import Errands
@@ -41,6 +41,8 @@ _LIVE_ROWS_EVERY_S: Final = 1.0
 _STATUS_EVERY_S: Final = 1.0
 _BUSY_S: Final = 0.5
 """A locked database is tried again by us, so that the broker is not kept waiting meanwhile."""
+_WEEKS_EVERY_S: Final = 3_600.0
+"""So often it is seen to that the coming weeks have their parts of the history."""
 _BACKLOG_S: Final = 0.01
 """So long at a time what is stored is read and folded, before it looks for messages again."""
 _RETRY_S: Final = (0.1, 0.5, 1.0, 2.0)
@@ -68,6 +70,7 @@ class Ingest:
         def now_ms() -> int:
             return round(clock.now_s() * 1000)
 
+        self._now_ms = now_ms
         self._inbox = _open_inbox(inbox, broker, now_ms)
         database.set_patience(_BUSY_S)
         with database.reading() as connection:
@@ -86,7 +89,7 @@ class Ingest:
         self._failures = 0
         self._retry_at_s = 0.0
         self._database_state = "ok"
-        self._due_s = {"errands": 0.0, "feed": 0.0, "live": 0.0, "status": 0.0}
+        self._due_s = dict.fromkeys(("errands", "feed", "live", "status", "weeks"), 0.0)
         self._told_state = ""
         self._fixes = 0
         self._set_aside = 0
@@ -115,8 +118,8 @@ class Ingest:
                 self._write_group()
         if self._may_look_back() and not self._inbox.has_news():
             self._look_back()
-        if self._pending is None and self._is_time("errands", now_s, self._errands.every_s):
-            self._run_errands()
+        if self._pending is None:
+            self._see_to_the_rest(now_s)
         if self._is_time("feed", now_s, _FEED_EVERY_S):
             self._tell_feed()
         if self._state() != self._told_state or self._is_time("status", now_s, _STATUS_EVERY_S):
@@ -125,6 +128,23 @@ class Ingest:
     def _may_look_back(self) -> bool:
         is_free = self._pending is None and time.monotonic() >= self._retry_at_s
         return is_free and self._backlog.has_work()
+
+    def _see_to_the_rest(self, now_s: float) -> None:
+        if self._is_time("errands", now_s, self._errands.every_s):
+            self._run_errands()
+        if self._is_time("weeks", now_s, _WEEKS_EVERY_S):
+            self._make_weeks()
+
+    def _make_weeks(self) -> None:
+        """Until it is done, the history of a new week lies with all the rest."""
+        try:
+            with self._database.writing() as connection:
+                made = history.make_weeks(connection, self._now_ms())
+        except DBAPIError as error:
+            _log.warning("the coming weeks cannot be prepared", extra={"reason": str(error)})
+            return
+        if made:
+            _log.info("weeks of history prepared", extra={"parts": ",".join(made)})
 
     def _look_back(self) -> None:
         try:
