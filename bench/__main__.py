@@ -23,6 +23,10 @@ BENCHES: Final = {
     "month": ("bench.month", "data of one van a month, counted on the socket; runs ten minutes"),
     "slowlink": ("bench.slow_link", "how old live fixes are while a backlog drains at 64 kbit/s"),
     "flash": ("bench.flash", "bytes an hour of driving writes to the medium"),
+    "pghistory": (
+        "bench.postgres_history",
+        "100 million fixes on PostgreSQL: bytes, a van's day, a week dropped; runs minutes",
+    ),
     "plans": ("bench.plans", "plans of a morning and of noon on the demo city"),
     "recordings": (
         "bench.recordings",

@@ -20,6 +20,7 @@ _BACK_MS: Final = 5 * 366 * 86_400_000
 _MOST_AT_ONCE: Final = 20
 _LOCK_WAIT_MS: Final = 2_000
 _BOUNDS: Final = re.compile(r"FROM \('(-?\d+)'\) TO \('(-?\d+)'\)")
+_LIKE: Final = "INCLUDING DEFAULTS INCLUDING STORAGE"
 _STORAGE: Final = "toast_tuple_target = 8160"
 """A block stands in its row whole: out of line it takes more room and a second look."""
 
@@ -40,8 +41,7 @@ def divide(connection: Connection, table: str, by: str) -> None:
         lambda told: re.sub(r"\)$", f", {by})", told) if "UNIQUE" in told else told,
         key=f"id, {by}",
         then=(
-            f'CREATE TABLE "{rest}" (LIKE "{table}" INCLUDING DEFAULTS INCLUDING STORAGE)'
-            f" WITH ({_STORAGE})",
+            f'CREATE TABLE "{rest}" (LIKE "{table}" {_LIKE}) WITH ({_STORAGE})',
             f'ALTER TABLE "{table}" ATTACH PARTITION "{rest}" DEFAULT',
         ),
     )
@@ -81,7 +81,7 @@ def _remake(
     old = f"{table}_before"
     for one in (
         f'ALTER TABLE "{table}" RENAME TO "{old}"',
-        f'CREATE TABLE "{table}" (LIKE "{old}" INCLUDING DEFAULTS INCLUDING STORAGE) {kind}',
+        f'CREATE TABLE "{table}" (LIKE "{old}" {_LIKE}) {kind}',
         *then,
         f'INSERT INTO "{table}" SELECT * FROM "{old}"',  # noqa: S608 - our own names
         f"ALTER SEQUENCE {sequence} OWNED BY NONE",
@@ -121,14 +121,13 @@ def make_parts(connection: Connection, table: Table, now_ms: int) -> list[str]:
 def _make(connection: Connection, table: str, parted: Parted, begin_ms: int) -> str:
     end_ms = begin_ms + parted.span_ms
     name = f"{table}_{datetime.fromtimestamp(begin_ms / 1000, UTC):%Y%m%d}"
+    rest, bounds = _rest(table), f"FROM ({begin_ms}) TO ({end_ms})"
     within = f"{parted.by} >= {begin_ms} AND {parted.by} < {end_ms}"
     for one in (
-        f'CREATE TABLE "{name}" (LIKE "{table}" INCLUDING DEFAULTS INCLUDING STORAGE)'
-        f" WITH ({_STORAGE})",
-        f'WITH moved AS (DELETE FROM "{_rest(table)}" WHERE {within} RETURNING *)'  # noqa: S608 - our own names
-        f' INSERT INTO "{name}" SELECT * FROM moved',
-        f'ALTER TABLE "{table}" ATTACH PARTITION "{name}"'
-        f" FOR VALUES FROM ({begin_ms}) TO ({end_ms})",
+        f'CREATE TABLE "{name}" (LIKE "{table}" {_LIKE}) WITH ({_STORAGE})',
+        f'INSERT INTO "{name}" SELECT * FROM "{rest}" WHERE {within}',  # noqa: S608 - our own names
+        f'DELETE FROM "{rest}" WHERE {within}',  # noqa: S608 - our own names
+        f'ALTER TABLE "{table}" ATTACH PARTITION "{name}" FOR VALUES {bounds}',
     ):
         connection.exec_driver_sql(one)
     return name

@@ -136,19 +136,19 @@ def require_sound(connection: Connection) -> None:
         raise Invalid.field("database", str(found), "restore it from a backup")
 
 
-def divide(connection: Connection, table: str, by: str) -> None:  # noqa: ARG001 - both stores' own
+def divide(connection: Connection, table: str, by: str) -> None:
     """SQLite keeps a table as one."""
 
 
-def unite(connection: Connection, table: str, by: str) -> None:  # noqa: ARG001 - both stores' own
+def unite(connection: Connection, table: str, by: str) -> None:
     """SQLite keeps a table as one."""
 
 
-def make_parts(connection: Connection, table: Table, now_ms: int) -> list[str]:  # noqa: ARG001 - both stores' own
+def make_parts(connection: Connection, table: Table, now_ms: int) -> list[str]:
     """SQLite keeps a table as one: there is nothing to make."""
     return []
 
 
-def drop_parts(connection: Connection, table: Table, before_ms: int) -> list[str]:  # noqa: ARG001 - both stores' own
+def drop_parts(connection: Connection, table: Table, before_ms: int) -> list[str]:
     """SQLite keeps a table as one: there is nothing to drop."""
     return []
