@@ -1,8 +1,9 @@
 """Stored fixes a second through a real broker, bytes a fix on disk, and a day read back.
 
 Publishers, broker and ingest are processes of their own on the same machine. Ingest acknowledges
-the broker after its commit (SQLite, WAL, FULL); a fix counts as stored when it is committed. The
-peer writes a row per fix, decoded, in groups of as many messages, without a broker.
+the broker after its commit (SQLite: WAL, FULL; PostgreSQL: as it comes, so with fsync); a fix
+counts as stored when it is committed. The peer writes a row per fix, decoded, in groups of as many
+messages, without a broker.
 """
 
 import os
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from sqlalchemy import select
 
 from bench.figure import Figure, median_s
 from bench.ingest_publisher import STREAM, Task
@@ -26,11 +28,14 @@ from bench.wire_size import batches, drive
 from cloud.foundation.broker import GatewayCredential
 from cloud.foundation.database import Database
 from cloud.foundation.migrations import upgrade
+from cloud.foundation.places import place_of
+from cloud.foundation.settings import DatabaseSettings, Settings
 from cloud.tracking import history, store
 from cloud.tracking.backlog import fold
 from cloud.tracking.model import StreamKey
 from cloud.tracking.store import Writes
 from tests.parts.broker import EmbeddedBroker, embedded_broker, wait_for
+from tests.parts.postgres import Postgres, postgres
 from tests.tracking.test_ingest import IngestProcess
 from tests.tracking.vans import arrived_row
 from wire import codec
@@ -39,8 +44,12 @@ from wire.messages import Batch
 NAME: Final = "ingest"
 _VANS: Final = 4
 _GROUP: Final = 1_000
-_RUNS: Final = ((50, 400_000, 40_000), (10, 150_000, 60_000), (1, 22_000, 80_000))
-"""Fixes a message, the goal, and how many messages are sent."""
+_RUNS: Final = (
+    (50, 400_000, 200_000, 40_000),
+    (10, 150_000, None, 60_000),
+    (1, 22_000, None, 80_000),
+)
+"""Fixes a message, the goal, the one on PostgreSQL, and how many messages are sent."""
 _DAY_FIXES: Final = 86_400
 _HOUR_S: Final = 3_600
 _ROUND_S: Final = 400
@@ -48,32 +57,47 @@ _ROUND_S: Final = 400
 
 def run() -> Iterator[Figure]:
     """Measure."""
-    for size, goal, messages in _RUNS:
-        streamed, streamed_s = _stored_a_second(size, messages, inbox="jetstream")
-        yield Figure(
-            bench=NAME, figure=f"the same from the JetStream inbox, {size} a message",
-            value=round(streamed), unit="fixes", better="more",
-        )  # fmt: skip
-        yield Figure(
-            bench=NAME, figure=f"processor time of ingest from JetStream, {size} a message",
-            value=round(streamed_s["ingest"] / messages * 1e6, 1), unit="µs",
-        )  # fmt: skip
-        stored, spent_s = _stored_a_second(size, messages)
-        yield Figure(
-            bench=NAME, figure=f"fixes stored a second, {size} a message", value=round(stored),
-            unit="fixes", goal=goal, better="more",
-            peer="row per fix, no broker", peer_value=round(_rows_a_second(size)),
-        )  # fmt: skip
-        for whose, one_s in spent_s.items():
+    with postgres() as server:
+        for size, goal, postgres_goal, messages in _RUNS:
+            streamed, streamed_s = _stored_a_second(size, messages, inbox="jetstream")
             yield Figure(
-                bench=NAME, figure=f"processor time of {whose}, {size} a message",
-                value=round(one_s / messages * 1e6, 1), unit="µs",
+                bench=NAME, figure=f"the same from the JetStream inbox, {size} a message",
+                value=round(streamed), unit="fixes", better="more",
             )  # fmt: skip
+            yield Figure(
+                bench=NAME, figure=f"processor time of ingest from JetStream, {size} a message",
+                value=round(streamed_s["ingest"] / messages * 1e6, 1), unit="µs",
+            )  # fmt: skip
+            rows = _rows_a_second(size)
+            yield from _stored(f"{size} a message", goal, rows, size, messages)
+            named = f"{size} a message, PostgreSQL"
+            yield from _stored(named, postgres_goal, rows, size, messages, server)
     yield Figure(
         bench=NAME, figure="bytes a fix on disk after an hour at 1 Hz, 10 a message",
         value=round(_bytes_a_fix(), 2), unit="bytes", goal=15,
     )  # fmt: skip
     yield from _day()
+
+
+def _stored(
+    named: str,
+    goal: float | None,
+    rows: float,
+    size: int,
+    messages: int,
+    server: Postgres | None = None,
+) -> Iterator[Figure]:
+    stored, spent_s = _stored_a_second(size, messages, server=server)
+    yield Figure(
+        bench=NAME, figure=f"fixes stored a second, {named}", value=round(stored),
+        unit="fixes", goal=goal, better="more",
+        peer="row per fix, SQLite, no broker", peer_value=round(rows),
+    )  # fmt: skip
+    for whose, one_s in spent_s.items():
+        yield Figure(
+            bench=NAME, figure=f"processor time of {whose}, {named}",
+            value=round(one_s / messages * 1e6, 1), unit="µs",
+        )  # fmt: skip
 
 
 @contextmanager
@@ -87,12 +111,15 @@ def _folder() -> Iterator[Path]:
 
 @contextmanager
 def _cloud(
-    inbox: str = "mqtt",
+    inbox: str = "mqtt", url: str | None = None
 ) -> Iterator[tuple[EmbeddedBroker, IngestProcess, list[GatewayCredential]]]:
-    """A broker, ingest, and vans that may speak."""
+    """A broker, ingest, and vans that may speak; ``url``: of PostgreSQL."""
     with _folder() as folder, embedded_broker(folder / "data") as broker:
         vans = broker.admit(*(f"van-{number}" for number in range(_VANS)))
-        broker.data.settings.write_text(f'[ingest]\ninbox = "{inbox}"\n')
+        settings = f'[ingest]\ninbox = "{inbox}"\n'
+        if url is not None:
+            settings += f'[database]\nurl = "{url}"\n'
+        broker.data.settings.write_text(settings)
         ingest = IngestProcess(broker).start()
         try:
             yield broker, ingest, vans
@@ -101,10 +128,14 @@ def _cloud(
 
 
 def _stored_a_second(
-    size: int, messages: int, inbox: str = "mqtt"
+    size: int, messages: int, *, inbox: str = "mqtt", server: Postgres | None = None
 ) -> tuple[float, dict[str, float]]:
     """Fixes committed a second, from the first message on; processor seconds by who spent them."""
-    with _cloud(inbox) as (broker, ingest, vans), ExitStack() as ending:
+    url = None if server is None else server.make()
+    with _cloud(inbox, url) as (broker, ingest, vans), ExitStack() as ending:
+        settings = Settings(database=DatabaseSettings(url=url))
+        database = Database(place_of("telemetry", ingest.data, settings))
+        ending.callback(database.close)
         each = messages // _VANS
         speakers = [ending.enter_context(_speaker(broker.port, van, each, size)) for van in vans]
         told = msgspec.json.decode((ingest.data.running / "broker.json").read_bytes())
@@ -113,12 +144,15 @@ def _stored_a_second(
             "the broker": [int(told["pid"])],
             "the publishers": [speaker.pid for speaker in speakers],
         }
+        if server is not None:
+            _committed(database)
+            parts["PostgreSQL"] = server.pids
         before_s = {whose: _processor_s(pids) for whose, pids in parts.items()}
         began_s = time.monotonic()
         for speaker in speakers:
             _say(speaker, "go")
         last = each * size - 1
-        wait_for(lambda: _committed(ingest) == [last] * _VANS, "every fix to be committed", 120)
+        wait_for(lambda: _committed(database) == [last] * _VANS, "every fix to be committed", 120)
         took_s = time.monotonic() - began_s
         spent_s = {whose: _processor_s(pids) - before_s[whose] for whose, pids in parts.items()}
         return messages * size / took_s, spent_s
@@ -153,11 +187,11 @@ def _say(process: subprocess.Popen[str], line: str) -> None:
     process.stdin.flush()
 
 
-def _committed(ingest: IngestProcess) -> list[int]:
+def _committed(database: Database) -> list[int]:
     """The last seq of each van's only piece."""
-    with closing(sqlite3.connect(f"file:{ingest.data.telemetry}?mode=ro", uri=True)) as reader:
-        found = reader.execute("SELECT pieces FROM stream").fetchall()
-    pieces = [msgspec.json.decode(text) for (text,) in found]
+    with database.reading() as connection:
+        found = connection.scalars(select(store.STREAM.c.pieces)).all()
+    pieces = [msgspec.json.decode(text) for text in found]
     return [one[0][1] for one in pieces if len(one) == 1]
 
 

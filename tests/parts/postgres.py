@@ -51,6 +51,13 @@ class Postgres:
         assert self._template is not None
         return self.make(self._template)
 
+    @property
+    def pids(self) -> list[int]:
+        """Of the server and of what it has started."""
+        first = (self._folder / "postmaster.pid").read_text().split()[0]
+        children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+        return [int(first), *map(int, children)]
+
     def url(self, name: str) -> str:
         """Where a database is found."""
         told: str = self._server.get_uri(database=name)
