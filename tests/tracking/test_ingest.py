@@ -45,7 +45,7 @@ class IngestProcess:
             [sys.executable, "-m", "cloud.cli", "serve", "--role=ingest", f"--data={root}"],
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         )
-        wait_for(lambda: self.state() == "ok", "ingest")
+        wait_for(lambda: self.state() == "ok", "ingest", 60)
         return self
 
     @property
