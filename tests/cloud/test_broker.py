@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from cloud.foundation.broker import BrokerAccess, find_server
+from cloud.foundation.broker_config import FeedReader
 from cloud.foundation.errors import Unavailable
 from cloud.foundation.layout import DataFolder
 from cloud.foundation.settings import OwnBroker, Settings
@@ -176,3 +177,42 @@ def _ears(broker: EmbeddedBroker) -> Ears:
     """Hears what ingest hears."""
     filters = [topics.every_up(kind) for kind in topics.UP_KINDS]
     return Ears(broker.port, broker.access.login("ingest"), *filters)
+
+
+@pytest.mark.slow
+def test_no_van_takes_a_session_by_any_id_that_it_can_know_or_guess(broker: EmbeddedBroker) -> None:
+    """It signs in as itself under another's client id; whoever has the session keeps it."""
+    first, second = broker.admit("van-1", "van-2")
+    ingest, web = broker.access.login("ingest"), broker.access.login("web")
+    reader = FeedReader(
+        id="r-1", tenant="main", carrier=None, client_id="c" * 31 + "0", username="reader-1",
+        password="word-of-the-reader",
+    )  # fmt: skip
+    broker.access.set_readers(lambda _one: True, reader)
+    renewals = msgspec.structs.replace(web, client_id=f"{web.client_id}renew")
+    others = [
+        Ears(broker.port, login, heard, is_lasting=True)
+        for login, heard in (
+            (second, topics.down_all("main", "van-2")),
+            (ingest, topics.every_up("batch")),
+            (web, topics.feed_every_position()),
+            (renewals, topics.every_up(topics.RENEW)),
+        )
+    ]
+    try:
+        wait_for(lambda: all(one.client.is_connected() for one in others), "the others")
+        for guess in (
+            *("ingest", "web", "feed", "renew", "ingest-stream", "roundsman", "van-2", "main"),
+            *(second.username, second.password, ingest.username, web.username, reader.username),
+            *(f"{first.client_id}renew", f"{first.client_id[:-1]}0", "0" * 32, "f" * 32),
+        ):
+            own = topics.down_all("main", "van-1")
+            taker = Ears(broker.port, msgspec.structs.replace(first, client_id=guess), own)
+            time.sleep(0.1)
+            taker.leave()
+        assert [one.disconnects for one in others] == [0] * len(others)
+        ids = {one.client._client_id for one in others}
+        assert len(ids) == len(others), "each part of the cloud has a session of its own"
+    finally:
+        for one in others:
+            one.leave()
