@@ -67,6 +67,7 @@ from cloud.planning.store import orders_of_carrier
 from cloud.roads.client import RoadsClient
 from cloud.tracking import api as tracking_api
 from cloud.tracking import deadletters_api, matched_api, past_api, track_api
+from cloud.tracking.complaints import ComplaintWatch
 from cloud.tracking.deadletters import DeadLetters
 from cloud.tracking.live import Live
 from cloud.tracking.matched import Matching
@@ -318,6 +319,7 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
                     ("gateways", parts.gateways.run()),
                     ("geofences", parts.geofences.run()),
                     ("fence watch", _fence_watch(parts).run()),
+                    ("complaints", _complaint_watch(parts).run()),
                     ("phones", phones.run()),
                 )
             ]
@@ -341,6 +343,12 @@ def _fence_watch(parts: _Parts) -> FenceWatch:
         parts.live.changed,
         lambda tenant, told: parts.stream.tell(tenant, "geofence", told),
         parts.clock,
+    )
+
+
+def _complaint_watch(parts: _Parts) -> ComplaintWatch:
+    return ComplaintWatch(
+        parts.data, lambda tenant, told: parts.stream.tell(tenant, "van_complaint", told)
     )
 
 

@@ -20,6 +20,7 @@ from cloud.foundation.layout import DataFolder
 from cloud.tracking import history, store
 from cloud.tracking.backlog import Backlog
 from cloud.tracking.carriers import own_carrier
+from cloud.tracking.complaints import Complaints
 from cloud.tracking.deadletters import Errands
 from cloud.tracking.fairness import FairShare, Who
 from cloud.tracking.inbox import Inbox, MqttInbox
@@ -46,7 +47,6 @@ _WEEKS_EVERY_S: Final = 3_600.0
 _BACKLOG_S: Final = 0.01
 """So long at a time what is stored is read and folded, before it looks for messages again."""
 _RETRY_S: Final = (0.1, 0.5, 1.0, 2.0)
-_SAY_AGAIN_AFTER_S: Final = 60.0
 _MAX_HELD_MESSAGES: Final = 12_000
 _MAX_HELD_BYTES: Final = 64_000_000
 
@@ -75,7 +75,7 @@ class Ingest:
         database.set_patience(_BUSY_S)
         with database.reading() as connection:
             live = store.live_rows(connection)
-        self._complain = Complaints(time.monotonic)
+        self._complain = Complaints(time.monotonic, time.time)  # noqa: TID251 - compared with the system's clock
         self._known_vans = KnownVans(broker)
         self._intake = intake_over(database, self._known_vans, self._complain, live)
         self._errands = Errands(data, database, self._intake)
@@ -278,6 +278,7 @@ class Ingest:
             at_s=time.time(),  # noqa: TID251 - transport time, compared with the system's clock
             fixes=self._fixes,
             set_aside=self._set_aside,
+            complaints=self._complain.last,
         )
         write_status(self._data, status)
 
@@ -355,32 +356,6 @@ class KnownVans:
     def __call__(self, tenant: str, van: str) -> bool:
         """Whether ``van`` of ``tenant`` may send."""
         return (tenant, van) in self._known
-
-
-class Complaints:
-    """Logs each complaint about each van once a minute at most."""
-
-    def __init__(self, monotonic_s: Callable[[], float]) -> None:
-        self._monotonic_s = monotonic_s
-        self._said_at_s: dict[tuple[str, str, str], float] = {}
-
-    def __call__(self, complaint: Complaint) -> None:
-        """Say it, unless it was said a moment ago."""
-        key = (complaint.sentence, complaint.tenant, complaint.van)
-        now_s = self._monotonic_s()
-        if now_s - self._said_at_s.get(key, -_SAY_AGAIN_AFTER_S) < _SAY_AGAIN_AFTER_S:
-            return
-        if len(self._said_at_s) > 10_000:
-            self._said_at_s.clear()
-        self._said_at_s[key] = now_s
-        _log.warning(
-            complaint.sentence,
-            extra={
-                "tenant": complaint.tenant,
-                "van": complaint.van,
-                "detail": complaint.detail,
-            },
-        )
 
 
 def position_of(row: LiveRow) -> Position:

@@ -11,18 +11,30 @@ from cloud.foundation.layout import DataFolder
 STALE_AFTER_S: Final = 10.0
 
 
+class Complained(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that ingest has against a van; ``at_s`` by the system's clock, no two alike."""
+
+    at_s: float
+    tenant: str
+    van: str
+    sentence: str
+    detail: str
+
+
 class IngestStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Written about once a second.
 
     Attributes:
         state: ``ok``, or what is wrong. at_s: when, by the system's clock, seconds since 1970.
         fixes: rows written since its start. set_aside: messages set aside since its start.
+        complaints: the last that it has against vans, oldest first.
     """
 
     state: str
     at_s: float
     fixes: int
     set_aside: int
+    complaints: tuple[Complained, ...] = ()
 
 
 def write_status(data: DataFolder, status: IngestStatus) -> None:
