@@ -74,6 +74,7 @@ from cloud.tracking.matched import Matching
 from cloud.tracking.past import Past
 from cloud.tracking.reports import Reports
 from cloud.tracking.stream import LiveStream
+from cloud.tracking.watch import SilenceWatch
 from wire import __version__
 
 log = logging.getLogger(__name__)
@@ -249,7 +250,7 @@ def _api(parts: _Parts) -> APIRouter:
         orders_api.routes(parts.orders, parts.planning.places_in_plan, gate),
         planning_api.routes(parts.planning, parts.loop, gate),
         drivers_api.routes(parts.drivers, parts.planning, gate),
-        board.routes(parts.fleet, parts.planning, parts.live, parts.clock, gate),
+        board.routes(parts.fleet, parts.planning, parts.live, parts.roads, parts.clock, gate),
         track_api.routes(parts.live.tracks, parts.clock, _knowing_vans(parts.fleet), gate),
         matched_api.routes(
             Matching(parts.live.tracks, parts.matching_roads),
@@ -317,6 +318,7 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
                     *parts.integrations.work(vans, publisher),
                     ("live", parts.events.run("live", _telling(parts))),
                     ("gateways", parts.gateways.run()),
+                    ("silence", _silence_watch(parts).run()),
                     ("geofences", parts.geofences.run()),
                     ("fence watch", _fence_watch(parts).run()),
                     ("complaints", _complaint_watch(parts).run()),
@@ -335,6 +337,16 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
         await parts.matching_roads.close()
         parts.business.close()
         parts.telemetry.close()
+
+
+def _silence_watch(parts: _Parts) -> SilenceWatch:
+    return SilenceWatch(
+        parts.live,
+        parts.stream,
+        on_shift=lambda tenant: frozenset(parts.fleet.drivers_now(tenant)),
+        intervals_s=parts.gateways.live_intervals_s,
+        clock=parts.clock,
+    )
 
 
 def _fence_watch(parts: _Parts) -> FenceWatch:

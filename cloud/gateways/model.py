@@ -21,6 +21,10 @@ MAX_EXPIRY_S: Final = 7 * 86_400.0
 type Outcome = Literal["waiting", "done", "refused", "failed", "expired", "ended"]
 
 
+METERED_LIVE_S: Final = 30.0
+"""Where data is dear a gateway tells where it is no more often."""
+
+
 class SettingsDesired(msgspec.Struct, frozen=True, kw_only=True):
     """Other settings are desired of the gateway of ``vehicle_id``."""
 
@@ -151,3 +155,12 @@ def is_same_from(now_s: float, told: Sequence[Shift], current: Sequence[Shift]) 
     return [one for one in told if one.to_ms > now_ms] == [
         one for one in current if one.to_ms > now_ms
     ]
+
+
+def live_interval_s(values: dict[str, Any]) -> float | None:
+    """Between two live fixes, by what is desired; None where nothing is said of it."""
+    told = values.get("live_every_s")
+    pace_s = float(told) if isinstance(told, int | float) else None
+    if values.get("is_metered") is True:
+        return max(pace_s or 0.0, METERED_LIVE_S)
+    return pace_s

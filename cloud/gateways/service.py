@@ -26,6 +26,7 @@ from cloud.gateways.model import (
     Wanted,
     box_of,
     is_same_from,
+    live_interval_s,
     next_version,
     require_command,
     require_values,
@@ -136,6 +137,13 @@ class Gateways:
         with self._database.reading() as connection:
             known = store.find_wanted(connection, tenant, vehicle_id)
         return known, self._reports.reported(tenant, vehicle_id)
+
+    def live_intervals_s(self, tenant: str) -> dict[str, float]:
+        """How often a van should tell where it is, of each of which that is desired."""
+        with self._database.reading() as connection:
+            found = store.wanted_of(connection, tenant)
+        paces = {van: live_interval_s(one.values) for van, one in found}
+        return {van: pace for van, pace in paces.items() if pace is not None}
 
     def send(
         self,

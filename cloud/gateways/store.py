@@ -69,6 +69,12 @@ def every_wanted(connection: Connection) -> list[tuple[str, str]]:
     return [(tenant, vehicle_id) for tenant, vehicle_id in rows]
 
 
+def wanted_of(connection: Connection, tenant: str) -> list[tuple[str, Wanted]]:
+    """What is desired of each gateway of a tenant, by van."""
+    rows = connection.execute(select(wanted).where(wanted.c.tenant == tenant)).mappings()
+    return [(row["vehicle_id"], _wanted(row)) for row in rows]
+
+
 def put_wanted(connection: Connection, tenant: str, vehicle_id: str, what: Wanted) -> None:
     """Put ``what`` in the place of what was desired before."""
     values = {

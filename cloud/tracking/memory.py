@@ -174,7 +174,7 @@ class LiveMemory:
             yield van, known
 
     def _known(self, tenant: str, van: str) -> Known:
-        return self._tenants.get(tenant, {}).get(van, _NOTHING)
+        return self._tenants.get(tenant, {}).get(van, NOTHING)
 
     def _put(self, tenant: str, van: str, known: Known, now_s: float) -> None:
         self._change += 1
@@ -185,7 +185,7 @@ class LiveMemory:
         vans[van] = replace(known, told=_told(van, known))
 
 
-_NOTHING = Known()
+NOTHING = Known()
 
 
 def aged(position: LivePosition, now_s: float) -> LivePosition:

@@ -135,6 +135,8 @@ AD....  PUT    /geofences/{geofence_id}
 AD....  DELETE /geofences/{geofence_id}
 AD..VI  GET    /geofences/{geofence_id}/events
 AD.CVI  GET    /vehicles/{vehicle_id}/events
+AD.CVI  GET    /vehicles/{vehicle_id}/live
+AD.CVI  GET    /nearest-vehicles
 AD.CVI  GET    /live
 open    GET    /asyncapi.json
 A....I  GET    /feed/options
