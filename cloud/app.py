@@ -343,7 +343,7 @@ def _silence_watch(parts: _Parts) -> SilenceWatch:
     return SilenceWatch(
         parts.live,
         parts.stream,
-        on_shift=lambda tenant: frozenset(parts.fleet.drivers_now(tenant)),
+        on_shift=parts.fleet.vans_on_shift,
         intervals_s=parts.gateways.live_intervals_s,
         clock=parts.clock,
     )

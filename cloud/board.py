@@ -318,7 +318,7 @@ def routes(
 
     def _free(caller: Caller) -> tuple[list[Candidate], dict[str, int]]:
         now, known = clock.now_s(), live.known(caller.tenant)
-        on_shift = fleet.drivers_now(caller.tenant)
+        on_shift = fleet.vans_on_shift(caller.tenant)
         on_route = {route.vehicle_id: route for route in planning.routes_now(caller.tenant)}
         found = [
             _candidate(known.get(van.id, NOTHING), on_route.get(van.id), now)

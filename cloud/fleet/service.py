@@ -199,6 +199,12 @@ class Fleet:
         with self._database.reading() as connection:
             return store.shifts_between(connection, tenant, begin, end)
 
+    def vans_on_shift(self, tenant: str) -> frozenset[str]:
+        """The vans whose shift is on now."""
+        now = self._clock.now_s()
+        on = self.shifts_between(tenant, now, math.nextafter(now, math.inf))
+        return frozenset(one.vehicle_id for one in on)
+
     def shift(self, tenant: str, shift_id: str) -> Shift:
         """One shift.
 
