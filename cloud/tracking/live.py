@@ -49,7 +49,7 @@ class Live:
         self.events = EventLog(telemetry)
         self.clock = clock
         self._telemetry = telemetry
-        self._memory = LiveMemory()
+        self.memory = LiveMemory()
         self._address = broker.address()
         login = msgspec.structs.replace(broker.login("web"), client_id=secrets.token_hex(16))
         self._client = make_client(self._address, login, is_lasting=False)
@@ -79,34 +79,34 @@ class Live:
 
     def positions(self, tenant: str) -> dict[str, LivePosition]:
         """Every van's newest position by the van's id, with its age now."""
-        return self._memory.positions(tenant, self.clock.now_s())
+        return self.memory.positions(tenant, self.clock.now_s())
 
     def presence(self, tenant: str) -> dict[str, PresenceWord]:
         """The last word of every gateway that said one, by the van's id."""
-        return self._memory.presence(tenant)
+        return self.memory.presence(tenant)
 
     def known(self, tenant: str) -> dict[str, Known]:
         """What is known of every van that ever spoke, by its id."""
-        return self._memory.known(tenant)
+        return self.memory.known(tenant)
 
     def tenants(self) -> list[str]:
         """Whose vans have spoken."""
-        return self._memory.tenants()
+        return self.memory.tenants()
 
     def changed(self, tenant: str, after: int) -> tuple[int, list[LivePosition]]:
         """The number reached, and the positions of the vans that changed after ``after``."""
-        found = self._memory.changed(tenant, after)
+        found = self.memory.changed(tenant, after)
         now_s = self.clock.now_s()
         places = [one.position for _, one in found.vans if one.position is not None]
         return found.upto, [aged(one, now_s) for one in places]
 
     def changes(self, tenant: str, after: int) -> Changes:
         """The vans that changed after change number ``after`` (-1: all)."""
-        return self._memory.changed(tenant, after)
+        return self.memory.changed(tenant, after)
 
     def set_silent(self, tenant: str, van: str, *, is_silent: bool) -> None:
         """A van that is due to report has fallen silent, or need not or does speak again."""
-        self._memory.set_silent(tenant, van, is_silent=is_silent)
+        self.memory.set_silent(tenant, van, is_silent=is_silent)
 
     def _on_connect(self, client: Any, _data: Any, _flags: Any, reason: Any, _: Any) -> None:
         if reason.is_failure:
@@ -140,20 +140,20 @@ class Live:
         self._look_at_events()
         if is_first:
             self._recall()
-        self._memory.grow_older(self.clock.now_s())
+        self.memory.grow_older(self.clock.now_s())
 
     def _take(self, row: LiveRow) -> None:
         if row.is_online is not None:
             word: PresenceWord = "online" if row.is_online else "offline"
             at_s = None if row.presence_at_ms is None else row.presence_at_ms / 1000
-            self._memory.set_presence(row.tenant, row.van, word, at_s)
+            self.memory.set_presence(row.tenant, row.van, word, at_s)
         if row.state is not None and row.state_at_ms is not None:
             try:
                 state = msgspec.json.decode(row.state, type=State)
             except msgspec.DecodeError:
                 pass  # of another release; `Reports` tells it in the same way
             else:
-                self._memory.take_state(row.tenant, row.van, state, row.state_at_ms / 1000)
+                self.memory.take_state(row.tenant, row.van, state, row.state_at_ms / 1000)
         position = _from_row(row)
         if position is not None:
             self._move(row.tenant, position)
@@ -168,15 +168,15 @@ class Live:
             )
         for tenant, van, at_ms, kind, body in found:
             told = self._signs.take((tenant, van), at_ms, kind, body)
-            self._memory.take_signs(tenant, van, is_ignited=told[0], is_on_trip=told[1])
+            self.memory.take_signs(tenant, van, is_ignited=told[0], is_on_trip=told[1])
         self._events_from_ms = now_ms - _OVERLAP_MS
 
     def _recall(self) -> None:
         """Since when vans stand or move, which their newest fix alone does not tell."""
-        for tenant in self._memory.tenants():
-            for van, known in self._memory.known(tenant).items():
+        for tenant in self.memory.tenants():
+            for van, known in self.memory.known(tenant).items():
                 if known.course is not None:
-                    self._memory.stood(tenant, van, self._course(tenant, van, known.course))
+                    self.memory.stood(tenant, van, self._course(tenant, van, known.course))
 
     def _course(self, tenant: str, van: str, newest: Course) -> Course:
         with self._telemetry.reading() as connection:
@@ -195,7 +195,7 @@ class Live:
         now_ms = round(self.clock.now_s() * 1000)
         instants_s = (position.fix_time_s, position.received_at_s)
         if all(is_believable(round(one * 1000), now_ms) for one in instants_s):
-            self._memory.move(tenant, position)
+            self.memory.move(tenant, position)
 
 
 class _Signs:

@@ -2,10 +2,11 @@
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from cloud.tracking.motion import Course, Motion, Signs, follow, motion
 from wire.messages import State
@@ -13,8 +14,7 @@ from wire.messages import State
 type PresenceWord = Literal["online", "offline", "unknown"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LivePosition:
+class LivePosition(msgspec.Struct, frozen=True, kw_only=True):
     """A van's newest fix. Instants are seconds since 1970 UTC of the domain clock.
 
     Attributes:
@@ -32,8 +32,7 @@ class LivePosition:
     presence: PresenceWord
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Known(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one van.
 
     Attributes:

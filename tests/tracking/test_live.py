@@ -1,13 +1,13 @@
 """The live memory never goes back, and a client of the stream sees each change once and in time."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import paho.mqtt.client as paho
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cloud.foundation.broker import BrokerAccess
 from cloud.foundation.database import Database

@@ -78,8 +78,8 @@ def test_a_client_sees_all_vans_first_and_then_what_changed(live: Live) -> None:
         reader = Reader(live, LiveStream())
         event, first = await reader.next()
         assert (event, first["vans"]) == ("snapshot", [])
-        live._memory.move("main", at(1))
-        live._memory.set_presence("main", "van-1", "online", at(1).received_at_s)
+        live.memory.move("main", at(1))
+        live.memory.set_presence("main", "van-1", "online", at(1).received_at_s)
         event, told = await reader.next()
         assert (event, told["now"]) == ("vans", "2024-06-03T12:00:10.000Z")
         (row,) = told["vans"]
@@ -121,7 +121,7 @@ async def _keep_moving(live: Live, end_s: float) -> None:
     second = 0.0
     while asyncio.get_running_loop().time() < end_s:
         second += 0.01
-        live._memory.move("main", at(second))
+        live.memory.move("main", at(second))
         await asyncio.sleep(0.01)
 
 
@@ -144,13 +144,13 @@ def test_what_the_office_is_told_reaches_its_clients_at_once_from_any_thread(liv
 def test_a_client_that_comes_again_goes_on_where_it_was(live: Live) -> None:
     async def scenario() -> None:
         stream = LiveStream()
-        live._memory.move("main", at(1, "van-1"))
+        live.memory.move("main", at(1, "van-1"))
         first = Reader(live, stream)
         assert await first.vans() == ["van-1"]
         stream.tell("main", "order", {"n": 1})
         assert await first.next() == ("order", {"n": 1})
         stream.tell("main", "order", {"n": 2})
-        live._memory.move("main", at(1, "van-2"))
+        live.memory.move("main", at(1, "van-2"))
         again = Reader(live, stream, last_id=first.last_id)
         assert await again.next() == ("order", {"n": 2})
         event, told = await again.next()
@@ -174,7 +174,7 @@ def test_a_client_that_reads_nothing_for_long_finds_the_newest_and_costs_no_queu
         await reader.next()
         for second in range(MAX_KEPT_EVENTS + 10):
             stream.tell("main", "order", {"n": second})
-            live._memory.move("main", at(second))
+            live.memory.move("main", at(second))
         event, told = await reader.next()
         assert (event, [row[5] for row in told["vans"]]) == (
             "snapshot",
@@ -188,7 +188,7 @@ def test_a_client_sees_only_the_vans_it_asked_for_and_may_see(live: Live) -> Non
     async def scenario() -> None:
         stream = LiveStream()
         for number in (1, 2, 3):
-            live._memory.move("main", at(1, f"van-{number}"))
+            live.memory.move("main", at(1, f"van-{number}"))
 
         def shown(payload: Mapping[str, object]) -> Mapping[str, object] | None:
             return {"mine": payload["n"]} if payload["n"] != 0 else None
@@ -210,13 +210,13 @@ def test_a_van_that_leaves_the_area_is_told_once(live: Live) -> None:
     async def scenario() -> None:
         view = View(box=Box(-72.0, -30.0, -71.0, -29.0))
         reader = Reader(live, LiveStream(), view=lambda: view)
-        live._memory.move("main", at(1, "van-1"))
-        live._memory.move("main", at(1, "van-2", lat=-31.0))
+        live.memory.move("main", at(1, "van-1"))
+        live.memory.move("main", at(1, "van-2", lat=-31.0))
         assert await reader.vans() == ["van-1"]
-        live._memory.move("main", at(2, "van-1", lat=-31.0))
+        live.memory.move("main", at(2, "van-1", lat=-31.0))
         event, told = await reader.next()
         assert (event, told["gone"], told["vans"]) == ("vans", ["van-1"], [])
-        live._memory.move("main", at(3, "van-1", lat=-31.0))
+        live.memory.move("main", at(3, "van-1", lat=-31.0))
         assert await reader.is_quiet(0.6)
 
     asyncio.run(scenario())
@@ -231,7 +231,7 @@ def test_a_client_that_is_no_longer_signed_in_is_let_go(live: Live, *, is_busy: 
         await anext(reader.source)
         loop = asyncio.get_running_loop()
         mover = asyncio.create_task(_keep_moving(live, loop.time() + (2.0 if is_busy else 0.0)))
-        live._memory.move("main", at(1, "van-2"))
+        live.memory.move("main", at(1, "van-2"))
         await anext(reader.source)
         signed_in[0] = None
         async with asyncio.timeout(1.5):
@@ -245,7 +245,7 @@ def test_a_client_that_is_no_longer_signed_in_is_let_go(live: Live, *, is_busy: 
 def test_a_client_whose_reach_shrinks_begins_anew_with_less(live: Live) -> None:
     async def scenario() -> None:
         for number in (1, 2):
-            live._memory.move("main", at(1, f"van-{number}"))
+            live.memory.move("main", at(1, f"van-{number}"))
         view = [View(held={"van-1", "van-2"})]
         reader = Reader(live, LiveStream(), view=lambda: view[0], ask_every_s=0.1)
         assert len(await reader.vans()) == 2

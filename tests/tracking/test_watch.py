@@ -55,8 +55,8 @@ def test_a_silent_van_is_told_within_three_intervals_and_once(live: Live) -> Non
         clock=clock,
     )
     for van in ("van-1", "van-2"):  # van-2 has no shift, van-3 never spoke
-        live._memory.move("main", at(0, van))
-        live._memory.set_presence("main", van, "online")
+        live.memory.move("main", at(0, van))
+        live.memory.set_presence("main", van, "online")
     silent_from = None
     for second in range(40):
         clock.at_s = NOON_S + second
@@ -65,7 +65,7 @@ def test_a_silent_van_is_told_within_three_intervals_and_once(live: Live) -> Non
             silent_from = second
     assert silent_from is not None
     assert 15 <= silent_from <= 16
-    live._memory.move("main", at(40, "van-1"))
+    live.memory.move("main", at(40, "van-1"))
     clock.at_s = NOON_S + 41
     watch.look()
     watch.look()
