@@ -528,7 +528,7 @@ class Fleet:
     ) -> None:
         by_hand = self._broker.set_gateways(gateways, certified)
         if by_hand is not None:
-            log.warning("your own broker must be given users", extra={"users": by_hand})
+            log.warning("the users of your own broker are to be changed", extra={"users": by_hand})
 
     def add_driver(self, driver: Driver) -> tuple[Driver, str]:
         """Take on a driver; returns the token of the driver's app, told this once.

@@ -216,7 +216,7 @@ class BrokerAccess:
             certified: let in by certificate, on the one that is.
 
         Returns:
-            None, or what somebody has to do by hand: the fleet's own broker must be given users.
+            None, or which users of the fleet's own broker somebody has to change by hand.
 
         Raises:
             Invalid: the server refuses the users; the ones before stay in force.
@@ -226,7 +226,9 @@ class BrokerAccess:
         if self.is_embedded:
             return None
         new = [one for one in users.gateways if one not in before.gateways]
-        return _by_hand(self.address(), new) if new else None
+        kept = {one.username for one in users.gateways}
+        gone = [one.username for one in before.gateways if one.username not in kept]
+        return _by_hand(self.address(), new, gone) if new or gone else None
 
     def readers(self) -> tuple[FeedReader, ...]:
         """The third parties that are let in."""
@@ -457,15 +459,14 @@ def _loaded_digest(monitor_port: int) -> str | None:
     return digest if isinstance(digest, str) else None
 
 
-def _by_hand(address: BrokerAddress, new: list[GatewayCredential]) -> str:
+def _by_hand(address: BrokerAddress, new: list[GatewayCredential], gone: list[str]) -> str:
     lines = [
-        f"user {one.username} may publish {topics.up_all(one.tenant, one.van)} "
+        f"let in user {one.username}, who may publish {topics.up_all(one.tenant, one.van)} "
         f"and subscribe {topics.down_all(one.tenant, one.van)}"
         for one in new
-    ]
-    return (
-        f"the fleet's own broker at {address.host}:{address.port} must be given by hand: "
-        + "; ".join(lines)
+    ] + [f"take away user {username}" for username in gone]
+    return f"on the fleet's own broker at {address.host}:{address.port} by hand: " + "; ".join(
+        lines
     )
 
 

@@ -24,7 +24,7 @@ def test_the_fleets_own_broker_is_not_started_and_must_be_given_the_users(tmp_pa
     credential = access.new_credential("main", "van-1")
     told = access.set_gateways([credential])
     assert told is not None
-    assert "own broker at mqtt.example:8883 must be given by hand" in told
+    assert "on the fleet's own broker at mqtt.example:8883 by hand: let in user" in told
     assert credential.username in told
     assert "fleet/v1/main/van-1/up/+" in told
     assert credential.password not in told
@@ -33,6 +33,8 @@ def test_the_fleets_own_broker_is_not_started_and_must_be_given_the_users(tmp_pa
     assert access.login("ingest").username == "cloud"
     assert access.login("ingest").client_id != access.login("web").client_id
     assert access.address().port == 8883
+    assert str(access.set_gateways([])).endswith(f"take away user {credential.username}")
+    assert access.set_gateways([]) is None
 
 
 def test_logins_are_made_once_and_kept_from_others(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A real mosquitto for a test: the broker that a fleet may bring of its own."""
 
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -21,6 +22,7 @@ class Mosquitto:
         folder.mkdir(parents=True)
         self.port = port
         access, passwords = folder / "access", folder / "passwords"
+        self._passwords = passwords
         access.write_text(rules)
         passwords.write_text("".join(f"{name}:{word}\n" for name, word in users.items()))
         for path in (access, passwords):
@@ -54,6 +56,12 @@ user root
     def _answers(self) -> bool:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def take_away(self, user: str) -> None:
+        """Let a user in no more, by hand, as whoever keeps the broker does."""
+        assert self._process is not None
+        subprocess.run(["mosquitto_passwd", "-D", self._passwords, user], check=True)
+        self._process.send_signal(signal.SIGHUP)
 
     def kill(self) -> None:
         if self._process is not None:
