@@ -78,9 +78,11 @@ def serve(data: Path, host: str, port: int, role: str) -> None:
 def migrate(data: Path) -> None:
     """Bring both databases to the form this version needs."""
     from cloud import roles
+    from cloud.foundation.settings import load
 
+    folder = DataFolder(data.resolve())
     try:
-        roles.migrate(DataFolder(data.resolve()), "telemetry", "business")
+        roles.migrate(folder, "telemetry", "business", settings=load(folder.settings))
     except CloudError as error:
         raise _told(error) from error
 

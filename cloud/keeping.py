@@ -15,6 +15,7 @@ from cloud.foundation.errors import Conflict, Invalid, NotFound
 from cloud.foundation.files import private_folder, sync_folder
 from cloud.foundation.layout import DataFolder
 from cloud.foundation.processes import claim, forget
+from cloud.foundation.settings import load
 from wire import __version__
 
 _WRITERS: Final = ("supervisor", "web", "ingest")
@@ -25,9 +26,11 @@ def back_up(data: DataFolder, file: Path, *, is_checked: bool) -> Manifest:
     """Write a backup of a data folder, which may be in use, and try whether it can be restored.
 
     Raises:
-        NotFound: there is nothing to back up. Invalid: it cannot be restored; it is not kept.
+        NotFound: there is nothing to back up. Invalid: it cannot be restored; it is not kept. Or
+            the data lies in PostgreSQL.
         OSError: it cannot be written.
     """
+    _require_files(data)
     for path in _files(data).values():
         if not path.exists():
             raise NotFound(f"{path}: is not there; is {data.root} a data folder?")
@@ -49,8 +52,9 @@ def restore(data: DataFolder, file: Path, *, is_replacing: bool) -> Manifest:
 
     Raises:
         Conflict: the cloud runs, or there are databases and ``is_replacing`` was not said.
-        Invalid: the backup is damaged; nothing has changed then.
+        Invalid: the backup is damaged, or the data lies in PostgreSQL; nothing has changed then.
     """
+    _require_files(data)
     private_folder(data.root)
     with _alone(data):
         present = [path for path in _files(data).values() if path.exists()]
@@ -65,6 +69,15 @@ def restore(data: DataFolder, file: Path, *, is_replacing: bool) -> Manifest:
             for path in fresh.values():
                 _remove(path)
     return manifest
+
+
+def _require_files(data: DataFolder) -> None:
+    if load(data.settings).database.url is not None:
+        raise Invalid.field(
+            "database.url",
+            "names a PostgreSQL, and this is for files of SQLite",
+            "use pg_dump -Fc and pg_restore, and keep a copy of the folder's secrets",
+        )
 
 
 def _put_in_place(data: DataFolder, fresh: dict[str, Path]) -> None:

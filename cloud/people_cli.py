@@ -43,6 +43,8 @@ def _people(data: Path, tenant: str, action: str) -> Iterator[People]:
     from cloud.foundation.database import Database
     from cloud.foundation.identity import Identity, audit
     from cloud.foundation.ids import random_id
+    from cloud.foundation.places import place_of
+    from cloud.foundation.settings import load
 
     folder, clock = DataFolder(data.resolve()), RealClock()
     operator = Caller(tenant=tenant, user_id="operator", name=getpass.getuser(), role="admin")
@@ -50,10 +52,10 @@ def _people(data: Path, tenant: str, action: str) -> Iterator[People]:
         method="CLI", path=action, address="command line", action=action, caller=operator
     )
     try:
-        roles.migrate(folder, "business")
-        database = Database(
-            folder.business, lambda connection: audit.record(connection, clock.now_s())
-        )
+        settings = load(folder.settings)
+        roles.migrate(folder, "business", settings=settings)
+        place = place_of("business", folder, settings)
+        database = Database(place, lambda connection: audit.record(connection, clock.now_s()))
         try:
             with audit.acting(act):
                 identity = Identity(database, clock, random_id)

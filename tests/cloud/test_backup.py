@@ -68,6 +68,15 @@ def test_what_is_restored_is_what_was_backed_up(data: DataFolder, tmp_path: Path
     assert contents(other) == contents(data)
 
 
+def test_files_are_not_taken_for_what_lies_in_postgresql(data: DataFolder, tmp_path: Path) -> None:
+    keeping.back_up(data, tmp_path / "backup.zip", is_checked=False)
+    data.settings.write_text('[database]\nurl = "postgresql://fleet@127.0.0.1/fleet"\n')
+    with pytest.raises(Invalid, match="pg_dump"):
+        keeping.back_up(data, tmp_path / "another.zip", is_checked=False)
+    with pytest.raises(Invalid, match="pg_restore"):
+        keeping.restore(data, tmp_path / "backup.zip", is_replacing=True)
+
+
 def test_a_backup_can_be_read_by_its_owner_only(data: DataFolder, tmp_path: Path) -> None:
     keeping.back_up(data, tmp_path / "all.backup", is_checked=False)
     assert (tmp_path / "all.backup").stat().st_mode & 0o077 == 0
