@@ -4,7 +4,9 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from cloud.cli import main
 from cloud.foundation.broker_config import GatewayCredential
 from cloud.foundation.clock import to_rfc3339
 from cloud.foundation.layout import DataFolder
@@ -67,4 +69,18 @@ def test_the_whole_cloud_keeps_its_word_over_an_outage(
         wait_for(lambda: api.get("/health").status_code == 200, "all is well again")
         assert len(track(cloud)) == 20
         assert api.get(f"/orders/{made.json()['id']}").status_code == 200
+    assert not list(tmp_path.glob("*.db"))
+
+
+def test_the_command_line_writes_where_the_cloud_does(
+    tmp_path: Path, postgres_server: Postgres
+) -> None:
+    url = postgres_server.make_migrated(tmp_path / "template")
+    (tmp_path / "cloud.toml").write_text(f'[database]\nurl = "{url}"\n')
+    data = f"--data={tmp_path}"
+    assert CliRunner().invoke(main, ["migrate", data]).exit_code == 0
+    made = CliRunner().invoke(main, ["tenant", "add", "swift", data])
+    assert made.exit_code == 0, made.output
+    told = CliRunner().invoke(main, ["user", "list", "--tenant=swift", data])
+    assert "admin" in told.output
     assert not list(tmp_path.glob("*.db"))
