@@ -65,6 +65,12 @@ def folder(settings: Settings) -> Check:
         return warning("data_dir", f"{path} is not there yet", "start the gateway; it makes it")
     if not path.is_dir():
         return bad("data_dir", f"{path} is no folder", "give another data_dir, or move it away")
+    if computer.is_read_only(path):
+        return bad(
+            "data_dir",
+            f"{path} lies on a file system that is mounted read-only",
+            "put data_dir on the data partition; where it is, the card has failed: see dmesg",
+        )
     owner = path.stat().st_uid
     if os.geteuid() not in {0, owner} or not os.access(path, os.W_OK | os.X_OK):
         return warning(

@@ -55,6 +55,14 @@ def free_bytes(folder: Path) -> int | None:
     return found.f_bavail * found.f_frsize
 
 
+def is_read_only(folder: Path) -> bool | None:
+    """Whether the file system where ``folder`` is takes no writes from anybody."""
+    try:
+        return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+    except OSError:
+        return None
+
+
 def resident_bytes() -> int | None:
     """Memory of this process."""
     try:

@@ -30,6 +30,7 @@ from gateway.operation.health import (
 from gateway.operation.status import Report, lines
 from tests.gateway.rig import Broker, Cloud, Line, Receiver, Van, wait_until
 from tests.gateway.test_settings import GOOD
+from tests.parts.small_medium import small_medium
 
 HEALTH = Health(
     tenant="main",
@@ -274,6 +275,23 @@ def test_what_is_wrong_beside_the_recording_is_told_with_a_remedy(config: Path) 
     checks = list(system.parts(ill))
     assert [check.verdict for check in checks] == ["warning", "warning", "bad"]
     assert all(check.remedy for check in checks)
+
+
+@pytest.mark.slow
+def test_doctor_tells_a_folder_that_takes_no_writes_from_one_of_somebody_elses(
+    tmp_path: Path,
+) -> None:
+    from gateway.doctor import files
+
+    with small_medium(tmp_path / "card", "1m") as card:
+        path = tmp_path / "gateway.toml"
+        path.write_text(GOOD.replace("/tmp/roundsman-none", str(card.path)))  # noqa: S108
+        path.chmod(0o600)
+        assert files.folder(load(path)).verdict == "good"
+        card.turn(is_writable=False)
+        found = files.folder(load(path))
+        assert found.verdict == "bad"
+        assert "read-only" in found.told
 
 
 def test_the_board_tells_of_its_supply_where_it_can(tmp_path: Path) -> None:
