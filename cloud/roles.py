@@ -291,7 +291,8 @@ def _run_ingest(serving: Serving, is_stopping: Callable[[], bool]) -> None:
     broker = BrokerAccess(data, serving.settings)
     inbox = serving.settings.ingest.inbox
     carriers = VanCarriers(business, time.monotonic)
-    Ingest(data, database, broker, clock_of(data.root), inbox, carriers).run(is_stopping)
+    kept = serving.settings.retention
+    Ingest(data, database, broker, clock_of(data.root), inbox, carriers, kept).run(is_stopping)
     database.close()
     business.close()
 

@@ -93,6 +93,23 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     url: Annotated[str, Meta(pattern=r"^postgres(?:ql)?://\S+$(?!\n)")] | None = None
 
 
+type Days = Annotated[float, Meta(gt=0, le=36_525)]
+
+
+class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[retention]``: how many days each kind of data is kept.
+
+    Attributes:
+        positions_days: tracks of the vans. events_days: trips, arrivals, driving.
+        answers_days: answers to commands. set_aside_days: messages that could not be read.
+    """
+
+    positions_days: Days = 92.0
+    events_days: Days = 400.0
+    answers_days: Days = 31.0
+    set_aside_days: Days = 31.0
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be set."""
 
@@ -100,6 +117,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     embedded_broker: EmbeddedBroker = EmbeddedBroker()
     ingest: IngestSettings = IngestSettings()
     database: DatabaseSettings = DatabaseSettings()
+    retention: RetentionSettings = RetentionSettings()
     webhooks: WebhookSettings = WebhookSettings()
 
 

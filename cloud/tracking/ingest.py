@@ -17,6 +17,7 @@ from cloud.foundation.broker import BrokerAccess
 from cloud.foundation.clock import Clock, to_rfc3339
 from cloud.foundation.database import Database
 from cloud.foundation.layout import DataFolder
+from cloud.foundation.settings import RetentionSettings
 from cloud.tracking import history, store
 from cloud.tracking.backlog import Backlog
 from cloud.tracking.carriers import own_carrier
@@ -26,6 +27,7 @@ from cloud.tracking.fairness import FairShare, Who
 from cloud.tracking.inbox import Inbox, MqttInbox
 from cloud.tracking.intake import Arrived, Complaint, Group, Intake
 from cloud.tracking.model import Committed, GroupLimits, StreamKey, moment_ms
+from cloud.tracking.retention import Retention
 from cloud.tracking.shelf import Shelf, Totals
 from cloud.tracking.status import IngestStatus, write_status
 from cloud.tracking.store import LiveRow
@@ -44,6 +46,9 @@ _BUSY_S: Final = 0.5
 """A locked database is tried again by us, so that the broker is not kept waiting meanwhile."""
 _WEEKS_EVERY_S: Final = 3_600.0
 """So often it is seen to that the coming weeks have their parts of the history."""
+_RETENTION_EVERY_S: Final = 0.1
+"""So often at most a piece of what is too old is deleted."""
+_KEPT: Final = RetentionSettings()
 _BACKLOG_S: Final = 0.01
 """So long at a time what is stored is read and folded, before it looks for messages again."""
 _RETRY_S: Final = (0.1, 0.5, 1.0, 2.0)
@@ -62,6 +67,7 @@ class Ingest:
         clock: Clock,
         inbox: Literal["mqtt", "jetstream"] = "mqtt",
         carrier_of: Callable[[str, str], str] = own_carrier,
+        kept: RetentionSettings = _KEPT,
     ) -> None:
         self._data = data
         self._carrier_of = carrier_of
@@ -79,6 +85,7 @@ class Ingest:
         self._known_vans = KnownVans(broker)
         self._intake = intake_over(database, self._known_vans, self._complain, live)
         self._errands = Errands(data, database, self._intake)
+        self._retention = Retention(database, kept, now_ms)
         self._backlog = Backlog(database, self._intake, now_ms, self._complain)
         self._limits = GroupLimits()
         self._fair = FairShare(self._limits.messages)
@@ -89,7 +96,8 @@ class Ingest:
         self._failures = 0
         self._retry_at_s = 0.0
         self._database_state = "ok"
-        self._due_s = dict.fromkeys(("errands", "feed", "live", "status", "weeks"), 0.0)
+        told = ("errands", "feed", "live", "retention", "status", "weeks")
+        self._due_s = dict.fromkeys(told, 0.0)
         self._told_state = ""
         self._fixes = 0
         self._set_aside = 0
@@ -134,6 +142,8 @@ class Ingest:
             self._run_errands()
         if self._is_time("weeks", now_s, _WEEKS_EVERY_S):
             self._make_weeks()
+        if self._is_time("retention", now_s, _RETENTION_EVERY_S):
+            self._end_what_is_old()
 
     def _make_weeks(self) -> None:
         """Until it is done, the history of a new week lies with all the rest."""
@@ -158,6 +168,15 @@ class Ingest:
         try:
             if self._errands.work():
                 self._backlog.note_arrival()
+        except DBAPIError as error:
+            self._hold(str(error))
+
+    def _end_what_is_old(self) -> None:
+        if time.monotonic() < self._retry_at_s or not self._retention.has_work():
+            return
+        try:
+            if self._retention.work():
+                self._intake.note_removed()
         except DBAPIError as error:
             self._hold(str(error))
 
