@@ -18,7 +18,13 @@ import msgspec
 from sqlalchemy import JSON, Connection, MetaData, Table, delete, func, insert, select
 
 from cloud.foundation.clock import to_rfc3339
-from cloud.foundation.database import Database, last_numbers, require_sound, set_last_numbers
+from cloud.foundation.database import (
+    Database,
+    last_numbers,
+    require_sound,
+    set_last_numbers,
+    table_names,
+)
 from cloud.foundation.errors import Invalid
 from cloud.foundation.files import sync_folder
 from cloud.foundation.migrations import revision_of, upgrade
@@ -200,7 +206,7 @@ def _blocks(member: IO[bytes]) -> Iterator[list[list[Any]]]:
 def _tables(connection: Connection) -> list[Table]:
     """The tables as they are in the database, whatever this release would make of them."""
     known = MetaData()
-    known.reflect(connection)
+    known.reflect(connection, only=table_names(connection))
     for table in known.tables.values():
         for column in table.c:
             if isinstance(column.type, JSON):

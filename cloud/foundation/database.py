@@ -173,6 +173,34 @@ def drop_parts(connection: Connection, table: Table, before_ms: int) -> list[str
     return dropped
 
 
+def table_names(connection: Connection) -> list[str]:
+    """The tables of a database, as it is; see the store for what counts as one."""
+    found: list[str] = _store_of(connection).table_names(connection)
+    return found
+
+
+def exists(place: Place) -> bool:
+    """Whether there is something at a place, which may be damaged."""
+    found: bool = _store_at(place).exists(place)
+    return found
+
+
+def beside(place: Place, word: str) -> Place:
+    """The place of another database, named by ``word``, beside this one."""
+    found: Place = _store_at(place).beside(place, word)
+    return found
+
+
+def remove(place: Place) -> None:
+    """Delete what is at a place, if anything."""
+    _store_at(place).remove(place)
+
+
+def put_in_place(moves: Sequence[tuple[Place, Place, Place]]) -> None:
+    """Put each second database in the place of the first, which stays as the third."""
+    _store_at(moves[0][0]).put_in_place(moves)
+
+
 def last_numbers(connection: Connection) -> dict[str, int]:
     """The last number that was given in each table that counts its rows and uses none twice."""
     found: dict[str, int] = _store_of(connection).last_numbers(connection)

@@ -4,10 +4,12 @@ Writers of one schema take turns by an advisory lock, as they do on SQLite: what
 is still true when it writes. Readers see one snapshot.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import psycopg
 from sqlalchemy import (
@@ -28,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.pool import QueuePool
 
 from cloud.foundation.errors import Invalid
-from cloud.foundation.forms import CONNECT_WITHIN_S
+from cloud.foundation.forms import CONNECT_WITHIN_S, revision
 from cloud.foundation.places import PostgresPlace
 from cloud.foundation.postgres_parts import divide, drop_parts, make_parts, unite
 from cloud.foundation.rows import Clash
@@ -229,10 +231,67 @@ def _without_nul(row: Sequence[Any]) -> Sequence[Any]:
     return row
 
 
+def table_names(connection: Connection) -> list[str]:
+    """The tables that are there; the parts of one that is divided are no tables of their own."""
+    rows = connection.execute(
+        text(
+            "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition"
+            " AND relnamespace = current_schema()::regnamespace ORDER BY 1"
+        )
+    )
+    return [name for (name,) in rows]
+
+
+def exists(place: PostgresPlace) -> bool:
+    """Whether the schema is there with anything in it."""
+    return revision(place) is not None
+
+
+def beside(place: PostgresPlace, word: str) -> PostgresPlace:
+    """Another schema in the same database."""
+    name = re.sub(r"[^a-z0-9_]", "_", f"{place.schema}_{word}".lower())
+    return replace(place, schema=name)
+
+
+def remove(place: PostgresPlace) -> None:
+    """Drop a schema with all that is in it."""
+    _at_once(place, f'DROP SCHEMA IF EXISTS "{place.schema}" CASCADE')
+
+
+def put_in_place(moves: Sequence[tuple[PostgresPlace, PostgresPlace, PostgresPlace]]) -> None:
+    """Put each second schema in the place of the first, which stays as the third; all at once."""
+    told: list[str] = []
+    for place, fresh, aside in moves:
+        if exists(place):
+            told.append(f'ALTER SCHEMA "{place.schema}" RENAME TO "{aside.schema}"')
+        else:
+            told.append(f'DROP SCHEMA IF EXISTS "{place.schema}"')
+        told.append(f'ALTER SCHEMA "{fresh.schema}" RENAME TO "{place.schema}"')
+    _at_once(moves[0][0], *told)
+
+
+def _at_once(place: PostgresPlace, *told: str) -> None:
+    engine = _engine(place, pool_size=1, max_overflow=0)
+    try:
+        with engine.begin() as connection:
+            for one in told:
+                connection.execute(text(one))
+    finally:
+        engine.dispose()
+
+
+class _Counter(NamedTuple):
+    """A column that counts the rows of its table, and what counts."""
+
+    table: str
+    column: str
+    sequence: str
+
+
 def last_numbers(connection: Connection) -> dict[str, int]:
     """See `cloud.foundation.database.last_numbers`."""
     found: dict[str, int] = {}
-    for table, sequence in _sequences(connection):
+    for table, _, sequence in _counters(connection):
         last = connection.scalar(
             text(f"SELECT CASE WHEN is_called THEN last_value END FROM {sequence}")
         )
@@ -242,25 +301,27 @@ def last_numbers(connection: Connection) -> dict[str, int]:
 
 
 def set_last_numbers(connection: Connection, numbers: Mapping[str, int]) -> None:
-    """See `cloud.foundation.database.set_last_numbers`."""
-    for table, sequence in _sequences(connection):
-        if table in numbers:
+    """See `cloud.foundation.database.set_last_numbers`; never below a number that is used."""
+    for table, column, sequence in _counters(connection):
+        used = connection.scalar(text(f'SELECT max("{column}") FROM "{table}"'))
+        last = max(numbers.get(table, 0), used or 0)
+        if last:
             connection.execute(
-                text("SELECT setval(:sequence, :last)"),
-                {"sequence": sequence, "last": numbers[table]},
+                text("SELECT setval(:sequence, :last)"), {"sequence": sequence, "last": last}
             )
 
 
-def _sequences(connection: Connection) -> list[tuple[str, str]]:
-    """Tables that count their rows, and the sequence that counts."""
+def _counters(connection: Connection) -> list[_Counter]:
+    names = table_names(connection)
     rows = connection.execute(
         text(
-            "SELECT table_name, pg_get_serial_sequence(quote_ident(table_name), column_name)"
+            "SELECT table_name, column_name,"
+            " substring(column_default from 'nextval\\(''(.+)''::regclass')"
             " FROM information_schema.columns WHERE table_schema = current_schema()"
             " AND column_default LIKE 'nextval(%'"
         )
     )
-    return [(table, sequence) for table, sequence in rows if sequence is not None]
+    return [_Counter(*row) for row in rows if row[0] in names]
 
 
 def require_sound(connection: Connection) -> None:

@@ -10,17 +10,19 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, text
+from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, text
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from cloud.foundation.errors import Invalid
+from cloud.foundation.files import sync_folder
 from cloud.foundation.rows import Clash
 
 DRIVER_ERROR: Final = sqlite3.Error
+_LOGS: Final = ("-wal", "-shm")
 _VERBS: Final[dict[Clash, str]] = {
     "fail": "INSERT",
     "ignore": "INSERT OR IGNORE",
@@ -107,6 +109,52 @@ def put_rows(
     sql = f'{_VERBS[clash]} INTO "{table.name}" ({quoted}) VALUES ({marks})'
     with closing(driver.cursor()) as cursor:
         cursor.executemany(sql, rows)
+
+
+def table_names(connection: Connection) -> list[str]:
+    """The tables that are there."""
+    return inspect(connection).get_table_names()
+
+
+def exists(path: Path) -> bool:
+    """Whether there is a file, sound or not."""
+    return path.exists()
+
+
+def beside(path: Path, word: str) -> Path:
+    """Where another database lies beside this one."""
+    return path.with_name(f"{path.stem}.{word}{path.suffix}")
+
+
+def remove(path: Path) -> None:
+    """Delete a file and what belongs to it."""
+    for kind in ("", *_LOGS, "-turn"):
+        path.with_name(f"{path.name}{kind}").unlink(missing_ok=True)
+
+
+def put_in_place(moves: Sequence[tuple[Path, Path, Path]]) -> None:
+    """Put each second file in the place of the first, which stays as the third.
+
+    At every moment there is a whole file in each place.
+    """
+    for place, fresh, aside in moves:
+        _settle_log(place)
+        for kind in _LOGS:  # one that could not be settled must never meet another's database
+            log = place.with_name(f"{place.name}{kind}")
+            if log.exists():
+                log.rename(aside.with_name(f"{aside.name}{kind}"))
+        if place.exists():
+            os.link(place, aside)
+        fresh.rename(place)
+        sync_folder(place.parent)
+
+
+def _settle_log(path: Path) -> None:
+    """Bring what stands in the write-ahead log into the database, unless that is damaged."""
+    if not path.exists():
+        return
+    with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def last_numbers(connection: Connection) -> dict[str, int]:

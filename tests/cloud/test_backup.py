@@ -19,10 +19,12 @@ from cloud.foundation.database import Database
 from cloud.foundation.errors import Conflict, Invalid, NotFound
 from cloud.foundation.layout import DataFolder
 from cloud.foundation.migrations import downgrade
+from cloud.foundation.places import PostgresPlace
 from cloud.foundation.processes import claim, forget
 from cloud.gateways.model import SettingsDesired
 from cloud.tracking.store import Writes, write
 from tests.cloud.desk import NOW, Desk, open_desk
+from tests.parts.postgres import Postgres
 from tests.tracking.vans import arrived_row, batch
 
 
@@ -68,13 +70,47 @@ def test_what_is_restored_is_what_was_backed_up(data: DataFolder, tmp_path: Path
     assert contents(other) == contents(data)
 
 
-def test_files_are_not_taken_for_what_lies_in_postgresql(data: DataFolder, tmp_path: Path) -> None:
-    keeping.back_up(data, tmp_path / "backup.zip", is_checked=False)
-    data.settings.write_text('[database]\nurl = "postgresql://fleet@127.0.0.1/fleet"\n')
-    with pytest.raises(Invalid, match="pg_dump"):
-        keeping.back_up(data, tmp_path / "another.zip", is_checked=False)
-    with pytest.raises(Invalid, match="pg_restore"):
-        keeping.restore(data, tmp_path / "backup.zip", is_replacing=True)
+def on_postgresql(folder: Path, url: str) -> DataFolder:
+    """A data folder whose databases lie in PostgreSQL."""
+    folder.mkdir()
+    (folder / "cloud.toml").write_text(f'[database]\nurl = "{url}"\n')
+    return DataFolder(folder)
+
+
+def test_what_one_store_has_written_another_takes_and_back(
+    data: DataFolder, tmp_path: Path, postgres_server: Postgres
+) -> None:
+    keeping.back_up(data, tmp_path / "files.backup", is_checked=False)
+    large = on_postgresql(tmp_path / "large", postgres_server.make())
+    moved = keeping.restore(large, tmp_path / "files.backup", is_replacing=False)
+    made = keeping.back_up(large, tmp_path / "schemas.backup", is_checked=True)
+    assert {tree: one.rows for tree, one in made.trees.items()} == {
+        tree: one.rows for tree, one in moved.trees.items()
+    }
+    back = DataFolder(tmp_path / "back")
+    keeping.restore(back, tmp_path / "schemas.backup", is_replacing=False)
+    assert contents(back) == contents(data)
+
+
+def test_schemas_that_were_there_are_set_aside_and_counted_on(
+    desk: Desk, data: DataFolder, tmp_path: Path, postgres_server: Postgres
+) -> None:
+    keeping.back_up(data, tmp_path / "files.backup", is_checked=False)
+    url = postgres_server.make()
+    large = on_postgresql(tmp_path / "large", url)
+    keeping.restore(large, tmp_path / "files.backup", is_replacing=False)
+    with pytest.raises(Conflict, match="--replace"):
+        keeping.restore(large, tmp_path / "files.backup", is_replacing=False)
+    keeping.restore(large, tmp_path / "files.backup", is_replacing=True)
+    database = Database(PostgresPlace(url=url, schema="business"))
+    with database.writing() as connection:
+        last = connection.scalar(text("SELECT max(position) FROM outbox"))
+        outbox.append(connection, "main", NOW, SettingsDesired(vehicle_id="van-1"))
+        assert connection.scalar(text("SELECT max(position) FROM outbox")) == last + 1
+        schemas = set(connection.scalars(text("SELECT nspname FROM pg_namespace")))
+    database.close()
+    assert sum(one.startswith("business_before_") for one in schemas) == 1
+    assert not any("restoring" in one for one in schemas)
 
 
 def test_a_backup_can_be_read_by_its_owner_only(data: DataFolder, tmp_path: Path) -> None:
