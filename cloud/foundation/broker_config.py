@@ -21,7 +21,8 @@ from wire import topics
 MAX_PAYLOAD_BYTES: Final = 1_048_576
 MAX_CONNECTIONS: Final = 10_000
 MAX_UNACKNOWLEDGED: Final = 2_000
-"""Messages of one kind that ingest may hold before it has committed them."""
+"""Messages that ingest may hold before it has committed them, of all kinds together: the server
+counts them by session."""
 ACK_WAIT_S: Final = 60
 STREAM: Final = "FLEET_UP"
 """The JetStream stream of what vans keep until it is committed; see `cloud.tracking.jetstream`."""
