@@ -12,9 +12,11 @@ from cloud.foundation.layout import DataFolder
 from cloud.foundation.places import place_of
 from cloud.foundation.processes import claim, find_running, forget
 from cloud.foundation.settings import load
+from cloud.roles import register_of
 from cloud.tracking import store
 from cloud.tracking.deadletters import DeadLetters, Errand, Errands, Letter, Outcome
-from cloud.tracking.ingest import KnownVans, intake_over
+from cloud.tracking.ingest import intake_over
+from cloud.tracking.known import KnownVans
 
 _PAGE: Final = 500
 
@@ -67,11 +69,17 @@ def work(
 
 
 def _alone(data: DataFolder, database: Database, errand: Errand) -> Outcome:
-    knows = KnownVans(BrokerAccess(data, load(data.settings)))
-    knows.look()
+    settings = load(data.settings)
+    with closing(Database(place_of("business", data, settings))) as business:
+        known = KnownVans(BrokerAccess(data, settings), register_of(business))
+        known.look()
+        return _replayed(data, database, known, errand)
+
+
+def _replayed(data: DataFolder, database: Database, known: KnownVans, errand: Errand) -> Outcome:
     with database.reading() as connection:
         live = store.live_rows(connection)
-    intake = intake_over(database, knows, lambda _complaint: None, live)
+    intake = intake_over(database, known, lambda _complaint: None, live)
     outcome = Errands(data, database, intake).do(errand)
     with database.writing() as connection:
         store.write(

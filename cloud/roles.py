@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import cloud
 from cloud.foundation.errors import Conflict, Invalid, Unavailable
@@ -23,6 +23,10 @@ from cloud.foundation.probes import http_get, socket_answers, tcp_answers
 from cloud.foundation.processes import claim, end_leftovers, forget
 from cloud.foundation.settings import Settings
 from cloud.foundation.supervisor import SUPERVISED, Part, Supervisor
+
+if TYPE_CHECKING:
+    from cloud.foundation.database import Database
+    from cloud.tracking.known import Register
 
 _PLAIN: Final = Settings()
 ROLES: Final = ("broker", "ingest", "roads", "planner", "web")
@@ -291,10 +295,24 @@ def _run_ingest(serving: Serving, is_stopping: Callable[[], bool]) -> None:
     broker = BrokerAccess(data, serving.settings)
     inbox = serving.settings.ingest.inbox
     carriers = VanCarriers(business, time.monotonic)
-    kept = serving.settings.retention
-    Ingest(data, database, broker, clock_of(data.root), inbox, carriers, kept).run(is_stopping)
+    kept, register = serving.settings.retention, register_of(business)
+    ingest = Ingest(data, database, broker, clock_of(data.root), inbox, carriers, kept, register)
+    ingest.run(is_stopping)
     database.close()
     business.close()
+
+
+def register_of(business: "Database") -> "Callable[[], Register]":
+    """Reads of the vans in the register what ingest has to know."""
+    from cloud.fleet.store import vans_out_of_use
+    from cloud.phones.store import vans_with_phones
+    from cloud.tracking.known import Register
+
+    def read() -> Register:
+        with business.reading() as connection:
+            return Register(vans_out_of_use(connection), vans_with_phones(connection))
+
+    return read
 
 
 def _run_web(serving: Serving, _is_stopping: Callable[[], bool]) -> None:

@@ -492,7 +492,7 @@ class Fleet:
 
     def gateway_session(self, connection: Connection, tenant: str, vehicle_id: str) -> str | None:
         """Client id of the box that is the van's gateway now; None when it has none, or may not."""
-        if (tenant, vehicle_id) in store.vans_out_of_use(connection, tenant, vehicle_id):
+        if store.is_out_of_use(connection, tenant, vehicle_id):
             return None
         return self._known_session(connection, tenant, vehicle_id)
 

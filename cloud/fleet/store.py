@@ -579,6 +579,11 @@ def vans_out_of_use(
     return {(row.tenant, row.id) for row in rows}
 
 
+def is_out_of_use(connection: Connection, tenant: str, vehicle_id: str) -> bool:
+    """Whether one van is disabled or retired."""
+    return bool(vans_out_of_use(connection, tenant, vehicle_id))
+
+
 def shifts_of_any(
     connection: Connection,
     tenant: str,

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from sqlalchemy.exc import DBAPIError
 
+from cloud.fleet.store import vans_out_of_use
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.foundation.errors import Unavailable
@@ -105,8 +106,11 @@ class PhoneLane:
         return bool(waiting)
 
     def _waiting(self) -> list[tuple[Phone, int]]:
+        """Of each phone the first seq that waits; a disabled van's wait until it is enabled."""
         with self._business.reading() as connection:
-            return store.with_waiting(connection)
+            waiting = store.with_waiting(connection)
+            disabled = vans_out_of_use(connection) if waiting else set()
+        return [one for one in waiting if (one[0].tenant, one[0].vehicle_id) not in disabled]
 
     def _settle(self, phone: Phone, sent: _OnTheWay) -> bool:
         key = StreamKey(phone.tenant, phone.vehicle_id, phone.stream)

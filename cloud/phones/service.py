@@ -1,12 +1,13 @@
 """Use cases of phones, one transaction each: what a phone is told is taken has been committed."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from sqlalchemy import Connection
 
 from cloud.fleet.service import Fleet
+from cloud.fleet.store import is_out_of_use
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.foundation.errors import Invalid, NotFound, NotSignedIn, Unavailable
@@ -97,7 +98,7 @@ class Phones:
             if not store.end_phone(connection, tenant, vehicle_id, phone_id, self._clock.now_s()):
                 raise NotFound(f"phone {phone_id[:80]!r} is not known of {vehicle_id[:80]!r}")
 
-    def take(self, token: str, app: App, told: Iterable[Told | Unacceptable]) -> None:
+    def take(self, token: str, app: App, told: Sequence[Told | Unacceptable]) -> None:
         """Commit what a phone tells over HTTP; what cannot be believed is counted.
 
         Raises:
@@ -111,7 +112,7 @@ class Phones:
             self._take(connection, *found, told)
         self._wake()
 
-    def take_of(self, tenant: str, phone_id: str, told: Iterable[Told | Unacceptable]) -> bool:
+    def take_of(self, tenant: str, phone_id: str, told: Sequence[Told | Unacceptable]) -> bool:
         """The same for a phone that the broker knows; False when we do not.
 
         Raises:
@@ -131,11 +132,13 @@ class Phones:
         phone: Phone,
         next_seq: int,
         waiting: int,
-        told: Iterable[Told | Unacceptable],
+        told: Sequence[Told | Unacceptable],
     ) -> None:
         if waiting >= MOST_WAITING:
             raise Unavailable("too many positions of this phone wait; it keeps the next ones")
         now_s = self._clock.now_s()
+        if is_out_of_use(connection, phone.tenant, phone.vehicle_id):
+            told = [Unacceptable("vehicle_id: the van is disabled", "enable it first")] * len(told)
         fixes: list[Fix] = []
         problems: list[str] = []
         for one in told:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     and_,
     delete,
     insert,
+    or_,
     select,
     update,
 )
@@ -169,6 +170,13 @@ def with_waiting(connection: Connection) -> list[tuple[Phone, int]]:
     """Each phone of which something waits for ingest, and the first seq of that."""
     rows = connection.execute(select(phone).where(phone.c.next_seq > phone.c.committed_before))
     return [(_phone(row), row["committed_before"]) for row in rows.mappings()]
+
+
+def vans_with_phones(connection: Connection) -> set[tuple[str, str]]:
+    """Tenant and id of each van that phones speak for, or of whose phones something waits."""
+    is_speaking = or_(phone.c.ended_at.is_(None), phone.c.next_seq > phone.c.committed_before)
+    rows = connection.execute(select(phone.c.tenant, phone.c.vehicle_id).where(is_speaking))
+    return {(row.tenant, row.vehicle_id) for row in rows}
 
 
 def waiting_fixes(connection: Connection, of: Phone, first: int, limit: int) -> list[Fix]:

@@ -26,6 +26,7 @@ from cloud.tracking.deadletters import Errands
 from cloud.tracking.fairness import FairShare, Who
 from cloud.tracking.inbox import Inbox, MqttInbox
 from cloud.tracking.intake import Arrived, Complaint, Group, Intake
+from cloud.tracking.known import KnownVans, Register, Standing
 from cloud.tracking.model import Committed, GroupLimits, StreamKey, moment_ms
 from cloud.tracking.retention import Retention
 from cloud.tracking.shelf import Shelf, Totals
@@ -68,6 +69,7 @@ class Ingest:
         inbox: Literal["mqtt", "jetstream"] = "mqtt",
         carrier_of: Callable[[str, str], str] = own_carrier,
         kept: RetentionSettings = _KEPT,
+        read_register: Callable[[], Register] = Register,
     ) -> None:
         self._data = data
         self._carrier_of = carrier_of
@@ -82,7 +84,7 @@ class Ingest:
         with database.reading() as connection:
             live = store.live_rows(connection)
         self._complain = Complaints(time.monotonic, time.time)  # noqa: TID251 - compared with the system's clock
-        self._known_vans = KnownVans(broker)
+        self._known_vans = KnownVans(broker, read_register)
         self._intake = intake_over(database, self._known_vans, self._complain, live)
         self._errands = Errands(data, database, self._intake)
         self._retention = Retention(database, kept, now_ms)
@@ -329,7 +331,7 @@ def _sender(arrived: Arrived) -> Who | None:
 
 def intake_over(
     database: Database,
-    knows: Callable[[str, str], bool],
+    standing_of: Callable[[str, str], Standing],
     complain: Callable[[Complaint], None],
     live: list[LiveRow],
 ) -> Intake:
@@ -348,33 +350,13 @@ def intake_over(
             return Totals(*store.all_set_aside(connection))
 
     return Intake(
-        knows=knows,
+        standing_of=standing_of,
         load=load,
         load_shelf=load_shelf,
         load_aside=load_aside,
         complain=complain,
         live=live,
     )
-
-
-class KnownVans:
-    """Whether the broker gave a van a user, as it was at the last look."""
-
-    def __init__(self, broker: BrokerAccess) -> None:
-        self._broker = broker
-        self._read_at_ns = -1
-        self._known: frozenset[tuple[str, str]] = frozenset()
-
-    def look(self) -> None:
-        """Learn of its users when they have changed."""
-        changed_at_ns = self._broker.users_changed_at_ns
-        if changed_at_ns != self._read_at_ns:
-            self._known = self._broker.known_vans()
-            self._read_at_ns = changed_at_ns
-
-    def __call__(self, tenant: str, van: str) -> bool:
-        """Whether ``van`` of ``tenant`` may send."""
-        return (tenant, van) in self._known
 
 
 def position_of(row: LiveRow) -> Position:

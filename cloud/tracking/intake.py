@@ -10,6 +10,7 @@ import msgspec
 
 from cloud.tracking.blocks import window
 from cloud.tracking.history import ArrivedRow, Unread
+from cloud.tracking.known import Standing
 from cloud.tracking.model import (
     NOTHING_KEPT,
     Committed,
@@ -39,6 +40,10 @@ from wire.messages import (
 )
 
 _CACHED_STREAMS: Final = 20_000
+_REFUSED: Final = {
+    "unknown": "refused a message of an unknown van",
+    "disabled": "refused a message of a disabled van",
+}
 _parse_up: Final = lru_cache(20_000)(topics.parse_up)
 
 
@@ -101,14 +106,14 @@ class Intake:
     def __init__(
         self,
         *,
-        knows: Callable[[str, str], bool],
+        standing_of: Callable[[str, str], Standing],
         load: Callable[[StreamKey], Committed],
         load_shelf: Callable[[str, str], Shelf],
         load_aside: Callable[[], Totals] = Totals,
         complain: Callable[[Complaint], None],
         live: list[LiveRow],
     ) -> None:
-        self._knows = knows
+        self._standing_of = standing_of
         self._load = load
         self._load_shelf = load_shelf
         self._load_aside = load_aside
@@ -133,10 +138,9 @@ class Intake:
         if not arrived.payload and topic.kind in topics.RETAINED_UP:
             return  # it clears what was retained, and says nothing
         said = read(topic.kind, arrived.payload)
-        if not self._knows(topic.tenant, topic.van) and not self._is_farewell(topic, said):
-            self._complain(
-                Complaint("refused a message of an unknown van", topic.tenant, topic.van)
-            )
+        standing = self._standing_of(topic.tenant, topic.van)
+        if standing != "known" and not self._is_farewell(topic, said):
+            self._complain(Complaint(_REFUSED[standing], topic.tenant, topic.van))
             return
         self._act(arrived, topic, said, group)
 
@@ -149,8 +153,9 @@ class Intake:
             topic = _parse_up(arrived.topic)
         except topics.TopicError as error:
             return str(error)
-        if not self._knows(topic.tenant, topic.van):
-            return "the van is not known"
+        standing = self._standing_of(topic.tenant, topic.van)
+        if standing != "known":
+            return f"the van is {standing}"
         said = read(topic.kind, arrived.payload)
         if (reason := _still_refused(said, arrived.payload)) is not None:
             return reason

@@ -159,7 +159,7 @@ def open_desk(root: Path, settings: Settings = PLAIN) -> Desk:
     login = identity.first_login("admin")
     assert login is not None
     gate = Gate(identity)
-    broker = BrokerAccess(data, Settings())
+    broker = BrokerAccess(data, settings)
     planning = Planning(database, clock, random_id)
     streets: Any = StreetEverywhere()
     orders = Orders(database, clock, streets, events, random_id, orders_of_carrier)

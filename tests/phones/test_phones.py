@@ -166,3 +166,15 @@ def test_nobody_sets_up_a_phone_for_a_van_that_is_not_there(desk: Desk) -> None:
     body = {"app": "traccar", "label": "Ana"}
     assert desk.ask("POST", "/vehicles/van-9/phones", json=body).status_code == 404
     assert desk.ask("GET", "/vehicles/van-9/phones").status_code == 404
+
+
+def test_a_disabled_vans_phone_is_answered_and_nothing_of_it_is_taken(desk: Desk) -> None:
+    phone = issued(desk)
+    assert says(desk, phone).status_code == 200
+    van = desk.ask("GET", "/vehicles/van-1").json()
+    change = {"version": van["version"], "is_active": False}
+    assert desk.ask("PATCH", "/vehicles/van-1", json=change).status_code == 200
+    assert says(desk, phone, tst=int(NOW) - 5).status_code == 200
+    told = of_van(desk)
+    assert (told["taken"], told["waiting"], told["refused"]) == (1, 1, 1)
+    assert "enable it first" in told["problem"]

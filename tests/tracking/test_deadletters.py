@@ -80,7 +80,7 @@ def test_what_can_be_read_now_is_stored_once_and_what_cannot_is_left(shelved: Sh
     outcome = shelved.ask(Errand(what="replay", tenant="main"))
     assert (outcome.done, outcome.left) == (1, 2)
     assert set(outcome.reasons) == {bad, nobody}
-    assert outcome.reasons[nobody] == "the van is not known"
+    assert outcome.reasons[nobody] == "the van is unknown"
     assert shelved.left() == [bad, nobody]
     shelved.put("van-1", "batch", good)
     assert shelved.ask(Errand(what="replay", tenant="main", van="van-1")).done == 1

@@ -37,7 +37,7 @@ class World:
         self.complaints: list[Complaint] = []
         self.answers: dict[int, tuple[int, tuple[tuple[int, int], ...]]] = {}
         self.intake = Intake(
-            knows=lambda _tenant, van: van in (vans or ("van-1",)),
+            standing_of=lambda _tenant, van: "known" if van in (vans or ("van-1",)) else "unknown",
             load=lambda key: self.committed.get(key, Committed()),
             load_shelf=lambda _tenant, _van: self.shelf(),
             complain=self.complaints.append,
