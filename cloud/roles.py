@@ -25,7 +25,9 @@ from cloud.foundation.settings import Settings
 from cloud.foundation.supervisor import SUPERVISED, Part, Supervisor
 
 if TYPE_CHECKING:
+    from cloud.foundation.broker import BrokerAccess
     from cloud.foundation.database import Database
+    from cloud.tracking.ingest import InboxName
     from cloud.tracking.known import Register
 
 _PLAIN: Final = Settings()
@@ -33,6 +35,7 @@ ROLES: Final = ("broker", "ingest", "roads", "planner", "web")
 _END_AFTER_PARENT_S: Final = 4.0
 _WEB_GRACE_S: Final = 2
 STALLED_S: Final = 60.0
+_STREAM_LOOK_S: Final = 0.5
 _MOST_SOCKET_BYTES: Final = 107
 _VITAL_WITHIN_S: Final = 90.0
 """A small and busy machine takes its time."""
@@ -296,10 +299,47 @@ def _run_ingest(serving: Serving, is_stopping: Callable[[], bool]) -> None:
     inbox = serving.settings.ingest.inbox
     carriers = VanCarriers(business, time.monotonic)
     kept, register = serving.settings.retention, register_of(business)
-    ingest = Ingest(data, database, broker, clock_of(data.root), inbox, carriers, kept, register)
-    ingest.run(is_stopping)
+
+    def work(inbox: "InboxName", is_over: Callable[[], bool]) -> None:
+        clock = clock_of(data.root)
+        Ingest(data, database, broker, clock, inbox, carriers, kept, register).run(is_over)
+
+    if inbox == "mqtt" and broker.stream_messages() is not None:
+        _end_stream(broker, work, is_stopping)
+    work(inbox, is_stopping)
     database.close()
     business.close()
+
+
+def _end_stream(
+    broker: "BrokerAccess",
+    work: "Callable[[InboxName, Callable[[], bool]], None]",
+    is_stopping: Callable[[], bool],
+) -> None:
+    """Store what is left of the JetStream inbox, which is not wanted any more, and remove it."""
+    import logging
+
+    from nats.errors import Error as NatsError
+
+    from cloud.tracking.jetstream import remove_stream
+
+    log = logging.getLogger(__name__)
+    log.info("reads what the stream still holds", extra={"messages": broker.stream_messages()})
+    next_look_s = 0.0
+
+    def is_over() -> bool:
+        nonlocal next_look_s
+        if time.monotonic() < next_look_s:
+            return is_stopping()
+        next_look_s = time.monotonic() + _STREAM_LOOK_S
+        return is_stopping() or broker.stream_messages() == 0
+
+    work("ending-jetstream", is_over)
+    if broker.stream_messages() == 0:
+        try:
+            remove_stream(broker.stream_access())
+        except (NatsError, OSError, TimeoutError) as error:
+            log.warning("the stream stays until the next start", extra={"reason": str(error)})
 
 
 def register_of(business: "Database") -> "Callable[[], Register]":

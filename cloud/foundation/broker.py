@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 import msgspec
 
 from cloud.foundation.broker_config import (
+    STREAM,
     BrokerLogin,
     BrokerPlace,
     BrokerSecrets,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 _RELOAD_WITHIN_S: Final = 5.0
 _ON_RECORD_WITHIN_S: Final = 1.0
 _CLOSED: Final = "/connz?state=closed&sort=stop&limit=1024"
+_STREAMS: Final = "/jsz?acc=FLEET&streams=1"
 _REFUSED: Final = "Authentication Failure"
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -64,6 +66,31 @@ class _Closed(msgspec.Struct, frozen=True):
     """The server's ``/connz``."""
 
     connections: tuple[_Connection, ...] = ()
+
+
+class _Messages(msgspec.Struct, frozen=True):
+    """How much a stream holds."""
+
+    messages: int
+
+
+class _Stream(msgspec.Struct, frozen=True):
+    """A stream, as the server's monitor tells it."""
+
+    name: str
+    state: _Messages
+
+
+class _Account(msgspec.Struct, frozen=True):
+    """An account's streams."""
+
+    stream_detail: tuple[_Stream, ...] = ()
+
+
+class _Accounts(msgspec.Struct, frozen=True):
+    """The server's ``/jsz``."""
+
+    account_details: tuple[_Account, ...] = ()
 
 
 class BrokerAddress(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,6 +207,20 @@ class BrokerAccess:
             username=stream_username(ingest),
             password=ingest.password,
         )
+
+    def stream_messages(self) -> int | None:
+        """How many messages the embedded broker's stream holds; None without stream or answer."""
+        if not self.is_embedded:
+            return None
+        answer = http_get("127.0.0.1", self._ports().monitor, _STREAMS)
+        if answer is None:
+            return None
+        try:
+            accounts = msgspec.json.decode(answer[1], type=_Accounts).account_details
+        except msgspec.DecodeError:
+            return None
+        streams = (one for account in accounts for one in account.stream_detail)
+        return next((one.state.messages for one in streams if one.name == STREAM), None)
 
     def new_credential(self, tenant: str, van: str) -> GatewayCredential:
         """New credentials for the gateway of ``van``, not known to the broker yet."""

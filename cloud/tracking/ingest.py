@@ -57,6 +57,10 @@ _MAX_HELD_MESSAGES: Final = 12_000
 _MAX_HELD_BYTES: Final = 64_000_000
 
 
+type InboxName = Literal["mqtt", "jetstream", "ending-jetstream"]
+"""The last reads what is left in the stream while all that is new comes over MQTT."""
+
+
 class Ingest:
     """The loop over inbox, intake and database."""
 
@@ -66,7 +70,7 @@ class Ingest:
         database: Database,
         broker: BrokerAccess,
         clock: Clock,
-        inbox: Literal["mqtt", "jetstream"] = "mqtt",
+        inbox: InboxName = "mqtt",
         carrier_of: Callable[[str, str], str] = own_carrier,
         kept: RetentionSettings = _KEPT,
         read_register: Callable[[], Register] = Register,
@@ -304,14 +308,18 @@ class Ingest:
         write_status(self._data, status)
 
 
-def _open_inbox(
-    name: Literal["mqtt", "jetstream"], broker: BrokerAccess, now_ms: Callable[[], int]
-) -> Inbox:
+def _open_inbox(name: InboxName, broker: BrokerAccess, now_ms: Callable[[], int]) -> Inbox:
     if name == "mqtt":
         return MqttInbox(broker.address(), broker.login("ingest"), now_ms)
     from cloud.tracking.jetstream import JetStreamInbox  # only where it is wanted
 
-    return JetStreamInbox(broker.address(), broker.login("ingest"), broker.stream_access(), now_ms)
+    return JetStreamInbox(
+        broker.address(),
+        broker.login("ingest"),
+        broker.stream_access(),
+        now_ms,
+        is_ending=name == "ending-jetstream",
+    )
 
 
 def _size(messages: list[Arrived]) -> int:

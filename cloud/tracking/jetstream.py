@@ -67,8 +67,11 @@ class JetStreamInbox:
         now_ms: Callable[[], int],
         *,
         max_bytes: int = MAX_BYTES,
+        is_ending: bool = False,
     ) -> None:
-        kinds = tuple(kind for kind in topics.UP_KINDS if kind not in KINDS)
+        """``is_ending``: the stream takes nothing new, which comes over MQTT; the rest is read."""
+        kinds = tuple(kind for kind in topics.UP_KINDS if is_ending or kind not in KINDS)
+        self._subjects = [STREAM] if is_ending else _SUBJECTS
         self._mqtt = MqttInbox(address, login, now_ms, kinds=kinds)
         self._stream = stream
         self._now_ms = now_ms
@@ -229,7 +232,7 @@ class JetStreamInbox:
         manager = client.jsm(timeout=_CONNECT_WITHIN_S)
         config = StreamConfig(
             name=STREAM,
-            subjects=_SUBJECTS,
+            subjects=self._subjects,
             retention=RetentionPolicy.WORK_QUEUE,
             storage=StorageType.FILE,
             discard=DiscardPolicy.NEW,
@@ -278,3 +281,28 @@ class JetStreamInbox:
             return  # it comes again, and is found to be committed
         for token in tokens:
             await self._client.publish(token.reply)
+
+
+def remove_stream(access: StreamAccess) -> None:
+    """Take the stream away with all that is in it.
+
+    Raises:
+        NatsError, OSError, TimeoutError: the broker does not do it.
+    """
+
+    async def remove() -> None:
+        client = await nats.connect(
+            f"nats://{access.host}:{access.port}",
+            user=access.username,
+            password=access.password,
+            inbox_prefix=STREAM_INBOX.encode(),
+            allow_reconnect=False,
+            connect_timeout=_CONNECT_WITHIN_S,
+            name="ingest",
+        )
+        try:
+            await client.jsm(timeout=_CONNECT_WITHIN_S).delete_stream(STREAM)
+        finally:
+            await client.close()
+
+    asyncio.run(remove())
