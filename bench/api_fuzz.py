@@ -23,9 +23,9 @@ from tests.parts.small_fleet import DAY, SmallFleet, furnish
 NAME: Final = "api"
 CASES: Final = 5_000
 _SEED: Final = int(os.environ.get("ROUNDSMAN_FUZZ_SEED", "20261126"))
-_EXAMPLES: Final = 16
+_EXAMPLES: Final = 17
 """Good ones of each operation by an administrator, and as many bad ones."""
-_EXAMPLES_OF_OTHERS: Final = 2
+_EXAMPLES_OF_OTHERS: Final = 1
 _BOUND_S: Final = 600.0
 _ORDER: Final = {
     "depot_id": "la-serena", "service_date": DAY, "address": "Balmaceda 100",
