@@ -24,6 +24,7 @@ BENCHES: Final = {
     "live": ("bench.live", "the newest of 1,000 vans in the server, and as frames"),
     "month": ("bench.month", "data of one van a month, counted on the socket; runs ten minutes"),
     "slowlink": ("bench.slow_link", "how old live fixes are while a backlog drains at 64 kbit/s"),
+    "flood": ("bench.flood", "one van at hundreds of times the others: how long these wait"),
     "flash": ("bench.flash", "bytes an hour of driving writes to the medium"),
     "pghistory": (
         "bench.postgres_history",
