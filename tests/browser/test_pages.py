@@ -14,7 +14,7 @@ from cloud.foundation.database import Database
 from cloud.foundation.http import answer_problems
 from cloud.foundation.identity import Gate, Identity
 from cloud.foundation.ids import random_id
-from cloud.foundation.migrations import upgrade
+from tests.parts.migrated import upgrade
 
 
 class Browser:

@@ -11,7 +11,6 @@ from typing import Any
 import httpx
 from fastapi import APIRouter, FastAPI
 
-from cloud import roles
 from cloud.drivers import api as drivers_api
 from cloud.drivers.service import DriverWork
 from cloud.fleet import api as fleet_api
@@ -41,6 +40,7 @@ from cloud.planning.service import Planning
 from cloud.planning.store import orders_of_carrier
 from cloud.roads.model import Snapped
 from cloud.tracking.reports import Reports
+from tests.parts.migrated import migrate
 
 PLAIN = Settings()
 NOW = datetime.fromisoformat("2026-11-23T07:50:00-03:00").timestamp()
@@ -151,7 +151,7 @@ def in_pieces(piece: bytes, count: int, came: list[int]) -> AsyncIterator[bytes]
 def open_desk(root: Path, settings: Settings = PLAIN) -> Desk:
     """A desk with one depot over a new database in ``root``, or where ``settings`` say."""
     data = DataFolder(root)
-    roles.migrate(data, "business", "telemetry", settings=settings)
+    migrate(data, "business", "telemetry", settings=settings)
     database, clock = Database(place_of("business", data, settings)), StillClock()
     telemetry = Database(place_of("telemetry", data, settings))
     events, real_time = Outbox(database), RealClock()

@@ -11,10 +11,10 @@ from sqlalchemy import func, select
 from cloud.foundation import outbox
 from cloud.foundation.database import Database
 from cloud.foundation.layout import DataFolder
-from cloud.foundation.migrations import upgrade
 from cloud.foundation.outbox import Consumer, DomainEvent, Outbox
 from cloud.foundation.places import place_of
 from cloud.foundation.settings import Settings
+from tests.parts.migrated import upgrade
 
 
 class Happened(msgspec.Struct, frozen=True, kw_only=True):

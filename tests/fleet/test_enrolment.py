@@ -16,7 +16,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from fastapi import FastAPI
 from sqlalchemy import select
 
-from cloud import roles
 from cloud.fleet.enrolment.api import routes
 from cloud.fleet.enrolment.model import CLAIM_S
 from cloud.fleet.enrolment.service import Enrolments
@@ -37,6 +36,7 @@ from cloud.foundation.settings import EmbeddedBroker as Lane
 from cloud.foundation.settings import Settings, load
 from tests.fleet.box import Box
 from tests.parts.broker import EmbeddedBroker, wait_for
+from tests.parts.migrated import migrate
 from wire import topics
 from wire.enrolment import Enrolment, EnrolmentRequest, Purpose, Renewal
 
@@ -123,7 +123,7 @@ def open_office(folder: Path) -> Iterator[Office]:
     broker = EmbeddedBroker(DataFolder(folder))
     broker.settings = Settings(embedded_broker=Lane(tls=True))
     broker.access = BrokerAccess(broker.data, broker.settings)
-    roles.migrate(broker.data, "business")
+    migrate(broker.data, "business")
     database, clock = Database(broker.data.business), SetClock()
     identity = Identity(database, clock, random_id)
     fleet = Fleet(database, clock, identity, broker.access, random_id)

@@ -12,10 +12,10 @@ from cloud.fleet.assignments import Assignment
 from cloud.foundation.database import Database
 from cloud.foundation.errors import NotFound
 from cloud.foundation.ids import random_id
-from cloud.foundation.migrations import upgrade
 from cloud.planning import store
 from cloud.planning.day import Diff, Revision, RevisionCost
 from cloud.planning.service import has_driven, require_route_of_driver, with_drivers
+from tests.parts.migrated import upgrade
 from tests.planning.days import day, order, route, stop
 
 SHIFT = day(vans=["van-1"]).shifts[0]

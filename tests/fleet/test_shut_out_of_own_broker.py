@@ -11,7 +11,6 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from cloud import roles
 from cloud.fleet.enrolment.model import GatewayShutOut
 from cloud.fleet.service import Fleet
 from cloud.foundation.broker import BrokerAccess
@@ -24,6 +23,7 @@ from cloud.integrations.publisher import Publisher
 from cloud.integrations.vans import VanLane
 from tests.cloud.desk import StillClock
 from tests.parts.broker import wait_for
+from tests.parts.migrated import migrate
 from tests.parts.mosquitto import Mosquitto, mosquitto
 from tests.parts.served_cloud import free_port
 from wire import codec, topics
@@ -116,7 +116,7 @@ def retained(broker: Mosquitto) -> dict[str, bytes]:
 def lane(tmp_path: Path, broker: Mosquitto) -> Iterator[VanLane]:
     """What the outbox tells of a box that was shut out."""
     data = DataFolder(tmp_path / "office")
-    roles.migrate(data, "business")
+    migrate(data, "business")
     business, clock = Database(data.business), StillClock()
     own = OwnBroker(host="127.0.0.1", port=broker.port, username="cloud", password="c-word")
     access = BrokerAccess(data, Settings(broker=own))

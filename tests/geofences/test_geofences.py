@@ -24,7 +24,6 @@ from cloud.foundation.http import answer_problems
 from cloud.foundation.identity import Gate, Identity, Reach
 from cloud.foundation.ids import random_id
 from cloud.foundation.layout import DataFolder
-from cloud.foundation.migrations import upgrade
 from cloud.foundation.outbox import Outbox
 from cloud.foundation.settings import OwnBroker, Settings
 from cloud.gateways.service import Gateways
@@ -38,6 +37,7 @@ from cloud.tracking.reports import Reports
 from cloud.tracking.service import Tracks
 from cloud.tracking.store import Writes
 from tests.gateway.tracks import START_MS, Journey, degrees_at, fix_at
+from tests.parts.migrated import upgrade
 from tests.tracking.test_history import opened
 from tests.tracking.vans import arrived_row
 from wire.codec import encode

@@ -30,6 +30,7 @@ from cloud.orders.intake import NewOrder
 from cloud.orders.service import Orders
 from cloud.planning import store as planning_store
 from cloud.roads.model import Snapped
+from tests.parts.migrated import migrate
 
 MAIN, OTHER = "main", "other"
 LETTERS = {
@@ -137,7 +138,7 @@ async def _ask(
 def open_company(root: Path) -> Iterator[Company]:
     """Two companies over new databases in ``root``."""
     data = DataFolder(root)
-    roles.migrate(data, "business", "telemetry")
+    migrate(data, "business", "telemetry")
     roles._choose_ports(data, Settings(), "all")
     app = create_app(data, Settings())
     login = json.loads(data.first_login.read_bytes())

@@ -13,7 +13,6 @@ from cloud.foundation import outbox
 from cloud.foundation.database import Database
 from cloud.foundation.identity import Caller
 from cloud.foundation.ids import random_id
-from cloud.foundation.migrations import upgrade
 from cloud.foundation.outbox import DomainEvent, Outbox
 from cloud.foundation.sealing import Vault
 from cloud.integrations.reading import Reading
@@ -25,6 +24,7 @@ from cloud.integrations.webhooks.sending import Resolve, Sender
 from cloud.integrations.webhooks.service import Webhooks
 from cloud.orders.model import OrderMoved
 from cloud.planning.service import Planning
+from tests.parts.migrated import upgrade
 
 NOW_S = 1_795_600_000.0
 ADMIN = Caller(tenant="main", user_id="user-1", name="ana", role="admin")

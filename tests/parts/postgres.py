@@ -28,8 +28,16 @@ class Postgres:
         self._folder = folder
         folder.mkdir(parents=True)
         self._server: Any = PostgresServer(folder, cleanup_mode="stop")
+        self._forget_power_cuts()
         self._made = 0
         self._template: str | None = None
+
+    def _forget_power_cuts(self) -> None:
+        """Wait for no disk: tests kill servers, whose writes the kernel keeps, but cut no power."""
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            for waits in ("fsync", "full_page_writes"):
+                connection.execute(f"ALTER SYSTEM SET {waits} = off")
+            connection.execute("SELECT pg_reload_conf()")
 
     def make(self, template: str = "template0") -> str:
         """A new database; its URL."""
@@ -38,6 +46,7 @@ class Postgres:
         with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
             connection.execute(
                 f"CREATE DATABASE {name} TEMPLATE {template} ENCODING 'UTF8' LOCALE 'C'"
+                " STRATEGY FILE_COPY"  # twice as quick as by its log
             )
         return self.url(name)
 

@@ -10,7 +10,6 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from sqlalchemy.exc import OperationalError
 
-from cloud import roles
 from cloud.foundation.broker import BrokerAccess
 from cloud.foundation.database import Database
 from cloud.foundation.identity.model import fingerprint
@@ -21,6 +20,7 @@ from cloud.phones.desk import PhoneDesk
 from cloud.phones.service import Phones
 from tests.cloud.desk import NOW, StillClock
 from tests.parts.broker import wait_for
+from tests.parts.migrated import migrate
 from tests.parts.mosquitto import Mosquitto, mosquitto
 from tests.parts.served_cloud import free_port
 from tests.phones.test_lane import PHONE
@@ -47,7 +47,7 @@ class Office:
 
     def __init__(self, root: Path, broker: Mosquitto) -> None:
         data = DataFolder(root)
-        roles.migrate(data, "business")
+        migrate(data, "business")
         self.business = Database(data.business)
         with self.business.writing() as connection:
             store.add_phone(connection, PHONE, fingerprint("token"))

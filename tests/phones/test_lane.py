@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from cloud import roles
 from cloud.foundation.database import Database
 from cloud.foundation.errors import Unavailable
 from cloud.foundation.identity.model import fingerprint
@@ -18,6 +17,7 @@ from cloud.phones.service import Phones
 from cloud.tracking.history import fixes_between
 from tests.cloud.desk import NOW, StillClock, run
 from tests.parts.broker import EmbeddedBroker, embedded_broker
+from tests.parts.migrated import migrate
 from tests.tracking.test_ingest import IngestProcess
 
 pytestmark = pytest.mark.slow
@@ -41,7 +41,7 @@ class Office:
 
     def __init__(self, broker: EmbeddedBroker) -> None:
         data = broker.data
-        roles.migrate(data, "business", "telemetry")
+        migrate(data, "business", "telemetry")
         self.business, self.telemetry = Database(data.business), Database(data.telemetry)
         self.phones = Phones(self.business, StillClock(), None, str, lambda: 7)  # type: ignore[arg-type]
         self.publisher = Publisher(broker.access)

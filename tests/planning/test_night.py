@@ -14,11 +14,11 @@ from cloud.fleet.hours import shift_span
 from cloud.foundation.clock import RealClock, SimulatedClock
 from cloud.foundation.database import Database
 from cloud.foundation.errors import NotFound
-from cloud.foundation.migrations import upgrade
 from cloud.foundation.outbox import Outbox
 from cloud.planning import store
 from cloud.planning.day import Diff, Revision, RevisionCost
 from cloud.planning.service import require_route_of_driver
+from tests.parts.migrated import upgrade
 from tests.planning.days import DATE, DEPOT, day, order, route, stop
 from wire.clock import ClockRate
 

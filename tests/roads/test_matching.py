@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from cloud.foundation.database import Database
 from cloud.foundation.errors import Invalid
-from cloud.foundation.migrations import upgrade
 from cloud.roads.client import RoadsClient
 from cloud.roads.engine import MAX_MATCH_POINTS
 from cloud.roads.matching import OVERLAP, Hop, Stretch, pieces, stretches
@@ -22,6 +21,7 @@ from cloud.tracking import store
 from cloud.tracking.matched import Matching
 from cloud.tracking.service import Tracks
 from cloud.tracking.store import Writes
+from tests.parts.migrated import upgrade
 from tests.parts.roads_engine import RoadEngine
 from tests.tracking.vans import NOON_MS, arrived_row
 from wire.messages import Batch, Fix

@@ -18,13 +18,13 @@ from cloud.foundation.http import answer_problems
 from cloud.foundation.identity import Gate, Identity
 from cloud.foundation.ids import random_id
 from cloud.foundation.layout import DataFolder
-from cloud.foundation.migrations import upgrade
 from cloud.foundation.settings import OwnBroker, Settings
 from cloud.tracking import api, store, track_api
 from cloud.tracking.live import Live
 from cloud.tracking.sight import FULL
 from cloud.tracking.store import Writes
 from cloud.tracking.stream import LiveStream
+from tests.parts.migrated import upgrade
 from tests.tracking.vans import NOON_MS, arrived_row, batch
 
 

@@ -15,7 +15,6 @@ from sqlalchemy import Connection, select
 
 from cloud.foundation.database import Database
 from cloud.foundation.layout import DataFolder
-from cloud.foundation.migrations import upgrade
 from cloud.foundation.places import place_of
 from cloud.foundation.settings import Settings
 from cloud.tracking import history, service, store
@@ -37,6 +36,7 @@ from cloud.tracking.intake import Arrived, Complaint, Group, Intake
 from cloud.tracking.model import Committed, StreamKey, moment_ms
 from cloud.tracking.shelf import Shelf
 from cloud.tracking.track import ALWAYS
+from tests.parts.migrated import upgrade
 from tests.tracking.vans import NOON_MS, batch, encoded, fix
 from wire import topics
 from wire.events import Gap

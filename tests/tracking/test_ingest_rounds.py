@@ -14,7 +14,6 @@ from cloud.foundation.broker import BrokerAccess
 from cloud.foundation.clock import RealClock
 from cloud.foundation.database import Database
 from cloud.foundation.layout import DataFolder
-from cloud.foundation.migrations import upgrade
 from cloud.foundation.settings import OwnBroker, Settings
 from cloud.tracking import store
 from cloud.tracking.inbox import MqttInbox
@@ -22,6 +21,7 @@ from cloud.tracking.ingest import Ingest
 from cloud.tracking.intake import Arrived
 from cloud.tracking.shelf import MAX_BYTES
 from cloud.tracking.store import LiveRow, Writes
+from tests.parts.migrated import upgrade
 from tests.tracking.vans import NOON_MS, batch, fix
 from wire import codec, topics
 from wire.messages import Ack, Fix, Live, Position

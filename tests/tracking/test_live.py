@@ -12,12 +12,12 @@ from msgspec.structs import replace
 from cloud.foundation.broker import BrokerAccess
 from cloud.foundation.database import Database
 from cloud.foundation.layout import DataFolder
-from cloud.foundation.migrations import upgrade
 from cloud.foundation.settings import OwnBroker, Settings
 from cloud.tracking import store
 from cloud.tracking.live import Live
 from cloud.tracking.memory import LiveMemory, LivePosition
 from cloud.tracking.store import LiveRow, Writes
+from tests.parts.migrated import upgrade
 from tests.tracking.vans import NOON_MS, fix
 from wire import codec, topics
 from wire.messages import Fix, Position, State

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from cloud.foundation.database import Database
 from cloud.foundation.errors import Invalid
-from cloud.foundation.migrations import upgrade
 from cloud.tracking import journeys, store, track
 from cloud.tracking.blocks import Numbered
 from cloud.tracking.journeys import COLUMNS, Trip
@@ -21,6 +20,7 @@ from cloud.tracking.replay import frames
 from cloud.tracking.service import Tracks
 from cloud.tracking.store import Writes
 from tests.gateway.tracks import LAT, LON, START_MS, Journey, degrees_at
+from tests.parts.migrated import upgrade
 from tests.tracking.test_history import opened
 from tests.tracking.vans import arrived_row
 from wire.codec import encode

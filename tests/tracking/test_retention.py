@@ -7,7 +7,6 @@ import pytest
 
 from cloud.foundation.database import Database
 from cloud.foundation.layout import DataFolder
-from cloud.foundation.migrations import upgrade
 from cloud.foundation.places import place_of
 from cloud.foundation.settings import RetentionSettings, Settings
 from cloud.tracking import history, store
@@ -15,6 +14,7 @@ from cloud.tracking.blocks import Numbered, cut, pack
 from cloud.tracking.model import Committed, StreamKey
 from cloud.tracking.retention import Retention
 from cloud.tracking.store import LiveRow, Writes
+from tests.parts.migrated import upgrade
 from tests.tracking.vans import NOON_MS, fix
 
 DAY_S = 86_400

@@ -19,6 +19,7 @@ from cloud.roles import is_current
 from cloud.tracking import store
 from cloud.tracking.model import Committed, StreamKey
 from cloud.tracking.store import LiveRow, Writes
+from tests.parts import migrated
 from tests.tracking.vans import NOON_MS, fix
 from wire.messages import Fix
 
@@ -29,7 +30,7 @@ FOLDER = Path(migrations.__file__).parent
 def telemetry(tmp_path: Path, kept_in: Settings) -> Iterator[Database]:
     place = place_of("telemetry", DataFolder(tmp_path), kept_in)
     database = Database(place)
-    upgrade(database, "telemetry")
+    migrated.upgrade(database, "telemetry")
     yield database
     database.close()
 

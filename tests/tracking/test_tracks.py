@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from cloud.foundation.database import Database
 from cloud.foundation.errors import Invalid
-from cloud.foundation.migrations import upgrade
 from cloud.tracking import formats, lines, store, track
 from cloud.tracking.blocks import Numbered, cut, pack, unpack
 from cloud.tracking.formats import FIELDS, GPX_FIELDS, Field
@@ -25,6 +24,7 @@ from cloud.tracking.lines import Lost
 from cloud.tracking.service import Drawing, Tracks
 from cloud.tracking.store import Writes
 from cloud.tracking.track import ON_DEMAND, Packed, Track
+from tests.parts.migrated import upgrade
 from tests.tracking.vans import NOON_MS, arrived_row, batch, fix
 from wire.columns import QUALITIES, SOURCES
 from wire.messages import Batch, Fix
