@@ -211,7 +211,9 @@ class Geofences:
                 after=None,
                 limit=_MAX_EVENTS,
             )
-        events = [_READER.decode(row.body) for row in rows]
+        events = [
+            told for row in rows if isinstance(told := row.told(), GeofenceEntered | GeofenceLeft)
+        ]
         return [
             Crossing(one.at_ms, "left", one.where, one.dwell_s)
             if isinstance(one, GeofenceLeft)
@@ -269,9 +271,6 @@ class Geofences:
             raise Invalid.field(
                 "properties.depot_id", f"{fence.depot_id[:80]!r} is not known", "name a depot"
             )
-
-
-_READER: Final = msgspec.json.Decoder(GeofenceEntered | GeofenceLeft)
 
 
 def _require_held(fence: Fence, reach: Reach) -> None:

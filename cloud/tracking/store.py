@@ -27,6 +27,7 @@ from cloud.tracking import history
 from cloud.tracking.history import ArrivedRow
 from cloud.tracking.model import Committed, StreamKey, moment_ms
 from wire import topics
+from wire.events import EventBody
 from wire.messages import Fix
 from wire.values import ClockQuality, FixSource
 
@@ -134,7 +135,10 @@ class EventPlace(NamedTuple):
 
 
 class EventRow(NamedTuple):
-    """One stored event; ``at_ms`` is `cloud.tracking.model.happened_ms`, ``body`` JSON."""
+    """One stored event; ``at_ms`` is `cloud.tracking.model.happened_ms`.
+
+    ``body`` is the event's JSON without its tag, which is ``kind``.
+    """
 
     at_ms: int
     stream: int
@@ -143,6 +147,16 @@ class EventRow(NamedTuple):
     body: str
     quality: ClockQuality
     received_at_ms: int
+
+    def told(self) -> EventBody:
+        """What the van said.
+
+        Raises:
+            ValidationError: it is of another release.
+        """
+        fields: dict[str, Any] = msgspec.json.decode(self.body)
+        body: EventBody = msgspec.convert({**fields, "type": self.kind}, EventBody)
+        return body
 
 
 @dataclass(slots=True)

@@ -39,12 +39,11 @@ from cloud.tracking.store import Writes
 from tests.gateway.tracks import START_MS, Journey, degrees_at, fix_at
 from tests.parts.migrated import upgrade
 from tests.tracking.test_history import opened
-from tests.tracking.vans import arrived_row
-from wire.codec import encode
+from tests.tracking.vans import arrived_row, event_rows
 from wire.desired import read_values
 from wire.events import GeofenceEntered
 from wire.geofences import GeofenceWatch
-from wire.messages import Batch, Fix
+from wire.messages import Batch, Event, Fix
 
 START_S = START_MS / 1000
 
@@ -304,18 +303,18 @@ def test_events_are_those_of_phones_and_of_vans_whose_word_wins(company: Company
     made = company.ask("POST", "/geofences", json=a_circle(dwell_after_s=60)).json()
     batches = [arrived_row(one, van) for one in IN_ORDER for van in ("van-1", "van-2")]
     at_ms = START_MS + 155_000
-    entered = encode(GeofenceEntered(geofence=made["id"], at_ms=at_ms)).decode()
-    event = ("main", "van-2", 50, 0, at_ms, 3, "geofence_entered", entered, at_ms, at_ms)
+    entered = GeofenceEntered(geofence=made["id"], at_ms=at_ms)
+    told = Event(stream="50", seq=0, recorded_at_ms=at_ms, body=entered)
     with company.telemetry.writing() as connection:
-        store.write(connection, Writes(arrived=batches, events=[event]))
+        store.write(connection, Writes(arrived=batches, events=event_rows("van-2", told)))
     span = {"from": "2026-11-22T11:00:00Z", "to": "2026-11-22T12:00:00Z"}
     where = f"/geofences/{made['id']}/events"
     items = company.ask("GET", where, params=span).json()["items"]
     for van in ("van-1", "van-2"):
         kinds = [one["kind"] for one in items if one["vehicle_id"] == van]
         assert kinds == ["entered", "dwelled", "left"]
-    told = [one for one in items if one["vehicle_id"] == "van-2" and one["kind"] == "entered"]
-    assert [one["at"] for one in told] == ["2026-11-22T11:02:35.000Z"]
+    by_van = [one for one in items if one["vehicle_id"] == "van-2" and one["kind"] == "entered"]
+    assert [one["at"] for one in by_van] == ["2026-11-22T11:02:35.000Z"]
     one_van = company.ask("GET", where, params=span | {"vehicle_id": "van-1"}).json()["items"]
     assert {one["vehicle_id"] for one in one_van} == {"van-1"}
     long = {"from": "2026-11-01T11:00:00Z", "to": "2026-11-22T12:00:00Z"}

@@ -22,10 +22,9 @@ from cloud.tracking.store import Writes
 from tests.gateway.tracks import LAT, LON, START_MS, Journey, degrees_at
 from tests.parts.migrated import upgrade
 from tests.tracking.test_history import opened
-from tests.tracking.vans import arrived_row
-from wire.codec import encode
+from tests.tracking.vans import arrived_row, event_rows
 from wire.events import TripEnded, TripStarted
-from wire.messages import Batch, Fix
+from wire.messages import Batch, Event, Fix
 
 START_S = START_MS / 1000
 
@@ -66,11 +65,13 @@ def keep(database: Database, van: str, batches: list[Batch]) -> None:
 
 
 def tell(database: Database, *events: TripStarted | TripEnded) -> None:
-    rows = [
-        ("main", "van-1", 50, seq, one.at_ms, 3, kind, encode(one).decode(), one.at_ms, one.at_ms)
-        for seq, one in enumerate(events)
-        for kind in ["trip_started" if isinstance(one, TripStarted) else "trip_ended"]
-    ]
+    rows = event_rows(
+        "van-1",
+        *(
+            Event(stream="50", seq=seq, recorded_at_ms=one.at_ms, body=one)
+            for seq, one in enumerate(events)
+        ),
+    )
     with database.writing() as connection:
         store.write(connection, Writes(events=rows))
 

@@ -9,9 +9,12 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from cloud.foundation.broker import BrokerLogin, GatewayCredential
 from cloud.tracking.history import ArrivedRow
+from cloud.tracking.intake import Arrived, Group, Intake
+from cloud.tracking.model import Committed
+from cloud.tracking.shelf import Shelf
 from tests.parts.broker import wait_for
 from wire import codec, topics
-from wire.messages import Ack, Batch, Fix, Live
+from wire.messages import Ack, Batch, Event, Fix, Live
 
 NOON_MS = 1_717_416_000_000
 """2024-06-03T12:00:00Z: past on every clock that a test may meet."""
@@ -46,6 +49,23 @@ def arrived_row(batch: Batch, van: str = "van-1", received_at_ms: int = NOON_MS)
         *("main", van, batch.stream, seqs[0], seqs[-1], len(seqs), received_at_ms),
         codec.encode_batch(batch),
     )
+
+
+def event_rows(van: str, *told: Event) -> list[tuple[Any, ...]]:
+    """Events of a van as ingest stores them."""
+    intake = Intake(
+        standing_of=lambda *_: "known",
+        load=lambda _: Committed(),
+        load_shelf=lambda *_: Shelf(),
+        complain=lambda _: None,
+        live=[],
+    )
+    group, topic = Group(), topics.up("main", van, "event")
+    for one in told:
+        arrived = Arrived(topic=topic, payload=codec.encode(one), received_at_ms=one.recorded_at_ms)
+        intake.take(arrived, group)
+    assert len(group.writes.events) == len(told)
+    return group.writes.events
 
 
 def encoded(message: msgspec.Struct) -> bytes:
