@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Column, ColumnElement, MetaData, String, Table, create_engine, insert, select
 
@@ -32,6 +32,7 @@ def seen(things: list[tuple[str | None, str | None]], wanted: ColumnElement[bool
     return found
 
 
+@settings(deadline=None)  # each example opens a database
 @given(REACHES, st.lists(st.tuples(NAMES, NAMES), max_size=8))
 def test_a_query_gives_what_the_predicate_holds(
     reach: Reach, things: list[tuple[str | None, str | None]]
@@ -42,6 +43,7 @@ def test_a_query_gives_what_the_predicate_holds(
     ]
 
 
+@settings(deadline=None)  # each example opens a database
 @given(REACHES)
 def test_what_has_neither_depot_nor_carrier_is_for_those_who_see_everything(reach: Reach) -> None:
     assert reach.holds() == reach.is_everything
