@@ -10,7 +10,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 
 from cloud.foundation import migrations
-from cloud.foundation.database import TELEMETRY, Database
+from cloud.foundation.database import TELEMETRY, Database, table_names
 from cloud.foundation.layout import DataFolder
 from cloud.foundation.migrations import NAMES, downgrade, upgrade
 from cloud.foundation.places import place_of
@@ -24,6 +24,12 @@ from tests.tracking.vans import NOON_MS, fix
 from wire.messages import Fix
 
 FOLDER = Path(migrations.__file__).parent
+KEY = ["tenant", "van", "stream", "first"]
+BY_THE_WEEK = [
+    ("remove_index", "ix_block_tenant_van_stream_first", [*KEY, "from_ms"]),
+    ("add_index", "ix_block_tenant_van_stream_first", KEY),
+]
+"""Where blocks are divided by time, that stands in each key of theirs, too."""
 
 
 @pytest.fixture
@@ -55,8 +61,16 @@ def test_a_revision_is_numbered_as_its_file_and_there_is_one_newest(name: str) -
 
 def test_the_migrated_form_is_the_declared_one(telemetry: Database) -> None:
     with telemetry.writing() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, TELEMETRY) == []
+        tables = table_names(connection)
+        options = {
+            "compare_type": True,
+            "include_name": lambda name, kind, _: kind != "table" or name in tables,
+        }
+        context = MigrationContext.configure(connection, opts=options)
+        found = compare_metadata(context, TELEMETRY)
+        is_divided = connection.dialect.name == "postgresql"
+    told = [(what, one.name, [column.name for column in one.columns]) for what, one in found]
+    assert told == (BY_THE_WEEK if is_divided else [])
 
 
 def test_the_migration_goes_down_to_nothing_and_up_again(telemetry: Database) -> None:
