@@ -6,6 +6,7 @@ calendar has a column for each weekday and one for special days.
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,6 +20,8 @@ from cloud.foundation.given import Unacceptable
 
 MAX_ROWS: Final = 5_000
 _LISTS: Final = frozenset({"skills", "licences", "helper_ids", "breaks"})
+_FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")
+_NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 _SPECIAL: Final = "special_days"
 _REMEDY: Final = "see the columns and examples in docs/fleet.md"
 
@@ -89,8 +92,19 @@ def write(kind: str, things: Iterable[BaseModel]) -> str:
     writer = csv.DictWriter(out, columns, lineterminator="\r\n")
     writer.writeheader()
     for thing in things:
-        writer.writerow(_cells(thing.model_dump(mode="json"), columns))
+        cells = _cells(thing.model_dump(mode="json"), columns)
+        writer.writerow({name: guarded(str(cell)) for name, cell in cells.items()})
     return out.getvalue()
+
+
+def guarded(text: str) -> str:
+    """``text`` so that no spreadsheet takes it for a formula; a number stays one."""
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+
+
+def unguarded(text: str) -> str:
+    """What `guarded` was given."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text[1:]) else text
 
 
 def _require_header(header: Sequence[str], body: type[BaseModel], columns: Sequence[str]) -> None:
@@ -112,7 +126,11 @@ def _require_header(header: Sequence[str], body: type[BaseModel], columns: Seque
 def _row(
     line: int, row: Mapping[Any, Any], body: type[BaseModel], seen: dict[str, int]
 ) -> Row | Refused:
-    cells = {name: value.strip() for name, value in row.items() if name and isinstance(value, str)}
+    cells = {
+        name: unguarded(value.strip())
+        for name, value in row.items()
+        if name and isinstance(value, str)
+    }
     if None in row:
         problem = FieldProblem(
             "row", "has more cells than the header", "put text with commas in quotes"

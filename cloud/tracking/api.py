@@ -22,6 +22,8 @@ _ASK_EVERY_S: Final = 15.0
 _HOUR_S: Final = 3600.0
 _DAY_S: Final = 86_400.0
 _MAX_VANS: Final = 500
+_IDS: Final = r"^[a-z0-9_,-]*$"
+"""Plain ids with commas between: an address that a server takes holds as many as are allowed."""
 
 
 class EventBodyItem(BaseModel):
@@ -103,7 +105,7 @@ def routes(
         caller: reader,
         is_still_let_in: watch,
         bbox: Annotated[str | None, Query(max_length=200)] = None,
-        vans: Annotated[str | None, Query(max_length=40_000)] = None,
+        vans: Annotated[str | None, Query(max_length=20_000, pattern=_IDS)] = None,
         last_event_id: Annotated[str | None, Header(max_length=100)] = None,
     ) -> StreamingResponse:
         """What moves, as it moves; it ends when the token or session does.

@@ -5,7 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from cloud.fleet.files import guarded, unguarded
 from tests.cloud.desk import Desk, open_desk
 
 FILES = {
@@ -108,3 +111,26 @@ def test_what_is_no_such_file_is_refused_whole(desk: Desk, text: str) -> None:
     answer = desk.ask("POST", "/fleet/files/carriers", content=text.encode())
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "file"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
+        ("+56 51 2", "'+56 51 2"),
+        ("@home", "'@home"),
+        ("-71.25", "-71.25"),
+        ("-71.25;-1", "'-71.25;-1"),
+        ("'=1", "''=1"),
+        ("O'Higgins", "O'Higgins"),
+    ],
+)
+def test_no_cell_is_taken_for_a_formula(text: str, told: str) -> None:
+    assert guarded(text) == told
+    assert unguarded(told) == text
+
+
+@given(st.text(alphabet="'=+-@\t1.ea ", max_size=8))
+def test_whatever_is_guarded_comes_back(text: str) -> None:
+    assert unguarded(guarded(text)) == text
+    assert not guarded(text).startswith(("=", "+", "@", "\t"))
