@@ -39,6 +39,10 @@ BENCHES: Final = {
     "roads": ("bench.roads", "matrix, row and column, path and snap on the demo city"),
     "start": ("bench.start", "from a gateway's start to its first published fix; the help text"),
     "track": ("bench.track", "a van's day as GeoJSON, whole and simplified, from the database"),
+    "steady": (
+        "bench.steady",
+        "1,000 vans at 1 Hz through the whole cloud, then 200 clients of which 100 stall",
+    ),
     "wire": ("bench.wire_size", "bytes and time of a batch on the wire"),
 }
 

@@ -6,6 +6,7 @@ folder; ingest does it between its groups and lays the outcome beside it.
 
 import re
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
@@ -160,9 +161,10 @@ class Errands:
             except (msgspec.DecodeError, OSError):
                 path.unlink(missing_ok=True)
         now_s = time.time()  # noqa: TID251 - compared with the file system's clock
-        for path in self._folder.glob("*.answer"):  # whoever asked has gone
-            if now_s - path.stat().st_mtime > _FORGET_AFTER_S:
-                path.unlink(missing_ok=True)
+        for path in self._folder.glob("*.answer"):
+            with suppress(FileNotFoundError):  # whoever asked has just taken it
+                if now_s - path.stat().st_mtime > _FORGET_AFTER_S:
+                    path.unlink()
         return None
 
 

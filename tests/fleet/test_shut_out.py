@@ -165,7 +165,7 @@ def test_a_van_that_is_shut_out_leaves_nothing_and_is_told_again_when_let_in(
         ping(cloud)
         wait_for(lambda: presence(cloud) == "offline", "the office to see that it is gone")
         wait_for(lambda: is_cleared(cloud), "the broker to hold nothing for it")
-    assert held(cloud).sessions == sessions
+    wait_for(lambda: held(cloud).sessions <= sessions, "its session to go; others come and go")
     desire(cloud, live_every_s=9)
     new = Gateway(cloud, tmp_path / "new")
     for client_id in (None, old.box.client_id):

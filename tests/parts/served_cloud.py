@@ -1,14 +1,18 @@
 """A whole cloud with its city, as a user starts it, at a chosen moment of the simulated clock."""
 
+import atexit
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,18 +55,18 @@ def free_port() -> int:
 
 
 def import_city(root: Path) -> None:
-    """The demo city into a data folder."""
-    command = [
-        sys.executable,
-        "-m",
-        "roundsman",
-        "city",
-        "import",
-        str(EXTRACT),
-        "--data",
-        str(root),
-    ]
+    """The demo city into a data folder; imported once in a test run, and copied from then on."""
+    shutil.copytree(_imported_city() / "city", root / "city")
+
+
+@cache
+def _imported_city() -> Path:
+    folder = tempfile.mkdtemp(prefix="roundsman-city-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    arguments = ("city", "import", str(EXTRACT), "--data", folder)
+    command = [sys.executable, "-m", "roundsman", *arguments]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    return Path(folder)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from cloud.tracking import history, store
 from cloud.tracking.status import forget_status, read_status
 from cloud.tracking.store import LiveRow
 from tests.parts.broker import EmbeddedBroker, embedded_broker, wait_for
-from tests.tracking.vans import NOON_MS, Ears, Van, batch, fix
+from tests.tracking.vans import NOON_MS, Ears, Van, batch, fix, keep_for_ever
 from wire import codec, topics
 from wire.messages import Batch, Live, Position, Presence, Resume
 
@@ -40,6 +40,7 @@ class IngestProcess:
 
     def start(self) -> "IngestProcess":
         forget_status(self.data)
+        keep_for_ever(self.data)
         root = self.data.root
         self._process = subprocess.Popen(
             [sys.executable, "-m", "cloud.cli", "serve", "--role=ingest", f"--data={root}"],

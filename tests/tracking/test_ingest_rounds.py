@@ -22,7 +22,7 @@ from cloud.tracking.intake import Arrived
 from cloud.tracking.shelf import MAX_BYTES
 from cloud.tracking.store import LiveRow, Writes
 from tests.parts.migrated import upgrade
-from tests.tracking.vans import NOON_MS, batch, fix
+from tests.tracking.vans import KEPT, NOON_MS, batch, fix
 from wire import codec, topics
 from wire.messages import Ack, Fix, Live, Position
 
@@ -72,7 +72,7 @@ class Desk:
     def open(self) -> None:
         """Begin anew with what is stored."""
         self.letters = Letters(self.broker)
-        self.ingest = Ingest(self.data, self.database, self.broker, RealClock())
+        self.ingest = Ingest(self.data, self.database, self.broker, RealClock(), kept=KEPT)
         self.ingest._inbox = self.letters
 
     def hear(self, van: str, kind: str, payload: bytes, *, at_ms: int = NOON_MS) -> None:

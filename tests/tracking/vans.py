@@ -1,13 +1,15 @@
 """A van as ingest sees it: a client of the broker that publishes and listens for `Ack`."""
 
 import threading
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import msgspec
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from cloud.foundation.broker import BrokerLogin, GatewayCredential
+from cloud.foundation.layout import DataFolder
+from cloud.foundation.settings import RetentionSettings
 from cloud.tracking.history import ArrivedRow
 from cloud.tracking.intake import Arrived, Group, Intake
 from cloud.tracking.model import Committed
@@ -49,6 +51,20 @@ def arrived_row(batch: Batch, van: str = "van-1", received_at_ms: int = NOON_MS)
         *("main", van, batch.stream, seqs[0], seqs[-1], len(seqs), received_at_ms),
         codec.encode_batch(batch),
     )
+
+
+KEPT: Final = RetentionSettings(
+    positions_days=36_000, events_days=36_000, answers_days=36_000, set_aside_days=36_000
+)
+"""Long enough for what a test's vans say to have happened at `NOON_MS`."""
+
+
+def keep_for_ever(data: DataFolder) -> None:
+    """Let the settings of a data folder end nothing that vans said at `NOON_MS`."""
+    told = data.settings.read_text() if data.settings.exists() else ""
+    if "[retention]" not in told:
+        days = "".join(f"{name} = {days}\n" for name, days in msgspec.structs.asdict(KEPT).items())
+        data.settings.write_text(f"{told}\n[retention]\n{days}")
 
 
 def event_rows(van: str, *told: Event) -> list[tuple[Any, ...]]:
