@@ -102,6 +102,15 @@ def held(cloud: ServedCloud) -> Held:
     return held_by(DataFolder(cloud.root))
 
 
+def lasting_sessions(cloud: ServedCloud) -> int:
+    """How many sessions stay; one with which web looks at what is retained is gone in a moment."""
+    seen = []
+    for _ in range(15):
+        seen.append(held(cloud).sessions)
+        time.sleep(0.2)
+    return min(seen)
+
+
 def is_cleared(cloud: ServedCloud) -> bool:
     """Whether the broker holds of the van only that it is offline."""
     now = held(cloud)
@@ -153,7 +162,7 @@ def test_a_van_that_is_shut_out_leaves_nothing_and_is_told_again_when_let_in(
     cloud: ServedCloud, tmp_path: Path
 ) -> None:
     old = Gateway(cloud, tmp_path / "old")
-    sessions = held(cloud).sessions
+    sessions = lasting_sessions(cloud)
     desire(cloud, live_every_s=5)
     with old.connected() as session:
         wait_for(lambda: bool(heard(session, "desired")), "the settings")
@@ -165,7 +174,7 @@ def test_a_van_that_is_shut_out_leaves_nothing_and_is_told_again_when_let_in(
         ping(cloud)
         wait_for(lambda: presence(cloud) == "offline", "the office to see that it is gone")
         wait_for(lambda: is_cleared(cloud), "the broker to hold nothing for it")
-    wait_for(lambda: held(cloud).sessions <= sessions, "its session to go; others come and go")
+    wait_for(lambda: held(cloud).sessions == sessions, "its session to go, and no other")
     desire(cloud, live_every_s=9)
     new = Gateway(cloud, tmp_path / "new")
     for client_id in (None, old.box.client_id):
