@@ -11,8 +11,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Connection, Engine, Integer, MetaData, Table
+from sqlalchemy import BigInteger, Connection, Engine, Integer, MetaData, Table, event
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from cloud.foundation import sqlite_store
 from cloud.foundation.places import Place
@@ -91,11 +92,19 @@ class Database:
             self._store.set_patience(connection, wait_s)
 
     def close(self) -> None:
-        """End every connection; a closed database opens again when it is used."""
+        """End every connection; a closed database opens again when it is used.
+
+        One that a thread still reads by ends with its transaction.
+        """
         for engine in (self._reader, self._writer):
             if engine is not None:
+                event.listen(engine.pool, "checkin", _end)
                 engine.dispose()
         self._reader = self._writer = None
+
+
+def _end(_driver: object, record: ConnectionPoolEntry) -> None:
+    record.invalidate()
 
 
 def prepare(place: Place) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -146,3 +147,15 @@ def test_what_was_committed_survives_a_kill(tmp_path: Path) -> None:
     database.close()
     assert kept == list(range(len(kept)))
     assert len(kept) > max(told, default=0)
+
+
+def test_a_reader_that_is_in_use_at_the_close_ends_with_its_transaction(
+    database: Database,
+) -> None:
+    upgrade(database, "business")
+    with database.reading() as connection:
+        driver = connection.connection.driver_connection
+        database.close()
+    assert driver is not None
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        driver.execute("SELECT 1")
