@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -196,9 +196,12 @@ def _committed(database: Database) -> list[int]:
 
 
 def _processor_s(pids: list[int]) -> float:
-    """What some processes have spent since their start; one that has ended still tells."""
-    stats = [Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split() for pid in pids]
-    ticks = sum(int(fields[11]) + int(fields[12]) for fields in stats)
+    """What those of some processes have spent that are there still, as a child nobody waited for."""
+    ticks = 0
+    for pid in pids:
+        with suppress(FileNotFoundError):  # PostgreSQL's own helpers come and go
+            fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+            ticks += int(fields[11]) + int(fields[12])
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
