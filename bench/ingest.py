@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -196,7 +196,7 @@ def _committed(database: Database) -> list[int]:
 
 
 def _processor_s(pids: list[int]) -> float:
-    """What those of some processes have spent that are there still, as a child nobody waited for."""
+    """What some processes have spent since their start; those that are gone do not tell."""
     ticks = 0
     for pid in pids:
         with suppress(FileNotFoundError):  # PostgreSQL's own helpers come and go
