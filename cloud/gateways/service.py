@@ -138,6 +138,12 @@ class Gateways:
             known = store.find_wanted(connection, tenant, vehicle_id)
         return known, self._reports.reported(tenant, vehicle_id)
 
+    def heard_of(self, tenant: str) -> dict[str, Wanted | None]:
+        """What is desired of each van's gateway that has reported or of which something is."""
+        with self._database.reading() as connection:
+            found = store.wanted_of(connection, tenant)
+        return {**dict.fromkeys(self._reports.reporting(tenant)), **dict(found)}
+
     def live_intervals_s(self, tenant: str) -> dict[str, float]:
         """How often a van should tell where it is, of each of which that is desired."""
         with self._database.reading() as connection:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -233,33 +233,35 @@ class Geofences:
 
     def tell_vans(self) -> int:
         """Desire the present fences of each gateway that watches others; how many did."""
-        changed = 0
+        depots: dict[str, dict[str, str]] = {}
         for tenant, van, depot_id in self._fleet.every_vehicle():
-            wanted, reported = self._gateways.wanted(tenant, van)
-            if wanted is None and reported is None:
+            depots.setdefault(tenant, {})[van] = depot_id
+        return sum(self._tell(tenant, vans) for tenant, vans in depots.items())
+
+    def _tell(self, tenant: str, depots: Mapping[str, str]) -> int:
+        """The vans of one tenant, each with its depot."""
+        fences = self.fences(tenant)
+        by_depot = {one: _as_told(fences, one) for one in set(depots.values())}
+        changed = 0
+        for van, wanted in self._gateways.heard_of(tenant).items():
+            if van not in depots:
                 continue
             values = {} if wanted is None else wanted.values
-            fences = self._desired(tenant, depot_id, values.get("geofences", []))
-            if fences == values.get("geofences", []):
+            present = values.get("geofences", [])
+            watched = _beside_by_hand(present, by_depot[depots[van]])
+            if watched == present:
                 continue
             with suppress(Conflict, NotFound):  # somebody was quicker; the next round sees it
                 self._gateways.desire(
                     tenant=tenant,
                     vehicle_id=van,
-                    values=values | {"geofences": fences},
+                    values=values | {"geofences": watched},
                     is_following_shifts=wanted is not None and wanted.is_following_shifts,
                     changed_by=_SYSTEM,
                     over=0 if wanted is None else wanted.version,
                 )
                 changed += 1
         return changed
-
-    def _desired(
-        self, tenant: str, depot_id: str, present: Sequence[dict[str, Any]]
-    ) -> list[dict[str, Any]]:
-        by_hand = [one for one in present if not str(one["geofence"]).startswith(_OURS)]
-        ours = desired_of(self.fences(tenant), depot_id)[: MAX_FENCES - len(by_hand)]
-        return [*by_hand, *msgspec.json.decode(msgspec.json.encode(ours))]
 
     def _require(self, tenant: str, fence: Fence) -> None:
         try:
@@ -271,6 +273,21 @@ class Geofences:
             raise Invalid.field(
                 "properties.depot_id", f"{fence.depot_id[:80]!r} is not known", "name a depot"
             )
+
+
+def _as_told(fences: Sequence[Fence], depot_id: str) -> list[dict[str, Any]]:
+    """What the vans of a depot are to watch, as it stands among desired values."""
+    told: list[dict[str, Any]] = msgspec.json.decode(
+        msgspec.json.encode(desired_of(fences, depot_id))
+    )
+    return told
+
+
+def _beside_by_hand(
+    present: Sequence[dict[str, Any]], ours: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    by_hand = [one for one in present if not str(one["geofence"]).startswith(_OURS)]
+    return [*by_hand, *ours[: MAX_FENCES - len(by_hand)]]
 
 
 def _require_held(fence: Fence, reach: Reach) -> None:

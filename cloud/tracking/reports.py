@@ -48,6 +48,11 @@ class Reports:
             return None
         return Reported(state=state, received_at_s=received_at_ms / 1000)
 
+    def reporting(self, tenant: str) -> list[str]:
+        """The vans whose gateways have ever said something of themselves."""
+        with self._telemetry.reading() as connection:
+            return store.with_state(connection, tenant)
+
     def answers(self, tenant: str, van: str, commands: Sequence[str]) -> dict[str, Told]:
         """The answers to some commands, by their ids."""
         with self._telemetry.reading() as connection:

@@ -364,6 +364,12 @@ def state_of(connection: Connection, tenant: str, van: str) -> tuple[str, int] |
     return None if row is None or row.state is None else (row.state, row.state_at_ms)
 
 
+def with_state(connection: Connection, tenant: str) -> list[str]:
+    """The vans of a tenant of which there is an ``up/state``."""
+    there = (LIVE_STATE.c.tenant == tenant, LIVE_STATE.c.state.is_not(None))
+    return list(connection.scalars(select(LIVE_STATE.c.van).where(*there)))
+
+
 def results_of(
     connection: Connection, tenant: str, van: str, commands: Sequence[str]
 ) -> Sequence[Any]:
