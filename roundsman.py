@@ -11,6 +11,7 @@ from wire import __version__
 _GROUPS: Final = {
     "gateway": ("gateway.cli", "What runs in the van: read the receiver, keep every fix, publish."),
     "cloud": ("cloud.cli", "What runs at the depot: broker, ingest, web, planner, roads."),
+    "plan": ("cloud.planning.cli", "Plans by hand: solve a file."),
     "city": ("cloud.roads.cli", "Street networks: import an OpenStreetMap extract."),
 }
 
