@@ -65,6 +65,7 @@ from cloud.planning.service import Planning
 from cloud.planning.situation import At
 from cloud.planning.store import orders_of_carrier
 from cloud.roads.client import RoadsClient
+from cloud.roads.engine import engine_url
 from cloud.tracking import api as tracking_api
 from cloud.tracking import deadletters_api, matched_api, past_api, track_api
 from cloud.tracking.complaints import ComplaintWatch
@@ -153,7 +154,7 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
     )
     telemetry = Database(place_of("telemetry", data, settings))
     broker = BrokerAccess(data, settings)
-    roads_url = f"http://127.0.0.1:{read_ports(data.ports).roads}"
+    roads_url = engine_url(settings.roads.url, read_ports(data.ports).roads)
     roads = RoadsClient(roads_url)
     events = Outbox(business)
     identity = Identity(business, real_time, random_id)

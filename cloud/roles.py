@@ -195,7 +195,7 @@ def _stages(serving: Serving) -> list[list[Part]]:
     )
     planner = Part(
         name="planner",
-        command=lambda: _planner_command(data),
+        command=lambda: _planner_command(serving),
         is_ready=lambda: socket_answers(data.planner_socket),
         is_vital=False,
         death_signal=signal.SIGKILL,
@@ -208,7 +208,8 @@ def _stages(serving: Serving) -> list[list[Part]]:
         ready_within_s=_VITAL_WITHIN_S,
     )
     first = [broker] if serving.settings.broker is None else []
-    return [first, [web, ingest, planner, roads]]
+    own_roads = [roads] if serving.settings.roads.url is None else []
+    return [first, [web, ingest, planner, *own_roads]]
 
 
 def _own_command(serving: Serving, role: str) -> list[str]:
@@ -223,17 +224,27 @@ def _broker_command(serving: Serving) -> list[str]:
 
 
 def _roads_command(data: DataFolder) -> list[str]:
-    from cloud.roads.engine import serve_argv
-    from cloud.roads.model import EngineMissing
+    from cloud.roads.generations import stamp
+    from cloud.roads.model import CityError
 
     try:
-        return serve_argv(data.city, read_ports(data.ports).roads)
-    except EngineMissing as error:
+        stamp(data.city)
+    except CityError as error:
         raise Unavailable(str(error)) from error
+    options = [
+        f"--city={data.city}",
+        f"--folder={data.roads}",
+        f"--port={read_ports(data.ports).roads}",
+        f"--socket={data.roads_socket}",
+    ]
+    return [sys.executable, "-m", "cloud.roads.keeper", *options]
 
 
-def _planner_command(data: DataFolder) -> list[str]:
-    roads = f"http://127.0.0.1:{read_ports(data.ports).roads}"
+def _planner_command(serving: Serving) -> list[str]:
+    from cloud.roads.engine import engine_url
+
+    data = serving.data
+    roads = engine_url(serving.settings.roads.url, read_ports(data.ports).roads)
     options = [f"--socket={data.planner_socket}", f"--roads={roads}"]
     return [sys.executable, "-m", "cloud.planning.worker", *options]
 
@@ -275,12 +286,13 @@ def _run_broker(serving: Serving, _is_stopping: Callable[[], bool]) -> None:
 
 
 def _run_roads(serving: Serving, _is_stopping: Callable[[], bool]) -> None:
+    os.environ.update(_environment())
     _become(_roads_command(serving.data))
 
 
 def _run_planner(serving: Serving, _is_stopping: Callable[[], bool]) -> None:
     os.environ.update(_environment())
-    _become(_planner_command(serving.data))
+    _become(_planner_command(serving))
 
 
 def _run_ingest(serving: Serving, is_stopping: Callable[[], bool]) -> None:

@@ -51,6 +51,11 @@ class DataFolder:
         return self.running / "planner.sock"
 
     @property
+    def roads_socket(self) -> Path:
+        """The Unix socket on which new speeds are told to the roads' process."""
+        return self.running / "roads.sock"
+
+    @property
     def ports(self) -> Path:
         """The ports chosen at the first start."""
         return self.root / "ports.json"
@@ -74,3 +79,8 @@ class DataFolder:
     def city(self) -> Path:
         """The imported street network."""
         return self.root / "city"
+
+    @property
+    def roads(self) -> Path:
+        """Speeds in force and the data sets made with them; made anew when lost."""
+        return self.root / "roads"

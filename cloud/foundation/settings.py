@@ -66,6 +66,17 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     inbox: Literal["mqtt", "jetstream"] = "mqtt"
 
 
+class RoadsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[roads]``: where travel times are asked for.
+
+    Attributes:
+        url: an ``osrm-routed`` elsewhere, such as ``http://10.1.2.3:5000``; with it none is
+            started here, and learned or drawn speeds are its keeper's to load. None means ours.
+    """
+
+    url: Annotated[str, Meta(pattern=r"^https?://[^\s/]+(?:/[^\s]*)?$(?!\n)")] | None = None
+
+
 class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[webhooks]``: where events may be posted, beside public addresses.
 
@@ -119,6 +130,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     database: DatabaseSettings = DatabaseSettings()
     retention: RetentionSettings = RetentionSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    roads: RoadsSettings = RoadsSettings()
 
 
 def load(path: Path) -> Settings:

@@ -53,7 +53,8 @@ def argument(path: Path) -> str:
 def serve_argv(city: Path, port: int, *, threads: int = 2) -> list[str]:
     """The command that serves the imported ``city`` (the folder) on loopback.
 
-    Two threads at least, so that an interactive question never waits behind a bulk one.
+    Two threads at least, so that an interactive question never waits behind a bulk one. The files
+    are mapped, not read: engines of one city share what they have in common.
 
     Raises:
         EngineMissing: no city is imported there, or osrm-bindings is not installed.
@@ -73,6 +74,7 @@ def serve_argv(city: Path, port: int, *, threads: int = 2) -> list[str]:
         f"--max-table-size={MAX_TABLE}",
         f"--max-viaroute-size={MAX_ROUTE_POINTS}",
         f"--max-matching-size={MAX_MATCH_POINTS}",
+        "--mmap",
         "--verbosity=WARNING",
         argument(city / BASE),
     ]
@@ -81,6 +83,11 @@ def serve_argv(city: Path, port: int, *, threads: int = 2) -> list[str]:
 def url_of(port: int) -> str:
     """Where the engine answers."""
     return f"http://{ADDRESS}:{port}"
+
+
+def engine_url(configured: str | None, port: int) -> str:
+    """Where travel times are asked for: of the engine ``configured`` elsewhere, or of ours."""
+    return url_of(port) if configured is None else configured.rstrip("/")
 
 
 async def is_ready(url: str) -> bool:

@@ -10,7 +10,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
+
+import osmium
 
 from cloud.roads.city import import_city
 from cloud.roads.engine import is_ready, serve_argv, url_of
@@ -68,3 +71,17 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@functools.cache
+def street_nodes() -> list[tuple[int, int]]:
+    """Pairs of neighbouring nodes of the demo city's streets, both ways."""
+    ways = osmium.FileProcessor(str(DEMO_EXTRACT), osmium.osm.WAY).with_filter(
+        osmium.filter.KeyFilter("highway")
+    )
+    pairs: list[tuple[int, int]] = []
+    for way in ways:
+        if isinstance(way, osmium.osm.Way):
+            nodes = [node.ref for node in way.nodes]
+            pairs += [pair for one in pairwise(nodes) for pair in (one, one[::-1])]
+    return pairs
