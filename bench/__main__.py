@@ -12,6 +12,7 @@ from bench.figure import Figure
 BENCHES: Final = {
     "api": ("bench.api_fuzz", "5,000 made-up requests to every operation; up to ten minutes"),
     "drain": ("bench.drain", "eight hours of backlog over 150 ms, to the cloud's acknowledgement"),
+    "eta": ("bench.arrivals", "arrivals forecast on held-out simulated days; runs ten minutes"),
     "keeping": ("bench.keeping", "fixes kept of a day's drive against their error; arrivals found"),
     "loss": ("bench.loss", "100,000 fixes over 60 random faults: lost, doubled; runs 15 minutes"),
     "memory": ("bench.memory", "resident memory over three days offline; runs twenty minutes"),

@@ -16,6 +16,7 @@ from sim.clock import SimulatedClock
 from sim.driving import Drive
 from sim.geodesy import Point, distance_m
 from sim.streets import Streets, StreetsError
+from sim.traffic import Traffic
 from sim.world import Van
 
 _LOADING_S: Final = 12.0
@@ -71,6 +72,7 @@ class Driver:
         van: Van,
         api: Api,
         streets: Streets,
+        traffic: Traffic,
         clock: SimulatedClock,
         depot: Point,
         seed: int,
@@ -79,6 +81,7 @@ class Driver:
         self._van = van
         self._api = api
         self._streets = streets
+        self._traffic = traffic
         self._clock = clock
         self._depot = depot
         self._seed = seed
@@ -143,7 +146,12 @@ class Driver:
         motion = self._van.motion(now_s)
         here = self._streets.nearest((motion.lat, motion.lon))
         there = self._streets.nearest((stop["lat"], stop["lon"]))
-        drive = Drive(self._streets.path(here, there), rng=self._luck("estimate"))
+        drive = Drive(
+            self._streets.path(here, there),
+            rng=self._luck("estimate"),
+            traffic=self._traffic,
+            leaves_s=now_s,
+        )
         return seconds_of(window["from"]) - _EARLY_S - drive.lasts_s - now_s
 
     async def _load(self, parcels: Sequence[str]) -> None:
@@ -182,7 +190,13 @@ class Driver:
             return
         self._drives += 1
         rng = self._luck(f"{there.point}{self._drives}")
-        drive = Drive(self._streets.path(here, there), rng=rng, course_deg=motion.course_deg)
+        drive = Drive(
+            self._streets.path(here, there),
+            rng=rng,
+            course_deg=motion.course_deg,
+            traffic=self._traffic,
+            leaves_s=now_s,
+        )
         self._van.leave(drive, now_s)
         await self._clock.sleep_until(now_s + drive.lasts_s)
 

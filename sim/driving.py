@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 from sim.geodesy import Point, bearing_deg, between, distance_m
 from sim.streets import Path
+from sim.traffic import Traffic
 
 ACCELERATION_MPS2: Final = 1.2
 BRAKING_MPS2: Final = 1.47
@@ -98,12 +99,24 @@ class Leg:
 class Drive:
     """One drive along a path, from standing to standing."""
 
-    def __init__(self, path: Path, *, rng: Random, course_deg: float = 0.0) -> None:
-        """Lay it out; ``course_deg`` is where the vehicle looks when the path leads nowhere."""
+    def __init__(
+        self,
+        path: Path,
+        *,
+        rng: Random,
+        course_deg: float = 0.0,
+        traffic: Traffic | None = None,
+        leaves_s: float = 0.0,
+    ) -> None:
+        """Lay it out; ``course_deg`` is where the vehicle looks when the path leads nowhere.
+
+        With ``traffic`` each point is met as it is when a vehicle that leaves at ``leaves_s`` comes
+        there; without it the streets are empty.
+        """
         self._end = path.points[-1]
         self._course_deg = course_deg
         self.distance_m = path.distance_m
-        self._legs = _legs(path, rng)
+        self._legs = _legs(path, rng, traffic, leaves_s)
         self._starts = [leg.starts_s for leg in self._legs]
         last = self._legs[-1] if self._legs else None
         self.lasts_s = last.starts_s + last.lasts_s if last else 0.0
@@ -119,8 +132,8 @@ class Drive:
         return Motion(*point, speed, leg.course_deg)
 
 
-def _legs(path: Path, rng: Random) -> list[Leg]:
-    points, limits, waits = _laid_out(path, rng)
+def _legs(path: Path, rng: Random, traffic: Traffic | None, leaves_s: float) -> list[Leg]:
+    points, limits, waits = _laid_out(path, rng, traffic, leaves_s)
     lengths = [distance_m(one, other) for one, other in pairwise(points)]
     courses = [bearing_deg(one, other) for one, other in pairwise(points)]
     speeds = _passing_speeds(lengths, limits, courses, waits)
@@ -142,17 +155,25 @@ def _legs(path: Path, rng: Random) -> list[Leg]:
     return legs
 
 
-def _laid_out(path: Path, rng: Random) -> tuple[list[Point], list[float], list[float]]:
+def _laid_out(
+    path: Path, rng: Random, traffic: Traffic | None, leaves_s: float
+) -> tuple[list[Point], list[float], list[float]]:
     """Points at least half a metre apart, this drive's speed on each leg, the wait at each one."""
     pace = min(1.0, max(0.6, rng.gauss(1.0 - _PACE_DEVIATION, _PACE_DEVIATION)))
     points, limits, waits = [path.points[0]], list[float](), [0.0]
+    at_s = leaves_s
     for index, point in enumerate(path.points[1:]):
-        if distance_m(points[-1], point) < 0.5:
+        length_m = distance_m(points[-1], point)
+        if length_m < 0.5:
             continue
         must_wait = path.gives_way[index + 1] and rng.random() < _WAIT_SHARE
+        limit_mps = path.speeds_mps[index] * pace
+        if traffic is not None:
+            limit_mps /= traffic.slowness(at_s, points[-1], path.kinds[index])
         points.append(point)
-        limits.append(path.speeds_mps[index] * pace)
+        limits.append(limit_mps)
         waits.append(rng.expovariate(1 / _WAIT_MEAN_S) if must_wait else 0.0)
+        at_s += length_m / limit_mps + waits[-1]
     waits[-1] = 0.0
     return points, limits, waits
 

@@ -30,6 +30,7 @@ from sim.record import (
 from sim.serial_line import SerialLine
 from sim.streets import Streets
 from sim.summary import Summary, summarize
+from sim.traffic import Traffic, TrafficTruth, crossings
 from sim.world import Van, World, underpasses
 from wire.clock import CLOCK_FILE, DEMO_MARK, ClockRate
 
@@ -141,6 +142,12 @@ class Demo:
         rng = Random(f"{self._setup.seed} underpasses")
         vans = [self._van(crew.van) for crew in self._setup.crews]
         shadows = underpasses(streets, DEPOT, rng)
+        traffic = Traffic(
+            zone=ZONE,
+            seed=f"{self._setup.seed}",
+            around=crossings(streets),
+            truth=TrafficTruth(),
+        )
         self._world = World(vans=vans, clock=self._clock, shadows=shadows)
         self._keep(group, self._world.run())
         for crew in self._setup.crews:
@@ -156,6 +163,7 @@ class Demo:
                 van=self._world.vans[crew.van],
                 api=Api(client, crew.token),
                 streets=streets,
+                traffic=traffic,
                 clock=self._clock,
                 depot=DEPOT,
                 seed=self._setup.seed,

@@ -71,13 +71,14 @@ class Path:
     """A way through the streets.
 
     Attributes:
-        points: at least one. speeds_mps: of each leg between two points.
+        points: at least one. speeds_mps: of each leg between two points. kinds: its street class.
         gives_way: for each point, whether a larger street is met there, which may mean waiting.
         drive_s: at full speed without any halt. distance_m: along the legs.
     """
 
     points: tuple[Point, ...]
     speeds_mps: tuple[float, ...]
+    kinds: tuple[str, ...]
     gives_way: tuple[bool, ...]
     drive_s: float
     distance_m: float
@@ -160,6 +161,7 @@ class Streets:
         return Path(
             points=points,
             speeds_mps=tuple(part.speed_mps for part in parts),
+            kinds=tuple(part.street.kind for part in parts),
             gives_way=(False, *waits, False),
             drive_s=sum(m / part.speed_mps for m, part in zip(lengths, parts, strict=True)),
             distance_m=sum(lengths),

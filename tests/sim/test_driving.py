@@ -77,6 +77,7 @@ def test_a_corner_is_taken_no_faster_than_is_comfortable() -> None:
     corner = Path(
         points=((0.0, 0.0), (0.003, 0.0), (0.003, 0.003)),
         speeds_mps=(14.0, 14.0),
+        kinds=("primary", "primary"),
         gives_way=(False, False, False),
         drive_s=48.0,
         distance_m=667.0,
@@ -92,7 +93,12 @@ def test_a_corner_is_taken_no_faster_than_is_comfortable() -> None:
 def test_a_path_that_leads_nowhere_is_over_at_once() -> None:
     here = (-29.9, -71.2)
     path = Path(
-        points=(here, here), speeds_mps=(8.0,), gives_way=(False, False), drive_s=0, distance_m=0
+        points=(here, here),
+        speeds_mps=(8.0,),
+        kinds=("residential",),
+        gives_way=(False, False),
+        drive_s=0,
+        distance_m=0,
     )
     drive = Drive(path, rng=Random(1), course_deg=90.0)
     assert drive.lasts_s == 0.0

@@ -1,0 +1,177 @@
+"""When a van will be at each of its stops: p10, p50 and p90, by what the fleet has shown. Pure.
+
+A forecast walks the open stops of one route many times at once. Each walk draws how this van's day
+goes (shared by all its legs), how each leg and each service goes, and obeys the windows as drivers
+do. The draws are the same numbers each time, so a forecast moves only when what it is made of does.
+ETA is the arrival at the door's stop, not the end of the service there.
+
+Instants are seconds since 1970 UTC, spans seconds. Logarithms are natural.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from cloud.planning.day import Route
+from cloud.planning.pace import Pace, Shown, Visited, shown
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    type Floats = npt.NDArray[np.float64]
+
+WALKS: Final = 256
+_SEED: Final = 20_240_611
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ahead:
+    """A stop that is still open, as a forecast needs it.
+
+    Attributes:
+        leg_s: planned drive to it from the stop before. left: the share of it that lies ahead.
+        service_s: planned time at the door. opens: when its window does; None without one.
+    """
+
+    stop_id: str
+    leg_s: float
+    service_s: float
+    opens: float | None = None
+    left: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Underway:
+    """What is known of a van's day at one instant.
+
+    Attributes:
+        now: the instant. leaves: when it sets out at the earliest (a shift that has not begun).
+        arrived_at: at the first of ``ahead``, when it stands there already.
+        ahead: its open stops in order.
+        shown: how this van's legs of today went so far.
+        local_hour: at ``now`` in the depot's zone, 0 to 24.
+    """
+
+    now: float
+    leaves: float
+    arrived_at: float | None
+    ahead: tuple[Ahead, ...]
+    shown: Sequence[Shown] = ()
+    local_hour: float = 12.0
+
+
+class Eta(NamedTuple):
+    """Arrival at a stop: one in ten arrivals is before ``p10``, one in two before ``p50``."""
+
+    stop_id: str
+    p10: float
+    p50: float
+    p90: float
+
+
+def forecast(van: Underway, pace: Pace) -> tuple[Eta, ...]:
+    """When the van arrives at each stop of ``van.ahead`` it has not arrived at yet."""
+    import numpy as np  # the process starts sooner without it
+
+    draws = _draws(len(van.ahead))
+    day = pace.day_of(van.shown)
+    today = day.mean + day.spread * draws[0]
+    free = np.full(WALKS, max(van.now, van.leaves))
+    arrivals: list[Floats] = []
+    for place, stop in enumerate(van.ahead):
+        leg_draw, service_draw, early_draw = draws[3 * place + 1 : 3 * place + 4]
+        is_there = place == 0 and van.arrived_at is not None
+        if is_there:
+            arrival = np.full(WALKS, van.arrived_at)
+        else:
+            hour = (van.local_hour + (free - van.now) / 3600) % 24
+            drive = pace.drive_s(stop.leg_s, hour, today, leg_draw, stop.left)
+            arrival = free + drive
+            if stop.opens is not None and stop.left == 1.0:
+                early = pace.early_s + pace.early_spread_s * early_draw
+                arrival = np.maximum(arrival, stop.opens - early)
+            arrivals.append(arrival)
+        begin = arrival if stop.opens is None else np.maximum(arrival, stop.opens)
+        elapsed = np.maximum(0.0, van.now - begin) if is_there else None
+        free = begin + pace.service_s(stop.service_s, service_draw, elapsed)
+    first = len(van.ahead) - len(arrivals)
+    return tuple(
+        Eta(stop.stop_id, *(float(at) for at in np.quantile(arrival, (0.1, 0.5, 0.9))))
+        for stop, arrival in zip(van.ahead[first:], arrivals, strict=True)
+    )
+
+
+def visited(route: Route, zone: ZoneInfo) -> tuple[Visited, ...]:
+    """What is done of a route, in the order in which it was, for learning."""
+    done = sorted(
+        (stop.arrived_at, stop.done_at, place)
+        for place, stop in enumerate(route.stops)
+        if stop.arrived_at is not None and stop.done_at is not None
+    )
+    found = list[Visited]()
+    for number, (arrived_s, done_s, place) in enumerate(done):
+        stop = route.stops[place]
+        is_next = number > 0 and done[number - 1][2] == place - 1
+        left_s = done[number - 1][1] if is_next else None
+        found.append(
+            Visited(
+                leg_s=float(stop.leg_s) if is_next else None,
+                left_s=left_s,
+                hour=local_hour(left_s or arrived_s, zone),
+                arrived_s=arrived_s,
+                done_s=done_s,
+                service_s=float(stop.service_s) if stop.kind == "delivery" else 0.0,
+                opens=stop.window.begin if stop.window else None,
+            )
+        )
+    return tuple(found)
+
+
+def underway(route: Route, zone: ZoneInfo, now: float, left: float = 1.0) -> Underway:
+    """A route as it stands; ``left`` is the share of the leg to its next stop that lies ahead."""
+    ahead = route.open_stops
+    is_there = bool(ahead) and ahead[0].state == "arrived"
+    return Underway(
+        now=now,
+        leaves=now if route.has_begun else route.starts_at,
+        arrived_at=ahead[0].arrived_at if is_there else None,
+        ahead=tuple(
+            Ahead(
+                stop_id=stop.id,
+                leg_s=float(stop.leg_s),
+                service_s=float(stop.service_s),
+                opens=stop.window.begin if stop.window else None,
+                left=left if place == 0 else 1.0,
+            )
+            for place, stop in enumerate(ahead)
+        ),
+        shown=shown(visited(route, zone)),
+        local_hour=local_hour(now, zone),
+    )
+
+
+def local_hour(at_s: float, zone: ZoneInfo) -> float:
+    """Hours since midnight in a zone, 0 to 24."""
+    local = datetime.fromtimestamp(at_s, zone)
+    return local.hour + local.minute / 60 + local.second / 3600
+
+
+def _draws(stops: int) -> "Floats":
+    return _table(64 * (stops * 3 // 64 + 1) + 1)
+
+
+@lru_cache(maxsize=32)
+def _table(rows: int) -> "Floats":
+    """Rows of evenly spread normal numbers, each in an order of its own, for ever the same."""
+    import numpy as np
+
+    normal = NormalDist()
+    even = np.array([normal.inv_cdf((at + 0.5) / WALKS) for at in range(WALKS)])
+    order = np.random.default_rng(_SEED)
+    table: Floats = np.stack([order.permutation(even) for _ in range(rows)])
+    return table

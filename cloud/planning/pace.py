@@ -1,0 +1,313 @@
+"""How long drives and services really take against the plan: learned from what was done. Pure.
+
+A drive planned as ``leg_s`` takes ``start_s + leg_s * exp(pace + hour + day + leg)``: a constant
+for pulling out and finding a place to stand; what the whole fleet shows; what the hour of the day
+adds; what one van's day has in common (driver, weather, traffic of the day); and each leg's own
+luck, which is larger on short legs. A service takes ``service_s * exp(service + luck)``.
+
+Every learned number is shrunk toward what is assumed while little was seen, and no single leg or
+service weighs much: a lunch at the wheel or a forgotten tap on the phone is no pace.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from math import exp, log, sqrt
+from statistics import fmean, median
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    type Floats = npt.NDArray[np.float64]
+
+_OUTLIER: Final = 1.2
+"""Residuals beyond it (a factor of 3.3) are taken as this large."""
+_LEAST_S: Final = 5.0
+_MOST_SPREAD: Final = 1.0
+_LEGS_BELIEVED: Final = 30.0
+"""Legs of a fleet after which what was seen counts as much as what is assumed."""
+_HOURS_BELIEVED: Final = 15.0
+_DAYS_BELIEVED: Final = 6.0
+_SERVICES_BELIEVED: Final = 20.0
+_WAITS_BELIEVED: Final = 5.0
+_LONG_LEG_S: Final = 240.0
+_SURELY_WAITED_S: Final = 300.0
+
+
+class Shown(NamedTuple):
+    """A leg that was driven: planned and real seconds, and the local hour when it began."""
+
+    leg_s: float
+    took_s: float
+    hour: float
+
+
+class Served(NamedTuple):
+    """A service that was done: planned and real seconds."""
+
+    planned_s: float
+    took_s: float
+
+
+class Visited(NamedTuple):
+    """A stop that is done, as one day's record has it.
+
+    Attributes:
+        leg_s: planned drive from the stop before; None when nobody knows where it began.
+        left_s: the instant when the stop before was done; None for the first stop of a day.
+        hour: local, at ``left_s``.
+        opens: of its window.
+    """
+
+    leg_s: float | None
+    left_s: float | None
+    hour: float
+    arrived_s: float
+    done_s: float
+    service_s: float
+    opens: float | None
+
+
+class DayOfVan(NamedTuple):
+    """How one van's day goes against the fleet's pace: normal, in logarithms."""
+
+    mean: float
+    spread: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """What is known of a fleet; the defaults are what is assumed before anything was seen.
+
+    Attributes:
+        start_s: of each leg, whatever its length.
+        drive, by_hour: logarithm of real against planned driving, and what each local hour adds.
+        day_spread, leg_spread: deviations of a van's day and of a long leg. floor_s: what a short
+            leg varies by at least.
+        service, service_spread: logarithm of real against planned service, and its deviation.
+        early_s, early_spread_s: how long before a window opens drivers stand at the door.
+        widen: all deviations are taken so many times as wide, by what forecasts were worth.
+    """
+
+    start_s: float = 20.0
+    drive: float = 0.10
+    by_hour: tuple[float, ...] = (0.0,) * 24
+    day_spread: float = 0.10
+    leg_spread: float = 0.18
+    floor_s: float = 30.0
+    service: float = -0.10
+    service_spread: float = 0.45
+    early_s: float = 300.0
+    early_spread_s: float = 120.0
+    widen: float = 1.0
+
+    def day_of(self, shown: Sequence[Shown]) -> DayOfVan:
+        """How a van's day goes by the legs it has shown today."""
+        weight, pull = 1.0 / self.day_spread**2, 0.0
+        for one in shown:
+            if one.leg_s >= _LEAST_S:
+                trust = 1.0 / self._leg_spread(one.leg_s) ** 2
+                weight += trust
+                pull += trust * self.residual(one)
+        return DayOfVan(pull / weight, self.widen / sqrt(weight))
+
+    def residual(self, one: Shown) -> float:
+        """Logarithm of how much longer than expected a leg took, outliers held."""
+        expected = one.leg_s * exp(self.drive + self.by_hour[int(one.hour) % 24])
+        residual = log(max(_LEAST_S, one.took_s - self.start_s) / max(_LEAST_S, expected))
+        return min(_OUTLIER, max(-_OUTLIER, residual))
+
+    def drive_s(
+        self,
+        leg_s: float,
+        hour: "Floats",
+        today: "Floats",
+        draw: "Floats",
+        left: float = 1.0,
+    ) -> "Floats":
+        """Real seconds of what is ``left`` of a leg at the local ``hour``, in each walk."""
+        import numpy as np
+
+        leg_s *= left
+        if leg_s < _LEAST_S:
+            return np.full_like(draw, leg_s)
+        by_hour = np.array(self.by_hour)[hour.astype(np.intp)]
+        spread = self.widen * self._leg_spread(leg_s)
+        exponent = self.drive + by_hour + today + spread * draw
+        took: Floats = self.start_s * left + leg_s * np.exp(exponent)
+        return took
+
+    def service_s(
+        self, planned_s: float, draw: "Floats", elapsed: "Floats | None" = None
+    ) -> "Floats":
+        """Real seconds of a service; of one that has lasted ``elapsed``, given that it has."""
+        import numpy as np
+
+        took: Floats = planned_s * np.exp(self.service + self.widen * self.service_spread * draw)
+        if elapsed is None:
+            return took
+        so_far = float(elapsed[0])
+        longer = np.sort(took[took > so_far])
+        if not len(longer):
+            return np.full_like(took, so_far + 0.1 * planned_s)
+        ranks = np.argsort(np.argsort(draw))
+        return longer[ranks * len(longer) // len(took)]
+
+    def _leg_spread(self, leg_s: float) -> float:
+        return min(_MOST_SPREAD, sqrt(self.leg_spread**2 + (self.floor_s / leg_s) ** 2))
+
+
+ASSUMED: Final = Pace()
+
+
+def learned(days: Iterable[Sequence[Visited]]) -> Pace:
+    """The pace of a fleet: of each van and date the stops in the order in which they were done."""
+    seen = [day for day in days if day]
+    legs = [shown(day) for day in seen]
+    whole = [leg for day in legs for leg in day]
+    services = [_served(stop) for day in seen for stop in day if stop.service_s > 0]
+    waits = [wait for day in seen for stop in day if (wait := _wait_of(stop)) is not None]
+    return _with_waits(_with_services(_with_legs(ASSUMED, whole, legs), services), waits)
+
+
+def shown(day: Sequence[Visited]) -> tuple[Shown, ...]:
+    """The legs of a day that tell of its pace."""
+    return tuple(leg for stop in day if (leg := _leg_of(stop)) is not None)
+
+
+def _leg_of(stop: Visited) -> Shown | None:
+    """The leg to a stop, unless nobody knows it or the van may have waited for the window."""
+    if stop.leg_s is None or stop.left_s is None or stop.leg_s < _LEAST_S:
+        return None
+    took_s = stop.arrived_s - stop.left_s
+    if took_s < 0 or (stop.opens is not None and stop.arrived_s < stop.opens):
+        return None
+    return Shown(stop.leg_s, took_s, stop.hour)
+
+
+def _wait_of(stop: Visited) -> float | None:
+    """How long before its window a van came that would have been there much earlier."""
+    if stop.leg_s is None or stop.left_s is None or stop.opens is None:
+        return None
+    could_s = stop.left_s + 1.5 * stop.leg_s
+    if stop.opens - could_s < _SURELY_WAITED_S * 3 or stop.arrived_s - could_s < _SURELY_WAITED_S:
+        return None
+    return stop.opens - stop.arrived_s
+
+
+def _served(stop: Visited) -> Served:
+    begin = stop.arrived_s if stop.opens is None else max(stop.arrived_s, stop.opens)
+    return Served(stop.service_s, max(1.0, stop.done_s - begin))
+
+
+def _with_legs(pace: Pace, legs: Sequence[Shown], days: Sequence[Sequence[Shown]]) -> Pace:
+    if not legs:
+        return pace
+    pace = _with_hours(_with_level(pace, legs), legs)
+    residuals = [(one.leg_s, pace.residual(one)) for one in legs]
+    long = [residual for leg_s, residual in residuals if leg_s >= _LONG_LEG_S]
+    short = [
+        (leg_s * residual) ** 2 - (leg_s * pace.leg_spread) ** 2
+        for leg_s, residual in residuals
+        if leg_s < _LONG_LEG_S
+    ]
+    day_variance = _between_days(pace, days)
+    leg_variance = fmean(each**2 for each in long) - day_variance if long else 0.0
+    floor2 = fmean(short) if short else pace.floor_s**2
+    return replace(
+        pace,
+        day_spread=sqrt(_shrunk(day_variance, len(days), pace.day_spread**2, _DAYS_BELIEVED)),
+        leg_spread=sqrt(
+            _shrunk(max(0.01**2, leg_variance), len(long), pace.leg_spread**2, _LEGS_BELIEVED)
+        ),
+        floor_s=sqrt(_shrunk(max(25.0, floor2), len(short), pace.floor_s**2, _LEGS_BELIEVED)),
+    )
+
+
+def _with_level(pace: Pace, legs: Sequence[Shown]) -> Pace:
+    """``start_s`` and ``drive`` by medians of short and of long legs, which no outlier moves."""
+    by_length = sorted(legs)
+    third = max(1, len(by_length) // 3)
+    short, long = by_length[:third], by_length[-third:]
+    leg_low, leg_high = median(x.leg_s for x in short), median(x.leg_s for x in long)
+    took_low, took_high = median(x.took_s for x in short), median(x.took_s for x in long)
+    if leg_high < 1.5 * leg_low:
+        start_s, ratio = (
+            pace.start_s,
+            median(max(_LEAST_S, one.took_s - pace.start_s) / one.leg_s for one in legs),
+        )
+    else:
+        ratio = max(0.2, (took_high - took_low) / (leg_high - leg_low))
+        start_s = min(120.0, max(0.0, took_low - ratio * leg_low))
+    return replace(
+        pace,
+        start_s=_shrunk(start_s, len(legs), pace.start_s, _LEGS_BELIEVED),
+        drive=_shrunk(log(ratio), len(legs), pace.drive, _LEGS_BELIEVED),
+    )
+
+
+def _with_hours(pace: Pace, legs: Sequence[Shown]) -> Pace:
+    by_hour: dict[int, list[float]] = defaultdict(list)
+    for one in legs:
+        by_hour[int(one.hour) % 24].append(pace.residual(one))
+    return replace(
+        pace,
+        by_hour=tuple(
+            _shrunk(fmean(by_hour[hour]), len(by_hour[hour]), 0.0, _HOURS_BELIEVED)
+            if by_hour[hour]
+            else 0.0
+            for hour in range(24)
+        ),
+    )
+
+
+def _between_days(pace: Pace, days: Sequence[Sequence[Shown]]) -> float:
+    """Variance of what each day has in common: of days' means, less what chance gives these."""
+    means, by_chance = [], []
+    for day in days:
+        residuals = [pace.residual(one) for one in day]
+        if len(residuals) >= 3:
+            middle = fmean(residuals)
+            within = sum((each - middle) ** 2 for each in residuals) / (len(residuals) - 1)
+            means.append(middle)
+            by_chance.append(within / len(residuals))
+    if len(means) < 2:
+        return pace.day_spread**2
+    middle = fmean(means)
+    between = sum((each - middle) ** 2 for each in means) / (len(means) - 1)
+    return max(0.02**2, between - fmean(by_chance))
+
+
+def _with_services(pace: Pace, services: Sequence[Served]) -> Pace:
+    if not services:
+        return pace
+    logs = [
+        min(3 * _OUTLIER, max(-3 * _OUTLIER, log(one.took_s / one.planned_s))) for one in services
+    ]
+    middle = median(logs)
+    spread2 = fmean((each - middle) ** 2 for each in logs)
+    return replace(
+        pace,
+        service=_shrunk(middle, len(logs), pace.service, _SERVICES_BELIEVED),
+        service_spread=sqrt(
+            _shrunk(spread2, len(logs), pace.service_spread**2, _SERVICES_BELIEVED)
+        ),
+    )
+
+
+def _with_waits(pace: Pace, waits: Sequence[float]) -> Pace:
+    if not waits:
+        return pace
+    middle = median(waits)
+    spread2 = fmean(min(900.0, abs(each - middle)) ** 2 for each in waits)
+    return replace(
+        pace,
+        early_s=_shrunk(middle, len(waits), pace.early_s, _WAITS_BELIEVED),
+        early_spread_s=sqrt(_shrunk(spread2, len(waits), pace.early_spread_s**2, _WAITS_BELIEVED)),
+    )
+
+
+def _shrunk(seen: float, count: float, assumed: float, believed: float) -> float:
+    return (seen * count + assumed * believed) / (count + believed)

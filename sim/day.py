@@ -1,0 +1,414 @@
+"""A day in the simulated city without its processes: what happens, and how long it really takes.
+
+The world of a day is drawn from a seed before anybody plans: which orders there are and when they
+become known, who calls off, who is not at home, which van breaks down, how long each door takes. So
+one day can be lived again under another way of planning, and differences are of the planning.
+
+Who plans is met as drivers meet the product: asked for the next stop when a van is free, told of
+what happened when it happened, and of nothing that is to come.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import count
+from math import exp
+from random import Random
+from typing import Final, Literal, NamedTuple, Protocol
+
+from sim.drivers import is_home, service_s
+from sim.driving import Drive
+from sim.geodesy import Point, distance_m
+from sim.streets import Streets
+from sim.traffic import Traffic
+
+HOUR_S: Final = 3600.0
+_EARLY_S: Final = 300.0
+_LOADING_S: Final = 12.0
+"""For each parcel, as the demo's drivers take."""
+
+_AT_PLACE_M: Final = 40.0
+_DOOR_DEVIATION: Final = 0.3
+"""How much doors differ from what was ordered for them, each time alike: an assumption."""
+
+_LONGEST_S: Final = 18 * HOUR_S
+
+
+class Errand(NamedTuple):
+    """An order as the world has it; instants are seconds since 1970.
+
+    Attributes:
+        known_s: when it comes in. called_off_s: when it is cancelled; None when never.
+        window: when it can be served.
+    """
+
+    id: str
+    door: Point
+    window: tuple[float, float] | None
+    service_s: float
+    parcels: int
+    known_s: float
+    called_off_s: float | None = None
+    is_urgent: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """How often what happens; shares are of the day's orders.
+
+    Attributes:
+        urgent: ordered in the course of the day, to be there within two hours.
+        called_off: after the vans have left.
+        breakdown: of each van and day.
+
+    All three are assumptions; a day with none of them is `QUIET`.
+    """
+
+    urgent: float = 0.06
+    called_off: float = 0.03
+    breakdown: float = 0.01
+
+
+QUIET: Final = Rates(urgent=0.0, called_off=0.0, breakdown=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """All that will happen of itself on one day."""
+
+    begins_s: float
+    ends_s: float
+    depot: Point
+    vans: tuple[str, ...]
+    errands: tuple[Errand, ...]
+    breakdowns: dict[str, float]
+    seed: str
+
+
+def script_of(
+    *, seed: str, begins_s: float, ends_s: float, depot: Point, vans: Sequence[str],
+    ordered: Sequence[Errand], urgent_doors: Sequence[Point], rates: Rates,
+) -> Script:  # fmt: skip
+    """Draw what happens on a day whose planned orders are ``ordered``.
+
+    ``urgent_doors`` are where urgent orders may go.
+    """
+    rng = Random(f"{seed} happenings")
+    shift_s = ends_s - begins_s
+    errands = [
+        one._replace(called_off_s=begins_s + rng.uniform(0.05, 0.9) * shift_s)
+        if rng.random() < rates.called_off
+        else one
+        for one in ordered
+    ]
+    for number in range(_poisson(rates.urgent * len(ordered), rng)):
+        known_s = begins_s + rng.uniform(0.05, 0.7) * shift_s
+        errands.append(
+            Errand(
+                id=f"urgent-{number + 1}",
+                door=rng.choice(urgent_doors),
+                window=(known_s, known_s + 2 * HOUR_S),
+                service_s=180.0,
+                parcels=1,
+                known_s=known_s,
+                is_urgent=True,
+            )
+        )
+    breakdowns = {
+        van: begins_s + rng.uniform(0.1, 0.8) * shift_s
+        for van in vans
+        if rng.random() < rates.breakdown
+    }
+    return Script(
+        begins_s=begins_s, ends_s=ends_s, depot=depot, vans=tuple(vans), errands=tuple(errands),
+        breakdowns=breakdowns, seed=seed,
+    )  # fmt: skip
+
+
+def _poisson(mean: float, rng: Random) -> int:
+    product, number = rng.random(), 0
+    while product > exp(-mean):
+        product *= rng.random()
+        number += 1
+    return number
+
+
+class Task(NamedTuple):
+    """What a driver is told to do next: fetch or deliver ``orders`` at ``point``.
+
+    ``opens`` is when the door's window does; ``stop_id`` is how the planner calls it.
+    """
+
+    stop_id: str
+    kind: Literal["pickup", "delivery"]
+    orders: tuple[str, ...]
+    point: Point
+    opens: float | None
+
+
+class Planner(Protocol):
+    """Who plans the day; ``revision`` grows with each change of what vans are to do."""
+
+    @property
+    def revision(self) -> int:
+        """Counts its plans."""
+        ...
+
+    def next_task(self, van: str, now_s: float) -> Task | None:
+        """What a free van is to do; None when there is nothing for it now."""
+        ...
+
+    def arrived(self, van: str, task: Task, now_s: float) -> None:
+        """A van is at a stop."""
+        ...
+
+    def done(self, van: str, task: Task, delivered: dict[str, bool], now_s: float) -> None:
+        """A stop is done; of each order whether it was handed over, or loaded."""
+        ...
+
+    def ordered(self, errand: Errand, now_s: float) -> None:
+        """An order has come in."""
+        ...
+
+    def called_off(self, order: str, now_s: float) -> None:
+        """An order was cancelled."""
+        ...
+
+    def broke_down(self, van: str, point: Point, now_s: float) -> None:
+        """A van stands where it is for the rest of the day."""
+        ...
+
+
+@dataclass(slots=True)
+class Halt:
+    """One stop as it really went: when the van left for it, arrived, and was done."""
+
+    van: str
+    task: Task
+    left_s: float
+    drive: Drive | None
+    arrived_s: float
+    done_s: float | None = None
+    delivered: dict[str, bool] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Van:
+    point: Point
+    halt: Halt | None = None
+    turn: int = 0
+    is_idle: bool = False
+    is_broken: bool = False
+    driven_m: float = 0.0
+    driven_s: float = 0.0
+    home_s: float = 0.0
+
+
+class LivedDay:
+    """Lives one day under one planner."""
+
+    def __init__(self, script: Script, streets: Streets, traffic: Traffic) -> None:
+        self.script = script
+        self.halts: list[Halt] = []
+        self._streets = streets
+        self._traffic = traffic
+        self._vans = {van: _Van(script.depot) for van in script.vans}
+        self._errands = {one.id: one for one in script.errands}
+        self._events: list[tuple[float, int, str, str, int]] = []
+        self._order = count()
+
+    @property
+    def driven_m(self) -> float:
+        """By all vans, the ways home included."""
+        return sum(van.driven_m for van in self._vans.values())
+
+    @property
+    def driven_s(self) -> float:
+        """Seconds at the wheel of all vans."""
+        return sum(van.driven_s for van in self._vans.values())
+
+    def home_s(self, van: str) -> float:
+        """When a van was back; 0 when it never left or broke down."""
+        return self._vans[van].home_s
+
+    def motion(self, van: str, at_s: float) -> tuple[Point, float]:
+        """Where a van is, and the share of its drive that lies ahead (0 while it stands)."""
+        it = self._vans[van]
+        halt = it.halt
+        if halt is None or halt.drive is None or at_s >= halt.arrived_s:
+            return it.point if halt is None else halt.task.point, 0.0
+        motion = halt.drive.at(at_s - halt.left_s)
+        left = 1.0 - (at_s - halt.left_s) / max(1.0, halt.arrived_s - halt.left_s)
+        return (motion.lat, motion.lon), left
+
+    def live(self, planner: Planner) -> None:
+        """From the begin of the shift until every van is home.
+
+        Raises:
+            RuntimeError: the planner never comes to an end.
+        """
+        self._expect()
+        revision = planner.revision
+        while self._events:
+            at_s, _, what, name, turn = heappop(self._events)
+            if at_s > self.script.begins_s + _LONGEST_S:
+                raise RuntimeError("the day does not end; a planner gives the same stop again")
+            self._happen(planner, at_s, what, name, turn)
+            if planner.revision != revision:
+                revision = planner.revision
+                self._wake(at_s)
+        for name, van in self._vans.items():
+            if not van.is_broken and self._has_left(name):
+                self._drive_home(name, van)
+
+    def _expect(self) -> None:
+        for one in self.script.errands:
+            if one.known_s > self.script.begins_s:
+                self._at(one.known_s, "ordered", one.id)
+            if one.called_off_s is not None:
+                self._at(one.called_off_s, "called off", one.id)
+        for van, at_s in self.script.breakdowns.items():
+            self._at(at_s, "broke down", van)
+        for van in self.script.vans:
+            self._at(self.script.begins_s, "free", van)
+
+    def _happen(self, planner: Planner, at_s: float, what: str, name: str, turn: int) -> None:
+        match what:
+            case "ordered":
+                planner.ordered(self._errands[name], at_s)
+            case "called off":
+                planner.called_off(name, at_s)
+            case "broke down":
+                self._break_down(planner, name, at_s)
+            case _ if turn != self._vans[name].turn or self._vans[name].is_broken:
+                return  # it was woken, or broke down, meanwhile
+            case "free":
+                self._ask(planner, name, at_s)
+            case "arrive":
+                self._arrive(planner, name, at_s)
+            case _:
+                self._finish(planner, name, at_s)
+
+    def _ask(self, planner: Planner, name: str, at_s: float) -> None:
+        van = self._vans[name]
+        task = planner.next_task(name, at_s)
+        van.is_idle = task is None
+        if task is None:
+            return
+        drive = self._drive(name, van.point, task, at_s)
+        if task.opens is not None:
+            known_s = self._estimated_s(van.point, task, at_s)
+            leave_s = task.opens - _EARLY_S - known_s
+            if leave_s > at_s + 1.0:
+                van.is_idle = True  # waits where it is; asked again when something has happened
+                self._at(leave_s, "free", name)
+                return
+        arrived_s = at_s if drive is None else at_s + drive.lasts_s
+        van.halt = Halt(name, task, at_s, drive, arrived_s)
+        self.halts.append(van.halt)
+        self._at(arrived_s, "arrive", name)
+
+    def _arrive(self, planner: Planner, name: str, at_s: float) -> None:
+        van = self._vans[name]
+        halt = van.halt
+        if halt is None:
+            raise RuntimeError(f"{name} arrives nowhere")
+        if halt.drive is not None:
+            van.driven_m += halt.drive.distance_m
+            van.driven_s += halt.drive.lasts_s
+        van.point = halt.task.point
+        planner.arrived(name, halt.task, at_s)
+        self._at(self._done_at(halt, at_s), "done", name)
+
+    def _done_at(self, halt: Halt, at_s: float) -> float:
+        errands = [self._errands[order] for order in halt.task.orders]
+        if halt.task.kind == "pickup":
+            return at_s + _LOADING_S * sum(one.parcels for one in errands)
+        wanted = [one for one in errands if one.called_off_s is None or one.called_off_s > at_s]
+        if not wanted:
+            return at_s
+        begin_s = at_s if halt.task.opens is None else max(at_s, halt.task.opens)
+        return begin_s + sum(self._service_s(one) for one in wanted)
+
+    def _service_s(self, errand: Errand) -> float:
+        door = Random(f"door {errand.door}").gauss(0.0, _DOOR_DEVIATION)
+        return service_s(errand.service_s * exp(door), self._luck(f"service {errand.id}"))
+
+    def _finish(self, planner: Planner, name: str, at_s: float) -> None:
+        van = self._vans[name]
+        halt = van.halt
+        if halt is None:
+            raise RuntimeError(f"{name} is done with nothing")
+        halt.done_s = at_s
+        halt.delivered = {order: self._succeeds(halt, order) for order in halt.task.orders}
+        van.halt = None
+        planner.done(name, halt.task, halt.delivered, at_s)
+        self._at(at_s, "free", name)
+
+    def _succeeds(self, halt: Halt, order: str) -> bool:
+        errand = self._errands[order]
+        if errand.called_off_s is not None and errand.called_off_s <= halt.arrived_s:
+            return False
+        return halt.task.kind == "pickup" or is_home(self._luck(f"home {order}"))
+
+    def _break_down(self, planner: Planner, name: str, at_s: float) -> None:
+        van = self._vans[name]
+        van.point, left = self.motion(name, at_s)
+        if van.halt is not None and van.halt.drive is not None and left > 0.0:
+            van.driven_m += van.halt.drive.distance_m * (1.0 - left)
+            van.driven_s += at_s - van.halt.left_s
+            self.halts.remove(van.halt)
+        van.halt, van.is_broken = None, True
+        planner.broke_down(name, van.point, at_s)
+
+    def _wake(self, at_s: float) -> None:
+        """Whoever waits looks at the plan again."""
+        for name, van in self._vans.items():
+            if van.is_idle and not van.is_broken:
+                self._at(at_s, "free", name)
+
+    def _at(self, at_s: float, what: str, name: str) -> None:
+        turn = 0
+        if name in self._vans and what in {"free", "arrive", "done"}:
+            self._vans[name].turn += 1
+            turn = self._vans[name].turn
+        heappush(self._events, (at_s, next(self._order), what, name, turn))
+
+    def _drive(self, name: str, start: Point, task: Task, at_s: float) -> Drive | None:
+        here, there = self._streets.nearest(start), self._streets.nearest(task.point)
+        if distance_m(here.point, there.point) < _AT_PLACE_M:
+            return None
+        luck = self._luck(f"{name} to {there.point}")
+        return Drive(
+            self._streets.path(here, there), rng=luck, traffic=self._traffic, leaves_s=at_s
+        )
+
+    def _estimated_s(self, start: Point, task: Task, at_s: float) -> float:
+        """What a driver who knows the town and its traffic expects; not this drive's own luck."""
+        drive = self._drive("anybody", start, task, at_s)
+        return 0.0 if drive is None else drive.lasts_s
+
+    def _has_left(self, name: str) -> bool:
+        return any(halt.van == name for halt in self.halts)
+
+    def _drive_home(self, name: str, van: _Van) -> None:
+        last_s = max(halt.done_s or 0.0 for halt in self.halts if halt.van == name)
+        home = Task("home", "pickup", (), self.script.depot, None)
+        drive = self._drive(name, van.point, home, last_s)
+        van.home_s = last_s + (drive.lasts_s if drive else 0.0)
+        van.driven_m += drive.distance_m if drive else 0.0
+        van.driven_s += drive.lasts_s if drive else 0.0
+
+    def _luck(self, of: str) -> Random:
+        return Random(f"{self.script.seed} {of}")
+
+
+def handed_over(halts: Iterable[Halt]) -> dict[str, float]:
+    """When each order's service began that was delivered, seconds since 1970."""
+    return {
+        order: max(halt.arrived_s, halt.task.opens or 0.0)
+        for halt in halts
+        if halt.task.kind == "delivery"
+        for order, was_delivered in halt.delivered.items()
+        if was_delivered
+    }

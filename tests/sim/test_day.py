@@ -1,0 +1,141 @@
+"""A day is lived to its end under any planner, and the same way each time."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from sim.day import HOUR_S, QUIET, Errand, LivedDay, Rates, Script, Task, handed_over, script_of
+from sim.geodesy import Point, distance_m
+from sim.opening import DEPOT, ZONE
+from sim.streets import Streets
+from sim.traffic import Traffic, TrafficTruth
+
+EIGHT = 1_772_449_200.0  # 2026-03-02 08:00 in La Serena
+
+
+@dataclass
+class InOrder:
+    """Loads all at the depot, then goes through the orders as they came; takes urgent ones last."""
+
+    revision: int = 1
+    waiting: list[Errand] = field(default_factory=list)
+    given: dict[str, Errand] = field(default_factory=dict)
+    has_loaded: set[str] = field(default_factory=set)
+    off: set[str] = field(default_factory=set)
+    done_orders: dict[str, bool] = field(default_factory=dict)
+    stuck: list[str] = field(default_factory=list)
+
+    def next_task(self, van: str, now_s: float) -> Task | None:
+        if van not in self.has_loaded:
+            self.has_loaded.add(van)
+            return Task(f"load {van}", "pickup", (), DEPOT, None)
+        if van not in self.given:
+            if not self.waiting:
+                return None
+            self.given[van] = self.waiting.pop(0)
+        errand = self.given[van]
+        opens = errand.window[0] if errand.window else None
+        return Task(errand.id, "delivery", (errand.id,), errand.door, opens)
+
+    def arrived(self, van: str, task: Task, now_s: float) -> None:
+        self.given.pop(van, None)
+
+    def done(self, van: str, task: Task, delivered: dict[str, bool], now_s: float) -> None:
+        self.done_orders |= delivered
+
+    def ordered(self, errand: Errand, now_s: float) -> None:
+        self.waiting.append(errand)
+        self.revision += 1
+
+    def called_off(self, order: str, now_s: float) -> None:
+        self.off.add(order)
+        self.waiting = [one for one in self.waiting if one.id != order]
+
+    def broke_down(self, van: str, point: Point, now_s: float) -> None:
+        self.stuck.append(van)
+
+
+def doors(streets: Streets, count: int) -> list[Point]:
+    near = [
+        streets.point(tail)
+        for tail, _ in sorted(streets.segments)
+        if distance_m(streets.point(tail), DEPOT) < 4_000
+    ]
+    return near[:: len(near) // count][:count]
+
+
+def script(streets: Streets, rates: Rates, *, vans: int = 2, seed: str = "s") -> Script:
+    ordered = [
+        Errand(
+            id=f"order-{at}",
+            door=door,
+            window=(EIGHT + 3 * HOUR_S, EIGHT + 5 * HOUR_S) if at == 5 else None,
+            service_s=180.0,
+            parcels=1,
+            known_s=EIGHT - HOUR_S,
+        )
+        for at, door in enumerate(doors(streets, 8))
+    ]
+    return script_of(
+        seed=seed, begins_s=EIGHT, ends_s=EIGHT + 10 * HOUR_S, depot=DEPOT,
+        vans=[f"van-{at}" for at in range(vans)], ordered=ordered,
+        urgent_doors=doors(streets, 12), rates=rates,
+    )  # fmt: skip
+
+
+def live(streets: Streets, made: Script) -> tuple[LivedDay, InOrder]:
+    planner = InOrder(waiting=[one for one in made.errands if one.known_s <= EIGHT])
+    traffic = Traffic(zone=ZONE, seed="t", around=[DEPOT], truth=TrafficTruth())
+    day = LivedDay(made, streets, traffic)
+    day.live(planner)
+    return day, planner
+
+
+def test_every_order_is_tried_once_and_the_vans_come_home(streets: Streets) -> None:
+    made = script(streets, QUIET)
+    day, planner = live(streets, made)
+    assert set(planner.done_orders) == {one.id for one in made.errands}
+    for halt in day.halts:
+        assert halt.left_s <= halt.arrived_s
+        assert halt.done_s is not None
+        assert halt.arrived_s <= halt.done_s
+    assert day.driven_m > 0
+    assert all(day.home_s(van) > EIGHT for van in made.vans)
+    at_door = handed_over(day.halts)
+    if "order-5" in at_door:
+        assert at_door["order-5"] >= EIGHT + 3 * HOUR_S
+
+
+def test_the_same_seed_lives_the_same_day(streets: Streets) -> None:
+    def told(seed: str) -> list[tuple[str, float, float]]:
+        day, _ = live(streets, script(streets, Rates(), seed=seed))
+        return [(halt.task.stop_id, halt.arrived_s, halt.done_s or 0.0) for halt in day.halts]
+
+    assert told("one") == told("one")
+    assert told("one") != told("other")
+
+
+def test_a_door_takes_what_it_takes_whoever_comes(streets: Streets) -> None:
+    alone, _ = live(streets, script(streets, QUIET, vans=1))
+    two, _ = live(streets, script(streets, QUIET, vans=2))
+
+    def took(day: LivedDay) -> dict[str, float]:
+        return {
+            halt.task.stop_id: round((halt.done_s or 0) - halt.arrived_s, 3)
+            for halt in day.halts
+            if halt.task.kind == "delivery" and halt.task.opens is None
+        }
+
+    assert took(alone) == pytest.approx(took(two))
+
+
+def test_what_happens_is_told_when_it_does(streets: Streets) -> None:
+    made = script(streets, Rates(urgent=0.5, called_off=0.5, breakdown=1.0), vans=1)
+    day, planner = live(streets, made)
+    assert planner.stuck == ["van-0"]
+    assert day.home_s("van-0") == 0.0
+    assert all(halt.arrived_s <= made.breakdowns["van-0"] for halt in day.halts)
+    urgent = [one for one in made.errands if one.is_urgent]
+    assert urgent
+    assert planner.revision == 1 + len(urgent)
+    assert planner.off == {one.id for one in made.errands if one.called_off_s is not None}
