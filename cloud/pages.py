@@ -1,4 +1,4 @@
-"""The dispatcher's pages: the board, the sign-in and their static files, strictly fenced."""
+"""The office's pages: the board, people, the sign-in and their static files, strictly fenced."""
 
 import hashlib
 from collections.abc import Mapping
@@ -76,27 +76,32 @@ def _files() -> dict[str, _StaticFile]:
     }
 
 
+def _to(path: str) -> Response:
+    return RedirectResponse(path, status_code=303, headers={"Cache-Control": "no-store"})
+
+
 def routes(gate: Gate) -> APIRouter:
-    """The board at ``/`` for who has a session, the sign-in at ``/login``, and ``/static``."""
+    """The board at ``/`` and ``/people`` for who has a session, ``/login``, and ``/static``."""
     router = APIRouter(include_in_schema=False)
     files = _files()
 
-    def to(path: str) -> Response:
-        return RedirectResponse(path, status_code=303, headers={"Cache-Control": "no-store"})
+    def is_known(request: Request) -> bool:
+        return gate.page_caller(request) is not None
 
     @router.get("/")
     def board(request: Request) -> Response:
         """The live board; without a session, the way to sign in."""
-        if gate.page_caller(request) is None:
-            return to("/login")
-        return files["dispatch/index.html"].answer(request)
+        return files["dispatch/index.html"].answer(request) if is_known(request) else _to("/login")
+
+    @router.get("/people")
+    def people(request: Request) -> Response:
+        """Who is let in, tokens, the audit log; what of it one sees is a matter of the API."""
+        return files["people/index.html"].answer(request) if is_known(request) else _to("/login")
 
     @router.get("/login")
     def login(request: Request) -> Response:
         """The sign-in page; with a session, the way to the board."""
-        if gate.page_caller(request) is not None:
-            return to("/")
-        return files["login/index.html"].answer(request)
+        return _to("/") if is_known(request) else files["login/index.html"].answer(request)
 
     @router.get("/static/{path:path}")
     def static(path: str, request: Request) -> Response:

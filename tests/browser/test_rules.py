@@ -41,7 +41,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 def run(page: Page, module: str, script: str, *values: Any) -> Any:
     """What ``script``, a function of the module and ``values``, gives."""
     return page.evaluate(
-        f"async (values) => ({script})(await import('/dispatch/{module}'), ...values)", list(values)
+        f"async (values) => ({script})(await import('/{module}'), ...values)", list(values)
     )
 
 
@@ -63,7 +63,7 @@ INSTANT = "(m, zone, day, clock, later) => new m.DepotTime(zone).instant(day, cl
 def test_wall_time_at_a_depot_is_the_right_instant(
     page: Page, zone: str, day: str, clock: str, later: int, instant: str
 ) -> None:
-    assert run(page, "moment.js", INSTANT, zone, day, clock, later) == instant
+    assert run(page, "look/moment.js", INSTANT, zone, day, clock, later) == instant
 
 
 def test_an_instant_is_read_in_the_depots_zone(page: Page) -> None:
@@ -72,7 +72,7 @@ def test_an_instant_is_read_in_the_depots_zone(page: Page) -> None:
         const at = "2026-11-23T02:05:00.000Z";
         return [times.clock(at), times.day(at)];
     }"""
-    assert run(page, "moment.js", script) == ["23:05", "2026-11-22"]
+    assert run(page, "look/moment.js", script) == ["23:05", "2026-11-22"]
 
 
 def test_domain_time_runs_on_at_the_servers_rate(page: Page) -> None:
@@ -83,7 +83,7 @@ def test_domain_time_runs_on_at_the_servers_rate(page: Page) -> None:
         real += 2_000;
         return new Date(clock.nowMs()).toISOString();
     }"""
-    assert run(page, "moment.js", script) == "2026-11-23T12:00:20.000Z"
+    assert run(page, "look/moment.js", script) == "2026-11-23T12:00:20.000Z"
 
 
 def stop(name: str, arrival: str, state: str = "open", **more: Any) -> dict[str, Any]:
@@ -106,7 +106,7 @@ ROUND = """(m, stops, nowText, orders) => {
 def round_at(page: Page, stops: list[dict[str, Any]], now: str, promised_to: str = "") -> Any:
     promise = {"current": {"from": "", "to": f"2026-11-23T{promised_to}:00.000Z"}}
     orders = {one["id"]: {"promise": promise if promised_to else None} for one in stops}
-    return run(page, "rounds.js", ROUND, stops, f"2026-11-23T{now}:00.000Z", orders)
+    return run(page, "dispatch/rounds.js", ROUND, stops, f"2026-11-23T{now}:00.000Z", orders)
 
 
 def test_a_van_that_keeps_its_plan_is_on_time(page: Page) -> None:
@@ -133,7 +133,7 @@ def test_an_old_position_makes_a_van_silent(page: Page) -> None:
         const at = (time, speed) => m.isStale(van, Date.parse(`2026-11-23T${time}Z`), speed);
         return [at("09:00:50", 1), at("09:05:00", 1), at("09:05:00", 100)];
     }"""
-    assert run(page, "rounds.js", script) == [False, True, False]
+    assert run(page, "dispatch/rounds.js", script) == [False, True, False]
 
 
 def test_a_gliding_van_never_runs_ahead_of_what_was_measured(page: Page) -> None:
@@ -146,7 +146,37 @@ def test_a_gliding_van_never_runs_ahead_of_what_was_measured(page: Page) -> None
         const course = motion.place("van", 1250).course % 360;
         return { lats, course, moves: motion.isMoving(9000) };
     }"""
-    found = run(page, "motion.js", script)
+    found = run(page, "dispatch/motion.js", script)
     assert found["lats"] == pytest.approx([-30, -29.9995, -29.999, -29.999])
     assert found["course"] == pytest.approx(0, abs=1e-9), "it turns by the short way"
     assert found["moves"] is False
+
+
+def test_a_made_up_password_is_long_fair_and_never_the_same(page: Page) -> None:
+    script = "(m) => Array.from({ length: 200 }, () => m.madeUp())"
+    found = run(page, "people/words.js", script)
+    assert len(set(found)) == 200
+    assert {len(one) for one in found} == {23}
+    assert len(set("".join(found)) - {"-"}) == 55
+
+
+def test_grants_and_lines_of_the_log_are_told_in_words(page: Page) -> None:
+    script = """(m) => {
+        const names = { depots: new Map([["n", "North"]]), carriers: new Map() };
+        return [
+            m.reachInWords({ depot_ids: null, carrier_id: null }, names),
+            m.reachInWords({ depot_ids: ["n", "gone"], carrier_id: null }, names),
+            m.reachInWords({ depot_ids: null, carrier_id: "swift" }, names),
+            m.doneInWords("POST /stops/{stop_id}/arrive", "/api/v1/stops/stop-1/arrive"),
+            m.doneInWords("sign-in refused", "/session"),
+            m.detailInWords({ role: "viewer", depot_ids: ["n"], was: { role: "admin", by: null } }),
+        ];
+    }"""
+    assert run(page, "people/words.js", script) == [
+        "Everything",
+        "Depots: North, gone",
+        "Carrier: swift",
+        "POST /stops/stop-1/arrive",
+        "sign-in refused",
+        "role viewer · depot ids n · was (role admin)",
+    ]

@@ -20,6 +20,7 @@ from tests.identity.company import DAY, LETTERS, MAIN, OTHER, Company, some_id
 TABLE = """
 open    GET    /api/v1/openapi.json
 open    GET    /
+open    GET    /people
 open    GET    /login
 open    GET    /static/{path:path}
 open    GET    /health

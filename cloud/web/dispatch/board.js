@@ -1,9 +1,10 @@
 // The dispatcher's board: header, map or table, and the panel of vans, orders and plan.
 
 import { useEffect, useReducer, useRef, useState } from "../vendor/preact/hooks.module.js";
-import { signOut } from "./api.js";
+import { signOut } from "../look/api.js";
+import { html } from "../look/html.js";
+import { Tabs } from "../look/parts.js";
 import { Header, Summary } from "./header.js";
-import { html } from "./html.js";
 import { attribution, hasWebGl, MapView } from "./map_view.js";
 import { OrderDetail } from "./order_detail.js";
 import { OrderForm } from "./order_form.js";
@@ -12,7 +13,6 @@ import { PlanView } from "./plan_view.js";
 import { VanDetail } from "./van_detail.js";
 import { choose, VanList, vanRows, VanTable } from "./van_list.js";
 
-const TABS = [["vans", "Vans"], ["orders", "Orders"], ["plan", "Plan"]];
 const START = { tab: "vans", vanId: null, orderId: null, isOrdering: false, isPicking: false, place: null, standing: "all", filter: "all" };
 
 /** Everything on the page; draws itself again when `state` tells of a change. */
@@ -53,7 +53,7 @@ export function Board({ state }) {
         ${[...state.copies].map((id) => html`
           <p class="note bad" role="alert" key=${id}>A box asks to be ${state.vans.get(id)?.name ?? id} with a certificate that was replaced; its card may have been copied. An administrator should revoke the van’s gateway and enrol its box again.</p>`)}
         ${!at.isOrdering && html`<${Summary} state=${state} rows=${rows} onStanding=${to.standing} onFilter=${to.filter} />`}
-        <${Tabs} tab=${at.isOrdering ? null : at.tab} onTab=${to.tab} counts=${{ vans: state.vans.size, orders: state.orders.size }} />
+        <${Tabs} tabs=${tabs(state)} tab=${at.isOrdering ? null : at.tab} onTab=${to.tab} label="What to look at" />
         <div class="content" id="content" role="tabpanel" aria-label=${at.tab}>
           <${Content} state=${state} rows=${rows} at=${at} go=${go} to=${to} hasMap=${hasMap} />
         </div>
@@ -63,6 +63,10 @@ export function Board({ state }) {
         <${MapView} state=${state} chosen=${at} picking=${{ isOn: at.isOrdering && at.isPicking, place: at.place }}
           onVan=${to.van} onOrder=${to.order} onPlace=${(place) => go({ place })} onFail=${setNoMap} />`}
     </div>`;
+}
+
+function tabs({ vans, orders }) {
+  return [["vans", "Vans", vans.size], ["orders", "Orders", orders.size], ["plan", "Plan"]];
 }
 
 function Content({ state, rows, at, go, to, hasMap }) {
@@ -85,24 +89,6 @@ function Content({ state, rows, at, go, to, hasMap }) {
   }
   const List = hasMap ? VanList : VanTable;
   return html`<${List} state=${state} rows=${choose(rows, at.standing)} onVan=${to.van} />`;
-}
-
-function Tabs({ tab, onTab, counts }) {
-  const turn = (event, index) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (step === undefined) return;
-    const [next] = TABS[(index + step + TABS.length) % TABS.length];
-    onTab(next);
-    document.getElementById(`tab-${next}`).focus();
-  };
-  return html`
-    <div class="tabs" role="tablist" aria-label="What to look at">
-      ${TABS.map(([key, label], index) => html`
-        <button type="button" role="tab" id=${`tab-${key}`} aria-controls="content" aria-selected=${key === tab}
-          tabindex=${key === (tab ?? "vans") ? 0 : -1} onClick=${() => onTab(key)} onKeyDown=${(event) => turn(event, index)}>
-          ${label}${counts[key] === undefined ? "" : html` <span class="count">${counts[key]}</span>`}
-        </button>`)}
-    </div>`;
 }
 
 /** When something chosen is left, the focus goes back to the row it was chosen from. */

@@ -1,7 +1,7 @@
 // What the board knows: read over REST, kept fresh by the stream, told to whoever subscribes.
 
-import { get, getAll, Problem } from "./api.js";
-import { DepotTime } from "./moment.js";
+import { get, getAll, Problem } from "../look/api.js";
+import { DepotTime } from "../look/moment.js";
 
 const NEWS_PAUSE_MS = 1_200;
 const REVISION_PAUSE_MS = 150;
@@ -14,6 +14,7 @@ export class BoardState {
   constructor(clock) {
     this.clock = clock;
     this.city = null;
+    this.me = null;
     this.depots = [];
     this.depot = null;
     this.times = new DepotTime("UTC");
@@ -50,7 +51,8 @@ export class BoardState {
   /** Read everything; also after the stream was lost. */
   async open() {
     this.clock.set(await get("clock"));
-    const [depots, city] = await Promise.all([get("depots"), get("city").catch(notImported)]);
+    const [me, depots, city] = await Promise.all([get("me"), get("depots"), get("city").catch(notImported)]);
+    this.me = me;
     this.depots = depots.items;
     this.city = city;
     this.choose(this.depot?.id ?? this.depots[0]?.id);

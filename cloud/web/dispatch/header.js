@@ -1,6 +1,6 @@
 // The strip on top: whose board, what time it is for the business, whether news come in; and the sums.
 
-import { html } from "./html.js";
+import { html } from "../look/html.js";
 import { groupOf } from "./rounds.js";
 
 /** Name, time, line, and what can always be done. `onTable` turns from map to table and back; null without a map. */
@@ -16,6 +16,7 @@ export function Header({ state, onOrder, onSignOut, isTable, onTable }) {
       <${Depots} state=${state} />
       <div class="top-actions">
         ${onTable !== null && html`<button class="button plain" type="button" onClick=${onTable}>${isTable ? "Map" : "Table"}</button>`}
+        <a class="button plain" href="/people">${state.me?.role === "admin" ? "People" : "My access"}</a>
         <button class="button plain" type="button" onClick=${onSignOut}>Sign out</button>
         <button class="button primary" type="button" id="urgent" onClick=${onOrder} disabled=${state.depot === null}>Urgent order</button>
       </div>

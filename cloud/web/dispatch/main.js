@@ -1,11 +1,11 @@
 // Joins the parts of the board, once.
 
 import { h, render } from "../vendor/preact/preact.module.js";
-import { get } from "./api.js";
+import { get } from "../look/api.js";
+import { ServerClock } from "../look/moment.js";
 import { Board } from "./board.js";
 import { BoardState } from "./board_state.js";
 import { LiveStream } from "./live.js";
-import { ServerClock } from "./moment.js";
 
 const TICK_MS = 1_000;
 const OPEN_AGAIN_MS = 3_000;

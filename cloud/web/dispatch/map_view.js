@@ -1,7 +1,7 @@
 // The map as part of the board: turns what the board knows into what the map shows.
 
 import { useEffect, useRef } from "../vendor/preact/hooks.module.js";
-import { html } from "./html.js";
+import { html } from "../look/html.js";
 import { ORDER_COLOURS, VAN_COLOURS, vanColour } from "./palette.js";
 import { groupOf, isStale } from "./rounds.js";
 

@@ -1,10 +1,11 @@
 // One order: where it stands, what was promised, and how to call it off.
 
 import { useEffect, useState } from "../vendor/preact/hooks.module.js";
-import { get, post, Problem } from "./api.js";
-import { html } from "./html.js";
+import { get, post, Problem } from "../look/api.js";
+import { html } from "../look/html.js";
+import { Chip, Chosen, Fact, Refusal } from "../look/parts.js";
 import { vanOf } from "./order_list.js";
-import { Chip, Chosen, Fact, OrderChip, Refusal } from "./parts.js";
+import { OrderChip } from "./parts.js";
 import { groupOf, isCancellable, stateInWords } from "./rounds.js";
 import { place } from "./van_list.js";
 

@@ -1,11 +1,11 @@
 // A new order, urgent by default: the place from the map or typed, and what became of it.
 
 import { useEffect, useState } from "../vendor/preact/hooks.module.js";
-import { get, post, Problem } from "./api.js";
-import { html } from "./html.js";
+import { get, post, Problem } from "../look/api.js";
+import { html } from "../look/html.js";
+import { Chosen, Field, Refusal, sentence } from "../look/parts.js";
 import { promised, Service } from "./order_detail.js";
 import { vanOf } from "./order_list.js";
-import { Chosen, Refusal } from "./parts.js";
 
 const LOOK_AGAIN_MS = 500;
 const PATIENCE_MS = 60_000;
@@ -63,21 +63,21 @@ export function OrderForm({ state, place, hasMap, onPlace, onPosted, onAgain, on
           ? "Click the place on the map; the pin can be dragged. Or type its coordinates."
           : "Type the coordinates of the place in degrees."}</p>
         <div class="pair">
-          <${Field} ...${field} name="lat" label="Latitude" fields=${["lat"]} inputmode="decimal" placeholder="−29.90591" required />
-          <${Field} ...${field} name="lon" label="Longitude" fields=${["lon"]} inputmode="decimal" placeholder="−71.25014" required />
+          <${Line} ...${field} name="lat" label="Latitude" fields=${["lat"]} inputmode="decimal" placeholder="−29.90591" required />
+          <${Line} ...${field} name="lon" label="Longitude" fields=${["lon"]} inputmode="decimal" placeholder="−71.25014" required />
         </div>
         <${PlaceProblem} problem=${problem} />
-        <${Field} ...${field} name="address" label="Address" fields=${["address"]} maxlength="500" required />
+        <${Line} ...${field} name="address" label="Address" fields=${["address"]} maxlength="500" required />
         <div class="triple">
-          <${Field} ...${field} name="parcels" label="Parcels" fields=${["parcels"]} type="number" min="1" max="1000" required />
-          <${Field} ...${field} name="from" label="From" fields=${["window", "window.from"]} type="time" />
-          <${Field} ...${field} name="to" label="Until" fields=${["window.to"]} type="time" />
+          <${Line} ...${field} name="parcels" label="Parcels" fields=${["parcels"]} type="number" min="1" max="1000" required />
+          <${Line} ...${field} name="from" label="From" fields=${["window", "window.from"]} type="time" />
+          <${Line} ...${field} name="to" label="Until" fields=${["window.to"]} type="time" />
         </div>
         <div class="pair">
-          <${Field} ...${field} name="name" label="Recipient" fields=${["recipient.name"]} maxlength="500" autocomplete="off" />
-          <${Field} ...${field} name="phone" label="Phone" fields=${["recipient.phone"]} maxlength="500" type="tel" autocomplete="off" />
+          <${Line} ...${field} name="name" label="Recipient" fields=${["recipient.name"]} maxlength="500" autocomplete="off" />
+          <${Line} ...${field} name="phone" label="Phone" fields=${["recipient.phone"]} maxlength="500" type="tel" autocomplete="off" />
         </div>
-        <${Field} ...${field} name="note" label="Note for the driver" fields=${["note"]} maxlength="500" />
+        <${Line} ...${field} name="note" label="Note for the driver" fields=${["note"]} maxlength="500" />
         <fieldset class="choice">
           <legend class="visually-hidden">How urgent it is</legend>
           ${[["urgent", "Urgent: change routes at once"], ["normal", "Normal"]].map(([value, label]) => html`
@@ -93,25 +93,13 @@ export function OrderForm({ state, place, hasMap, onPlace, onPosted, onAgain, on
     </section>`;
 }
 
-function Field({ draft, problem, change, name, label, fields, type = "text", required = false, ...rest }) {
-  const found = problem?.fields.find(({ field }) => fields.includes(field));
-  const id = `order-${name}`;
-  return html`
-    <div class="field">
-      <label for=${id}>${label}${required ? "" : html` <span class="hint">optional</span>`}</label>
-      <input id=${id} class="input" type=${type} required=${required} value=${draft[name]} onInput=${change(name)}
-        aria-invalid=${found !== undefined} aria-describedby=${found && `${id}-problem`} ...${rest} />
-      ${found && html`<p class="problem" id=${`${id}-problem`}>${sentence(found)}</p>`}
-    </div>`;
+function Line({ draft, change, name, required = false, ...rest }) {
+  return html`<${Field} id=${`order-${name}`} value=${draft[name]} onInput=${change(name)} isOptional=${!required} ...${rest} />`;
 }
 
 function PlaceProblem({ problem }) {
   const found = problem?.fields.find(({ field }) => PLACE.includes(field));
   return found === undefined ? null : html`<p class="problem" role="alert">${sentence(found)}</p>`;
-}
-
-function sentence({ problem, remedy }) {
-  return `${problem.replace(/^./, (first) => first.toUpperCase())}; ${remedy}.`;
 }
 
 function number(text) {

@@ -1,8 +1,9 @@
 // The orders of the day: found by words, filtered by how they stand.
 
 import { useState } from "../vendor/preact/hooks.module.js";
-import { html } from "./html.js";
-import { OrderChip, Chip } from "./parts.js";
+import { html } from "../look/html.js";
+import { Chip } from "../look/parts.js";
+import { OrderChip } from "./parts.js";
 import { GROUPS, groupOf } from "./rounds.js";
 
 const AT_ONCE = 100;

@@ -1,9 +1,10 @@
 // The day's plan: planning it, what could not be planned, and every revision with its reason.
 
 import { useState } from "../vendor/preact/hooks.module.js";
-import { get, post, Problem } from "./api.js";
-import { html } from "./html.js";
-import { Chip, Fact, km, minutes, Refusal } from "./parts.js";
+import { get, post, Problem } from "../look/api.js";
+import { html } from "../look/html.js";
+import { Chip, Fact, Refusal } from "../look/parts.js";
+import { km, minutes } from "./parts.js";
 import { stateInWords } from "./rounds.js";
 
 const LOOK_AGAIN_MS = 400;

@@ -1,8 +1,9 @@
 // One van: who drives it, how it stands, and its round stop by stop.
 
-import { html } from "./html.js";
-import { inWords } from "./moment.js";
-import { Chip, Chosen, Fact, km, minutes, VanDot } from "./parts.js";
+import { html } from "../look/html.js";
+import { inWords } from "../look/moment.js";
+import { Chip, Chosen, Fact } from "../look/parts.js";
+import { km, minutes, VanDot } from "./parts.js";
 import { expectedMs, parcelsAboard, promiseOf } from "./rounds.js";
 import { place, speed } from "./van_list.js";
 

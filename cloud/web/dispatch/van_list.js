@@ -1,9 +1,10 @@
 // Every van at a glance: in a narrow list beside the map, or in a table without it.
 
-import { html } from "./html.js";
-import { inWords } from "./moment.js";
+import { html } from "../look/html.js";
+import { inWords } from "../look/moment.js";
+import { Chip } from "../look/parts.js";
 import { vanColour } from "./palette.js";
-import { Bar, Chip, VanDot } from "./parts.js";
+import { Bar, VanDot } from "./parts.js";
 import { ageS, isStale, parcelsAboard, progress, standing } from "./rounds.js";
 
 const WORST_FIRST = ["silent", "late", "behind", "on_time", "ready", "done", "idle"];
@@ -60,7 +61,7 @@ export function VanTable({ state, rows, onVan }) {
   const heads = ["Van", "Standing", "Stops", "Next stop", "Position", "Speed", "Age", "Aboard", "Driver"];
   return html`
     <div class="scroll-x">
-      <table class="table">
+      <table class="table van-table">
         <thead><tr>${heads.map((head) => html`<th scope="col">${head}</th>`)}</tr></thead>
         <tbody>
           ${rows.map((row) => html`

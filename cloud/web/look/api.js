@@ -1,4 +1,4 @@
-// The REST interface as the board calls it. An error is a Problem that says what to do.
+// The REST interface as the pages call it. An error is a Problem that says what to do.
 
 const BASE = "/api/v1/";
 const TIMEOUT_MS = 20_000;
@@ -22,6 +22,21 @@ export function get(path, query = {}) {
 /** Send a JSON body; gives the answer's JSON. */
 export function post(path, body = {}) {
   return call("POST", path, body);
+}
+
+/** Change what is there; gives the answer's JSON. */
+export function patch(path, body) {
+  return call("PATCH", path, body);
+}
+
+/** Put something in place; gives the answer's JSON, or null. */
+export function put(path, body) {
+  return call("PUT", path, body);
+}
+
+/** Take something away. */
+export function remove(path) {
+  return call("DELETE", path);
 }
 
 /** Every item of a list that comes in pages. */
@@ -52,7 +67,7 @@ async function call(method, path, body) {
   try {
     answer = await fetch(BASE + path, request);
   } catch {
-    throw new Problem(0, "Roundsman does not answer. Check that it runs and that this machine reaches it; the board tries again by itself.");
+    throw new Problem(0, "Roundsman does not answer. Check that it runs and that this machine reaches it, then try again.");
   }
   if (answer.status === 401) location.assign("/login");
   if (answer.status === 204) return null;
