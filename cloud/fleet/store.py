@@ -1,6 +1,6 @@
 """Tables of the fleet."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any, Literal
 
@@ -328,6 +328,17 @@ def find_vehicle(
         .first()
     )
     return None if row is None else Vehicle(**row)
+
+
+def drivers_of_shifts(connection: Connection, shifts: Sequence[Shift]) -> list[Driver]:
+    """Who is planned on some shifts of one tenant, driving or going along."""
+    if not shifts:
+        return []
+    people = {person for one in shifts for person in one.people}
+    rows = connection.execute(
+        select(driver).where(driver.c.tenant == shifts[0].tenant, driver.c.id.in_(sorted(people)))
+    ).mappings()
+    return [Driver(**row) for row in rows]
 
 
 def find_driver(connection: Connection, tenant: str, driver_id: str) -> Driver | None:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from cloud.fleet.model import MOST_SKILLS, require_words
 from cloud.foundation.clock import to_rfc3339
 from cloud.foundation.errors import Invalid
 from cloud.foundation.given import (
@@ -22,7 +23,14 @@ from cloud.foundation.given import (
 from cloud.foundation.identity import READERS, Caller, Gate
 from cloud.foundation.identity.reach import require_depot_wide
 from cloud.orders.importing import OrderImport
-from cloud.orders.intake import DEFAULT_SERVICE_S, MAX_PARCELS, MAX_SERVICE_MINUTES, NewOrder
+from cloud.orders.intake import (
+    DEFAULT_SERVICE_S,
+    MAX_PARCELS,
+    MAX_SERVICE_MINUTES,
+    MAX_VOLUME_LITRES,
+    MAX_WEIGHT_KG,
+    NewOrder,
+)
 from cloud.orders.model import Order, Span
 from cloud.orders.service import Orders
 from cloud.orders.states import OrderState
@@ -34,6 +42,9 @@ _CSV_BODY: Final[dict[str, Any]] = {
 }
 
 type Service = Annotated[int, Field(ge=0, le=60 * MAX_SERVICE_MINUTES)]
+type Weight = Annotated[float, Field(ge=0, le=MAX_WEIGHT_KG, allow_inf_nan=False)]
+type Volume = Annotated[float, Field(ge=0, le=MAX_VOLUME_LITRES, allow_inf_nan=False)]
+type Needs = Annotated[list[Line], Field(max_length=MOST_SKILLS)]
 type Whose = Callable[[str, list[str]], dict[str, tuple[str | None, str | None]]]
 """Gives route and stop of each of some orders of a tenant, as far as they are planned."""
 
@@ -68,7 +79,11 @@ class RecipientBody(_Body):
 
 
 class NewOrderBody(_Body):
-    """An order. Without a service date it is for today at the depot."""
+    """An order. Without a service date it is for today at the depot.
+
+    ``weight_kg`` and ``volume_litres`` are of all parcels together; ``needs`` are skills that van
+    and crew must have, such as ``fridge``; ``two_man`` is a driver with a helper.
+    """
 
     reference: Reference = ""
     depot_id: Line
@@ -79,6 +94,9 @@ class NewOrderBody(_Body):
     window: WindowBody | None = None
     service_s: Service = DEFAULT_SERVICE_S
     parcels: Annotated[int, Field(ge=1, le=MAX_PARCELS)] = 1
+    weight_kg: Weight | None = None
+    volume_litres: Volume | None = None
+    needs: Needs = []
     priority: Literal["normal", "urgent"] = "normal"
     recipient: RecipientBody = RecipientBody()
     note: Note | None = None
@@ -99,6 +117,9 @@ class NewOrderBody(_Body):
             recipient_name=self.recipient.name,
             recipient_phone=self.recipient.phone,
             note=self.note,
+            weight_kg=self.weight_kg,
+            volume_litres=self.volume_litres,
+            needs=require_words("needs", tuple(self.needs)),
         )
 
 
@@ -107,6 +128,9 @@ class OrderChange(_Body):
 
     window: WindowBody | None = None
     service_s: Service = DEFAULT_SERVICE_S
+    weight_kg: Weight | None = None
+    volume_litres: Volume | None = None
+    needs: Needs = []
     note: Note | None = None
 
 
@@ -160,6 +184,9 @@ class OrderBody(BaseModel):
     lon: float
     window: InstantSpan | None
     service_s: int
+    weight_kg: float | None
+    volume_litres: float | None
+    needs: list[str]
     parcels: list[ParcelBody]
     promise: PromiseBody | None
     route_id: str | None
@@ -216,9 +243,10 @@ def _fields(order: Order, where: tuple[str | None, str | None]) -> dict[str, obj
     promise = order.promise
     names = (
         "id", "reference", "depot_id", "service_date", "state", "priority", "address", "lat",
-        "lon", "service_s", "version",
+        "lon", "service_s", "weight_kg", "volume_litres", "version",
     )  # fmt: skip
     return {name: getattr(order, name) for name in names} | {
+        "needs": list(order.needs),
         "window": span_body(order.window),
         "parcels": parcel_bodies(order),
         "promise": promise
@@ -311,6 +339,8 @@ def routes(orders: Orders, whose: Whose, gate: Gate) -> APIRouter:
     def change(order_id: str, body: OrderChange, caller: dispatcher) -> OrderDetail:
         """Change what is asked for; the plan follows."""
         values = body.model_dump(include=body.model_fields_set)
+        if "needs" in values:
+            values["needs"] = require_words("needs", tuple(body.needs))
         window = body.window.span() if body.window else None
         return detail(orders.change(caller.tenant, order_id, values, window))
 

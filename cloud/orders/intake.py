@@ -9,7 +9,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from cloud.fleet.hours import local_instant
-from cloud.fleet.model import Depot
+from cloud.fleet.model import Depot, require_words
 from cloud.foundation.errors import FieldProblem, Invalid
 from cloud.foundation.given import (
     MAX_LINE,
@@ -26,6 +26,8 @@ MAX_ROWS: Final = 10_000
 MAX_PARCELS: Final = 1_000
 MAX_SERVICE_MINUTES: Final = 600
 MAX_FILE_PARCELS: Final = 100_000
+MAX_WEIGHT_KG: Final = 100_000.0
+MAX_VOLUME_LITRES: Final = 100_000.0
 REQUIRED: Final = ("address", "lat", "lon")
 COLUMNS: Final = (
     "reference",
@@ -34,6 +36,9 @@ COLUMNS: Final = (
     "window_to",
     "service_minutes",
     "parcels",
+    "weight_kg",
+    "volume_litres",
+    "needs",
     "priority",
     "recipient_name",
     "recipient_phone",
@@ -58,6 +63,9 @@ class NewOrder:
     recipient_name: str | None
     recipient_phone: str | None
     note: str | None
+    weight_kg: float | None = None
+    volume_litres: float | None = None
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +186,17 @@ def _new_order(cells: dict[str, str], depot: Depot, service_date: date) -> NewOr
         recipient_name=_text(cells, "recipient_name") or None,
         recipient_phone=_text(cells, "recipient_phone") or None,
         note=_text(cells, "note", require=require_note) or None,
+        weight_kg=_load(cells, "weight_kg", MAX_WEIGHT_KG),
+        volume_litres=_load(cells, "volume_litres", MAX_VOLUME_LITRES),
+        needs=require_words(
+            "needs",
+            tuple(word for part in cells.get("needs", "").split(";") if (word := part.strip())),
+        ),
     )
+
+
+def _load(cells: dict[str, str], field: str, most: float) -> float | None:
+    return _number(cells, field, 0, most) if cells.get(field) else None
 
 
 def _text(

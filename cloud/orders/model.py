@@ -66,6 +66,8 @@ class Order:
         window: when the recipient can be served; None means any time of the shift.
         service_s: expected time at the door. promise: None until a plan was published.
         version: counts each change.
+        weight_kg, volume_litres: of all parcels together; None is not known, and counts as nothing.
+        needs: skills that van and crew must have, such as ``fridge`` or ``two_man``.
     """
 
     tenant: str
@@ -84,6 +86,9 @@ class Order:
     promise: Promise | None
     created_at: float
     version: int
+    weight_kg: float | None = None
+    volume_litres: float | None = None
+    needs: tuple[str, ...] = ()
 
     def is_aboard(self, vehicle_id: str) -> bool:
         """Whether every parcel is in this van."""
@@ -114,7 +119,7 @@ class OrderMoved(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrderChanged(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked for has changed: its window, time at the door or note."""
+    """What was asked for has changed: its window, time at the door, load, needs or note."""
 
     order_id: str
     depot_id: str

@@ -154,7 +154,7 @@ class Orders:
         return found[:limit], _cursor(found[limit - 1])
 
     def change(
-        self, tenant: str, order_id: str, values: dict[str, str | int | None], window: Span | None
+        self, tenant: str, order_id: str, values: dict[str, object], window: Span | None
     ) -> Order:
         """Change what is asked for; ``window`` only when ``values`` holds ``window``.
 
@@ -264,6 +264,9 @@ class Orders:
             promise=None,
             created_at=now,
             version=1,
+            weight_kg=new.weight_kg,
+            volume_litres=new.volume_litres,
+            needs=new.needs,
         )
 
     def _place_id(self, connection: Connection, order: Order, street: Snapped) -> str:

@@ -23,6 +23,7 @@ from sqlalchemy import (
     update,
 )
 
+from cloud.fleet.columns import WORDS
 from cloud.foundation.database import BUSINESS
 from cloud.foundation.identity.reach import Reach
 from cloud.foundation.identity.within import within
@@ -46,6 +47,9 @@ order_row = Table(
     Column("window_begin", Float),
     Column("window_end", Float),
     Column("service_s", Integer, nullable=False),
+    Column("weight_kg", Float),
+    Column("volume_litres", Float),
+    Column("needs", WORDS, nullable=False, server_default="[]"),
     Column("recipient_name", String),
     Column("recipient_phone", String),
     Column("note", String),
@@ -148,6 +152,9 @@ def _order_values(
         "window_begin": order.window.begin if order.window else None,
         "window_end": order.window.end if order.window else None,
         "service_s": order.service_s,
+        "weight_kg": order.weight_kg,
+        "volume_litres": order.volume_litres,
+        "needs": order.needs,
         "created_at": order.created_at,
         "version": order.version,
         **personal,
@@ -369,4 +376,7 @@ def _order(row: RowMapping, parcels: tuple[Parcel, ...]) -> Order:
         promise=Promise(original, current) if original and current else None,
         created_at=row["created_at"],
         version=row["version"],
+        weight_kg=row["weight_kg"],
+        volume_litres=row["volume_litres"],
+        needs=row["needs"],
     )

@@ -4,7 +4,7 @@ A plan with a violation is never used. Lateness of jobs that may be late is no v
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 from cloud.planning.model import (
@@ -113,16 +113,32 @@ class _Check:
 
     def _load(self, van: Vehicle, route: PlannedRoute) -> Iterator[Violation]:
         """What is aboard at first is a fact; only taking more than fits is a fault."""
+        for what, limit, share in (
+            ("parcels", van.capacity, lambda job: job.size),
+            ("grams", van.capacity_g, lambda job: job.weight_g),
+            ("millilitres", van.capacity_ml, lambda job: job.volume_ml),
+        ):
+            if limit is not None:
+                yield from self._load_in(van, route, what, limit, share)
+
+    def _load_in(
+        self,
+        van: Vehicle,
+        route: PlannedRoute,
+        what: str,
+        limit: int,
+        share: Callable[[Job], int],
+    ) -> Iterator[Violation]:
         aboard = sum(
-            job.size
+            share(job)
             for job in self._jobs.values()
             if job.pickup is None and job.only_vehicle == van.id
         )
         for visit in route.visits:
-            size = self._jobs[visit.job].size
-            aboard += size if visit.kind == "pickup" else -size
-            if visit.kind == "pickup" and aboard > van.capacity:
-                text = f"{aboard} parcels are aboard and {van.capacity} fit"
+            taken = share(self._jobs[visit.job])
+            aboard += taken if visit.kind == "pickup" else -taken
+            if visit.kind == "pickup" and taken and aboard > limit:
+                text = f"{aboard} {what} are aboard and {limit} fit"
                 yield _broken("capacity", text, visit, route)
 
     def _times(self, van: Vehicle, route: PlannedRoute) -> Iterator[Violation]:
@@ -193,6 +209,10 @@ class _Check:
             yield _broken("place", f"it is at {visit.location}, not {place}", visit, van)
         if job.only_vehicle not in {None, van.id}:
             yield _broken("locked", f"only {job.only_vehicle} may serve it", visit, van)
+        if job.pickup is not None and van.id in job.banned_vehicles:
+            yield _broken("banned", "this van may not serve it", visit, van)
+        if job.pickup is not None and (lacking := set(job.needs) - set(van.skills)):
+            yield _broken("skill", f"the van has not {', '.join(sorted(lacking))}", visit, van)
         if visit.kind == "pickup" and job.ready_from and visit.start < job.ready_from:
             yield _broken("ready", f"it is not ready before {job.ready_from}", visit, van)
         if visit.kind == "delivery" and not _is_in_window(job, visit.start):

@@ -26,7 +26,7 @@ URGENT_REPLAN_S: Final = 0.3
 _IDLE_S: Final = 1.0
 _RETRY_S: Final = 2.0
 _RETRY_MOST_S: Final = 30.0
-_REPLANNED_FIELDS: Final = frozenset({"window", "service_s"})
+_REPLANNED_FIELDS: Final = frozenset({"window", "service_s", "weight_kg", "volume_litres", "needs"})
 
 
 class PlanningLoop:

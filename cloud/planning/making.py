@@ -173,6 +173,7 @@ class PlanMaker:
             vehicles=vehicles,
             orders={order.id: order for order in orders},
             positions=self._positions(tenant),
+            drivers={one.id: one for one in fleet_store.drivers_of_shifts(connection, shifts)},
         )
 
     def _publish(self, job: Job, before: Day, new: NewRoutes, plan: Plan) -> int | str:

@@ -17,13 +17,22 @@ type Seconds = Annotated[int, Meta(ge=0, le=1_000_000)]
 type Metres = Annotated[int, Meta(ge=0, le=100_000_000)]
 type Index = Annotated[int, Meta(ge=0, lt=20_000)]
 type Count = Annotated[int, Meta(ge=0, le=1_000_000)]
+type Grams = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+type Millilitres = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+type Word = Annotated[str, Meta(min_length=1, max_length=40)]
 type Price = Annotated[float, Meta(ge=0, le=1e9)]
+
+type Load = tuple[int, int, int]
+"""Parcels, grams, millilitres."""
 
 type Priority = Literal["normal", "urgent"]
 type SolverName = Literal["auto", "pyvrp", "ortools"]
 type VisitKind = Literal["pickup", "delivery"]
-type Constraint = Literal["street", "capacity", "window", "shift", "vehicle", "time"]
+type Constraint = Literal["street", "capacity", "skill", "window", "shift", "vehicle", "time"]
 """What keeps an order from being served; ``time`` means: each alone would fit, not all together."""
+
+NO_LIMIT: Final = 2**50
+"""More than all jobs of a problem can weigh or take together."""
 
 MAX_LOCATIONS: Final = 5_000
 MAX_REQUEST_BYTES: Final = 8_000_000
@@ -56,7 +65,9 @@ class Vehicle(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         start: index of the location it sets out from. end: where it must be by ``shift_end``.
         available_from: when it can leave ``start`` (or begin to load there).
-        capacity: parcels it can hold at once, those aboard included.
+        capacity: parcels it can hold at once, those aboard included. capacity_g: grams it may
+            carry. capacity_ml: millilitres it has room for; None is not limited.
+        skills: words that a job may need: of the van, and of who goes with it today.
         loads_at_start: it stands at its depot and loads what it takes from there in one go before
             it leaves; no extra visit is made for that. ``loading_s``: how long the loading takes.
             Without it every parcel that is not aboard is fetched by a visit of its own.
@@ -68,21 +79,35 @@ class Vehicle(msgspec.Struct, frozen=True, kw_only=True):
     available_from: Instant
     shift_end: Instant
     capacity: Count
+    capacity_g: Grams | None = None
+    capacity_ml: Millilitres | None = None
+    skills: Annotated[tuple[Word, ...], Meta(max_length=100)] = ()
     loads_at_start: bool = False
     loading_s: Seconds = 0
+
+    @property
+    def room(self) -> Load:
+        """What it can hold at once in each dimension; `NO_LIMIT` where nothing is said."""
+        grams = NO_LIMIT if self.capacity_g is None else self.capacity_g
+        litres = NO_LIMIT if self.capacity_ml is None else self.capacity_ml
+        return self.capacity, grams, litres
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One order: its parcels are fetched, unless they are aboard, and delivered by one van.
 
     Attributes:
-        size: parcels. delivery: index of the door's location.
+        size: parcels. weight_g, volume_ml: of all of them together. delivery: index of the door's
+            location.
+        needs: skills that its van must have. What is aboard a van already is delivered by it,
+            whatever it needs.
         windows: when the service may start, in order and apart; none means at any time.
         service_s: time at the door. pickup_service_s: time for fetching it.
         pickup: index of the place where the parcels lie; None when they are aboard
             ``only_vehicle``.
         ready_from: the parcels cannot be fetched earlier.
         only_vehicle: no other van may serve it: its parcels are aboard, or a dispatcher wants it.
+        banned_vehicles: vans that may not fetch it; of no force once its parcels are aboard.
         may_be_late: when it cannot be served within its windows it is still served, after the last
             of them, and the lateness counts in the plan's cost. Meant for parcels aboard and for
             promises that are lost already.
@@ -96,11 +121,20 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     windows: Annotated[tuple[Window, ...], Meta(max_length=8)] = ()
     service_s: Seconds = 0
     pickup_service_s: Seconds = 0
+    weight_g: Grams = 0
+    volume_ml: Millilitres = 0
+    needs: Annotated[tuple[Word, ...], Meta(max_length=20)] = ()
     ready_from: Instant | None = None
     only_vehicle: Id | None = None
+    banned_vehicles: Annotated[tuple[Id, ...], Meta(max_length=2_000)] = ()
     may_be_late: bool = False
     priority: Priority = "normal"
     previous_vehicle: Id | None = None
+
+    @property
+    def load(self) -> Load:
+        """What it takes of a van's room in each dimension."""
+        return self.size, self.weight_g, self.volume_ml
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,10 +4,10 @@ What is fixed: a stop that is done, the stop being driven to or stood at, and pa
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from cloud.fleet.model import Depot, Shift, Vehicle
+from cloud.fleet.model import Depot, Driver, Shift, Vehicle
 from cloud.orders.model import Order, Span, served_within
 from cloud.orders.states import OrderState
 from cloud.planning import model
@@ -22,6 +22,8 @@ OVERTIME_S: Final = 3600
 """A van under way may come back so much after its shift rather than leave aboard undelivered."""
 POSITION_TOO_OLD_S: Final = 900.0
 CHANGED_VEHICLE_S: Final = 300.0
+TWO_MAN: Final = "two_man"
+"""The skill of a shift on which somebody goes along with the driver."""
 
 TO_DELIVER: Final[frozenset[OrderState]] = frozenset(
     {"received", "planned", "loaded", "out_for_delivery"}
@@ -49,6 +51,14 @@ class Day:
     vehicles: Mapping[str, Vehicle]
     orders: Mapping[str, Order]
     positions: Mapping[str, At]
+    drivers: Mapping[str, Driver] = field(default_factory=dict)
+
+    def skills_of(self, shift: Shift) -> tuple[str, ...]:
+        """What van, driver and helpers of a shift can do together."""
+        known = (self.drivers.get(one) for one in shift.people)
+        words = {word for person in known if person is not None for word in person.skills}
+        words |= set(self.vehicles[shift.vehicle_id].skills)
+        return tuple(sorted(words | ({TWO_MAN} if shift.helper_ids else set())))
 
     def is_wanted(self, stop: Stop) -> bool:
         """Whether anything of a stop is still to be done for somebody."""
@@ -171,10 +181,8 @@ def van_of(order: Order) -> str | None:
 def _vehicle(day: Day, shift: Shift, places: _Locations, drive_s: int | None) -> model.Vehicle:
     van = day.vehicles[shift.vehicle_id]
     route = day.plan.route_of(van.id)
-    dead_load = sum(
-        order.aboard_count(van.id) for order in day.orders.values() if order.state not in TO_DELIVER
-    )
-    capacity = max(0, van.capacity_parcels - dead_load)
+    room = _room(day, van)
+    skills = day.skills_of(shift)
     depot = places.index(day.depot.lat, day.depot.lon)
     if route is None or not route.has_begun:
         return model.Vehicle(
@@ -183,7 +191,10 @@ def _vehicle(day: Day, shift: Shift, places: _Locations, drive_s: int | None) ->
             end=depot,
             available_from=int(max(shift.starts_at, day.now)),
             shift_end=int(shift.ends_at),
-            capacity=capacity,
+            capacity=room[0],
+            capacity_g=room[1],
+            capacity_ml=room[2],
+            skills=skills,
             loads_at_start=True,
             loading_s=LOADING_S,
         )
@@ -194,8 +205,34 @@ def _vehicle(day: Day, shift: Shift, places: _Locations, drive_s: int | None) ->
         end=depot,
         available_from=int(free_at),
         shift_end=int(shift.ends_at) + OVERTIME_S,
-        capacity=capacity,
+        capacity=room[0],
+        capacity_g=room[1],
+        capacity_ml=room[2],
+        skills=skills,
     )
+
+
+def _room(day: Day, van: Vehicle) -> tuple[int, int | None, int | None]:
+    """Parcels, grams and millilitres that fit beside what is over and still aboard."""
+    parcels, grams, millilitres = 0, 0, 0
+    for order in day.orders.values():
+        count = 0 if order.state in TO_DELIVER else order.aboard_count(van.id)
+        if count:
+            parcels += count
+            grams += thousandths(order.weight_kg) * count // len(order.parcels)
+            millilitres += thousandths(order.volume_litres) * count // len(order.parcels)
+    return (
+        max(0, van.capacity_parcels - parcels),
+        None if van.capacity_kg is None else max(0, thousandths(van.capacity_kg) - grams),
+        None
+        if van.capacity_litres is None
+        else max(0, thousandths(van.capacity_litres) - millilitres),
+    )
+
+
+def thousandths(amount: float | None) -> int:
+    """Kilograms as grams, litres as millilitres; what is not known counts as nothing."""
+    return 0 if amount is None else round(amount * 1_000)
 
 
 def _free_where_and_when(day: Day, route: Route, drive_s: int | None) -> tuple[float, float, float]:
@@ -237,6 +274,9 @@ def _job(
     return model.Job(
         id=order.id,
         size=len(order.parcels),
+        weight_g=thousandths(order.weight_kg),
+        volume_ml=thousandths(order.volume_litres),
+        needs=order.needs,
         delivery=places.index(order.lat, order.lon),
         windows=_windows(day, order, is_aboard=is_aboard),
         service_s=order.service_s,

@@ -57,6 +57,29 @@ def test_an_urgent_row_without_a_window_gets_the_one_that_a_form_gets(desk: Desk
     assert by_file["window"] == {"from": to_rfc3339(NOW), "to": to_rfc3339(NOW + 7200)}
 
 
+def test_what_an_order_weighs_and_needs_comes_by_file_and_form_and_may_change(desk: Desk) -> None:
+    csv = (
+        "address,lat,lon,weight_kg,volume_litres,needs\n"
+        "Balmaceda 1,-29.91,-71.252,12.5,40,two_man;fridge\nBalmaceda 2,-29.91,-71.252,,,\n"
+        "Balmaceda 3,-29.91,-71.252,-1,,\nBalmaceda 4,-29.91,-71.252,,,Cold!\n"
+    )
+    report = desk.file(csv).json()
+    assert [one["field"] for one in report["refused"]] == ["weight_kg", "needs"]
+    heavy, plain = (
+        desk.ask("GET", f"/orders/{order_id}").json() for order_id in report["order_ids"]
+    )
+    names = ("weight_kg", "volume_litres", "needs")
+    assert [heavy[name] for name in names] == [12.5, 40, ["fridge", "two_man"]]
+    assert [plain[name] for name in names] == [None, None, []]
+    by_form = desk.order(weight_kg=3, volume_litres=7.5, needs=["tail_lift"]).json()
+    assert [by_form[name] for name in names] == [3, 7.5, ["tail_lift"]]
+    changed = desk.ask("PATCH", f"/orders/{by_form['id']}", json={"needs": [], "weight_kg": None})
+    assert [changed.json()[name] for name in names] == [None, 7.5, []]
+    refused = desk.order(needs=["Not A Word"])
+    assert refused.status_code == 422
+    assert "needs" in refused.text
+
+
 def test_a_file_of_too_many_parcels_is_refused_as_a_whole(desk: Desk) -> None:
     answer = desk.file(rows(101, parcels=1_000))
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "file")

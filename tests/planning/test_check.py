@@ -1,6 +1,7 @@
 """The independent checker: a good plan passes, and each way of breaking it is named."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -163,6 +164,35 @@ def test_a_violation_names_the_order_and_the_van() -> None:
 def test_more_aboard_than_fits_is_named() -> None:
     jobs = tuple(replace(job, size=2) if job.id in {"a", "b"} else job for job in PROBLEM.jobs)
     assert "capacity" in rules(GOOD, replace(PROBLEM, jobs=jobs))
+
+
+@pytest.mark.parametrize("limit", [{"capacity_g": 1_500}, {"capacity_ml": 15_000}])
+def test_more_weight_or_volume_than_fits_is_named(limit: dict[str, Any]) -> None:
+    jobs = [replace(job, weight_g=1_000, volume_ml=10_000) for job in PROBLEM.jobs]
+    small = [replace(each, **limit) if each.id == "home" else each for each in PROBLEM.vehicles]
+    heavy = replace(PROBLEM, jobs=tuple(jobs), vehicles=tuple(small))
+    assert rules(GOOD, heavy) == {"capacity"}
+    light = [replace(job, weight_g=0, volume_ml=0) for job in jobs]
+    assert rules(GOOD, replace(heavy, jobs=tuple(light))) == set()
+
+
+def test_a_skill_that_the_van_lacks_is_named_unless_the_parcels_are_aboard() -> None:
+    jobs = [replace(job, needs=("fridge", "two_man")) for job in PROBLEM.jobs]
+    found = check(replace(PROBLEM, jobs=tuple(jobs)), ROADS, GOOD)
+    assert {each.rule for each in found} == {"skill"}
+    assert {each.job for each in found} == {"a", "b", "e"}
+    able = [replace(each, skills=("fridge", "two_man", "x")) for each in PROBLEM.vehicles]
+    assert rules(GOOD, replace(PROBLEM, jobs=tuple(jobs), vehicles=tuple(able))) == set()
+
+
+def test_a_van_from_which_an_order_is_banned_is_named_unless_the_parcels_are_aboard() -> None:
+    jobs = [replace(job, banned_vehicles=("home", "away")) for job in PROBLEM.jobs]
+    found = check(replace(PROBLEM, jobs=tuple(jobs)), ROADS, GOOD)
+    assert {(each.rule, each.job) for each in found} == {
+        ("banned", "a"),
+        ("banned", "b"),
+        ("banned", "e"),
+    }
 
 
 def test_parcels_that_stay_aboard_take_their_room() -> None:

@@ -1,6 +1,9 @@
 """What the planner is asked: what is fixed is no question."""
 
-from cloud.orders.model import Promise, Span, promise_after_change
+from dataclasses import replace
+
+from cloud.fleet.model import Driver
+from cloud.orders.model import Promise, Span, Whereabouts, promise_after_change
 from cloud.planning.model import Job, Problem, Vehicle, Window
 from cloud.planning.situation import (
     EARLY_S,
@@ -130,6 +133,39 @@ def test_what_is_over_is_no_job_but_takes_room_while_it_is_aboard() -> None:
     assert names(problem) == set()
     assert van(problem, "van-1").capacity == 40
     assert van(problem, "van-2").capacity == 50
+
+
+def test_weight_volume_and_skills_come_from_the_register_and_the_order() -> None:
+    asked = replace(order("a"), weight_kg=12.5, volume_litres=40.0, needs=("fridge",))
+    here = day(asked, now=NOON)
+    vans = {
+        "van-1": replace(
+            here.vehicles["van-1"], capacity_kg=800.0, capacity_litres=6_000.5, skills=("fridge",)
+        ),
+        "van-2": here.vehicles["van-2"],
+    }
+    ana = Driver(tenant="main", id="driver-of-van-1", name="Ana", skills=("english",))
+    crew = replace(here.shifts[0], helper_ids=("ben",))
+    here = replace(here, vehicles=vans, shifts=(crew, here.shifts[1]), drivers={ana.id: ana})
+    problem = problem_of(here, {})
+    assert job(problem, "a").load == (1, 12_500, 40_000)
+    assert job(problem, "a").needs == ("fridge",)
+    assert van(problem, "van-1").room == (50, 800_000, 6_000_500)
+    assert van(problem, "van-1").skills == ("english", "fridge", "two_man")
+    assert (van(problem, "van-2").capacity_g, van(problem, "van-2").skills) == (None, ())
+
+
+def test_what_is_over_and_aboard_takes_its_share_of_the_weight() -> None:
+    half = replace(aboard("a", "van-1", "cancelled", parcels=2), weight_kg=10.0)
+    half = replace(
+        half,
+        parcels=(half.parcels[0], replace(half.parcels[1], whereabouts=Whereabouts("depot", "x"))),
+    )
+    here = day(half, now=NOON)
+    vans = {name: replace(one, capacity_kg=100.0) for name, one in here.vehicles.items()}
+    problem = problem_of(replace(here, vehicles=vans), {})
+    assert van(problem, "van-1").capacity_g == 95_000
+    assert van(problem, "van-2").capacity_g == 100_000
 
 
 def test_a_cancelled_stop_is_not_driven_to_any_more() -> None:

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -190,6 +191,94 @@ def test_a_door_from_which_no_van_is_back_in_time_is_named(solver: SolverName) -
     plan = planned(day([short], [order("far", 25), order("near", 3)]), solver)
     assert deliveries(plan) == ["near"]
     assert left(plan)["far"].constraint == "shift"
+
+
+def test_no_van_is_laden_over_its_weight_or_volume(solver: SolverName) -> None:
+    vans = [
+        van("heavy", capacity_g=50_000, capacity_ml=20_000),
+        van("light", capacity_g=10_000, capacity_ml=90_000),
+    ]
+    orders = [
+        order("safe-1", 5, weight_g=20_000, volume_ml=5_000),
+        order("safe-2", 6, weight_g=30_000, volume_ml=5_000),
+        order("foam-1", 7, weight_g=5_000, volume_ml=45_000),
+        order("foam-2", 8, weight_g=5_000, volume_ml=45_000),
+    ]
+    plan = planned(day(vans, orders), solver)
+    assert not plan.unserved
+    assert set(deliveries(plan, "heavy")) == {"safe-1", "safe-2"}
+    assert set(deliveries(plan, "light")) == {"foam-1", "foam-2"}
+
+
+def test_at_noon_weight_is_free_again_only_after_the_delivery(solver: SolverName) -> None:
+    full = van_under_way(start=10, capacity_g=2_000)
+    orders = [
+        aboard("a", 12, "van-1", weight_g=1_000),
+        aboard("b", 14, "van-1", weight_g=1_000),
+        order("new", 5, weight_g=1_500),
+    ]
+    plan = planned(day([full], orders), solver)
+    kinds = [(visit.job, visit.kind) for visit in visits(plan)]
+    assert not plan.unserved
+    assert kinds.index(("new", "pickup")) > kinds.index(("b", "delivery"))
+
+
+def test_what_needs_a_skill_goes_with_a_van_that_has_it(solver: SolverName) -> None:
+    vans = [van("plain"), van("cold", skills=("fridge", "tail_lift"))]
+    fish = [order(name, place, needs=("fridge",)) for name, place in (("cod", 5), ("eel", 25))]
+    plan = planned(day(vans, [*fish, order("book", 6)]), solver)
+    assert not plan.unserved
+    assert {"cod", "eel"} <= set(deliveries(plan, "cold"))
+
+
+def test_a_ban_and_a_pin_are_kept(solver: SolverName) -> None:
+    vans = [van("van-1"), van("van-2")]
+    orders = [
+        order("a", 5, banned_vehicles=("van-1",)),
+        order("b", 6, only_vehicle="van-1"),
+        order("c", 7),
+    ]
+    plan = planned(day(vans, orders), solver)
+    assert not plan.unserved
+    assert "a" in deliveries(plan, "van-2")
+    assert "b" in deliveries(plan, "van-1")
+
+
+@pytest.mark.parametrize(
+    ("given", "constraint", "words"),
+    [
+        ({"needs": ("fridge",)}, "skill", ["needs fridge", "no van on duty"]),
+        ({"needs": ("lift",), "only_vehicle": "van-2"}, "skill", ["needs lift", "van-2", "pin"]),
+        ({"banned_vehicles": ("van-1", "van-2")}, "vehicle", ["banned", "lift a ban"]),
+        (
+            {"banned_vehicles": ("van-1",), "only_vehicle": "van-1"},
+            "vehicle",
+            ["pinned to van-1 and banned"],
+        ),
+        ({"weight_g": 90_500}, "capacity", ["weighs 90.5 kg", "holds 50"]),
+        ({"volume_ml": 90_000}, "capacity", ["takes 90 litres", "holds 40"]),
+        ({"weight_g": 45_000, "volume_ml": 35_000}, "capacity", ["together"]),
+    ],
+)
+def test_what_no_van_may_serve_is_named_before_any_search(
+    given: dict[str, Any], constraint: str, words: list[str]
+) -> None:
+    vans = [
+        van("van-1", capacity_g=50_000, capacity_ml=20_000),
+        van("van-2", capacity_g=20_000, capacity_ml=40_000, skills=("fine",)),
+    ]
+    plan = planned(day(vans, [order("odd", 5, **given), order("fine", 6)]), "pyvrp")
+    assert left(plan).keys() == {"odd"}
+    assert left(plan)["odd"].constraint == constraint
+    for word in words:
+        assert word in left(plan)["odd"].reason
+
+
+def test_vans_that_cannot_carry_the_weight_of_all_say_so() -> None:
+    orders = [order(f"o{k}", k, weight_g=6_000) for k in (5, 6, 7)]
+    plan = planned(day([van(capacity_g=12_000)], orders), "pyvrp")
+    assert len(plan.unserved) == 1
+    assert "12 kg together and the orders have 18" in plan.unserved[0].reason
 
 
 def test_an_order_larger_than_any_van_is_named(solver: SolverName) -> None:

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -53,7 +54,7 @@ def day_in_the_city(*doors: Location, vans: int = 1) -> Problem:
         Job(id=f"order-{number}", size=1, delivery=number, pickup=0, service_s=120)
         for number, _ in enumerate(doors, start=1)
     ]
-    shift = {"available_from": at(8), "shift_end": at(18)}
+    shift: dict[str, Any] = {"available_from": at(8), "shift_end": at(18)}
     vehicles = [
         Vehicle(id=f"van-{k}", start=0, end=0, capacity=50, loads_at_start=True, **shift)
         for k in range(vans)

@@ -12,7 +12,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from cloud.planning.model import Job, Problem, Vehicle
+from cloud.planning.model import NO_LIMIT, Job, Load, Problem, Vehicle
+from cloud.planning.solvers.allowed import aboard, allows, holds
 from cloud.planning.solvers.port import Step, Task
 from cloud.planning.solvers.schedule import price_of_leaving
 from cloud.roads.model import NO_WAY
@@ -30,6 +31,7 @@ class Node:
     Attributes:
         step: whose visit it is. place: its location.
         windows: when its service may start, in seconds after the problem's origin.
+        load: what it takes, in the dimensions of `Formulation.capacity`.
         leaves_after: a van that loads it at its start cannot leave earlier.
         surcharge: for each van, what an arc into the node costs more; `Formulation.forbidden` bans.
     """
@@ -38,7 +40,7 @@ class Node:
     place: int
     windows: tuple[tuple[int, int], ...]
     service_s: int
-    size: int
+    load: tuple[int, ...]
     leaves_after: int
     prize: int
     surcharge: tuple[int, ...]
@@ -53,7 +55,8 @@ class Formulation:
         seconds, prices: between locations; a price is an arc's cost in seconds of driving.
         forbidden: a surcharge that costs more than leaving any order unserved.
         leaves_at, back_by: for each van when it can set out at the earliest, must be back.
-        capacity: of each van; what is aboard fits, whatever was said of the van.
+        capacity: of each van, in parcels and whatever else is limited and asked for; what is
+            aboard fits, whatever was said of the van.
     """
 
     problem: Problem
@@ -63,7 +66,7 @@ class Formulation:
     forbidden: int
     leaves_at: tuple[int, ...]
     back_by: tuple[int, ...]
-    capacity: tuple[int, ...]
+    capacity: tuple[tuple[int, ...], ...]
     singles: tuple[Node, ...]
     pairs: tuple[tuple[Node, Node], ...]
 
@@ -81,6 +84,7 @@ class _Builder:
         self._loading = {van.id: van.start for van in problem.vehicles if van.loads_at_start}
         self._all_load = len(self._loading) == len(problem.vehicles)
         self._most_loading_s = max((vehicle.loading_s for vehicle in problem.vehicles), default=0)
+        self._dimensions = _dimensions(problem)
         policy = problem.policy
         self._forbidden = 2 * int(max(policy.unserved, policy.unserved_urgent)) + 1_000_000
 
@@ -106,7 +110,7 @@ class _Builder:
             forbidden=self._forbidden,
             leaves_at=tuple(self._leaves_at(vehicle) for vehicle in problem.vehicles),
             back_by=tuple(self._relative(vehicle.shift_end) for vehicle in problem.vehicles),
-            capacity=tuple(max(van.capacity, self._aboard(van)) for van in problem.vehicles),
+            capacity=tuple(self._capacity(van) for van in problem.vehicles),
             singles=tuple(singles),
             pairs=tuple(pairs),
         )
@@ -123,12 +127,18 @@ class _Builder:
             return job.pickup in self._loading.values()
         return self._loading.get(job.previous_vehicle or "") == job.pickup
 
-    def _aboard(self, vehicle: Vehicle) -> int:
-        return sum(
-            job.size
-            for job in self._problem.jobs
-            if job.pickup is None and job.only_vehicle == vehicle.id
+    def _capacity(self, vehicle: Vehicle) -> tuple[int, ...]:
+        there = aboard(vehicle, self._problem.jobs)
+        return self._told(
+            (
+                max(vehicle.room[0], there[0]),
+                max(vehicle.room[1], there[1]),
+                max(vehicle.room[2], there[2]),
+            )
         )
+
+    def _told(self, load: Load) -> tuple[int, ...]:
+        return tuple(load[at] for at in self._dimensions)
 
     def _delivery(self, index: int, job: Job) -> Node:
         windows = [(window.opens, window.closes) for window in job.windows] or [
@@ -142,7 +152,7 @@ class _Builder:
             place=job.delivery,
             windows=tuple((self._relative(opens), self._relative(ends)) for opens, ends in windows),
             service_s=job.service_s,
-            size=job.size,
+            load=self._told(job.load),
             leaves_after=self._relative(ready),
             prize=round(price_of_leaving(self._problem, job)),
             surcharge=tuple(self._surcharge(job, vehicle) for vehicle in self._problem.vehicles),
@@ -155,7 +165,7 @@ class _Builder:
             place=place,
             windows=((ready, max(ready, HORIZON_S)),),
             service_s=job.pickup_service_s,
-            size=job.size,
+            load=self._told(job.load),
             leaves_after=0,
             prize=0,
             surcharge=tuple(self._ban(job, vehicle) for vehicle in self._problem.vehicles),
@@ -172,6 +182,19 @@ class _Builder:
 
     def _ban(self, job: Job, vehicle: Vehicle) -> int:
         elsewhere = self._is_loaded(job) and self._loading.get(vehicle.id) != job.pickup
-        foreign = job.only_vehicle not in {None, vehicle.id}
-        too_large = job.size > vehicle.capacity
-        return self._forbidden if elsewhere or foreign or too_large else 0
+        may_not = not allows(vehicle, job) or not holds(vehicle, job)
+        return self._forbidden if elsewhere or may_not else 0
+
+
+def _dimensions(problem: Problem) -> tuple[int, ...]:
+    """Parcels, and which of grams and millilitres some van limits and some job takes."""
+    rooms = [vehicle.room for vehicle in problem.vehicles]
+    return (
+        0,
+        *(
+            at
+            for at in (1, 2)
+            if any(room[at] < NO_LIMIT for room in rooms)
+            and any(job.load[at] for job in problem.jobs)
+        ),
+    )

@@ -71,7 +71,8 @@ class _Routing:
         self._solver: Any = self._model.solver()
         self._price_arcs()
         self._time = self._keep_time()
-        self._load = self._keep_load()
+        for dimension in range(len(form.capacity[0]) if form.capacity else 0):
+            self._keep_load(dimension)
         for at, node in enumerate(self._nodes):
             self._restrict(self._at(at), node)
         for at in range(len(form.singles)):
@@ -112,19 +113,18 @@ class _Routing:
             dimension.CumulVar(self._model.End(van)).SetRange(leaves_at, back_by)
         return dimension
 
-    def _keep_load(self) -> Any:
+    def _keep_load(self, at: int) -> None:
         """What is aboard at the start and what is fetched, less what is delivered; at last none."""
         change = [0] * (2 * self._vans) + [
-            node.size if node.step.kind == "pickup" else -node.size for node in self._nodes
+            node.load[at] if node.step.kind == "pickup" else -node.load[at] for node in self._nodes
         ]
         transit = self._model.RegisterUnaryTransitVector(change)
         at_zero = False
-        capacity = list(self._form.capacity)
-        self._model.AddDimensionWithVehicleCapacity(transit, 0, capacity, at_zero, "load")
-        dimension = self._model.GetDimensionOrDie("load")
+        capacity = [each[at] for each in self._form.capacity]
+        self._model.AddDimensionWithVehicleCapacity(transit, 0, capacity, at_zero, f"load {at}")
+        dimension = self._model.GetDimensionOrDie(f"load {at}")
         for van in range(self._vans):
             dimension.CumulVar(self._model.End(van)).SetValue(0)
-        return dimension
 
     def _restrict(self, index: int, node: Node) -> None:
         when = self._time.CumulVar(index)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cloud.planning.model import Plan, Problem, VisitKind
+from cloud.planning.solvers.allowed import allows
 from cloud.roads.model import Matrix
 
 
@@ -71,7 +72,7 @@ def sequences_of(plan: Plan, problem: Problem) -> Sequences:
         steps: list[Step] = []
         for visit in route.visits if route else ():
             at = jobs.get(visit.job)
-            if at is None or problem.jobs[at].only_vehicle not in {None, vehicle.id}:
+            if at is None or not allows(vehicle, problem.jobs[at]):
                 continue
             if visit.kind == "delivery" or problem.jobs[at].pickup is not None:
                 steps.append(Step(at, visit.kind))

@@ -9,7 +9,7 @@ import time
 import warnings
 from collections import defaultdict
 from dataclasses import replace
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 import pyvrp
@@ -83,6 +83,17 @@ def _search(form: Formulation, task: Task, start: Sequences | None, ends: float)
     return model.sequences(result.best)
 
 
+class _Kind(NamedTuple):
+    """Vans that are the same to the search."""
+
+    start: int
+    end: int
+    leaves_at: int
+    back_by: int
+    capacity: tuple[int, ...]
+    profile: int
+
+
 class _Model:
     """A formulation as PyVRP's data, and the way back."""
 
@@ -127,23 +138,23 @@ class _Model:
     def _alike(self, profile_of: list[int]) -> tuple[list[pyvrp.VehicleType], list[list[int]]]:
         """Vehicle types, and the vans each stands for: the search is quicker with few types."""
         form = self._form
-        kinds: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        kinds: dict[_Kind, list[int]] = defaultdict(list)
         for van, vehicle in enumerate(form.problem.vehicles):
             ends = self._depots.index(vehicle.start), self._depots.index(vehicle.end)
             times = form.leaves_at[van], form.back_by[van]
-            kinds[(*ends, *times, form.capacity[van], profile_of[van])].append(van)
+            kinds[_Kind(*ends, *times, form.capacity[van], profile_of[van])].append(van)
         types = [
             pyvrp.VehicleType(
                 num_available=len(vans),
-                capacity=[capacity],
-                start_depot=start,
-                end_depot=end,
+                capacity=list(kind.capacity),
+                start_depot=kind.start,
+                end_depot=kind.end,
                 fixed_cost=round(form.problem.policy.vehicle),
-                tw_early=leaves_at,
-                tw_late=back_by,
-                profile=profile,
+                tw_early=kind.leaves_at,
+                tw_late=kind.back_by,
+                profile=kind.profile,
             )
-            for (start, end, leaves_at, back_by, capacity, profile), vans in kinds.items()
+            for kind, vans in kinds.items()
         ]
         return types, list(kinds.values())
 
@@ -152,7 +163,7 @@ class _Model:
         return [
             pyvrp.Client(
                 location=len(self._depots) + at,
-                delivery=[node.size],
+                delivery=list(node.load),
                 service_duration=node.service_s,
                 tw_early=opens,
                 tw_late=closes,
@@ -183,7 +194,7 @@ class _Model:
                 delivery_tw_early=delivery.windows[0][0],
                 delivery_tw_late=delivery.windows[-1][1],
                 delivery_service_duration=delivery.service_s,
-                amount=[delivery.size],
+                amount=list(delivery.load),
                 prize=delivery.prize,
                 required=False,
             )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import msgspec
 
 from cloud.planning.model import Cost, Job, Plan, PlannedRoute, Problem, Unserved, Vehicle, Visit
+from cloud.planning.solvers.allowed import aboard, allows
 from cloud.planning.solvers.port import Sequences, Step
 from cloud.roads.model import NO_WAY, Matrix
 
@@ -128,11 +129,8 @@ class _Drive:
         self._vehicle = vehicle
         self._at = vehicle.start
         self._clock = vehicle.available_from
-        self._load = sum(
-            job.size
-            for job in problem.jobs
-            if job.pickup is None and job.only_vehicle == vehicle.id
-        )
+        self._load = aboard(vehicle, problem.jobs)
+        self._room = vehicle.room
         self._visits: list[Visit] = []
         self._broken_by: int | None = None
 
@@ -190,10 +188,7 @@ class _Drive:
 
     def _visit(self, step: Step, start: int, service_s: int, leg: tuple[int, int]) -> None:
         job = self._job(step)
-        self._load += job.size if step.kind == "pickup" else -job.size
-        if self._load > self._vehicle.capacity and step.kind == "pickup":
-            self._break(step.job)
-        if leg[0] >= NO_WAY:
+        if self._is_overloaded_by(step) or leg[0] >= NO_WAY or not allows(self._vehicle, job):
             self._break(step.job)
         self._visits.append(
             Visit(
@@ -206,6 +201,19 @@ class _Drive:
                 leg_s=leg[0],
                 leg_m=leg[1],
             )
+        )
+
+    def _is_overloaded_by(self, step: Step) -> bool:
+        """Take the load aboard or off; whether that is more than fits."""
+        change = self._job(step).load
+        sign = 1 if step.kind == "pickup" else -1
+        parcels, grams, millilitres = (
+            there + sign * more for there, more in zip(self._load, change, strict=True)
+        )
+        self._load = parcels, grams, millilitres
+        return sign > 0 and any(
+            more and there > room
+            for there, more, room in zip(self._load, change, self._room, strict=True)
         )
 
     def _leg(self, place: int) -> tuple[int, int]:

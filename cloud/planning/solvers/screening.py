@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 
 from cloud.planning.model import Constraint, Job, Problem, Unserved, Vehicle
+from cloud.planning.solvers.allowed import aboard, allows, holds
 from cloud.roads.model import NO_WAY, Matrix
 
 
@@ -65,8 +66,17 @@ def _can_work(vehicle: Vehicle, matrix: Matrix, far_m: dict[int, float]) -> bool
 
 
 def _without_room_for(vehicle: Vehicle, left_aboard: list[Job]) -> Vehicle:
-    stuck = sum(job.size for job in left_aboard if job.only_vehicle == vehicle.id)
-    return replace(vehicle, capacity=max(0, vehicle.capacity - stuck))
+    parcels, grams, millilitres = aboard(vehicle, left_aboard)
+    return replace(
+        vehicle,
+        capacity=max(0, vehicle.capacity - parcels),
+        capacity_g=_less(vehicle.capacity_g, grams),
+        capacity_ml=_less(vehicle.capacity_ml, millilitres),
+    )
+
+
+def _less(room: int | None, taken: int) -> int | None:
+    return None if room is None else max(0, room - taken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,22 +104,57 @@ class _Screen:
     def _vehicle(self) -> tuple[Constraint, str] | None:
         if self._allowed():
             return None
-        if self.job.only_vehicle is None:
+        pinned = self.job.only_vehicle
+        if not self.working:
             return "vehicle", "no van is on duty long enough; add or lengthen a shift"
-        return "vehicle", (
-            f"only {self.job.only_vehicle} may serve it, and that van cannot be back before its "
-            "shift ends, or is where no street is; lengthen the shift or free the order"
+        if pinned is not None and all(van.id != pinned for van in self.working):
+            return "vehicle", (
+                f"only {pinned} may serve it, and that van cannot be back before its "
+                "shift ends, or is where no street is; lengthen the shift or free the order"
+            )
+        return self._skill(pinned) or (
+            "vehicle",
+            f"it is pinned to {pinned} and banned from it; lift one of the two"
+            if pinned is not None
+            else "it is banned from every van on duty that could serve it; lift a ban",
+        )
+
+    def _skill(self, pinned: str | None) -> tuple[Constraint, str] | None:
+        """Whether what it needs is the reason that no van may serve it."""
+        needs = set(self.job.needs)
+        asked = [van for van in self.working if pinned in {None, van.id}]
+        if any(needs <= set(van.skills) for van in asked):
+            return None
+        words = ", ".join(sorted(needs))
+        if pinned is not None:
+            return "skill", (
+                f"it needs {words}, and {pinned}, to which it is pinned, has not all of that; "
+                "lift the pin or send another van or crew"
+            )
+        return "skill", (
+            f"it needs {words}, and no van on duty has all of that; "
+            "put such a van or crew on a shift, or change what the order needs"
         )
 
     def _size(self) -> tuple[Constraint, str] | None:
-        if self.job.pickup is None:
+        if any(holds(van, self.job) for van in self._allowed()):
             return None
-        largest = max(van.capacity for van in self._allowed())
-        if self.job.size <= largest:
-            return None
+        for what, taken, rooms in zip(
+            ("has {} parcels", "weighs {:g} kg", "takes {:g} litres"),
+            self.job.load,
+            zip(*(van.room for van in self._allowed()), strict=True),
+            strict=True,
+        ):
+            if taken > max(rooms):
+                scale = 1 if what.endswith("parcels") else 1_000
+                return "capacity", (
+                    f"it {what.format(taken / scale if scale > 1 else taken)} and the largest van "
+                    f"that may serve it holds {max(rooms) / scale:g}; "
+                    "split the order or take a larger van"
+                )
         return "capacity", (
-            f"it has {self.job.size} parcels and the largest van that may serve it holds "
-            f"{largest}; split the order or take a larger van"
+            "no van that may serve it has room for its parcels, weight and volume together; "
+            "split the order or take a larger van"
         )
 
     def _way(self) -> tuple[Constraint, str] | None:
@@ -140,14 +185,10 @@ class _Screen:
         )
 
     def _allowed(self) -> list[Vehicle]:
-        return [van for van in self.working if self.job.only_vehicle in {None, van.id}]
+        return [van for van in self.working if allows(van, self.job)]
 
     def _able(self) -> list[Vehicle]:
-        return [
-            van
-            for van in self._allowed()
-            if self.job.pickup is None or van.capacity >= self.job.size
-        ]
+        return [van for van in self._allowed() if holds(van, self.job)]
 
     def _back(self, vehicle: Vehicle) -> int:
         """Seconds of driving for this job alone; `NO_WAY` or more when no way leads there."""

@@ -16,6 +16,7 @@ from cloud.planning.model import (
     Unserved,
     Window,
 )
+from cloud.planning.solvers.allowed import allows, total
 from cloud.planning.solvers.ortools_solver import OrtoolsSolver
 from cloud.planning.solvers.port import Sequences, Solver, Task, sequences_of
 from cloud.planning.solvers.pyvrp_solver import PyvrpSolver
@@ -127,7 +128,7 @@ def _relaxed(problem: Problem, matrix: Matrix, later: dict[int, int]) -> Problem
         if not job.may_be_late or not job.windows:
             return job
         last = job.windows[-1]
-        able = [van for van in vans if job.only_vehicle in {None, van.id}]
+        able = [van for van in vans if allows(van, job)]
         earliest = min(earliest_delivery(matrix, van, job) for van in able)
         within = later.get(at, _JUST_LATE_S if earliest > last.closes else 0)
         closes = min(max(last.closes, earliest) + within, max(van.shift_end for van in able))
@@ -146,12 +147,14 @@ def _jobs_left(problem: Problem, sequences: Sequences) -> list[int]:
 
 def _left_out(problem: Problem, sequences: Sequences) -> list[Unserved]:
     left = _jobs_left(problem, sequences)
-    demand = sum(job.size for job in problem.jobs)
-    room = sum(van.capacity for van in problem.vehicles)
-    if demand > room:
+    demand = total(job.load for job in problem.jobs)
+    room = total(van.room for van in problem.vehicles)
+    short = next((at for at in range(len(demand)) if demand[at] > room[at]), None)
+    if short is not None:
+        scale, unit = ((1, "parcels"), (1_000, "kg"), (1_000, "litres"))[short]
         reason = (
-            f"the vans hold {room} parcels together and the orders have {demand}; "
-            "add a van, or move orders to another day"
+            f"the vans hold {room[short] / scale:g} {unit} together and the orders have "
+            f"{demand[short] / scale:g}; add a van, or move orders to another day"
         )
         return [
             Unserved(job=problem.jobs[at].id, constraint="capacity", reason=reason) for at in left

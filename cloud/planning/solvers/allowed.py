@@ -1,0 +1,42 @@
+"""Which van may serve which job, and what fits where. Pure."""
+
+from collections.abc import Iterable
+
+from cloud.planning.model import Job, Load, Vehicle
+
+
+def allows(vehicle: Vehicle, job: Job) -> bool:
+    """Whether ``vehicle`` may serve ``job`` at all, room and time apart.
+
+    What is aboard a van is delivered by it; else its skills and the dispatcher's bans count.
+    """
+    if job.only_vehicle is not None and job.only_vehicle != vehicle.id:
+        return False
+    if job.pickup is None:
+        return True
+    if vehicle.id in job.banned_vehicles:
+        return False
+    return not job.needs or set(job.needs) <= set(vehicle.skills)
+
+
+def holds(vehicle: Vehicle, job: Job) -> bool:
+    """Whether the job fits into the van when nothing else is aboard; what is aboard does."""
+    return job.pickup is None or fits(job.load, vehicle.room)
+
+
+def fits(load: Load, room: Load) -> bool:
+    """Whether a load is within room in each dimension."""
+    return all(taken <= there for taken, there in zip(load, room, strict=True))
+
+
+def total(loads: Iterable[Load]) -> Load:
+    """The sum of loads, dimension by dimension."""
+    parcels = grams = millilitres = 0
+    for load in loads:
+        parcels, grams, millilitres = parcels + load[0], grams + load[1], millilitres + load[2]
+    return parcels, grams, millilitres
+
+
+def aboard(vehicle: Vehicle, jobs: Iterable[Job]) -> Load:
+    """What is in the van before it fetches anything."""
+    return total(job.load for job in jobs if job.pickup is None and job.only_vehicle == vehicle.id)
