@@ -5,7 +5,7 @@ for an acknowledgement, and all of it is found again after a kill.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,11 +13,22 @@ from sqlalchemy import Connection
 
 from cloud.foundation.database import Database
 from cloud.tracking import history, store
-from cloud.tracking.blocks import BLOCK_FIXES, Extent, clusters, cut, merged, pack
+from cloud.tracking.blocks import (
+    BLOCK_FIXES,
+    Bounds,
+    Extent,
+    Numbered,
+    Seen,
+    bounds,
+    clusters,
+    merged,
+    packed,
+)
 from cloud.tracking.history import Unread
 from cloud.tracking.intake import Complaint, Group, Intake
 from cloud.tracking.model import StreamKey
 from wire import codec
+from wire.messages import Batch
 from wire.packing import PackingError
 
 FOLD_AFTER_MS: Final = 10 * 60_000
@@ -25,14 +36,24 @@ FOLD_AFTER_MS: Final = 10 * 60_000
 _READ_ROWS: Final = 100
 _FOLD_ROWS: Final = 1_000
 """Of one stream in one transaction."""
+_NOTE_EVERY_S: Final = 2.0
+"""So long at most what was seen in a batch is held, to be kept with many others at once."""
+_NOTE_ROWS: Final = 500
+_ENDS: Final = 20_000
+"""Streams of which the newest fix is remembered."""
 
 
 @dataclass(slots=True)
 class Waiting:
-    """What waits of one stream to be folded: how many fixes, and since when."""
+    """What waits of one stream to be folded: how many fixes, and since when.
+
+    Attributes:
+        end: the fix before the first of them, if it is remembered, by its seq.
+    """
 
     fixes: int
     since_ms: int
+    end: tuple[int, Seen] | None = None
 
 
 class Backlog:
@@ -54,11 +75,14 @@ class Backlog:
         self._waiting: dict[StreamKey, Waiting] = {}
         self._due: dict[StreamKey, None] = {}
         self._look_again_ms = 0
+        self._ends: dict[StreamKey, tuple[int, Seen]] = {}
+        self._bounds: dict[int, Bounds] = {}
+        self._note_at_s = 0.0
 
     def has_work(self) -> bool:
         """Whether there is something to do now."""
         self._find_aged()
-        return not self._is_all_read or bool(self._due)
+        return not self._is_all_read or bool(self._due) or self._is_time_to_note()
 
     def note_arrival(self) -> None:
         """Something was committed that has not been read."""
@@ -67,6 +91,8 @@ class Backlog:
     def work(self, at_most_s: float) -> int:
         """Read while there is something unread, else fold; about ``at_most_s`` and a row longer.
 
+        Beside that it keeps with what was read when and where it was taken.
+
         Returns:
             How many messages were set aside.
 
@@ -74,6 +100,8 @@ class Backlog:
             DBAPIError: the database fails; the same work is done at the next call.
         """
         until_s = time.monotonic() + at_most_s
+        if self._is_time_to_note():
+            self._keep_bounds()
         if not self._is_all_read:
             return self._read(until_s)
         while self._due and time.monotonic() < until_s:
@@ -83,31 +111,65 @@ class Backlog:
     def _read(self, until_s: float) -> int:
         with self._database.reading() as connection:
             found = history.unread_after(connection, self._read_upto_id, _READ_ROWS)
-        group, poisoned, read = Group(), [], []
+        group, poisoned = Group(), list[int]()
+        read: list[tuple[Unread, Batch | None]] = []
         for row in found:
             if time.monotonic() >= until_s:
                 break
-            read.append(row)
-            if not self._intake.look_into(row, group):
+            batch = self._intake.look_into(row, group)
+            read.append((row, batch))
+            if batch is None:
                 poisoned.append(row.id)
         if poisoned:
             with self._database.writing() as connection:
                 store.write(connection, group.writes)
                 history.forget_arrived(connection, poisoned)
             self._intake.settle(group)
-        for row in read:
-            if row.id not in poisoned:
-                self._note(row)
+        for row, batch in read:
+            if batch is not None:
+                self._note(row, batch)
         if read:
-            self._read_upto_id = read[-1].id
+            self._read_upto_id = read[-1][0].id
         self._is_all_read = len(read) == len(found) < _READ_ROWS
         return len(poisoned)
 
-    def _note(self, row: Unread) -> None:
-        waiting = self._waiting.setdefault(row.key, Waiting(0, row.received_at_ms))
+    def _note(self, row: Unread, batch: Batch) -> None:
+        end = self._ends.get(row.key)
+        is_in_order = end is not None and end[0] < row.first
+        told = [
+            fix
+            for seq, fix in zip(batch.seqs, batch.fixes, strict=True)
+            if row.first <= seq <= row.last
+        ]
+        waiting = self._waiting.setdefault(
+            row.key, Waiting(0, row.received_at_ms, end if is_in_order else None)
+        )
         waiting.fixes += row.fixes
         if waiting.fixes >= BLOCK_FIXES:
             self._due[row.key] = None
+        if not row.is_bounded:
+            if not self._bounds:
+                self._note_at_s = time.monotonic() + _NOTE_EVERY_S
+            self._bounds[row.id] = bounds(told, [end[1]] if end and is_in_order else [])
+        if end is None or is_in_order:
+            self._remember(row.key, row.last, Seen.of(told[-1]))
+
+    def _remember(self, key: StreamKey, seq: int, seen: Seen) -> None:
+        self._ends.pop(key, None)
+        self._ends[key] = (seq, seen)
+        if len(self._ends) > _ENDS:
+            del self._ends[next(iter(self._ends))]
+
+    def _is_time_to_note(self) -> bool:
+        return bool(self._bounds) and (
+            len(self._bounds) >= _NOTE_ROWS or time.monotonic() >= self._note_at_s
+        )
+
+    def _keep_bounds(self) -> None:
+        """A kill before it costs nothing: what is not known is looked into again."""
+        with self._database.writing() as connection:
+            history.note_bounds(connection, self._bounds)
+        self._bounds = {}
 
     def _find_aged(self) -> None:
         now_ms = self._now_ms()
@@ -121,24 +183,39 @@ class Backlog:
     def _fold(self, key: StreamKey) -> None:
         """Fold what waits of a stream; what is damaged stays as it is, and is tried again later."""
         arrived: list[Unread] = []
+        waiting = self._waiting.get(key)
+        known = dict([waiting.end]) if waiting and waiting.end else {}
         try:
             with self._database.writing() as connection:
                 arrived = history.arrived_of(connection, key, self._read_upto_id, _FOLD_ROWS)
-                fold(connection, key, arrived)
+                fold(connection, key, arrived, known)
         except (PackingError, codec.WireError) as error:
             self._complain(Complaint("cannot fold history", key.tenant, key.van, str(error)))
             self._waiting[key] = Waiting(0, self._now_ms())
         else:
+            for row in arrived:
+                self._bounds.pop(row.id, None)
             if len(arrived) == _FOLD_ROWS:
                 return
             self._waiting.pop(key, None)
         del self._due[key]
 
 
-def fold(connection: Connection, key: StreamKey, arrived: list[Unread]) -> None:
+def fold(
+    connection: Connection,
+    key: StreamKey,
+    arrived: list[Unread],
+    known: Mapping[int, Seen] | None = None,
+) -> None:
     """Put what has arrived of one stream into blocks, with the blocks it touches.
 
     One transaction with what it reads: a kill before its end changes nothing.
+
+    Args:
+        connection: of a writing transaction.
+        key: whose.
+        arrived: all of it is of that stream.
+        known: fixes of the stream by their seqs, for which no block need be unpacked.
 
     Raises:
         WireError, PackingError: something stored cannot be unpacked.
@@ -152,13 +229,72 @@ def fold(connection: Connection, key: StreamKey, arrived: list[Unread]) -> None:
         for row in arrived
     ]
     extents += history.blocks_around(connection, key, first, last)
-    for cluster in clusters(extents):
-        blocks = [one.id for one in cluster if one.is_block]
-        ids = sorted(one.id for one in cluster if not one.is_block)
-        rows = merged(
-            *history.block_rows(connection, blocks),
-            *(history.rows_of(by_id[one]) for one in ids),
+    found = [(cluster, _rows(connection, cluster, by_id)) for cluster in clusters(extents)]
+    folded = {one.id for cluster, _ in found for one in cluster if one.is_block}
+    left = [one for one in extents if one.is_block and one.id not in folded]
+    for place, (cluster, rows) in enumerate(found):
+        before = found[place - 1][1][-1] if place else None
+        after = found[place + 1][1][0] if place + 1 < len(found) else None
+        beside = (
+            _before(connection, rows, before, left, known or {}),
+            _after(connection, rows, after, left),
         )
         history.replace(
-            connection, key, arrived=ids, blocks=blocks, by=[pack(part) for part in cut(rows)]
+            connection,
+            key,
+            arrived=[one.id for one in cluster if not one.is_block],
+            blocks=[one.id for one in cluster if one.is_block],
+            by=packed(rows, *beside),
         )
+
+
+def _rows(
+    connection: Connection, cluster: Sequence[Extent], by_id: Mapping[int, Unread]
+) -> list[Numbered]:
+    blocks = [one.id for one in cluster if one.is_block]
+    ids = sorted(one.id for one in cluster if not one.is_block)
+    return merged(
+        *history.block_rows(connection, blocks),
+        *(history.rows_of(by_id[one]) for one in ids),
+    )
+
+
+def _before(
+    connection: Connection,
+    rows: Sequence[Numbered],
+    folded: Numbered | None,
+    left: Sequence[Extent],
+    known: Mapping[int, Seen],
+) -> Seen | None:
+    """The fix before ``rows``: of what is folded beside them, or of a block that stays."""
+    block = max((one for one in left if one.last < rows[0].seq), key=_last, default=None)
+    if folded is not None and (block is None or block.last < folded.seq):
+        return Seen.of(folded.fix)
+    if block is None:
+        return None
+    if block.last in known:
+        return known[block.last]
+    ends = history.ends_of(connection, block.id)
+    return ends and ends[1]
+
+
+def _after(
+    connection: Connection,
+    rows: Sequence[Numbered],
+    folded: Numbered | None,
+    left: Sequence[Extent],
+) -> Seen | None:
+    """The fix after ``rows``, likewise."""
+    block = min((one for one in left if one.first > rows[-1].seq), key=_first, default=None)
+    if folded is not None and (block is None or folded.seq < block.first):
+        return Seen.of(folded.fix)
+    ends = None if block is None else history.ends_of(connection, block.id)
+    return ends and ends[0]
+
+
+def _first(extent: Extent) -> int:
+    return extent.first
+
+
+def _last(extent: Extent) -> int:
+    return extent.last

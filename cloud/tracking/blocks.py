@@ -4,10 +4,10 @@ A block holds fixes of one stream, ascending by seq, in the wire's own columns. 
 never overlap by seq. What arrives late lies between them or within one, and is merged into it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 import msgspec
 
@@ -21,6 +21,8 @@ SMALL_FIXES: Final = 300
 """A block of fewer is merged with what comes beside it."""
 MAX_SPAN_MS: Final = 6 * 3_600_000
 """From a block's earliest fix to its latest at most: so far back a query by time has to look."""
+WAY_MS: Final = 180_000
+"""Between two fixes of a stream that lie no further apart a van counts as having gone straight."""
 
 
 class Numbered(NamedTuple):
@@ -51,7 +53,8 @@ class Block:
     Attributes:
         first, last: seqs of its first and last fix. fixes: how many it holds.
         runs: its seqs as JSON, a list of [first, count, step].
-        from_ms, to_ms: its earliest and latest moment. box: all of its places.
+        from_ms, to_ms: its earliest and latest moment.
+        box: all of its places, and the ways to the fixes beside it in its stream.
         received_from_ms, received_to_ms: when the cloud got the first and the last of them.
         body: its fixes, as `wire.columns` packs them.
     """
@@ -66,6 +69,43 @@ class Block:
     received_from_ms: int
     received_to_ms: int
     body: bytes
+
+
+class Seen(NamedTuple):
+    """When and where one fix was taken."""
+
+    at_ms: int
+    lat_e7: int
+    lon_e7: int
+
+    @classmethod
+    def of(cls, fix: Fix) -> Self:
+        """That of ``fix``."""
+        return cls(moment_ms(fix), fix.lat_e7, fix.lon_e7)
+
+
+class Bounds(NamedTuple):
+    """When the first and the last of some fixes were taken, and the box of their places."""
+
+    from_ms: int
+    to_ms: int
+    box: Box
+
+
+def bounds(fixes: Sequence[Fix], beside: Iterable[Seen] = ()) -> Bounds:
+    """Of some fixes, one at least.
+
+    Args:
+        fixes: in the order of their stream.
+        beside: the fixes before and after these in their stream. The ways to them lie within the
+            box, so that who looks for ways through a place misses none between two pieces.
+    """
+    moments = [moment_ms(fix) for fix in fixes]
+    from_ms, to_ms = min(moments), max(moments)
+    near = [one for one in beside if from_ms - WAY_MS <= one.at_ms <= to_ms + WAY_MS]
+    lats = [*(fix.lat_e7 for fix in fixes), *(one.lat_e7 for one in near)]
+    lons = [*(fix.lon_e7 for fix in fixes), *(one.lon_e7 for one in near)]
+    return Bounds(from_ms, to_ms, Box(min(lats), min(lons), max(lats), max(lons)))
 
 
 class TrackRow(NamedTuple):
@@ -97,25 +137,36 @@ def cut(rows: Sequence[Numbered]) -> Iterator[Sequence[Numbered]]:
         yield rows[begin:]
 
 
-def pack(rows: Sequence[Numbered]) -> Block:
-    """A block of ``rows``, one part of `cut`."""
+def pack(rows: Sequence[Numbered], beside: Iterable[Seen] = ()) -> Block:
+    """A block of ``rows``, one part of `cut`; ``beside`` as for `bounds`."""
     fixes = [row.fix for row in rows]
-    moments = [moment_ms(fix) for fix in fixes]
-    lats = [fix.lat_e7 for fix in fixes]
-    lons = [fix.lon_e7 for fix in fixes]
+    found = bounds(fixes, beside)
     received = [row.received_at_ms for row in rows]
     return Block(
         first=rows[0].seq,
         last=rows[-1].seq,
         fixes=len(rows),
         runs=msgspec.json.encode(_runs([row.seq for row in rows])).decode(),
-        from_ms=min(moments),
-        to_ms=max(moments),
-        box=Box(min(lats), min(lons), max(lats), max(lons)),
+        from_ms=found.from_ms,
+        to_ms=found.to_ms,
+        box=found.box,
         received_from_ms=min(received),
         received_to_ms=max(received),
         body=pack_fixes(fixes),
     )
+
+
+def packed(
+    rows: Sequence[Numbered], before: Seen | None = None, after: Seen | None = None
+) -> list[Block]:
+    """All of ``rows``, ascending by seq, as blocks; ``before`` and ``after``: the fixes beside."""
+    parts = list(cut(rows))
+    ends = [before, *(Seen.of(part[-1].fix) for part in parts)]
+    begins = [*(Seen.of(part[0].fix) for part in parts[1:]), after]
+    return [
+        pack(part, [one for one in (left, right) if one is not None])
+        for part, left, right in zip(parts, ends, begins, strict=False)
+    ]
 
 
 def unpack(block: Block) -> list[Numbered]:

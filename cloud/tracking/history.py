@@ -4,7 +4,7 @@ A batch lies in ``arrived`` as it came until its fixes are folded into ``block``
 both, so it makes no difference to them when that happens.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
@@ -19,10 +19,13 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    bindparam,
     delete,
     func,
     insert,
+    or_,
     select,
+    update,
 )
 
 from cloud.foundation.database import ROW_NUMBER, TELEMETRY, drop_parts, make_parts
@@ -30,9 +33,11 @@ from cloud.foundation.rows import PARTED, Parted
 from cloud.tracking.blocks import (
     MAX_SPAN_MS,
     Block,
+    Bounds,
     Box,
     Extent,
     Numbered,
+    Seen,
     TrackRow,
     seqs_of,
     unpack,
@@ -40,6 +45,7 @@ from cloud.tracking.blocks import (
 )
 from cloud.tracking.model import StreamKey, moment_ms
 from wire import codec
+from wire.packing import PackingError
 
 WEEK_MS: Final = 7 * 86_400_000
 
@@ -55,10 +61,19 @@ ARRIVED: Final = Table(
     Column("fixes", Integer, nullable=False),
     Column("received_at_ms", BigInteger, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    Column("from_ms", BigInteger),
+    Column("to_ms", BigInteger),
+    Column("south_e7", Integer),
+    Column("west_e7", Integer),
+    Column("north_e7", Integer),
+    Column("east_e7", Integer),
     Index("ix_arrived_tenant_van_stream_first", "tenant", "van", "stream", "first"),
     sqlite_autoincrement=True,
 )
-"""A batch's own bytes; of its fixes those from seq ``first`` to ``last`` count."""
+"""A batch's own bytes; of its fixes those from seq ``first`` to ``last`` count.
+
+From when to when they were taken, and where, is null until ingest has looked into it.
+"""
 
 BLOCK: Final = Table(
     "block",
@@ -92,7 +107,7 @@ BLOCK: Final = Table(
 
 
 class ArrivedRow(NamedTuple):
-    """A row of ``arrived`` that has no id yet."""
+    """A row of ``arrived`` that has no id yet, and into which nobody has looked."""
 
     tenant: str
     van: str
@@ -105,7 +120,7 @@ class ArrivedRow(NamedTuple):
 
 
 class Unread(NamedTuple):
-    """A stored batch that nobody has looked into yet."""
+    """A stored batch; ``is_bounded``: it is known when and where its fixes were taken."""
 
     id: int
     key: StreamKey
@@ -114,6 +129,7 @@ class Unread(NamedTuple):
     fixes: int
     received_at_ms: int
     body: bytes
+    is_bounded: bool = False
 
 
 def make_weeks(connection: Connection, now_ms: int) -> list[str]:
@@ -163,6 +179,21 @@ def blocks_around(connection: Connection, key: StreamKey, first: int, last: int)
     ]
 
 
+def note_bounds(connection: Connection, found: Mapping[int, Bounds]) -> None:
+    """Keep with rows of ``arrived``, by their ids, what is known of their fixes."""
+    if found:
+        named: dict[str, Any] = {
+            name: bindparam(name) for name in ("from_ms", "to_ms", *Box._fields)
+        }
+        connection.execute(
+            update(ARRIVED).where(ARRIVED.c.id == bindparam("row")).values(**named),
+            [
+                {"row": row, "from_ms": one.from_ms, "to_ms": one.to_ms, **one.box._asdict()}
+                for row, one in found.items()
+            ],
+        )
+
+
 def block_rows(connection: Connection, ids: Sequence[int]) -> Iterator[list[Numbered]]:
     """What lies in some blocks.
 
@@ -172,6 +203,18 @@ def block_rows(connection: Connection, ids: Sequence[int]) -> Iterator[list[Numb
     for one in ids:
         row = connection.execute(select(BLOCK).where(BLOCK.c.id == one)).one()
         yield unpack(_block(row))
+
+
+def ends_of(connection: Connection, block_id: int) -> tuple[Seen, Seen] | None:
+    """The fixes of a block with the lowest and the highest seq; None when it is damaged."""
+    columns = (BLOCK.c.stream, BLOCK.c.runs, BLOCK.c.fixes, BLOCK.c.body)
+    row = connection.execute(select(*columns).where(BLOCK.c.id == block_id)).one()
+    try:
+        told = unpack_track(*row)
+    except PackingError:
+        return None
+    first, last = (Seen(one.at_ms, one.lat_e7, one.lon_e7) for one in (told[0], told[-1]))
+    return first, last
 
 
 def rows_of(arrived: Unread | Any) -> list[Numbered]:
@@ -221,7 +264,7 @@ def fixes_between(
     extents: list[_Reach] = []
     with connection.execute(
         select(BLOCK)
-        .where(BLOCK.c.tenant == tenant, BLOCK.c.van == van, *_within(from_ms, to_ms))
+        .where(BLOCK.c.tenant == tenant, BLOCK.c.van == van, *within(from_ms, to_ms))
         .order_by(BLOCK.c.from_ms)
     ) as blocks:
         for row in blocks:
@@ -232,7 +275,7 @@ def fixes_between(
                 told = [one for one in told if from_ms <= one.at_ms < to_ms]
             found += told
             extents.append(_Reach(van, row.stream, row.first, row.last))
-    whose = and_(ARRIVED.c.tenant == tenant, ARRIVED.c.van == van)
+    whose = and_(ARRIVED.c.tenant == tenant, ARRIVED.c.van == van, may_lie_in(from_ms, to_ms))
     late = [one for _, one in _late(connection, whose, extents) if from_ms <= one.at_ms < to_ms]
     return sorted([*found, *late])[:limit]
 
@@ -249,79 +292,51 @@ class Stored(NamedTuple):
     arrived: Sequence[tuple[int, list[Numbered]]]
 
 
-def stored_between(
-    connection: Connection, tenant: str, van: str, from_ms: int, to_ms: int
+def stored_within(
+    connection: Connection, tenant: str, van: str, spans_ms: Sequence[tuple[int, int]]
 ) -> Stored:
-    """What may hold a fix of the van with ``from_ms`` ≤ moment < ``to_ms``."""
+    """What may hold a fix of the van with ``from_ms`` ≤ moment < ``to_ms`` of one of the spans."""
     columns = (BLOCK.c.stream, BLOCK.c.runs, BLOCK.c.fixes, BLOCK.c.body)
     blocks = connection.execute(
         select(*columns)
-        .where(BLOCK.c.tenant == tenant, BLOCK.c.van == van, *_within(from_ms, to_ms))
+        .where(
+            BLOCK.c.tenant == tenant,
+            BLOCK.c.van == van,
+            or_(*(and_(*within(*span)) for span in spans_ms)),
+        )
         .order_by(BLOCK.c.from_ms, BLOCK.c.stream, BLOCK.c.first)
     ).all()
     arrived = connection.execute(
         select(ARRIVED)
-        .where(ARRIVED.c.tenant == tenant, ARRIVED.c.van == van)
+        .where(
+            ARRIVED.c.tenant == tenant,
+            ARRIVED.c.van == van,
+            or_(*(may_lie_in(*span) for span in spans_ms)),
+        )
         .order_by(ARRIVED.c.id)
     )
-    return Stored(blocks, [(row.stream, _readable(row)) for row in arrived])
-
-
-def fixes_in_box(
-    connection: Connection, tenant: str, box: Box, from_ms: int, to_ms: int
-) -> list[tuple[str, TrackRow]]:
-    """Which vans passed a place and when: each fix in ``box``, ``from_ms`` ≤ moment < ``to_ms``.
-
-    By van, then moment, then stream, then seq. The box may not reach over the 180th meridian.
-    """
-    found: list[tuple[str, TrackRow]] = []
-    extents: list[_Reach] = []
-    for row in blocks_in_box(connection, tenant, box, from_ms, to_ms):
-        extents.append(_Reach(row.van, row.stream, row.first, row.last))
-        told = unpack_track(row.stream, row.runs, row.fixes, row.body)
-        found += [(row.van, one) for one in told]
-    found += _late(connection, ARRIVED.c.tenant == tenant, extents)
-    return sorted(
-        (van, one)
-        for van, one in found
-        if from_ms <= one.at_ms < to_ms and box.holds(one.lat_e7, one.lon_e7)
-    )
-
-
-def blocks_in_box(
-    connection: Connection, tenant: str, box: Box, from_ms: int, to_ms: int
-) -> Iterable[Any]:
-    """The rows of `BLOCK` that may hold a fix in ``box`` between two moments."""
-    return connection.execute(
-        select(BLOCK).where(
-            BLOCK.c.tenant == tenant,
-            *_within(from_ms, to_ms),
-            BLOCK.c.south_e7 <= box.north_e7,
-            BLOCK.c.north_e7 >= box.south_e7,
-            BLOCK.c.west_e7 <= box.east_e7,
-            BLOCK.c.east_e7 >= box.west_e7,
-        )
-    )
+    return Stored(blocks, [(row.stream, readable(row)) for row in arrived])
 
 
 def vans_near(connection: Connection, tenant: str, box: Box, from_ms: int, to_ms: int) -> set[str]:
     """The vans that may have a fix in ``box`` with ``from_ms`` ≤ moment < ``to_ms``.
 
-    Of what is not folded yet nothing is known before it is unpacked: its vans are all told.
+    Of what ingest has not looked into nothing is known: its vans are all told.
     """
     in_blocks = (
         select(BLOCK.c.van)
+        .where(BLOCK.c.tenant == tenant, *within(from_ms, to_ms), meets(BLOCK, box))
+        .distinct()
+    )
+    in_arrived = (
+        select(ARRIVED.c.van)
         .where(
-            BLOCK.c.tenant == tenant,
-            *_within(from_ms, to_ms),
-            BLOCK.c.south_e7 <= box.north_e7,
-            BLOCK.c.north_e7 >= box.south_e7,
-            BLOCK.c.west_e7 <= box.east_e7,
-            BLOCK.c.east_e7 >= box.west_e7,
+            ARRIVED.c.tenant == tenant,
+            may_lie_in(from_ms, to_ms),
+            or_(ARRIVED.c.from_ms.is_(None), meets(ARRIVED, box)),
         )
         .distinct()
     )
-    in_arrived = select(ARRIVED.c.van).where(ARRIVED.c.tenant == tenant).distinct()
     return {*connection.scalars(in_blocks), *connection.scalars(in_arrived)}
 
 
@@ -339,7 +354,7 @@ def stored_seqs(connection: Connection, tenant: str, van: str) -> list[tuple[int
         for row in connection.execute(
             select(ARRIVED).where(ARRIVED.c.tenant == tenant, ARRIVED.c.van == van)
         )
-        for one in _readable(row)
+        for one in readable(row)
     ]
     return sorted(found)
 
@@ -369,7 +384,7 @@ def _late(
             for one in blocks
         ):
             seen |= _seqs_within(connection, row)
-        for one in _readable(row):
+        for one in readable(row):
             name = (row.van, row.stream, one.seq)
             if name not in seen:
                 seen.add(name)
@@ -387,7 +402,7 @@ def _seqs_within(connection: Connection, arrived: Any) -> set[tuple[str, int, in
     }
 
 
-def _readable(arrived: Any) -> list[Numbered]:
+def readable(arrived: Any) -> list[Numbered]:
     """The fixes of a row of ``arrived``; none of one that ingest is about to set aside."""
     try:
         return rows_of(arrived)
@@ -401,12 +416,28 @@ def _told(stream: int, row: Numbered) -> TrackRow:
     return TrackRow(moment_ms(fix), stream, row.seq, *place, fix.speed_cmps, fix.course_ddeg)
 
 
-def _within(from_ms: int, to_ms: int) -> tuple[ColumnElement[bool], ...]:
+def within(from_ms: int, to_ms: int) -> tuple[ColumnElement[bool], ...]:
     """Blocks that reach into a span of time; the index finds the few that it has to look at."""
     return (
         BLOCK.c.from_ms >= from_ms - MAX_SPAN_MS,
         BLOCK.c.from_ms < to_ms,
         BLOCK.c.to_ms >= from_ms,
+    )
+
+
+def may_lie_in(from_ms: int, to_ms: int) -> ColumnElement[bool]:
+    """Rows of ``arrived`` that may hold a fix with ``from_ms`` ≤ moment < ``to_ms``."""
+    is_within = and_(ARRIVED.c.from_ms < to_ms, ARRIVED.c.to_ms >= from_ms)
+    return or_(ARRIVED.c.from_ms.is_(None), is_within)
+
+
+def meets(table: Table, box: Box) -> ColumnElement[bool]:
+    """Rows of either table whose box is known and has a place in common with ``box``."""
+    return and_(
+        table.c.south_e7 <= box.north_e7,
+        table.c.north_e7 >= box.south_e7,
+        table.c.west_e7 <= box.east_e7,
+        table.c.east_e7 >= box.west_e7,
     )
 
 
@@ -417,7 +448,8 @@ def _of_stream(table: Table, key: StreamKey) -> ColumnElement[bool]:
 
 def _unread(row: Any) -> Unread:
     key = StreamKey(row.tenant, row.van, row.stream)
-    return Unread(row.id, key, row.first, row.last, row.fixes, row.received_at_ms, row.body)
+    told = (row.first, row.last, row.fixes, row.received_at_ms, row.body)
+    return Unread(row.id, key, *told, row.from_ms is not None)
 
 
 _PLAIN: Final = [one for one in Block.__dataclass_fields__ if one != "box"]

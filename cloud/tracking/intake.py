@@ -29,6 +29,7 @@ from wire import codec, topics
 from wire.events import Gap
 from wire.messages import (
     MAX_RESULT_BYTES,
+    Batch,
     BatchEnvelope,
     Event,
     Fix,
@@ -211,15 +212,15 @@ class Intake:
             case _:
                 self._take_live(arrived, topic, said)
 
-    def look_into(self, stored: Unread, group: Group) -> bool:
-        """Move the live state by a stored batch; False when it goes aside with ``group`` instead.
+    def look_into(self, stored: Unread, group: Group) -> Batch | None:
+        """Move the live state by a stored batch; None when it goes aside with ``group`` instead.
 
         A batch whose fixes cannot be unpacked stays committed, and nothing is kept of it.
         """
         key = stored.key
         topic = topics.UpTopic(key.tenant, key.van, "batch")
         try:
-            fixes = codec.decode_batch(stored.body).fixes
+            batch = codec.decode_batch(stored.body)
         except codec.WireError as error:
             arrived = Arrived(
                 topic=topics.up(*topic),
@@ -229,12 +230,12 @@ class Intake:
             self._set_aside(arrived, Refused(str(error)), topic, group)
             lost = self._answer(key, group).losing(stored.first, stored.last)
             group.writes.streams[key] = group.answers[key] = lost
-            return False
+            return None
         now_ms = stored.received_at_ms
-        believable = [fix for fix in fixes if is_believable(moment_ms(fix), now_ms)]
+        believable = [fix for fix in batch.fixes if is_believable(moment_ms(fix), now_ms)]
         if believable:
             self._move(topic, max(believable, key=moment_ms), now_ms)
-        return True
+        return batch
 
     def _take_batch(
         self, arrived: Arrived, topic: topics.UpTopic, batch: BatchEnvelope, group: Group

@@ -113,7 +113,7 @@ class Tracks:
     ) -> Iterator[Drawn]:
         names = columns_of(how.fields)
         with self._telemetry.reading() as connection:
-            lost = _lost(connection, tenant, van, span_ms[0])
+            lost = lost_of(connection, tenant, van, span_ms[0])
         last = track.empty(names)
         for begin in range(*span_ms, _PART_MS):
             end = min(begin + _PART_MS, span_ms[1])
@@ -136,7 +136,22 @@ def read(
     Raises:
         PackingError: what is stored is damaged.
     """
-    stored = history.stored_between(connection, tenant, van, *span_ms)
+    return track.between(read_spans(connection, tenant, van, [span_ms], names), *span_ms)
+
+
+def read_spans(
+    connection: Connection,
+    tenant: str,
+    van: str,
+    spans_ms: Sequence[tuple[int, int]],
+    names: Sequence[str] = (),
+) -> Track:
+    """The fixes of a van in order: all that lie in some spans of time, and others beside them.
+
+    Raises:
+        PackingError: what is stored is damaged.
+    """
+    stored = history.stored_within(connection, tenant, van, spans_ms)
     packed = [Packed(*row) for row in stored.blocks]
     found = [
         track.unpacked(packed[at : at + _BLOCKS], names) for at in range(0, len(packed), _BLOCKS)
@@ -144,10 +159,10 @@ def read(
     arrived = track.of_arrived(stored.arrived, names)
     for one in found:
         arrived = track.without(arrived, one)
-    return track.between(track.joined([*found, arrived], names), *span_ms)
+    return track.joined([*found, arrived], names)
 
 
-def _lost(connection: Connection, tenant: str, van: str, from_ms: int) -> list[Lost]:
+def lost_of(connection: Connection, tenant: str, van: str, from_ms: int) -> list[Lost]:
     """What the van has told will never come; thinning leaves no hole."""
     rows = store.events_between(
         connection, tenant, van, from_ms, _EVER_MS, kinds=("gap",), after=None, limit=_MAX_GAPS

@@ -138,6 +138,7 @@ AD..VI  GET    /geofences/{geofence_id}/events
 AD.CVI  GET    /vehicles/{vehicle_id}/events
 AD.CVI  GET    /vehicles/{vehicle_id}/live
 AD.CVI  GET    /nearest-vehicles
+AD.CVI  GET    /passed-vehicles
 AD.CVI  GET    /live
 open    GET    /asyncapi.json
 A....I  GET    /feed/options

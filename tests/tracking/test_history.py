@@ -22,7 +22,6 @@ from cloud.tracking.backlog import FOLD_AFTER_MS, Backlog
 from cloud.tracking.blocks import (
     BLOCK_FIXES,
     MAX_SPAN_MS,
-    Box,
     Numbered,
     TrackRow,
     cut,
@@ -105,6 +104,11 @@ class Cloud:
         """Look into all that is stored, and fold what is due."""
         while self.backlog.has_work():
             self.backlog.work(9.0)
+
+    def note(self) -> None:
+        """Keep with what was read when and where it was taken, as is done after a moment."""
+        self.backlog._note_at_s = 0.0
+        self.read()
 
     def fold(self) -> None:
         """Fold everything."""
@@ -328,30 +332,6 @@ def test_a_track_takes_the_earliest_up_to_its_limit(cloud: Cloud) -> None:
     with cloud.database.reading() as connection:
         found = history.fixes_between(connection, "main", "van-1", NOON_MS, EVER[1], 60)
     assert [one.seq for one in found] == [*range(1, 41), *range(451, 471)]
-
-
-def test_who_passed_here_finds_blocks_and_what_has_just_come_and_nobody_else(cloud: Cloud) -> None:
-    cloud.hear(drive(7, 1, 30), van="van-1")
-    cloud.hear(drive(7, 1, 30), van="van-2")
-    cloud.fold()
-    cloud.hear(drive(7, 31, 9), van="van-2")
-    far = msgspec.structs.replace(fix(60), lat_e7=500_000_000)
-    cloud.hear(Batch(stream=7, first=0, fixes=(far,)), van="van-3")
-    south, north = fix(20 * 60).lat_e7, fix(33 * 60).lat_e7
-    box = Box(south, -712_500_001, north, -712_499_999)
-    span = (NOON_MS + 25 * 60_000, NOON_MS + 32 * 60_000)
-    with cloud.database.reading() as connection:
-        found = history.fixes_in_box(connection, "main", box, *EVER)
-        at_noon = history.fixes_in_box(connection, "main", box, *span)
-        assert history.fixes_in_box(connection, "other", box, *EVER) == []
-    assert [(van, one.seq) for van, one in found] == [
-        *[("van-1", seq) for seq in range(20, 31)],
-        *[("van-2", seq) for seq in range(20, 34)],
-    ]
-    assert [(van, one.seq) for van, one in at_noon] == [
-        *[("van-1", seq) for seq in range(25, 31)],
-        *[("van-2", seq) for seq in range(25, 32)],
-    ]
 
 
 @pytest.mark.parametrize(
