@@ -10,7 +10,8 @@ import math
 import select
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
 import paho.mqtt.client as paho
@@ -78,22 +79,49 @@ class Inbox(Protocol):
         """Leave the broker, which keeps what is not acknowledged."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """Who reads what of a broker.
+
+    Attributes:
+        reader: its role, as the log names it.
+        filters: of the topics it reads, each with its quality of service.
+        others: filters that its session may hold from before, and that it does not want any more.
+        is_lasting: the broker keeps what comes while the reader is away.
+    """
+
+    reader: str
+    filters: Mapping[str, int]
+    others: Sequence[str] = ()
+    is_lasting: bool = True
+
+
+def of_vans(kinds: Sequence[str] = topics.UP_KINDS) -> Reading:
+    """Ingest reads some kinds of what vans say; another inbox reads the rest."""
+    return Reading(
+        reader="ingest",
+        filters={topics.every_up(kind): 0 if kind == "live" else 1 for kind in kinds},
+        others=[topics.every_up(kind) for kind in topics.UP_KINDS if kind not in kinds],
+    )
+
+
 class MqttInbox:
-    """What the vans say, from a broker. Not for use by more than one thread."""
+    """What is published on a broker. Not for use by more than one thread."""
 
     def __init__(
         self,
         address: BrokerAddress,
         login: BrokerLogin,
         now_ms: Callable[[], int],
-        *,
-        kinds: tuple[str, ...] = topics.UP_KINDS,
+        reading: Reading | None = None,
     ) -> None:
-        """``kinds``: of message that are read; another reads the rest."""
+        """``reading``: what is read; all that vans say when None."""
         self._address = address
-        self._kinds = kinds
+        self._reading = of_vans() if reading is None else reading
         self._now_ms = now_ms
-        self._client = make_client(address, login, is_lasting=True, acknowledges_by_hand=True)
+        self._client = make_client(
+            address, login, is_lasting=self._reading.is_lasting, acknowledges_by_hand=True
+        )
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_disconnect = self._on_disconnect
@@ -213,11 +241,10 @@ class MqttInbox:
             return False
         if getattr(sock, "pending", lambda: 0)() > 0:
             return True
-        writing = [sock] if self._client.want_write() else []
-        readable, writable, _ = select.select([sock], writing, [], timeout_s)
-        if writable:
+        told = _poll(sock.fileno(), timeout_s, may_write=self._client.want_write())
+        if told & select.POLLOUT:
             self._client.loop_write()
-        return bool(readable) and self._client.socket() is not None
+        return bool(told & ~select.POLLOUT) and self._client.socket() is not None
 
     def _keep_alive(self) -> None:
         self._client.loop_misc()
@@ -235,15 +262,14 @@ class MqttInbox:
         self, client: paho.Client, _data: Any, _flags: Any, reason: Any, _properties: Any
     ) -> None:
         if reason.is_failure:
-            self._fail(f"{_REFUSAL} refuses ingest: {reason}")
+            self._fail(f"{_REFUSAL} refuses {self._reading.reader}: {reason}")
             return
         self._awaited.clear()
         self._is_denied = False
-        others = [topics.every_up(kind) for kind in topics.UP_KINDS if kind not in self._kinds]
-        if others:
-            client.unsubscribe(others)  # a lasting session remembers what it asked for before
-        for kind in self._kinds:
-            _, packet = client.subscribe(topics.every_up(kind), qos=0 if kind == "live" else 1)
+        if self._reading.others:
+            client.unsubscribe(list(self._reading.others))
+        for one, qos in self._reading.filters.items():
+            _, packet = client.subscribe(one, qos=qos)
             if packet is not None:
                 self._awaited.add(packet)
 
@@ -253,7 +279,8 @@ class MqttInbox:
         self._awaited.discard(packet)
         if any(reason.is_failure for reason in reasons):
             self._is_denied = True
-            self._fail(f"{_REFUSAL} does not let ingest read; allow it fleet/v1/+/+/up/+")
+            wanted = ", ".join(self._reading.filters)
+            self._fail(f"{_REFUSAL} does not let {self._reading.reader} read; allow it {wanted}")
         elif not self._awaited and not self._is_denied:
             _log.info("subscribed", extra={"broker": f"{self._address.host}:{self._address.port}"})
             self._ready_since_s = time.monotonic()
@@ -281,3 +308,10 @@ class MqttInbox:
         self._arrived.append(
             Arrived(topic=topic, payload=message.payload, received_at_ms=now_ms, token=token)
         )
+
+
+def _poll(socket: int, timeout_s: float, *, may_write: bool) -> int:
+    """What a socket is ready for, of any number: in web there are many."""
+    poll = select.poll()
+    poll.register(socket, select.POLLIN | (select.POLLOUT if may_write else 0))
+    return sum(ready for _, ready in poll.poll(max(0.0, timeout_s) * 1000))

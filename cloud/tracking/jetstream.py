@@ -31,7 +31,7 @@ from nats.js.errors import NotFoundError
 
 from cloud.foundation.broker import BrokerAddress, StreamAccess
 from cloud.foundation.broker_config import STREAM, STREAM_CONSUMER, STREAM_INBOX, BrokerLogin
-from cloud.tracking.inbox import MqttInbox
+from cloud.tracking.inbox import MqttInbox, of_vans
 from cloud.tracking.intake import Arrived
 from wire import topics
 
@@ -72,7 +72,7 @@ class JetStreamInbox:
         """``is_ending``: the stream takes nothing new, which comes over MQTT; the rest is read."""
         kinds = tuple(kind for kind in topics.UP_KINDS if is_ending or kind not in KINDS)
         self._subjects = [STREAM] if is_ending else _SUBJECTS
-        self._mqtt = MqttInbox(address, login, now_ms, kinds=kinds)
+        self._mqtt = MqttInbox(address, login, now_ms, of_vans(kinds))
         self._stream = stream
         self._now_ms = now_ms
         self._max_bytes = max_bytes

@@ -9,7 +9,7 @@ import logging
 import secrets
 import threading
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from sqlalchemy.exc import DBAPIError
@@ -17,10 +17,10 @@ from sqlalchemy.exc import DBAPIError
 from cloud.foundation.broker import BrokerAccess
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
-from cloud.foundation.mqtt import make_client
 from cloud.tracking import store
 from cloud.tracking.event_log import EventLog
 from cloud.tracking.history import fixes_between
+from cloud.tracking.inbox import MqttInbox, Reading
 from cloud.tracking.memory import Changes, Known, LiveMemory, LivePosition, PresenceWord, aged
 from cloud.tracking.model import is_believable, moment_ms
 from cloud.tracking.motion import Course, follow
@@ -32,7 +32,9 @@ from wire.messages import Position, State
 _log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S: Final = 1.0
-_KEEPALIVE_S: Final = 20
+_GATHER_S: Final = 0.03
+"""What the feed carries meanwhile is read in one go; frames are told four times a second."""
+_IDLE_S: Final = 1.0
 _LOOK_BACK_MS: Final = 36 * 3_600_000
 """A trip that began longer ago, and of which nothing has come since, is forgotten."""
 _OVERLAP_MS: Final = 10_000
@@ -50,32 +52,31 @@ class Live:
         self.clock = clock
         self._telemetry = telemetry
         self.memory = LiveMemory()
-        self._address = broker.address()
         login = msgspec.structs.replace(broker.login("web"), client_id=secrets.token_hex(16))
-        self._client = make_client(self._address, login, is_lasting=False)
-        self._client.on_connect = self._on_connect
-        self._client.on_message = self._on_message
+        every = Reading(reader="web", filters={topics.feed_every_position(): 0}, is_lasting=False)
+        self._feed = MqttInbox(broker.address(), login, self._now_ms, every)
         self._stopping = threading.Event()
-        self._looker = threading.Thread(target=self._look, name="live-rows", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._look, name="live-rows", daemon=True),
+            threading.Thread(target=self._follow, name="live-feed", daemon=True),
+        ]
         self._row_change = -1
+        self._state_at_ms: dict[tuple[str, str], int] = {}
         self._signs = _Signs()
         self._events_from_ms: int | None = None
 
     def start(self) -> None:
         """Begin with what ingest has written, then follow the feed."""
         self._look_once()
-        self._looker.start()
-        self._client.reconnect_delay_set(1, 5)
-        self._client.connect_async(self._address.host, self._address.port, _KEEPALIVE_S)
-        self._client.loop_start()
+        for one in self._threads:
+            one.start()
 
     def stop(self) -> None:
         """End both threads."""
         self._stopping.set()
-        self._client.disconnect()
-        self._client.loop_stop()
-        if self._looker.is_alive():
-            self._looker.join(5)
+        for one in self._threads:
+            if one.is_alive():
+                one.join(5)
 
     def positions(self, tenant: str) -> dict[str, LivePosition]:
         """Every van's newest position by the van's id, with its age now."""
@@ -108,20 +109,25 @@ class Live:
         """A van that is due to report has fallen silent, or need not or does speak again."""
         self.memory.set_silent(tenant, van, is_silent=is_silent)
 
-    def _on_connect(self, client: Any, _data: Any, _flags: Any, reason: Any, _: Any) -> None:
-        if reason.is_failure:
-            _log.warning("the broker refuses web", extra={"reason": reason})
-        else:
-            client.subscribe(topics.feed_every_position(), qos=0)
-
-    def _on_message(self, _client: Any, _data: Any, message: Any) -> None:
-        if not message.payload:
+    def hear(self, topic: str, payload: bytes) -> None:
+        """Take a message of the feed; one that cannot be read is told and passed over."""
+        if not payload:
             return  # it clears what was retained of a van that is gone
         try:
-            tenant = message.topic.split("/")[2]
-            self._move(tenant, _from_feed(codec.decode(bytes(message.payload), Position)))
+            tenant = topic.split("/")[2]
+            self._move(tenant, _from_feed(codec.decode(payload, Position)))
         except (codec.WireError, ValueError, OverflowError, IndexError) as error:
             _log.warning("the feed carries what cannot be read", extra={"reason": error})
+
+    def _now_ms(self) -> int:
+        return round(self.clock.now_s() * 1000)
+
+    def _follow(self) -> None:
+        while not self._stopping.is_set():
+            for message in self._feed.receive(_IDLE_S):
+                self.hear(message.topic, message.payload)
+            self._stopping.wait(_GATHER_S)
+        self._feed.close()
 
     def _look(self) -> None:
         while not self._stopping.wait(_LOOK_EVERY_S):
@@ -133,7 +139,7 @@ class Live:
     def _look_once(self) -> None:
         is_first = self._row_change < 0
         with self._telemetry.reading() as connection:
-            rows = store.live_rows(connection, self._row_change)
+            rows = store.live_rows(connection, self._row_change, self.memory.is_known)
         for row in rows:
             self._row_change = max(self._row_change, row.change)
             self._take(row)
@@ -147,7 +153,10 @@ class Live:
             word: PresenceWord = "online" if row.is_online else "offline"
             at_s = None if row.presence_at_ms is None else row.presence_at_ms / 1000
             self.memory.set_presence(row.tenant, row.van, word, at_s)
-        if row.state is not None and row.state_at_ms is not None:
+        who = (row.tenant, row.van)
+        is_new = self._state_at_ms.get(who) != row.state_at_ms
+        if row.state is not None and row.state_at_ms is not None and is_new:
+            self._state_at_ms[who] = row.state_at_ms
             try:
                 state = msgspec.json.decode(row.state, type=State)
             except msgspec.DecodeError:
@@ -192,9 +201,10 @@ class Live:
 
     def _move(self, tenant: str, position: LivePosition) -> None:
         """Take a position, unless its times cannot be true; those cannot even be written down."""
-        now_ms = round(self.clock.now_s() * 1000)
-        instants_s = (position.fix_time_s, position.received_at_s)
-        if all(is_believable(round(one * 1000), now_ms) for one in instants_s):
+        now_ms = self._now_ms()
+        if is_believable(round(position.fix_time_s * 1000), now_ms) and is_believable(
+            round(position.received_at_s * 1000), now_ms
+        ):
             self.memory.move(tenant, position)
 
 

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -136,8 +136,14 @@ class LiveMemory:
         with self._lock:
             for tenant, vans in self._tenants.items():
                 for van, known in list(vans.items()):
-                    if known.motion != motion(known.course, _signs(known), round(now_s * 1000)):
+                    if _may_age(known) and known.motion != _motion(known, now_s):
                         self._put(tenant, van, known, now_s)
+
+    def is_known(self, tenant: str, van: str, at_ms: int) -> bool:
+        """Whether a fix of a van as new as ``at_ms`` or newer has been taken."""
+        with self._lock:
+            position = self._known(tenant, van).position
+        return position is not None and at_ms <= round(position.fix_time_s * 1000)
 
     def known(self, tenant: str) -> dict[str, Known]:
         """What is known of every van of a tenant."""
@@ -177,11 +183,11 @@ class LiveMemory:
 
     def _put(self, tenant: str, van: str, known: Known, now_s: float) -> None:
         self._change += 1
-        word = motion(known.course, _signs(known), round(now_s * 1000))
-        known = replace(known, motion=word, change=self._change)
+        word = _motion(known, now_s)
         vans = self._tenants.setdefault(tenant, {})
         vans.pop(van, None)
-        vans[van] = replace(known, told=_told(van, known))
+        told = _told(van, known, word)
+        vans[van] = replace(known, motion=word, change=self._change, told=told)
 
 
 NOTHING = Known()
@@ -192,17 +198,27 @@ def aged(position: LivePosition, now_s: float) -> LivePosition:
     return replace(position, age_s=round(max(0.0, now_s - position.fix_time_s), 1))
 
 
-def _signs(known: Known) -> Signs:
-    return Signs(
+def _may_age(known: Known) -> bool:
+    """Whether time alone may change its motion: it idles until it is parked, or it is gone."""
+    is_going = known.presence == "offline" and known.motion != "offline"
+    return is_going or known.motion == "idling"
+
+
+def _motion(known: Known, now_s: float) -> Motion:
+    signs = Signs(
         is_online=None if known.presence == "unknown" else known.presence == "online",
         heard_ms=None if known.heard_s is None else round(known.heard_s * 1000),
         finds_position=known.state is None or known.state.receiver == "ok",
         is_ignited=known.is_ignited,
         is_on_trip=known.is_on_trip,
     )
+    return motion(known.course, signs, round(now_s * 1000))
 
 
-def _told(van: str, known: Known) -> bytes:
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+def _told(van: str, known: Known, word: Motion) -> bytes:
     """`cloud.tracking.stream.COLUMNS` of one van."""
     at = known.position
     place: tuple[float | None, ...] = (None,) * 5
@@ -214,4 +230,4 @@ def _told(van: str, known: Known) -> bytes:
             None if at.course_deg is None else round(at.course_deg),
             round(at.fix_time_s * 1000),
         )
-    return msgspec.json.encode((van, *place, known.presence, known.motion, known.is_silent))
+    return _ENCODER.encode((van, *place, known.presence, word, known.is_silent))

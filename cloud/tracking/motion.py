@@ -11,8 +11,9 @@
 Instants are milliseconds since 1970 UTC, those of fixes by `cloud.tracking.model.moment_ms`.
 """
 
-from dataclasses import dataclass
 from typing import Final, Literal
+
+import msgspec
 
 type Motion = Literal["moving", "idling", "parked", "offline", "no_fix"]
 
@@ -22,8 +23,7 @@ PARKED_AFTER_MS: Final = 180_000
 OFFLINE_AFTER_MS: Final = 60_000
 
 
-@dataclass(frozen=True, slots=True)
-class Course:
+class Course(msgspec.Struct, frozen=True):
     """How a van has been going: moving or standing, since when, and up to which fix that is so."""
 
     is_moving: bool
@@ -49,8 +49,7 @@ def follow(before: Course | None, at_ms: int, speed_mps: float | None) -> Course
     return Course(is_moving, since_ms, at_ms)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signs:
+class Signs(msgspec.Struct, frozen=True, kw_only=True):
     """What a van has told of itself beside its fixes.
 
     Attributes:

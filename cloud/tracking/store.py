@@ -1,6 +1,6 @@
 """What is kept of the vans in ``telemetry.db``; the only SQL over it. Ingest alone writes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, get_args
 
@@ -272,12 +272,35 @@ def committed_of(connection: Connection, key: StreamKey) -> Committed:
     return Committed(msgspec.json.decode(text, type=tuple[tuple[int, int, int], ...]))
 
 
-def live_rows(connection: Connection, after_change: int = -1) -> list[LiveRow]:
-    """What is known of every van that changed after ``after_change``, in the order of change."""
+def live_rows(
+    connection: Connection,
+    after_change: int = -1,
+    is_known: Callable[[str, str, int], bool] = lambda _tenant, _van, _at_ms: False,
+) -> list[LiveRow]:
+    """What is known of every van that changed after ``after_change``, in the order of change.
+
+    Args:
+        connection: of a transaction.
+        after_change: the number of a change.
+        is_known: whether a van's fix of an instant need not be read; its row comes without one.
+    """
     rows = connection.execute(
         select(LIVE_STATE).where(LIVE_STATE.c.change > after_change).order_by(LIVE_STATE.c.change)
     )
-    return [_live_row(row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name
+    return [
+        LiveRow(
+            tenant=row.tenant,
+            van=row.van,
+            fix=None if is_known(row.tenant, row.van, row.at_ms or 0) else _fix(row),
+            received_at_ms=row.received_at_ms,
+            is_online=row.is_online,
+            presence_at_ms=row.presence_at_ms,
+            state=row.state,
+            state_at_ms=row.state_at_ms,
+            change=row.change,
+        )
+        for row in rows
+    ]
 
 
 def events_between(
@@ -400,28 +423,14 @@ def all_set_aside(connection: Connection) -> tuple[int, int]:
     return rows, payload_bytes or 0
 
 
-def _live_row(row: Any) -> LiveRow:
-    return LiveRow(
-        tenant=row["tenant"],
-        van=row["van"],
-        fix=_fix(row),
-        received_at_ms=row["received_at_ms"],
-        is_online=row["is_online"],
-        presence_at_ms=row["presence_at_ms"],
-        state=row["state"],
-        state_at_ms=row["state_at_ms"],
-        change=row["change"],
-    )
-
-
 def _fix(row: Any) -> Fix | None:
     """The fix of a live row; one that this release cannot read is as none, and spoils no other."""
-    if row["at_ms"] is None:
+    if row.at_ms is None:
         return None
-    told = {name: row[name] for name in _PLAIN}
-    told["fix_time_ms"] = row["at_ms"] if row["is_gnss_time"] else None
+    told = {name: getattr(row, name) for name in _PLAIN}
+    told["fix_time_ms"] = row.at_ms if row.is_gnss_time else None
     try:
-        told["source"], told["quality"] = _SOURCES[row["source"]], _QUALITIES[row["quality"]]
+        told["source"], told["quality"] = _SOURCES[row.source], _QUALITIES[row.quality]
         return msgspec.convert(told, Fix)
     except (IndexError, TypeError, msgspec.ValidationError):
         return None

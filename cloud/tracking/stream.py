@@ -50,6 +50,11 @@ class View:
     vans: Collection[str] | None = None
     box: Box | None = None
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether every van is told of, wherever it is."""
+        return self.held is None and self.vans is None and self.box is None
+
     def wants(self, van: str) -> bool:
         """Whether the van is told of at all."""
         return (self.held is None or van in self.held) and (self.vans is None or van in self.vans)
@@ -223,8 +228,10 @@ class Client:
         event = self._stream.newest(self._tenant) if self._place is None else self._place.event
         after = -1 if self._place is None else self._place.change
         changes = self._live.changes(self._tenant, after)
-        shown = [(van, one) for van, one in changes.vans if view.shows(van, one)]
-        gone = self._gone(view, changes.vans, {van for van, _ in shown}, is_first=is_first)
+        shown = changes.vans
+        if not view.is_whole:
+            shown = [(van, one) for van, one in shown if view.shows(van, one)]
+        gone = self._gone(view, changes.vans, shown, is_first=is_first)
         self._place = Place(changes.upto, event)
         if not (shown or gone or is_first):
             return None
@@ -236,11 +243,17 @@ class Client:
         return _frame("snapshot" if is_first else "vans", data, self._stream.label(self._place))
 
     def _gone(
-        self, view: View, changed: list[tuple[str, Known]], inside: set[str], *, is_first: bool
+        self,
+        view: View,
+        changed: list[tuple[str, Known]],
+        shown: list[tuple[str, Known]],
+        *,
+        is_first: bool,
     ) -> list[str]:
         """Vans that have left the area since they were told."""
         if view.box is None:
             return []
+        inside = {van for van, _ in shown}
         if is_first or self._shown is None:
             gone = [] if is_first else [van for van, _ in changed if van not in inside]
             self._shown = inside

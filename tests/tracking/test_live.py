@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import paho.mqtt.client as paho
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -142,11 +141,8 @@ def test_a_stored_fix_whose_time_cannot_be_true_spoils_no_other(live: Live) -> N
 
 @pytest.mark.parametrize("told", ["0001-01-01T00:00:00", "1969-07-20T20:17:40.000Z", "9999", "x"])
 def test_a_feed_that_tells_a_time_that_cannot_be_true_is_passed_over(live: Live, told: str) -> None:
-    message = paho.MQTTMessage(topic=topics.feed_position("main", "own", "van-1").encode())
-    message.payload = codec.encode(
-        Position(van="van-1", lat=1.0, lon=2.0, fix_time=told, received_at=told)
-    )
-    live._on_message(None, None, message)
+    position = Position(van="van-1", lat=1.0, lon=2.0, fix_time=told, received_at=told)
+    live.hear(topics.feed_position("main", "own", "van-1"), codec.encode(position))
     assert live.positions("main") == {}
 
 
