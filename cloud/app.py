@@ -58,6 +58,7 @@ from cloud.phones.desk import PhoneDesk
 from cloud.phones.lane import PhoneLane
 from cloud.phones.service import Phones
 from cloud.planning import api as planning_api
+from cloud.planning.arrivals import Forecasts, PromiseWatch
 from cloud.planning.client import PlannerClient
 from cloud.planning.loop import PlanningLoop
 from cloud.planning.making import PlanMaker
@@ -107,6 +108,7 @@ class _Parts:
     orders: Orders
     planning: Planning
     loop: PlanningLoop
+    forecasts: Forecasts
     drivers: DriverWork
     live: Live
     stream: LiveStream
@@ -213,6 +215,7 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         orders=Orders(business, clock, roads, events, random_id, orders_of_carrier),
         planning=planning,
         loop=PlanningLoop(business, clock, planning, maker, events),
+        forecasts=Forecasts(business, planning, positions, clock),
         drivers=DriverWork(business, clock, events),
         live=live,
         stream=stream,
@@ -249,7 +252,7 @@ def _api(parts: _Parts) -> APIRouter:
         phones_api.routes(parts.phones, gate),
         enrolment_api.routes(parts.enrolments, parts.real_time, gate),
         orders_api.routes(parts.orders, parts.planning.places_in_plan, gate),
-        planning_api.routes(parts.planning, parts.loop, gate),
+        planning_api.routes(parts.planning, parts.loop, parts.forecasts, gate),
         drivers_api.routes(parts.drivers, parts.planning, gate),
         board.routes(parts.fleet, parts.planning, parts.live, parts.roads, parts.clock, gate),
         track_api.routes(parts.live.tracks, parts.clock, _knowing_vans(parts.fleet), gate),
@@ -320,6 +323,7 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
                     *parts.integrations.work(vans, publisher),
                     ("live", parts.events.run("live", _telling(parts))),
                     ("gateways", parts.gateways.run()),
+                    ("promises", _promise_watch(parts).run()),
                     ("silence", _silence_watch(parts).run()),
                     ("geofences", parts.geofences.run()),
                     ("fence watch", _fence_watch(parts).run()),
@@ -347,6 +351,16 @@ def _silence_watch(parts: _Parts) -> SilenceWatch:
         parts.stream,
         on_shift=parts.fleet.vans_on_shift,
         intervals_s=parts.gateways.live_intervals_s,
+        clock=parts.clock,
+    )
+
+
+def _promise_watch(parts: _Parts) -> PromiseWatch:
+    return PromiseWatch(
+        parts.forecasts,
+        tenants=lambda: [tenant.id for tenant in parts.people.tenants()],
+        database=parts.business,
+        events=parts.events,
         clock=parts.clock,
     )
 

@@ -10,6 +10,7 @@ _COMPLAINTS: Final = {
     "PlanningFailed": "planning_failed",
     "CopySuspected": "copy_suspected",
     "WebhookDisabled": "webhook_disabled",
+    "PromiseAtRisk": "promise_at_risk",
 }
 
 
@@ -32,7 +33,7 @@ def live_event(event: DomainEvent) -> tuple[str, dict[str, object]] | None:
                 "reason": fields["reason"],
                 "route_ids": fields["routes"],
             }
-        case "PlanningFailed" | "CopySuspected" | "WebhookDisabled" as kind:
+        case "PlanningFailed" | "CopySuspected" | "WebhookDisabled" | "PromiseAtRisk" as kind:
             return _COMPLAINTS[kind], fields
         case _:
             return None

@@ -13,6 +13,7 @@ from cloud.foundation.identity import READERS, Caller, Gate
 from cloud.foundation.identity.reach import require_depot_wide
 from cloud.orders.api import InstantSpan, span_body
 from cloud.orders.model import Order
+from cloud.planning.arrivals import Arrivals, Forecasts
 from cloud.planning.day import Diff, Job, Route, Stop
 from cloud.planning.loop import PlanningLoop
 from cloud.planning.service import Planning
@@ -98,6 +99,38 @@ class RouteBody(BaseModel):
     drive_s: int
     geometry: LineString
     stops: list[StopBody]
+
+
+class ArrivalBody(BaseModel):
+    """When a van arrives at a stop: one in ten arrivals is before ``p10``, nine before ``p90``.
+
+    ``risk`` is of the earliest promise there: ``late`` when the promise's end comes before ``p50``,
+    ``at_risk`` when it comes before ``p90``.
+    """
+
+    stop_id: str
+    order_ids: list[str]
+    p10: str
+    p50: str
+    p90: str
+    risk: Literal["none", "at_risk", "late"]
+
+
+class ArrivalsBody(BaseModel):
+    """What is expected of a route; ``position_age_s`` is the age of the fix behind it."""
+
+    route_id: str
+    vehicle_id: str
+    revision: int
+    computed_at: str
+    position_age_s: float | None
+    items: list[ArrivalBody]
+
+
+class DayArrivalsBody(BaseModel):
+    """What is expected of every route of a day."""
+
+    routes: list[ArrivalsBody]
 
 
 class UnservedBody(BaseModel):
@@ -199,6 +232,28 @@ def route_body(route: Route, orders: OrdersOf) -> RouteBody:
     )
 
 
+def _arrivals_body(expected: Arrivals) -> ArrivalsBody:
+    age_s = expected.position_age_s
+    return ArrivalsBody(
+        route_id=expected.route.id,
+        vehicle_id=expected.route.vehicle_id,
+        revision=expected.route.revision,
+        computed_at=to_rfc3339(expected.computed_at),
+        position_age_s=None if age_s is None else round(age_s, 1),
+        items=[
+            ArrivalBody(
+                stop_id=one.eta.stop_id,
+                order_ids=list(one.order_ids),
+                p10=to_rfc3339(one.eta.p10),
+                p50=to_rfc3339(one.eta.p50),
+                p90=to_rfc3339(one.eta.p90),
+                risk=one.risk,
+            )
+            for one in expected.items
+        ],
+    )
+
+
 def _diff_body(diff: Diff) -> DiffBody:
     return DiffBody(
         added=list(diff.added),
@@ -210,7 +265,7 @@ def _diff_body(diff: Diff) -> DiffBody:
     )
 
 
-def routes(planning: Planning, loop: PlanningLoop, gate: Gate) -> APIRouter:
+def routes(planning: Planning, loop: PlanningLoop, forecasts: Forecasts, gate: Gate) -> APIRouter:
     """Plan a day, follow the job, look at plan, revisions and routes."""
     router = APIRouter(tags=["planning"])
     dispatcher = Annotated[Caller, Depends(gate.roles("dispatcher"))]
@@ -289,5 +344,16 @@ def routes(planning: Planning, loop: PlanningLoop, gate: Gate) -> APIRouter:
         found = planning.route(caller.tenant, route_id)
         orders = planning.orders_of_day(caller.tenant, found.depot_id, found.service_date)
         return route_body(found, orders)
+
+    @router.get("/routes/{route_id}/arrivals")
+    def arrivals(route_id: str, caller: reader) -> ArrivalsBody:
+        """When the van of a route arrives at each stop it has not arrived at yet."""
+        return _arrivals_body(forecasts.of_route(caller.tenant, route_id))
+
+    @router.get("/depots/{depot_id}/plans/{service_date}/arrivals")
+    def day_arrivals(depot_id: str, service_date: ServiceDate, caller: reader) -> DayArrivalsBody:
+        """When the vans of a day arrive at each stop they have not arrived at yet."""
+        expected = forecasts.of_day(caller.tenant, depot_id, service_date, caller.reach)
+        return DayArrivalsBody(routes=[_arrivals_body(one) for one in expected])
 
     return router

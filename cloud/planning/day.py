@@ -23,6 +23,7 @@ type Trigger = Literal[
     "changed_order",
     "failed_pickup",
     "changed_shift",
+    "promise_at_risk",
 ]
 type JobState = Literal["queued", "running", "done", "failed"]
 
@@ -221,6 +222,21 @@ class PlanningFailed(msgspec.Struct, frozen=True, kw_only=True):
     service_date: str
     job_id: str
     error: str
+
+
+class PromiseAtRisk(msgspec.Struct, frozen=True, kw_only=True):
+    """A van will probably come after the end of what was promised; told once for each promise.
+
+    ``promised_until`` is that end, ``expected_at`` the arrival as likely before as after.
+    """
+
+    order_id: str
+    depot_id: str
+    service_date: str
+    route_id: str
+    vehicle_id: str
+    promised_until: float
+    expected_at: float
 
 
 def served_orders(routes: Iterable[Route]) -> dict[str, str]:

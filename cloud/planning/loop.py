@@ -15,7 +15,7 @@ from cloud.foundation.errors import CloudError, Unavailable
 from cloud.foundation.outbox import DomainEvent
 from cloud.orders.model import OrderChanged, OrderMoved, OrderReceived
 from cloud.planning import job_store, store
-from cloud.planning.day import Job, PlanningFailed, Trigger
+from cloud.planning.day import Job, PlanningFailed, PromiseAtRisk, Trigger
 from cloud.planning.making import PlanMaker
 from cloud.planning.service import Planning
 
@@ -117,13 +117,18 @@ class PlanningLoop:
                 shift = event.body(ShiftChanged)
                 reason = f"shift of {shift.vehicle_id} was {shift.change}"
                 await self._replan(event.tenant, shift, "changed_shift", reason)
+            case "PromiseAtRisk":
+                risk = event.body(PromiseAtRisk)
+                late_min = round((risk.expected_at - risk.promised_until) / 60)
+                reason = f"order {risk.order_id} is expected {late_min} min after its promise"
+                await self._replan(event.tenant, risk, "promise_at_risk", reason)
             case _:
                 return
 
     async def _replan(
         self,
         tenant: str,
-        event: OrderReceived | OrderMoved | OrderChanged | ShiftChanged,
+        event: OrderReceived | OrderMoved | OrderChanged | ShiftChanged | PromiseAtRisk,
         trigger: Trigger,
         reason: str,
     ) -> None:

@@ -44,7 +44,9 @@ SPARE_S: Final = 20.0
 """What the planner may take beside the solving itself, before it is given up."""
 _RESTART_S: Final = 2.0
 _SHIFTED_S: Final = 300.0
-_MAY_BE_NOTHING: Final = frozenset({"new_order", "urgent_order", "cancellation", "changed_shift"})
+_MAY_BE_NOTHING: Final = frozenset(
+    {"new_order", "urgent_order", "cancellation", "changed_shift", "promise_at_risk"}
+)
 
 type Positions = Callable[[str], Mapping[str, At]]
 """Gives where each van of a tenant is."""

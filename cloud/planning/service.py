@@ -22,6 +22,8 @@ from cloud.planning import job_store, store
 from cloud.planning.day import DayPlan, Job, Revision, Route
 
 MAX_QUEUED: Final = 20
+_OVERTIME_S: Final = 4 * 3600.0
+_SOON_S: Final = 3600.0
 
 
 class Planning:
@@ -82,6 +84,13 @@ class Planning:
         with self._database.reading() as connection:
             found = store.routes_between(connection, tenant, now, now + 1)
             return with_drivers(connection, found, now)
+
+    def routes_at_work(self, tenant: str) -> list[Route]:
+        """Routes with something left to do whose shift begins soon, is on, or ended lately."""
+        now = self._clock.now_s()
+        with self._database.reading() as connection:
+            found = store.routes_between(connection, tenant, now - _OVERTIME_S, now + _SOON_S)
+        return [route for route in found if route.open_stops]
 
     def orders_of_day(self, tenant: str, depot_id: str, service_date: date) -> dict[str, Order]:
         """Every order of a depot's service date, by id."""

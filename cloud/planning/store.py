@@ -205,6 +205,18 @@ def routes_between(connection: Connection, tenant: str, begin: float, end: float
     )
 
 
+def newest_routes(connection: Connection, tenant: str, depot_id: str, most: int) -> list[Route]:
+    """The newest routes of a depot, today's among them."""
+    newest = (
+        select(route_row.c.id)
+        .where(route_row.c.tenant == tenant, route_row.c.depot_id == depot_id)
+        .order_by(route_row.c.starts_at.desc(), route_row.c.id)
+        .limit(most)
+    )
+    names = connection.execute(newest).scalars().all()
+    return _routes(connection, [route_row.c.tenant == tenant, route_row.c.id.in_(names)])
+
+
 def route_of_vehicle(
     connection: Connection, tenant: str, vehicle_id: str, now: float
 ) -> Route | None:

@@ -36,6 +36,7 @@ from cloud.orders.service import Orders
 from cloud.phones import api as phones_api
 from cloud.phones.service import Phones
 from cloud.planning import api as planning_api
+from cloud.planning.arrivals import Forecasts
 from cloud.planning.service import Planning
 from cloud.planning.store import orders_of_carrier
 from cloud.roads.model import Snapped
@@ -166,6 +167,7 @@ def open_desk(root: Path, settings: Settings = PLAIN) -> Desk:
     fleet = Fleet(database, clock, identity, broker, random_id)
     gateways = Gateways(database, clock, fleet, Reports(telemetry), events, random_id)
     phones = Phones(database, clock, fleet, random_id, lambda: secrets.randbits(63))
+    forecasts = Forecasts(database, planning, lambda tenant: {}, clock)
     routes = APIRouter()
     for part in (
         identity_api.routes(identity, real_time),
@@ -174,7 +176,7 @@ def open_desk(root: Path, settings: Settings = PLAIN) -> Desk:
         gateways_api.routes(gateways, gate),
         phones_api.routes(phones, gate),
         orders_api.routes(orders, planning.places_in_plan, gate),
-        planning_api.routes(planning, NobodyPlans(), gate),  # type: ignore[arg-type]
+        planning_api.routes(planning, NobodyPlans(), forecasts, gate),  # type: ignore[arg-type]
         drivers_api.routes(DriverWork(database, clock, events), planning, gate),
     ):
         routes.include_router(part)

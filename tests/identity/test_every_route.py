@@ -117,6 +117,8 @@ AD.CVI  GET    /depots/{depot_id}/plans/{service_date}
 AD.CVI  GET    /depots/{depot_id}/plans/{service_date}/revisions
 AD.CVI  GET    /jobs/{job_id}
 AD.CVI  GET    /routes/{route_id}
+AD.CVI  GET    /routes/{route_id}/arrivals
+AD.CVI  GET    /depots/{depot_id}/plans/{service_date}/arrivals
 ..R...  GET    /drivers/me/route
 ..R...  POST   /parcels/{parcel_id}/load
 ..R...  POST   /stops/{stop_id}/arrive
