@@ -2,22 +2,20 @@
 
 import asyncio
 import logging
-from datetime import date
 from typing import Final
 
 from sqlalchemy.exc import DBAPIError
 
-from cloud.fleet.events import ShiftChanged
 from cloud.foundation import outbox
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.foundation.errors import CloudError, Unavailable
 from cloud.foundation.outbox import DomainEvent
-from cloud.orders.model import OrderChanged, OrderMoved, OrderReceived
 from cloud.planning import job_store, store
-from cloud.planning.day import Job, PlanningFailed, PromiseAtRisk, Trigger
+from cloud.planning.day import Job, PlanningFailed
 from cloud.planning.making import PlanMaker
 from cloud.planning.service import Planning
+from cloud.planning.triggers import Cause, cause_of
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +24,6 @@ URGENT_REPLAN_S: Final = 0.3
 _IDLE_S: Final = 1.0
 _RETRY_S: Final = 2.0
 _RETRY_MOST_S: Final = 30.0
-_REPLANNED_FIELDS: Final = frozenset({"window", "service_s", "weight_kg", "volume_litres", "needs"})
 
 
 class PlanningLoop:
@@ -94,57 +91,24 @@ class PlanningLoop:
 
     async def on_event(self, event: DomainEvent) -> None:
         """A consumer of the outbox: queues a re-plan when an event touches a published plan."""
-        match event.kind:
-            case "OrderReceived":
-                received = event.body(OrderReceived)
-                trigger: Trigger = "urgent_order" if received.priority == "urgent" else "new_order"
-                reason = f"{trigger.replace('_', ' ')} {received.order_id}"
-                await self._replan(event.tenant, received, trigger, reason)
-            case "OrderMoved":
-                moved = event.body(OrderMoved)
-                if moved.after == "cancelled" and moved.before != "received":
-                    reason = f"order {moved.order_id} was cancelled"
-                    await self._replan(event.tenant, moved, "cancellation", reason)
-                elif moved.after == "failed_attempt" and moved.before != "out_for_delivery":
-                    reason = f"order {moved.order_id} could not be loaded"
-                    await self._replan(event.tenant, moved, "failed_pickup", reason)
-            case "OrderChanged":
-                changed = event.body(OrderChanged)
-                if _REPLANNED_FIELDS.intersection(changed.fields):
-                    reason = f"order {changed.order_id}: new {', '.join(changed.fields)}"
-                    await self._replan(event.tenant, changed, "changed_order", reason)
-            case "ShiftChanged":
-                shift = event.body(ShiftChanged)
-                reason = f"shift of {shift.vehicle_id} was {shift.change}"
-                await self._replan(event.tenant, shift, "changed_shift", reason)
-            case "PromiseAtRisk":
-                risk = event.body(PromiseAtRisk)
-                late_min = round((risk.expected_at - risk.promised_until) / 60)
-                reason = f"order {risk.order_id} is expected {late_min} min after its promise"
-                await self._replan(event.tenant, risk, "promise_at_risk", reason)
-            case _:
-                return
+        cause = cause_of(event)
+        if cause is not None:
+            await self._replan(event.tenant, cause)
 
-    async def _replan(
-        self,
-        tenant: str,
-        event: OrderReceived | OrderMoved | OrderChanged | ShiftChanged | PromiseAtRisk,
-        trigger: Trigger,
-        reason: str,
-    ) -> None:
+    async def _replan(self, tenant: str, cause: Cause) -> None:
         job = Job(
             tenant=tenant,
             id=self._planning.new_job_id(),
-            depot_id=event.depot_id,
-            service_date=date.fromisoformat(event.service_date),
-            trigger=trigger,
-            reason=reason,
+            depot_id=cause.depot_id,
+            service_date=cause.service_date,
+            trigger=cause.trigger,
+            reason=cause.reason,
             solver="auto",
-            seconds=URGENT_REPLAN_S if trigger == "urgent_order" else REPLAN_S,
+            seconds=URGENT_REPLAN_S if cause.trigger == "urgent_order" else REPLAN_S,
             seed=1,
         )
         if await asyncio.to_thread(self._queue, job):
-            if trigger == "urgent_order":
+            if cause.trigger == "urgent_order":
                 self._give_way()
             self._waker.set()
 

@@ -179,6 +179,21 @@ def test_a_driver_works_by_the_state_table(
     refused(driver.post(f"/stops/{first['id']}/outcome", json=other_outcome), "has the outcome")
 
 
+def test_arrivals_are_told_of_every_stop_ahead(
+    office: Office, planned: dict[str, dict[str, Any]]
+) -> None:
+    told = office.api.get(f"/depots/la-serena/plans/{DAY}/arrivals").json()["routes"]
+    assert {one["vehicle_id"] for one in told} == set(planned)
+    for one in told:
+        route = office.api.get(f"/routes/{one['route_id']}").json()
+        ahead = [stop["id"] for stop in route["stops"] if stop["state"] == "open"]
+        assert [item["stop_id"] for item in one["items"]] == ahead
+        for item in one["items"]:
+            assert one["computed_at"] <= item["p10"] <= item["p50"] <= item["p90"]
+        alone = office.api.get(f"/routes/{one['route_id']}/arrivals").json()
+        assert [item["stop_id"] for item in alone["items"]] == ahead
+
+
 def test_an_urgent_order_changes_routes_under_way_and_reaches_the_van(
     office: Office, planned: dict[str, dict[str, Any]]
 ) -> None:
