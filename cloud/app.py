@@ -68,7 +68,14 @@ from cloud.planning.store import orders_of_carrier
 from cloud.roads.client import RoadsClient
 from cloud.roads.engine import engine_url
 from cloud.tracking import api as tracking_api
-from cloud.tracking import deadletters_api, matched_api, passages_api, past_api, track_api
+from cloud.tracking import (
+    days_api,
+    deadletters_api,
+    matched_api,
+    passages_api,
+    past_api,
+    track_api,
+)
 from cloud.tracking.complaints import ComplaintWatch
 from cloud.tracking.deadletters import DeadLetters
 from cloud.tracking.live import Live
@@ -270,6 +277,7 @@ def _api(parts: _Parts) -> APIRouter:
             gate,
         ),
         passages_api.routes(parts.telemetry, parts.clock, parts.fleet, gate),
+        days_api.routes(parts.telemetry, parts.clock, parts.fleet, gate),
         deadletters_api.routes(DeadLetters(parts.data, parts.telemetry), gate),
         tracking_api.routes(
             parts.live, parts.stream, _knowing_vans(parts.fleet), parts.held.sight, gate

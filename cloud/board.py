@@ -1,14 +1,16 @@
 """The dispatcher's board: every van with where it is, who drives it and what it does."""
 
 import asyncio
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel
 
 from cloud.fleet.service import Fleet
 from cloud.foundation.clock import Clock, to_rfc3339
+from cloud.foundation.fields import FieldsQuery, Selectable, chosen, selected
 from cloud.foundation.identity import READERS, Caller, Gate
 from cloud.planning.day import Route
 from cloud.planning.service import Planning
@@ -36,7 +38,7 @@ class PositionBody(BaseModel):
     age_s: float
 
 
-class BoardVehicle(BaseModel):
+class BoardVehicle(Selectable):
     """A van as it stands now: who drives it, the route of the shift that is on, what it can.
 
     A van without a gateway is one all the same; its position is null.
@@ -84,7 +86,7 @@ class ProgressBody(BaseModel):
     off_m: int | None
 
 
-class LiveBody(BaseModel):
+class LiveBody(Selectable):
     """One van now. ``since`` is since when it moves or stands; parts that nobody told are null."""
 
     id: str
@@ -101,7 +103,7 @@ class LiveBody(BaseModel):
     progress: ProgressBody | None
 
 
-class NearVehicle(BaseModel):
+class NearVehicle(Selectable):
     """A free van, and how far it is; by the straight line when roads did not answer for it."""
 
     id: str
@@ -204,6 +206,18 @@ def _candidate(known: Known, route: Route | None, now: float) -> Candidate | Non
     return Candidate(van=at.van, lat=at.lat, lon=at.lon)
 
 
+def _near(found: Candidate, stops: Mapping[str, int]) -> NearVehicle:
+    return NearVehicle(
+        id=found.van,
+        lat=found.lat,
+        lon=found.lon,
+        seconds=found.seconds,
+        metres=found.metres,
+        is_straight_line=found.is_straight_line,
+        open_stops=stops.get(found.van, 0),
+    )
+
+
 def routes(
     fleet: Fleet,
     planning: Planning,
@@ -216,19 +230,21 @@ def routes(
     router = APIRouter(tags=["fleet"])
     reader = Annotated[Caller, Depends(gate.roles(*READERS))]
 
-    @router.get("/vehicles")
+    @router.get("/vehicles", response_model=BoardPage)
     def vehicles(
         caller: reader,
         limit: Annotated[int, Query(ge=1, le=1000)] = 200,
         cursor: Annotated[str, Query(max_length=64)] = "",
         bbox: Annotated[str | None, Query(max_length=200)] = None,
         around: Annotated[str | None, Query(max_length=200)] = None,
-    ) -> BoardPage:
+        fields: FieldsQuery = None,
+    ) -> BoardPage | Response:
         """Every van with its position, by id, a page at a time.
 
         With ``bbox`` (west,south,east,north in degrees) or ``around`` (lat,lon,radius in degrees
         and metres) those that are there now.
         """
+        names = chosen(fields, BoardVehicle)
         now = clock.now_s()
         area, known = area_of(bbox, around), live.known(caller.tenant)
         vans = [
@@ -238,7 +254,7 @@ def routes(
         ]
         drivers = fleet.drivers_now(caller.tenant)
         driven = {route.vehicle_id: route.id for route in planning.routes_now(caller.tenant)}
-        return BoardPage(
+        page = BoardPage(
             items=[
                 BoardVehicle(
                     id=van.id,
@@ -261,10 +277,12 @@ def routes(
             ],
             next_cursor=vans[limit - 1].id if len(vans) > limit else None,
         )
+        return selected(page, names)
 
-    @router.get("/vehicles/{vehicle_id}/live")
-    def one(vehicle_id: str, caller: reader) -> LiveBody:
+    @router.get("/vehicles/{vehicle_id}/live", response_model=LiveBody)
+    def one(vehicle_id: str, caller: reader, fields: FieldsQuery = None) -> LiveBody | Response:
         """One van now: motion, health, who drives it, and how far it is on its route."""
+        names = chosen(fields, LiveBody)
         require_van(
             lambda tenant, van: any(it.id == van for it in fleet.vehicles(tenant, caller.reach)),
             caller.tenant,
@@ -272,7 +290,7 @@ def routes(
         )
         known = live.known(caller.tenant).get(vehicle_id, NOTHING)
         on_route = {route.vehicle_id: route for route in planning.routes_now(caller.tenant)}
-        return LiveBody(
+        body = LiveBody(
             id=vehicle_id,
             presence=known.presence,
             motion=known.motion,
@@ -286,35 +304,25 @@ def routes(
             health=_health(known),
             progress=_progress(on_route.get(vehicle_id), known),
         )
+        return selected(body, names)
 
-    @router.get("/nearest-vehicles")
+    @router.get("/nearest-vehicles", response_model=NearPage)
     async def nearest(
         caller: reader,
         lat: Annotated[float, Query(ge=-90, le=90)],
         lon: Annotated[float, Query(ge=-180, le=180)],
         limit: Annotated[int, Query(ge=1, le=50)] = 5,
-    ) -> NearPage:
+        fields: FieldsQuery = None,
+    ) -> NearPage | Response:
         """The free vans that are soonest at a place, by driving time.
 
         A van is free when its shift is on, it was heard of in the last ten minutes, and it is at
         no stop just now. Room aboard is not judged.
         """
+        names = chosen(fields, NearVehicle)
         free, stops = await asyncio.to_thread(_free, caller)
         found = await soonest(roads, free, lat, lon, limit)
-        return NearPage(
-            items=[
-                NearVehicle(
-                    id=it.van,
-                    lat=it.lat,
-                    lon=it.lon,
-                    seconds=it.seconds,
-                    metres=it.metres,
-                    is_straight_line=it.is_straight_line,
-                    open_stops=stops.get(it.van, 0),
-                )
-                for it in found
-            ]
-        )
+        return selected(NearPage(items=[_near(it, stops) for it in found]), names)
 
     def _free(caller: Caller) -> tuple[list[Candidate], dict[str, int]]:
         now, known = clock.now_s(), live.known(caller.tenant)

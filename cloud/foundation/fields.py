@@ -1,4 +1,4 @@
-"""Which fields of the things in a list are told: the query parameter ``fields``, for every list."""
+"""Which fields of a thing are told: the query parameter ``fields``, for every list alike."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final
@@ -56,17 +56,19 @@ def chosen(text: str | None, item: type[Selectable]) -> frozenset[str] | None:
     return frozenset(names) | frozenset(item.always)
 
 
-def selected[P: BaseModel](
-    page: P, fields: frozenset[str] | None, lists: tuple[str, ...] = ("items",)
-) -> P | Response:
-    """``page`` with only ``fields`` of each thing in its ``lists``; as it is when that is None."""
+def selected[T: BaseModel](told: T, fields: frozenset[str] | None) -> T | Response:
+    """``told`` with only ``fields`` of each thing in its list of items, or of itself if it is one.
+
+    It is as it was when ``fields`` is None.
+    """
     if fields is None:
-        return page
-    told: Mapping[str, Any] = {
-        name: {"__all__": set(fields)} if name in lists else True
-        for name in type(page).model_fields
-    }
-    return Response(page.model_dump_json(include=dict(told)), media_type="application/json")
+        return told
+    include: dict[str, Any] = dict.fromkeys(type(told).model_fields, True)
+    if isinstance(told, Selectable):
+        include = dict.fromkeys(fields, True)
+    else:
+        include["items"] = {"__all__": set(fields)}
+    return Response(told.model_dump_json(include=include), media_type="application/json")
 
 
 def only[T](row: Mapping[str, T], fields: frozenset[str] | None) -> dict[str, T]:

@@ -1,14 +1,15 @@
 """Tracks, events and the live stream over HTTP."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, BaseModel
 
 from cloud.foundation.clock import to_rfc3339
 from cloud.foundation.errors import Invalid
+from cloud.foundation.fields import FieldsQuery, Selectable, chosen, selected
 from cloud.foundation.identity import READERS, Caller, Gate
 from cloud.tracking.asked import require_van
 from cloud.tracking.event_log import KINDS, Happened
@@ -26,12 +27,14 @@ _IDS: Final = r"^[a-z0-9_,-]*$"
 """Plain ids with commas between: an address that a server takes holds as many as are allowed."""
 
 
-class EventBodyItem(BaseModel):
+class EventBodyItem(Selectable):
     """One event of a van, known everywhere by ``stream`` and ``seq``.
 
     ``at`` is when it happened, or when it came where no time that the van told can be true;
     ``body`` is that of the wire, with its units in its names.
     """
+
+    always: ClassVar[tuple[str, ...]] = ("stream", "seq")
 
     stream: str
     seq: int
@@ -77,7 +80,7 @@ def routes(
     reader = Annotated[Caller, Depends(gate.roles(*READERS))]
     watch = Annotated[Callable[[], bool], Depends(gate.watch(*READERS))]
 
-    @router.get("/vehicles/{vehicle_id}/events")
+    @router.get("/vehicles/{vehicle_id}/events", response_model=EventPage)
     def events(
         vehicle_id: str,
         caller: reader,
@@ -86,19 +89,22 @@ def routes(
         kind: Annotated[list[str] | None, Query(max_length=len(KINDS))] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
         cursor: Annotated[str | None, Query(max_length=200)] = None,
-    ) -> EventPage:
+        fields: FieldsQuery = None,
+    ) -> EventPage | Response:
         """What happened in a van, by time, a page at a time: trips, arrivals, driving, gaps.
 
         From ``from`` up to ``to``; the last day when not told otherwise. A page is asked for with
         the same span as the one before it.
         """
         require_van(knows_van, caller.tenant, vehicle_id)
+        names = chosen(fields, EventBodyItem)
         to_s = live.clock.now_s() if to is None else to.timestamp()
         from_s = to_s - _DAY_S if from_ is None else from_.timestamp()
         found, following = live.events.page(
             caller.tenant, vehicle_id, (from_s, to_s), kinds=kind or (), cursor=cursor, limit=limit
         )
-        return EventPage(items=[_event_item(one) for one in found], next_cursor=following)
+        page = EventPage(items=[_event_item(one) for one in found], next_cursor=following)
+        return selected(page, names)
 
     @router.get("/live", responses=_LIVE_ANSWER, response_class=StreamingResponse)
     async def live_stream(

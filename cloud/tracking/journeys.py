@@ -50,7 +50,7 @@ class Dwell:
 def events_of(track: Track, rules: TripRules | None = None) -> Iterator[TripEvent]:
     """What the van's rule says of a track that tells `COLUMNS`."""
     motion, trips = Motion(), Trips(rules or TripRules())
-    for fix in _fixes(track):
+    for fix in fixes_of(track):
         where = Where(lat_e7=fix.lat_e7, lon_e7=fix.lon_e7)
         yield from trips.take(motion.take(fix, is_break=False), where)
 
@@ -115,7 +115,8 @@ def _ended(begin: TripStarted | None, end: TripEnded) -> Trip:
     )
 
 
-def _fixes(track: Track) -> Iterator[Fix]:
+def fixes_of(track: Track) -> Iterator[Fix]:
+    """The fixes of a track that tells `COLUMNS`, as the van's own rules take them."""
     names = ("at_ms", "lat_e7", "lon_e7", *COLUMNS)
     for at_ms, lat_e7, lon_e7, speed, course in zip(
         *(track[name].tolist() for name in names), strict=True

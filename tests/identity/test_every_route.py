@@ -141,6 +141,7 @@ AD.CVI  GET    /vehicles/{vehicle_id}/events
 AD.CVI  GET    /vehicles/{vehicle_id}/live
 AD.CVI  GET    /nearest-vehicles
 AD.CVI  GET    /passed-vehicles
+AD.CVI  GET    /vehicle-days
 AD.CVI  GET    /live
 open    GET    /asyncapi.json
 A....I  GET    /feed/options
