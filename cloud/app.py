@@ -58,10 +58,12 @@ from cloud.phones.desk import PhoneDesk
 from cloud.phones.lane import PhoneLane
 from cloud.phones.service import Phones
 from cloud.planning import api as planning_api
+from cloud.planning import rules_api
 from cloud.planning.arrivals import Forecasts, PromiseWatch
 from cloud.planning.client import PlannerClient
 from cloud.planning.loop import PlanningLoop
 from cloud.planning.making import PlanMaker
+from cloud.planning.ruling import DayRules
 from cloud.planning.service import Planning
 from cloud.planning.situation import At
 from cloud.planning.store import orders_of_carrier
@@ -114,6 +116,7 @@ class _Parts:
     phones: Phones
     orders: Orders
     planning: Planning
+    rules: DayRules
     loop: PlanningLoop
     forecasts: Forecasts
     drivers: DriverWork
@@ -221,6 +224,7 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         ),
         orders=Orders(business, clock, roads, events, random_id, orders_of_carrier),
         planning=planning,
+        rules=DayRules(business, clock, events, random_id),
         loop=PlanningLoop(business, clock, planning, maker, events),
         forecasts=Forecasts(business, planning, positions, clock),
         drivers=DriverWork(business, clock, events),
@@ -260,6 +264,7 @@ def _api(parts: _Parts) -> APIRouter:
         enrolment_api.routes(parts.enrolments, parts.real_time, gate),
         orders_api.routes(parts.orders, parts.planning.places_in_plan, gate),
         planning_api.routes(parts.planning, parts.loop, parts.forecasts, gate),
+        rules_api.routes(parts.rules, gate),
         drivers_api.routes(parts.drivers, parts.planning, gate),
         board.routes(parts.fleet, parts.planning, parts.live, parts.roads, parts.clock, gate),
         track_api.routes(parts.live.tracks, parts.clock, _knowing_vans(parts.fleet), gate),

@@ -39,6 +39,7 @@ class _Check:
         for route in self._plan.routes:
             van = self._vehicles[route.vehicle]
             found += self._order(route)
+            found += self._locked(van, route)
             found += self._load(van, route)
             found += self._times(van, route)
             found += self._end(van, route)
@@ -109,6 +110,27 @@ class _Check:
                 text=f"{job}: fetched by {route.vehicle} and never delivered",
                 job=job,
                 vehicle=route.vehicle,
+            )
+
+    def _locked(self, van: Vehicle, route: PlannedRoute) -> Iterator[Violation]:
+        if van.locked is None:
+            return
+        left = {each.job for each in self._plan.unserved}
+        wanted = [(step.job, step.kind) for step in van.locked if step.job not in left]
+        while van.loads_at_start and wanted and wanted[0][1] == "pickup":
+            if self._jobs[wanted[0][0]].pickup != van.start:
+                break
+            wanted.pop(0)
+        driven = [
+            (visit.job, visit.kind)
+            for number, visit in enumerate(route.visits)
+            if not self._is_loading(van, route, number)
+        ]
+        if driven != wanted:
+            yield Violation(
+                rule="sequence",
+                text=f"{van.id}: its route is locked to {wanted}, and the plan drives {driven}",
+                vehicle=van.id,
             )
 
     def _load(self, van: Vehicle, route: PlannedRoute) -> Iterator[Violation]:

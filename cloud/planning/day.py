@@ -24,6 +24,7 @@ type Trigger = Literal[
     "failed_pickup",
     "changed_shift",
     "promise_at_risk",
+    "rule",
 ]
 type JobState = Literal["queued", "running", "done", "failed"]
 

@@ -8,8 +8,6 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from cloud.fleet import store as fleet_store
-from cloud.fleet.service import require_depot
 from cloud.foundation import outbox
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
@@ -32,8 +30,9 @@ from cloud.planning.day import (
     served_orders,
 )
 from cloud.planning.model import Plan, Solved, SolveRequest
+from cloud.planning.reading import read_day
 from cloud.planning.revising import NewRoutes, outdated_by, routes_of, with_progress
-from cloud.planning.situation import At, Day, problem_of, shifts_to_plan
+from cloud.planning.situation import At, Day, problem_of
 from cloud.roads.client import RoadsClient
 from cloud.roads.model import PlaceError, Point
 
@@ -45,7 +44,7 @@ SPARE_S: Final = 20.0
 _RESTART_S: Final = 2.0
 _SHIFTED_S: Final = 300.0
 _MAY_BE_NOTHING: Final = frozenset(
-    {"new_order", "urgent_order", "cancellation", "changed_shift", "promise_at_risk"}
+    {"new_order", "urgent_order", "cancellation", "changed_shift", "promise_at_risk", "rule"}
 )
 
 type Positions = Callable[[str], Mapping[str, At]]
@@ -161,21 +160,13 @@ class PlanMaker:
             return self._day(connection, job)
 
     def _day(self, connection: Connection, job: Job) -> Day:
-        tenant, service_date = job.tenant, job.service_date
-        depot = require_depot(connection, tenant, job.depot_id)
-        orders = order_store.of_day(connection, tenant, depot.id, service_date)
-        plan = store.find_plan(connection, tenant, depot.id, service_date)
-        vehicles = {van.id: van for van in fleet_store.vehicles(connection, tenant)}
-        shifts = fleet_store.shifts_of_day(connection, tenant, depot.id, service_date)
-        return Day(
+        return read_day(
+            connection,
+            job.tenant,
+            job.depot_id,
+            job.service_date,
             now=self._clock.now_s(),
-            depot=depot,
-            plan=plan,
-            shifts=shifts_to_plan(shifts, vehicles, plan),
-            vehicles=vehicles,
-            orders={order.id: order for order in orders},
-            positions=self._positions(tenant),
-            drivers={one.id: one for one in fleet_store.drivers_of_shifts(connection, shifts)},
+            positions=self._positions(job.tenant),
         )
 
     def _publish(self, job: Job, before: Day, new: NewRoutes, plan: Plan) -> int | str:

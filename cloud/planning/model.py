@@ -59,6 +59,13 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
             )
 
 
+class LockedStep(msgspec.Struct, frozen=True, kw_only=True):
+    """One visit of a locked route."""
+
+    job: Id
+    kind: VisitKind
+
+
 class Vehicle(msgspec.Struct, frozen=True, kw_only=True):
     """A van in its shift.
 
@@ -71,6 +78,10 @@ class Vehicle(msgspec.Struct, frozen=True, kw_only=True):
         loads_at_start: it stands at its depot and loads what it takes from there in one go before
             it leaves; no extra visit is made for that. ``loading_s``: how long the loading takes.
             Without it every parcel that is not aboard is fetched by a visit of its own.
+        locked: None leaves it to the planner. Else exactly these visits, in this order, and no
+            others; what is loaded at the start needs no step. Each of its jobs names this van in
+            ``only_vehicle``; one that does not fit any more is left out, and the rest keeps its
+            order.
     """
 
     id: Id
@@ -84,6 +95,7 @@ class Vehicle(msgspec.Struct, frozen=True, kw_only=True):
     skills: Annotated[tuple[Word, ...], Meta(max_length=100)] = ()
     loads_at_start: bool = False
     loading_s: Seconds = 0
+    locked: Annotated[tuple[LockedStep, ...], Meta(max_length=10_000)] | None = None
 
     @property
     def room(self) -> Load:
@@ -180,6 +192,9 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
             self._require_location(f"jobs[{at}].delivery", job.delivery)
             self._require_location(f"jobs[{at}].pickup", job.pickup)
             _require_van(f"jobs[{at}]", job, known)
+        only = {job.id: job.only_vehicle for job in self.jobs}
+        for at, vehicle in enumerate(self.vehicles):
+            _require_locked(f"vehicles[{at}].locked", vehicle, only)
 
     def _require_location(self, field: str, index: int | None) -> None:
         if index is not None and index >= len(self.locations):
@@ -210,6 +225,18 @@ def _require_van(field: str, job: Job, known: set[str]) -> None:
             "add the van or free the job"
         )
     _require_order(field, job.windows)
+
+
+def _require_locked(field: str, vehicle: Vehicle, only: dict[str, str | None]) -> None:
+    steps = vehicle.locked or ()
+    if len(set(steps)) < len(steps):
+        raise ValueError(f"{field}: a visit stands twice; name each once")
+    for step in steps:
+        if only.get(step.job) != vehicle.id:
+            raise ValueError(
+                f"{field}: {step.job!r} is no job of this van alone; "
+                "name the van in its only_vehicle, or leave it out of the locked route"
+            )
 
 
 def _require_order(field: str, windows: tuple[Window, ...]) -> None:

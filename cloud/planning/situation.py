@@ -7,11 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from msgspec.structs import replace
+
 from cloud.fleet.model import Depot, Driver, Shift, Vehicle
 from cloud.orders.model import Order, Span, served_within
 from cloud.orders.states import OrderState
 from cloud.planning import model
 from cloud.planning.day import DayPlan, Route, Stop, Unplanned
+from cloud.planning.rules import Rule
 
 LOADING_S: Final = 600
 PICKUP_S: Final = 60
@@ -52,6 +55,32 @@ class Day:
     orders: Mapping[str, Order]
     positions: Mapping[str, At]
     drivers: Mapping[str, Driver] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
+
+    @property
+    def locked_vehicles(self) -> frozenset[str]:
+        """Vans whose routes a dispatcher has locked."""
+        return frozenset(rule.vehicle_id for rule in self.rules if rule.kind == "lock")
+
+    def pinned_vehicle(self, order_id: str) -> str | None:
+        """The van that alone may serve an order: by a pin, or as it is on a locked route."""
+        for rule in self.rules:
+            if rule.kind == "pin" and rule.order_id == order_id:
+                return rule.vehicle_id
+        for vehicle_id in self.locked_vehicles:
+            route = self.plan.route_of(vehicle_id)
+            for stop in route.open_stops if route else ():
+                if stop.kind == "delivery" and order_id in stop.order_ids:
+                    return vehicle_id
+        return None
+
+    def banned_vehicles(self, order_id: str) -> frozenset[str]:
+        """Vans that may not serve an order, as a dispatcher says."""
+        return frozenset(
+            rule.vehicle_id
+            for rule in self.rules
+            if rule.kind == "ban" and rule.order_id == order_id
+        )
 
     def skills_of(self, shift: Shift) -> tuple[str, ...]:
         """What van, driver and helpers of a shift can do together."""
@@ -152,25 +181,50 @@ def problem_of(day: Day, drives_s: Mapping[str, int]) -> model.Problem:
         for order in day.orders.values()
         if (job := _job(day, order, places, depot, on_shift)) is not None
     ]
+    of_van: dict[str, model.Job] = {job.id: job for job in jobs if job.only_vehicle is not None}
     return model.Problem(
         locations=places.all(),
-        vehicles=tuple(vehicles),
+        vehicles=tuple(_with_lock(day, vehicle, of_van) for vehicle in vehicles),
         jobs=tuple(jobs),
         policy=model.Policy(changed_vehicle=CHANGED_VEHICLE_S),
     )
 
 
 def stranded(day: Day) -> tuple[Unplanned, ...]:
-    """Orders aboard a van that has no shift any more: nobody can deliver them."""
+    """Orders that nobody can deliver: their van, by parcels or by a pin, has no shift any more."""
     on_shift = {shift.vehicle_id for shift in day.open_shifts()}
-    return tuple(
-        Unplanned(
-            order_id=order.id,
-            reason=f"its parcels are aboard {van}, which has no shift; give it one",
-        )
-        for order in day.orders.values()
-        if order.state in _ABOARD and (van := van_of(order)) not in on_shift
-    )
+    told = []
+    for order in day.orders.values():
+        van, pinned = van_of(order), day.pinned_vehicle(order.id)
+        if order.state in _ABOARD and van not in on_shift:
+            reason = f"its parcels are aboard {van}, which has no shift; give it one"
+        elif order.state in TO_DELIVER and van is None and _is_off(pinned, on_shift):
+            reason = f"it is pinned to {pinned}, which has no shift; give it one, or lift the pin"
+        else:
+            continue
+        told.append(Unplanned(order_id=order.id, reason=reason))
+    return tuple(told)
+
+
+def _is_off(pinned: str | None, on_shift: set[str]) -> bool:
+    return pinned is not None and pinned not in on_shift
+
+
+def _with_lock(day: Day, vehicle: model.Vehicle, of_van: Mapping[str, model.Job]) -> model.Vehicle:
+    """The van with its route as it is planned, when a dispatcher has locked it."""
+    if vehicle.id not in day.locked_vehicles:
+        return vehicle
+    route, frozen = day.plan.route_of(vehicle.id), day.frozen_stop(vehicle.id)
+    steps = []
+    for stop in route.open_stops if route else ():
+        for order_id in () if stop == frozen else stop.order_ids:
+            job = of_van.get(order_id)
+            is_fetched = stop.kind == "pickup" and (
+                vehicle.loads_at_start or job is None or job.pickup is None
+            )
+            if job is not None and job.only_vehicle == vehicle.id and not is_fetched:
+                steps.append(model.LockedStep(job=order_id, kind=stop.kind))
+    return replace(vehicle, locked=tuple(dict.fromkeys(steps)))
 
 
 def van_of(order: Order) -> str | None:
@@ -268,7 +322,8 @@ def _job(
         frozen = day.frozen_stop(van)
         if frozen is not None and frozen.kind == "delivery" and order.id in frozen.order_ids:
             return None
-    if is_aboard and van not in on_shift:
+    pinned = van if is_aboard else day.pinned_vehicle(order.id)
+    if _is_off(pinned, on_shift):
         return None
     previous = _previous_vehicle(day, order)
     return model.Job(
@@ -282,7 +337,8 @@ def _job(
         service_s=order.service_s,
         pickup=None if is_aboard else depot,
         pickup_service_s=PICKUP_S,
-        only_vehicle=van if is_aboard else None,
+        only_vehicle=pinned,
+        banned_vehicles=tuple(sorted(day.banned_vehicles(order.id) & on_shift)),
         may_be_late=is_aboard or order.promise is not None or order.priority == "urgent",
         priority=order.priority,
         previous_vehicle=previous if previous in on_shift else None,

@@ -8,6 +8,7 @@ from cloud.fleet.events import ShiftChanged
 from cloud.foundation.outbox import DomainEvent
 from cloud.orders.model import OrderChanged, OrderMoved, OrderReceived
 from cloud.planning.day import PromiseAtRisk, Trigger
+from cloud.planning.rules import RuleChanged
 
 _REPLANNED_FIELDS: Final = frozenset({"window", "service_s", "weight_kg", "volume_litres", "needs"})
 
@@ -61,8 +62,13 @@ def _risk(event: DomainEvent) -> Cause | None:
     return _cause(risk, "promise_at_risk", reason)
 
 
+def _rule(event: DomainEvent) -> Cause | None:
+    rule = event.body(RuleChanged)
+    return _cause(rule, "rule", rule.text)
+
+
 def _cause(
-    event: OrderReceived | OrderMoved | OrderChanged | ShiftChanged | PromiseAtRisk,
+    event: OrderReceived | OrderMoved | OrderChanged | ShiftChanged | PromiseAtRisk | RuleChanged,
     trigger: Trigger,
     reason: str,
 ) -> Cause:
@@ -75,4 +81,5 @@ _RULES: Final[Mapping[str, Callable[[DomainEvent], Cause | None]]] = {
     "OrderChanged": _changed,
     "ShiftChanged": _shift,
     "PromiseAtRisk": _risk,
+    "RuleChanged": _rule,
 }

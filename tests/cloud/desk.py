@@ -36,7 +36,9 @@ from cloud.orders.service import Orders
 from cloud.phones import api as phones_api
 from cloud.phones.service import Phones
 from cloud.planning import api as planning_api
+from cloud.planning import rules_api
 from cloud.planning.arrivals import Forecasts
+from cloud.planning.ruling import DayRules
 from cloud.planning.service import Planning
 from cloud.planning.store import orders_of_carrier
 from cloud.roads.model import Snapped
@@ -177,6 +179,7 @@ def open_desk(root: Path, settings: Settings = PLAIN) -> Desk:
         phones_api.routes(phones, gate),
         orders_api.routes(orders, planning.places_in_plan, gate),
         planning_api.routes(planning, NobodyPlans(), forecasts, gate),  # type: ignore[arg-type]
+        rules_api.routes(DayRules(database, clock, events, random_id), gate),
         drivers_api.routes(DriverWork(database, clock, events), planning, gate),
     ):
         routes.include_router(part)

@@ -115,6 +115,9 @@ AD...I  POST   /orders/{order_id}/cancel
 AD....  POST   /depots/{depot_id}/plans/{service_date}/optimize
 AD.CVI  GET    /depots/{depot_id}/plans/{service_date}
 AD.CVI  GET    /depots/{depot_id}/plans/{service_date}/revisions
+AD..VI  GET    /depots/{depot_id}/plans/{service_date}/rules
+AD....  POST   /depots/{depot_id}/plans/{service_date}/rules
+AD....  DELETE /depots/{depot_id}/plans/{service_date}/rules/{rule_id}
 AD.CVI  GET    /jobs/{job_id}
 AD.CVI  GET    /routes/{route_id}
 AD.CVI  GET    /routes/{route_id}/arrivals
@@ -174,6 +177,7 @@ BODIES: dict[str, Any] = {
     "PATCH /orders/{order_id}": {"note": "x"},
     "POST /orders/{order_id}/cancel": {"reason": "x"},
     "PATCH /webhooks/{webhook_id}": {"name": "x"},
+    "POST /depots/{depot_id}/plans/{service_date}/rules": {"kind": "lock", "vehicle_id": "none"},
     "POST /stops/{stop_id}/outcome": {"outcome": "delivered"},
     "PUT /vehicles/{vehicle_id}/driver": {"driver_id": None},
     "PUT /vehicles/{vehicle_id}/box": {"gateway_id": None},
@@ -193,7 +197,8 @@ BODIES: dict[str, Any] = {
 """Acceptable, so that nothing but the id can be refused."""
 WITHOUT_LOOKING = {"POST /vehicles/{vehicle_id}/gateway/claims"}
 """Refused on this broker whatever the van."""
-WHOLE_DEPOT = {"GET /depots/{depot_id}/plans/{service_date}/revisions", "GET /jobs/{job_id}",
+WHOLE_DEPOT = {"GET /depots/{depot_id}/plans/{service_date}/revisions",
+    "GET /depots/{depot_id}/plans/{service_date}/rules", "GET /jobs/{job_id}",
     "GET /geofences/{geofence_id}", "GET /geofences/{geofence_id}/events"}  # fmt: skip
 """What no carrier sees of any depot."""
 

@@ -8,6 +8,7 @@ from cloud.fleet.model import Depot, Shift, Vehicle
 from cloud.orders.model import Order, Parcel, Promise, Span, Whereabouts
 from cloud.orders.states import OrderState
 from cloud.planning.day import DayPlan, Route, Stop, StopKind, StopState
+from cloud.planning.rules import Rule, RuleKind
 from cloud.planning.situation import At, Day
 
 DATE = date(2026, 11, 22)
@@ -115,6 +116,21 @@ def route(van: str, *stops: Stop) -> Route:
     )
 
 
+def rule(kind: RuleKind, van: str, order_id: str | None = None) -> Rule:
+    return Rule(
+        tenant="main",
+        id=f"{kind}-{van}-{order_id}",
+        depot_id=DEPOT.id,
+        service_date=DATE,
+        kind=kind,
+        vehicle_id=van,
+        order_id=order_id,
+        note="",
+        made_by="ana",
+        made_at=EIGHT,
+    )
+
+
 def day(
     *orders: Order,
     now: float = EIGHT - HOUR,
@@ -122,6 +138,7 @@ def day(
     routes: Iterable[Route] = (),
     positions: dict[str, At] | None = None,
     revision: int | None = None,
+    rules: Iterable[Rule] = (),
 ) -> Day:
     names, driven = tuple(vans), tuple(routes)
     return Day(
@@ -153,4 +170,5 @@ def day(
         },
         orders={one.id: one for one in orders},
         positions=positions or {},
+        rules=tuple(rules),
     )

@@ -9,7 +9,16 @@ from hypothesis import strategies as some
 from msgspec.structs import replace
 
 from cloud.planning.check import check
-from cloud.planning.model import Cost, Plan, PlannedRoute, Problem, Unserved, Visit
+from cloud.planning.model import (
+    Cost,
+    LockedStep,
+    Plan,
+    PlannedRoute,
+    Problem,
+    Unserved,
+    Visit,
+    VisitKind,
+)
 from tests.planning.streets import (
     MINUTE,
     aboard,
@@ -193,6 +202,43 @@ def test_a_van_from_which_an_order_is_banned_is_named_unless_the_parcels_are_abo
         ("banned", "b"),
         ("banned", "e"),
     }
+
+
+def locked(*steps: tuple[str, VisitKind], van: str = "away") -> Problem:
+    jobs = [replace(job, only_vehicle=van) if job.id == "e" else job for job in PROBLEM.jobs]
+    told = tuple(LockedStep(job=job, kind=kind) for job, kind in steps)
+    vans = [replace(each, locked=told) if each.id == van else each for each in PROBLEM.vehicles]
+    return replace(PROBLEM, vehicles=tuple(vans), jobs=tuple(jobs))
+
+
+def test_a_locked_route_is_driven_as_it_stands_and_gets_nothing_more() -> None:
+    driven: list[tuple[str, VisitKind]] = [
+        (visit.job, visit.kind) for visit in route_of(GOOD, "away").visits
+    ]
+    assert rules(GOOD, locked(*driven)) == set()
+    assert rules(GOOD, locked(*reversed(driven))) == {"sequence"}
+    assert rules(GOOD, locked(*driven[1:])) == {"sequence"}
+    assert rules(GOOD, locked()) == {"sequence"}
+
+
+def test_what_does_not_fit_a_locked_route_any_more_may_be_left_out_of_it() -> None:
+    driven: list[tuple[str, VisitKind]] = [
+        (visit.job, visit.kind) for visit in route_of(GOOD, "away").visits
+    ]
+    jobs = [
+        replace(job, only_vehicle="away") if job.id in {"e", "f"} else job for job in PROBLEM.jobs
+    ]
+    steps = (*driven[:2], ("f", "pickup"), *driven[2:], ("f", "delivery"))
+    told = tuple(LockedStep(job=job, kind=kind) for job, kind in steps)
+    vans = [replace(each, locked=told) if each.id == "away" else each for each in PROBLEM.vehicles]
+    assert rules(GOOD, replace(PROBLEM, vehicles=tuple(vans), jobs=tuple(jobs))) == set()
+
+
+def test_a_lock_names_jobs_of_its_van_alone_and_each_visit_once() -> None:
+    with pytest.raises(ValueError, match=r"vehicles\[1\].locked: 'a' is no job of this van alone"):
+        locked(("a", "delivery"))
+    with pytest.raises(ValueError, match="stands twice"):
+        locked(("c", "delivery"), ("c", "delivery"))
 
 
 def test_parcels_that_stay_aboard_take_their_room() -> None:

@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cloud.planning.model import Policy, Problem, SolveRequest, SolverName, Window
+from cloud.planning.model import (
+    LockedStep,
+    Policy,
+    Problem,
+    SolveRequest,
+    SolverName,
+    VisitKind,
+    Window,
+)
 from cloud.planning.solvers.solving import solve
 from cloud.roads.model import NO_WAY
 from tests.planning.streets import (
@@ -242,6 +250,69 @@ def test_a_ban_and_a_pin_are_kept(solver: SolverName) -> None:
     assert not plan.unserved
     assert "a" in deliveries(plan, "van-2")
     assert "b" in deliveries(plan, "van-1")
+
+
+def steps(*told: tuple[str, VisitKind]) -> tuple[LockedStep, ...]:
+    return tuple(LockedStep(job=job, kind=kind) for job, kind in told)
+
+
+def test_a_locked_route_stays_however_foolish_and_the_rest_is_planned(solver: SolverName) -> None:
+    foolish = ("far", "near", "middle")
+    vans = [
+        van("fixed", locked=steps(*((name, "delivery") for name in foolish))),
+        van("free"),
+        van_under_way("away", start=9, locked=steps(("late", "delivery"))),
+    ]
+    orders = [
+        order("near", 2, only_vehicle="fixed"),
+        order("far", 20, only_vehicle="fixed"),
+        order("middle", 10, only_vehicle="fixed"),
+        order("between", 11),
+        order("last", 12, previous_vehicle="fixed"),
+        aboard("late", 5, "away", between(8, 9), may_be_late=True),
+    ]
+    plan = planned(day(vans, orders), solver)
+    assert not plan.unserved
+    assert deliveries(plan, "fixed") == list(foolish)
+    assert set(deliveries(plan, "free")) == {"between", "last"}
+    assert plan.cost.late_s == delivery_of(plan, "late").start - at(9)
+
+
+def test_a_locked_route_may_fetch_on_its_way() -> None:
+    told = steps(("a", "delivery"), ("b", "pickup"), ("b", "delivery"), ("c", "delivery"))
+    vans = [van_under_way("away", start=3, locked=told), van_under_way("free", start=4)]
+    orders = [
+        aboard("a", 4, "away"),
+        order("b", 6, only_vehicle="away"),
+        aboard("c", 2, "away"),
+        order("d", 7),
+    ]
+    plan = planned(day(vans, orders), "pyvrp")
+    assert [(visit.job, visit.kind) for visit in visits(plan, "away")] == [
+        (step.job, step.kind) for step in told
+    ]
+    assert deliveries(plan, "free") == ["d"]
+
+
+def test_what_a_locked_route_cannot_keep_is_left_and_named() -> None:
+    told = steps(("far", "delivery"), ("early", "delivery"), ("near", "delivery"))
+    orders = [
+        order("far", 25, only_vehicle="van-1"),
+        order("early", 20, between(8, 8.6), only_vehicle="van-1"),
+        order("near", 2, only_vehicle="van-1"),
+        order("more", 3, only_vehicle="van-1"),
+        order("other", 3),
+    ]
+    plan = planned(day([van(locked=told)], orders), "pyvrp")
+    assert deliveries(plan) == ["far", "near"]
+    assert {name: each.constraint for name, each in left(plan).items()} == {
+        "early": "time",
+        "more": "vehicle",
+        "other": "vehicle",
+    }
+    assert "locked route of van-1" in left(plan)["early"].reason
+    assert "locked without it" in left(plan)["more"].reason
+    assert "lift a lock" in left(plan)["other"].reason
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,12 @@ from cloud.planning.model import Job, Load, Vehicle
 def allows(vehicle: Vehicle, job: Job) -> bool:
     """Whether ``vehicle`` may serve ``job`` at all, room and time apart.
 
-    What is aboard a van is delivered by it; else its skills and the dispatcher's bans count.
+    What is aboard a van is delivered by it; else its skills and the dispatcher's bans count. A van
+    whose route is locked serves what is on it, and nothing else.
     """
     if job.only_vehicle is not None and job.only_vehicle != vehicle.id:
+        return False
+    if vehicle.locked is not None and all(step.job != job.id for step in vehicle.locked):
         return False
     if job.pickup is None:
         return True

@@ -36,7 +36,8 @@ def screened(problem: Problem, matrix: Matrix, far_m: dict[int, float]) -> Scree
         else:
             unserved.append(Unserved(job=job.id, constraint=against[0], reason=against[1]))
     left_aboard = [job for job in problem.jobs if job.pickup is None and job not in kept]
-    vans = tuple(_without_room_for(van, left_aboard) for van in vehicles)
+    ids = {job.id for job in kept}
+    vans = tuple(_with_locked(_without_room_for(van, left_aboard), ids) for van in vehicles)
     known = {van.id for van in vans}
     jobs = tuple(
         job if job.previous_vehicle in known else replace(job, previous_vehicle=None)
@@ -73,6 +74,13 @@ def _without_room_for(vehicle: Vehicle, left_aboard: list[Job]) -> Vehicle:
         capacity_g=_less(vehicle.capacity_g, grams),
         capacity_ml=_less(vehicle.capacity_ml, millilitres),
     )
+
+
+def _with_locked(vehicle: Vehicle, kept: set[str]) -> Vehicle:
+    """The van with what is left of its locked route."""
+    if vehicle.locked is None:
+        return vehicle
+    return replace(vehicle, locked=tuple(step for step in vehicle.locked if step.job in kept))
 
 
 def _less(room: int | None, taken: int) -> int | None:
@@ -112,12 +120,25 @@ class _Screen:
                 f"only {pinned} may serve it, and that van cannot be back before its "
                 "shift ends, or is where no street is; lengthen the shift or free the order"
             )
-        return self._skill(pinned) or (
-            "vehicle",
-            f"it is pinned to {pinned} and banned from it; lift one of the two"
-            if pinned is not None
-            else "it is banned from every van on duty that could serve it; lift a ban",
+        return (
+            self._skill(pinned)
+            or self._lock(pinned)
+            or (
+                "vehicle",
+                f"it is pinned to {pinned} and banned from it; lift one of the two"
+                if pinned is not None
+                else "it is banned from every van on duty that could serve it; lift a ban",
+            )
         )
+
+    def _lock(self, pinned: str | None) -> tuple[Constraint, str] | None:
+        """Whether locked routes are the reason that no van may serve it."""
+        free = [replace(van, locked=None) for van in self.working]
+        if not any(allows(van, self.job) for van in free):
+            return None
+        if pinned is not None:
+            return "vehicle", f"the route of {pinned} is locked without it; lift the lock"
+        return "vehicle", "every van that could serve it has a locked route; lift a lock"
 
     def _skill(self, pinned: str | None) -> tuple[Constraint, str] | None:
         """Whether what it needs is the reason that no van may serve it."""

@@ -17,6 +17,7 @@ from cloud.planning.model import (
     Window,
 )
 from cloud.planning.solvers.allowed import allows, total
+from cloud.planning.solvers.locked import divided
 from cloud.planning.solvers.ortools_solver import OrtoolsSolver
 from cloud.planning.solvers.port import Sequences, Solver, Task, sequences_of
 from cloud.planning.solvers.pyvrp_solver import PyvrpSolver
@@ -60,8 +61,10 @@ def solve(
     """
     screen = screened(request.problem, matrix, far_m or {})
     solver = solver_named(request.solver)
-    sequences = _Search(request, screen.problem, matrix, solver, is_cancelled).run()
-    unserved = (*screen.unserved, *_left_out(screen.problem, sequences))
+    division = divided(screen.problem, matrix)
+    found = _Search(request, division.free, matrix, solver, is_cancelled).run()
+    unserved = (*screen.unserved, *division.unserved, *_left_out(division.free, found))
+    sequences = division.joined(found)
     plan = plan_of(screen.problem, matrix, sequences, unserved, solver.name)
     return _with_idle_vans(request.problem, plan)
 

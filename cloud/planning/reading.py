@@ -1,0 +1,44 @@
+"""Reading a depot's day as it stands, inside a transaction."""
+
+from collections.abc import Mapping
+from datetime import date
+
+from sqlalchemy import Connection
+
+from cloud.fleet import store as fleet_store
+from cloud.fleet.service import require_depot
+from cloud.orders import store as order_store
+from cloud.planning import rule_store, store
+from cloud.planning.situation import At, Day, shifts_to_plan
+
+
+def read_day(
+    connection: Connection,
+    tenant: str,
+    depot_id: str,
+    service_date: date,
+    *,
+    now: float,
+    positions: Mapping[str, At],
+) -> Day:
+    """Everything that is known of a depot's service date at ``now``, seconds since 1970.
+
+    Raises:
+        NotFound: no such depot.
+    """
+    depot = require_depot(connection, tenant, depot_id)
+    orders = order_store.of_day(connection, tenant, depot.id, service_date)
+    plan = store.find_plan(connection, tenant, depot.id, service_date)
+    vehicles = {van.id: van for van in fleet_store.vehicles(connection, tenant)}
+    shifts = fleet_store.shifts_of_day(connection, tenant, depot.id, service_date)
+    return Day(
+        now=now,
+        depot=depot,
+        plan=plan,
+        shifts=shifts_to_plan(shifts, vehicles, plan),
+        vehicles=vehicles,
+        orders={order.id: order for order in orders},
+        positions=positions,
+        drivers={one.id: one for one in fleet_store.drivers_of_shifts(connection, shifts)},
+        rules=rule_store.in_force(connection, tenant, depot.id, service_date),
+    )

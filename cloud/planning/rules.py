@@ -1,0 +1,74 @@
+"""What a dispatcher has laid down for a day: it survives every re-plan until it is lifted. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Final, Literal
+
+import msgspec
+
+type RuleKind = Literal["pin", "ban", "lock"]
+
+MOST_RULES: Final = 2_000
+"""In force for one depot and date."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One wish of a dispatcher for a depot's service date.
+
+    Attributes:
+        kind: ``pin``: this van alone serves the order. ``ban``: this van does not serve it.
+            ``lock``: the van's route stays as it is planned, in its sequence, and gets nothing
+            more; what is cancelled still leaves it.
+        order_id: of a pin or a ban. note: why, for colleagues.
+        made_by: the user's name. made_at: in seconds since 1970.
+    """
+
+    tenant: str
+    id: str
+    depot_id: str
+    service_date: date
+    kind: RuleKind
+    vehicle_id: str
+    order_id: str | None
+    note: str
+    made_by: str
+    made_at: float
+
+    @property
+    def in_words(self) -> str:
+        """The rule as a dispatcher would say it."""
+        match self.kind:
+            case "pin":
+                return f"order {self.order_id} is pinned to {self.vehicle_id}"
+            case "ban":
+                return f"order {self.order_id} is banned from {self.vehicle_id}"
+            case "lock":
+                return f"the route of {self.vehicle_id} is locked"
+
+
+class RuleChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """A dispatcher has laid down or lifted a rule; ``text`` says which, in words."""
+
+    depot_id: str
+    service_date: str
+    rule_id: str
+    text: str
+
+
+def against(rule: Rule, known: Iterable[Rule]) -> str | None:
+    """What speaks against a further rule among those in force; None when nothing does."""
+    for other in known:
+        is_same_van = other.vehicle_id == rule.vehicle_id
+        if rule.kind == "lock":
+            if other.kind == "lock" and is_same_van:
+                return f"{other.in_words} already"
+            continue
+        if other.order_id != rule.order_id:
+            continue
+        if other.kind == rule.kind and (is_same_van or rule.kind == "pin"):
+            return f"{other.in_words} already; lift rule {other.id} first"
+        if is_same_van:
+            return f"{other.in_words}; lift rule {other.id} first"
+    return None
