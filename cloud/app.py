@@ -67,8 +67,12 @@ from cloud.planning.ruling import DayRules
 from cloud.planning.service import Planning
 from cloud.planning.situation import At
 from cloud.planning.store import orders_of_carrier
+from cloud.roads import api as roads_api
 from cloud.roads.client import RoadsClient
 from cloud.roads.engine import engine_url
+from cloud.roads.publisher import SpeedPublisher
+from cloud.roads.publishing import SpeedDesk
+from cloud.roads.service import Traffic
 from cloud.tracking import api as tracking_api
 from cloud.tracking import (
     days_api,
@@ -103,6 +107,8 @@ class _Parts:
     broker: BrokerAccess
     roads: RoadsClient
     matching_roads: RoadsClient
+    speeds: SpeedPublisher
+    traffic: Traffic
     events: Outbox
     identity: Identity
     people: People
@@ -149,7 +155,7 @@ def create_app(data: DataFolder, settings: Settings) -> FastAPI:
     )
     app.add_middleware(GZipMiddleware, minimum_size=2_000, compresslevel=5)
     app.add_middleware(Audited, writing=parts.business.writing, real_time=parts.real_time)
-    longer = {IMPORT_PATH: MAX_CSV_BYTES, **LONG_BODIES}
+    longer = {IMPORT_PATH: MAX_CSV_BYTES, **LONG_BODIES, **roads_api.LONG_BODIES}
     app.add_middleware(BodyLimit, longer={f"/api/v1{path}": most for path, most in longer.items()})
     app.add_middleware(Observed, counts=RequestCounts(parts.registry), new_id=random_id)
     answer_problems(app)
@@ -194,6 +200,12 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         new_id=random_id,
     )
     held = grants.Held(business)
+    speeds = SpeedPublisher(
+        database=business,
+        clock=clock,
+        city=data.city,
+        desk=SpeedDesk(data.roads, data.roads_socket) if settings.roads.url is None else None,
+    )
     gateways = Gateways(business, clock, fleet, Reports(telemetry), events, random_id)
     return _Parts(
         data=data,
@@ -204,6 +216,14 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         broker=broker,
         roads=roads,
         matching_roads=RoadsClient(roads_url, lane="bulk", limit_s=20.0),
+        speeds=speeds,
+        traffic=Traffic(
+            business,
+            clock,
+            random_id,
+            depots=lambda tenant: {one.id for one in fleet.depots(tenant)},
+            changed=speeds.wake,
+        ),
         events=events,
         identity=identity,
         people=People(business, identity, real_time, random_id, grants.require_reach),
@@ -260,6 +280,7 @@ def _api(parts: _Parts) -> APIRouter:
         files_api.routes(parts.fleet, gate),
         gateways_api.routes(parts.gateways, gate),
         geofences_api.routes(parts.geofences, parts.clock, gate),
+        roads_api.routes(parts.traffic, parts.speeds, gate),
         phones_api.routes(parts.phones, gate),
         enrolment_api.routes(parts.enrolments, parts.real_time, gate),
         orders_api.routes(parts.orders, parts.planning.places_in_plan, gate),
@@ -342,6 +363,7 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
                     ("fence watch", _fence_watch(parts).run()),
                     ("complaints", _complaint_watch(parts).run()),
                     ("phones", phones.run()),
+                    ("speeds", parts.speeds.run()),
                 )
             ]
             yield

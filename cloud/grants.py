@@ -21,6 +21,7 @@ from cloud.integrations.webhooks import store as webhook_store
 from cloud.orders import store as order_store
 from cloud.planning import job_store
 from cloud.planning import store as planning_store
+from cloud.roads import store as roads_store
 from cloud.tracking.sight import FULL, Sight
 
 type _Find = Callable[[str, str, Reach], Select[Any]]
@@ -105,6 +106,12 @@ def _geofence(tenant: str, fence_id: str, reach: Reach) -> Select[Any]:
     return select(fence.c.id).where(fence.c.tenant == tenant, fence.c.id == fence_id, held)
 
 
+def _road_rule(tenant: str, rule_id: str, reach: Reach) -> Select[Any]:
+    rule = roads_store.road_rule
+    held = roads_store.rules_within(reach)
+    return select(rule.c.id).where(rule.c.tenant == tenant, rule.c.id == rule_id, held)
+
+
 _FINDS: Final[Mapping[str, _Find]] = {
     "depot_id": _depot,
     "vehicle_id": _vehicle,
@@ -117,6 +124,7 @@ _FINDS: Final[Mapping[str, _Find]] = {
     "route_id": _route,
     "job_id": _job,
     "geofence_id": _geofence,
+    "road_rule_id": _road_rule,
     "webhook_id": _webhook,
     "reader_id": _reader,
 }

@@ -49,6 +49,10 @@ class SpeedDesk:
         """
         await self._tell(Drop(data_set=data_set))
 
+    def is_plain(self, data_set: str) -> bool:
+        """Whether it has the speeds it was imported with, as far as is known here."""
+        return not speeds_file(self._folder, data_set).exists()
+
     def _keep(self, data_set: str, lines: bytes) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         put(speeds_file(self._folder, data_set), lines)

@@ -212,6 +212,7 @@ def _part(company: Company, part: str, carrier: str) -> dict[str, str]:
         "webhook_id": _webhook(company, part, carrier), "delivery_id": "dlv-1",
         "reader_id": reader["id"],
         "geofence_id": _geofence(company, part, depot),
+        "road_rule_id": _road_rule(company, part, depot),
     }  # fmt: skip
 
 
@@ -230,6 +231,15 @@ def _geofence(company: Company, part: str, depot: str) -> str:
         "properties": {"name": f"fence {part}", "radius_m": 50, "depot_id": depot},
     }
     return str(company.made("/geofences", body)["id"])
+
+
+def _road_rule(company: Company, part: str, depot: str) -> str:
+    body = {
+        "type": "Feature",
+        "geometry": {"type": "LineString", "coordinates": [[1.0, 1.0], [1.001, 1.0]]},
+        "properties": {"kind": "closed", "name": f"rule {part}", "depot_id": depot},
+    }
+    return str(company.made("/roads/rules", body)["id"])
 
 
 def _webhook(company: Company, part: str, carrier: str) -> str:

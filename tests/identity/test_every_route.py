@@ -140,6 +140,15 @@ AD..VI  GET    /geofences/{geofence_id}
 AD....  PUT    /geofences/{geofence_id}
 AD....  DELETE /geofences/{geofence_id}
 AD..VI  GET    /geofences/{geofence_id}/events
+AD..VI  GET    /roads/rules
+AD....  POST   /roads/rules
+AD..VI  GET    /roads/rules/{road_rule_id}
+AD....  PUT    /roads/rules/{road_rule_id}
+AD....  DELETE /roads/rules/{road_rule_id}
+AD..VI  GET    /roads/files
+A.....  PUT    /roads/files
+A.....  DELETE /roads/files
+AD..VI  GET    /roads/speeds
 AD.CVI  GET    /vehicles/{vehicle_id}/events
 AD.CVI  GET    /vehicles/{vehicle_id}/live
 AD.CVI  GET    /nearest-vehicles
@@ -163,6 +172,11 @@ A....I  GET    /webhooks/{webhook_id}/deliveries
 A....I  POST   /webhooks/{webhook_id}/deliveries/{delivery_id}/resend
 """
 BODIES: dict[str, Any] = {
+    "PUT /roads/rules/{road_rule_id}": {
+        "type": "Feature",
+        "geometry": {"type": "LineString", "coordinates": [[-71.25, -29.9], [-71.24, -29.9]]},
+        "properties": {"kind": "closed"},
+    },
     "PUT /geofences/{geofence_id}": {
         "type": "Feature",
         "geometry": {"type": "Point", "coordinates": [-71.25, -29.9]},
@@ -199,7 +213,8 @@ WITHOUT_LOOKING = {"POST /vehicles/{vehicle_id}/gateway/claims"}
 """Refused on this broker whatever the van."""
 WHOLE_DEPOT = {"GET /depots/{depot_id}/plans/{service_date}/revisions",
     "GET /depots/{depot_id}/plans/{service_date}/rules", "GET /jobs/{job_id}",
-    "GET /geofences/{geofence_id}", "GET /geofences/{geofence_id}/events"}  # fmt: skip
+    "GET /geofences/{geofence_id}", "GET /geofences/{geofence_id}/events",
+    "GET /roads/rules/{road_rule_id}"}  # fmt: skip
 """What no carrier sees of any depot."""
 
 ROWS = [tuple(line.split(maxsplit=2)) for line in TABLE.strip().splitlines()]

@@ -1,0 +1,152 @@
+"""Keeps the engine's speeds as people and vans say they are."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy.exc import DBAPIError
+
+from cloud.foundation.clock import Clock
+from cloud.foundation.database import Database
+from cloud.roads import store
+from cloud.roads.generations import stamp
+from cloud.roads.keeper import NOW
+from cloud.roads.model import CityError, RoadsUnavailable
+from cloud.roads.publishing import SpeedDesk
+from cloud.roads.segments import Floats, Segments, read_segments
+from cloud.roads.speed_files import speeds_of
+from cloud.roads.speeds import layer_of, lines, speeds_now
+
+_log = logging.getLogger(__name__)
+
+_ELSEWHERE: Final = "the engine of [roads] url takes its speeds from whoever runs it"
+_LOOK_EVERY_S: Final = 20.0
+_SETTLE_S: Final = 0.1
+"""Several changes at once are one set of speeds."""
+
+
+type Learned = Callable[[Segments, float], Sequence[Floats]]
+
+
+def _nothing_learned(_segments: Segments, _at_s: float) -> Sequence[Floats]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InForce:
+    """What the engine was last told.
+
+    Attributes:
+        at: domain time; None before the first. seconds: from the decision until it held.
+        changed, closed: segments that differ from the profile, and that nobody may drive.
+        problem: why newer speeds are not in force; empty when they are.
+    """
+
+    at: float | None = None
+    seconds: float = 0.0
+    changed: int = 0
+    closed: int = 0
+    problem: str = ""
+
+
+class SpeedPublisher:
+    """Composes the layers and tells the engine when they have changed.
+
+    Args:
+        desk: of the engine on this machine; None when it runs elsewhere and takes no speeds.
+        factors: what was learned: travel time over the profile's, by segment, NaN where nothing is
+            known; asked for with the segments and the domain time, off the event loop.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        city: Path,
+        desk: SpeedDesk | None,
+        factors: Learned = _nothing_learned,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._city = city
+        self._desk = desk
+        self._factors = factors
+        self._segments: tuple[str, Segments] | None = None
+        self._told: tuple[str, bytes] = ("", b"")
+        self._waker = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.in_force = InForce(problem="" if desk else _ELSEWHERE)
+
+    def wake(self) -> None:
+        """Look now whether speeds have changed; safe from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._waker.set)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        self._loop = asyncio.get_running_loop()
+        desk = self._desk
+        while desk is not None:
+            try:
+                await self.publish(desk)
+            except (CityError, RoadsUnavailable) as error:
+                self._failed(error.detail)
+            except DBAPIError as error:
+                self._failed(f"the database does not answer: {error.orig}")
+            try:
+                async with asyncio.timeout(_LOOK_EVERY_S):
+                    await self._waker.wait()
+                    await asyncio.sleep(_SETTLE_S)
+            except TimeoutError:
+                continue
+            finally:
+                self._waker.clear()
+
+    async def publish(self, desk: SpeedDesk) -> None:
+        """Tell the engine when it does not have the speeds of now.
+
+        Raises:
+            CityError: no city is imported. RoadsUnavailable: the old speeds hold.
+        """
+        loop = asyncio.get_running_loop()
+        begun, at_s = loop.time(), self._clock.now_s()
+        city, wanted, changed, closed = await asyncio.to_thread(self._compose, at_s)
+        if (city, wanted) != self._told and (wanted or not desk.is_plain(NOW)):
+            await desk.publish(NOW, wanted)
+            self._told = city, wanted
+            self.in_force = InForce(
+                at=at_s, seconds=round(loop.time() - begun, 3), changed=changed, closed=closed
+            )
+            _log.info("new speeds", extra={"segments": changed, "closed": closed})
+        elif self.in_force.problem:
+            self.in_force = InForce(at=at_s, changed=changed, closed=closed)
+
+    def _failed(self, reason: str) -> None:
+        if reason != self.in_force.problem:
+            _log.warning("new speeds are not in force", extra={"reason": reason})
+        old = self.in_force
+        self.in_force = InForce(
+            at=old.at, seconds=old.seconds, changed=old.changed, closed=old.closed, problem=reason
+        )
+
+    def _compose(self, at_s: float) -> tuple[str, bytes, int, int]:
+        city, segments = self._city_segments()
+        with self._database.reading() as connection:
+            rules = [one for one in store.rules(connection) if one.holds(at_s)]
+            files = store.speed_files(connection)
+        layers = [layer_of(segments, speeds_of(file))[0] for file in files]
+        factors = self._factors(segments, at_s)
+        kmh = speeds_now(segments, layers=layers, factors=factors, rules=rules)
+        told = lines(segments, kmh)
+        return city, told, told.count(b"\n"), int((kmh == 0).sum())
+
+    def _city_segments(self) -> tuple[str, Segments]:
+        """The segments of the city that is imported now."""
+        now = stamp(self._city)
+        if self._segments is None or self._segments[0] != now:
+            self._segments = now, read_segments(self._city)
+        return self._segments

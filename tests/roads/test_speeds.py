@@ -1,0 +1,211 @@
+"""Segments of the demo city, layers of speed over them, closures and slow zones, files."""
+
+import asyncio
+import functools
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloud.foundation.clock import RealClock
+from cloud.foundation.database import Database
+from cloud.foundation.errors import Conflict, Invalid, NotAllowed, NotFound
+from cloud.foundation.identity.reach import Reach
+from cloud.roads.cli import main
+from cloud.roads.client import RoadsClient
+from cloud.roads.publisher import SpeedPublisher
+from cloud.roads.segments import Segments, read_segments, unpacked
+from cloud.roads.service import Traffic
+from cloud.roads.speed_files import as_geojson, read_rules, read_speeds
+from cloud.roads.speeds import RoadRule, layer_of, lines, speeds_now
+from tests.parts.migrated import upgrade
+from tests.parts.roads_engine import demo_city, street_nodes
+from tests.roads.test_keeper import HARBOUR, PLAZA, roads_process
+
+pytestmark = pytest.mark.slow
+
+
+@functools.cache
+def city() -> Segments:
+    return read_segments(demo_city())
+
+
+@given(st.integers(1, 40), st.lists(st.integers(0, (1 << 40) - 1), max_size=200))
+def test_packed_columns_are_read_as_they_were_packed(bits: int, values: list[int]) -> None:
+    values = [value & ((1 << bits) - 1) for value in values]
+    whole = sum(value << (bits * at) for at, value in enumerate(values))
+    blocks = -(-len(values) // 64)
+    words = np.frombuffer(whole.to_bytes(blocks * bits * 8, "little"), dtype="<u8")
+    assert unpacked(words, len(values)).tolist() == values
+
+
+def test_segments_are_those_of_the_streets_with_the_profiles_speeds() -> None:
+    segments = city()
+    known = set(street_nodes())
+    assert {*zip(segments.tail.tolist(), segments.head.tolist(), strict=True)} <= known
+    assert len(segments) > 50_000
+    assert 2 < segments.kmh.min() < segments.kmh.max() < 130
+    assert segments.find(segments.tail[5:9], segments.head[5:9]).tolist() == [5, 6, 7, 8]
+    assert segments.find(np.array([1 << 39]), np.array([7])).tolist() == [-1]
+
+
+def test_a_line_closes_its_street_and_not_the_one_across() -> None:
+    segments = city()
+    at = int(np.argmax(np.where(segments.kmh < 60, segments.metres, 0)))
+    one = (float(segments.lat[at]), float(segments.lon[at]))
+    other = (float(segments.to_lat[at]), float(segments.to_lon[at]))
+    rule = RoadRule(id="r", name="", kind="closed", points=(one, other), is_area=False)
+    both = speeds_now(segments, rules=[rule]) == 0
+    back = int(segments.find(segments.head[at : at + 1], segments.tail[at : at + 1])[0])
+    assert both[at]
+    assert both[back]
+    assert 2 <= both.sum() <= 12
+    one_way = RoadRule(
+        id="r", name="", kind="closed", points=rule.points, is_area=False, is_one_way=True
+    )
+    shut = speeds_now(segments, rules=[one_way]) == 0
+    assert shut[at]
+    assert not shut[back]
+
+
+def test_a_slow_zone_makes_nobody_faster_and_layers_lie_over_each_other() -> None:
+    segments = city()
+    zone = RoadRule(
+        id="z", name="", kind="slow", points=((-29.91, -71.26), (-29.91, -71.24), (-29.89, -71.25)),
+        is_area=True, kmh=20.0,
+    )  # fmt: skip
+    slowed = speeds_now(segments, rules=[zone])
+    assert (slowed <= np.maximum(segments.kmh, 2) + 1e-9).all()
+    assert 100 < (slowed < segments.kmh - 1).sum() < len(segments) / 2
+    layer, unknown = layer_of(
+        segments, [(int(segments.tail[3]), int(segments.head[3]), 33.0), (7, 7, 9)]
+    )
+    assert unknown == [(7, 7)]
+    factor = np.full(len(segments), np.nan)
+    factor[3] = 2.0
+    told = speeds_now(segments, layers=[layer], factors=[factor])
+    assert told[3] == 16.5
+    assert lines(segments, told).startswith(
+        f"{segments.tail[3]},{segments.head[3]},16.5,4.58".encode()
+    )
+
+
+def test_a_file_that_is_wrong_anywhere_names_the_line_and_changes_nothing(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(Invalid, match="line 3"):
+        read_speeds("from_node,to_node,kmh\n1,2,30\n1,2,fast\n")
+    with pytest.raises(Invalid, match="header"):
+        read_speeds("a,b\n")
+    for broken in (b"", b"{}", feature(kmh=500), feature(kind="slow"), feature(until="2020")):
+        with pytest.raises(Invalid):
+            read_rules(broken)
+    good = read_rules(feature(kind="slow", kmh=20, until="2027-01-01T00:00:00Z"))[0]
+    assert good.holds(1_700_000_000)
+    assert not good.holds(1_900_000_000)
+    assert as_geojson(good)["type"] == "Polygon"
+
+
+def feature(**said: Any) -> bytes:
+    ring = [[-71.26, -29.91], [-71.24, -29.91], [-71.25, -29.89], [-71.26, -29.91]]
+    one = {
+        "type": "Feature",
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+        "properties": {"kind": "closed"} | said,
+    }
+    return msgspec.json.encode({"type": "FeatureCollection", "features": [one]})
+
+
+def test_a_file_is_taken_by_the_command(tmp_path: Path) -> None:
+    database = Database(tmp_path / "business.db")
+    upgrade(database, "business")
+    file = tmp_path / "works.geojson"
+    file.write_bytes(feature())
+    done = CliRunner().invoke(main, ["speeds", str(file), "--data", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert [one.source for one in traffic_of(database).rules("main")] == ["works.geojson"]
+    file.write_bytes(b"[]")
+    done = CliRunner().invoke(main, ["speeds", str(file), "--data", str(tmp_path)])
+    assert "FeatureCollection" in done.output
+    database.close()
+
+
+def traffic_of(database: Database) -> Traffic:
+    numbers = iter(range(1_000))
+    return Traffic(
+        database,
+        RealClock(),
+        lambda kind: f"{kind}-{next(numbers)}",
+        lambda _: {"d1"},
+        lambda: None,
+    )
+
+
+def test_rules_are_of_who_may_draw_them(tmp_path: Path) -> None:
+    database = Database(tmp_path / "business.db")
+    upgrade(database, "business")
+    traffic = traffic_of(database)
+    drawn = read_rules(feature())[0]
+    only_d1 = Reach(depot_ids=frozenset({"d1"}))
+    with pytest.raises(NotAllowed):
+        traffic.add("main", drawn, "ana", only_d1)
+    made = traffic.add("main", drawn, "ana")
+    assert traffic.rules("main", only_d1) == [made]
+    assert traffic.rules("other") == []
+    with pytest.raises(NotAllowed):
+        traffic.remove("main", made.id, only_d1)
+    assert traffic.take_file("main", "works", "geojson", feature(), "ana").rules == 1
+    assert traffic.take_file("main", "works", "geojson", feature(), "ana").rules == 1
+    assert traffic.take_file(
+        "main", "day1", "csv", b"from_node,to_node,kmh\n1,2,30\n", "ana"
+    ).speeds
+    assert [one.name for one in traffic.files("main")] == ["day1"]
+    assert len(traffic.rules("main")) == 2
+    traffic.remove_file("main", "works")
+    traffic.remove("main", made.id)
+    assert traffic.rules("main") == []
+    with pytest.raises(NotFound):
+        traffic.remove_file("main", "works")
+    many = msgspec.json.decode(feature())
+    many["features"] *= 300
+    traffic.take_file("main", "first", "geojson", msgspec.json.encode(many), "ana")
+    with pytest.raises(Conflict, match="500 rules"):
+        traffic.take_file("main", "second", "geojson", msgspec.json.encode(many), "ana")
+    database.close()
+
+
+def test_a_closure_that_is_drawn_is_driven_around_and_opened_again(tmp_path: Path) -> None:
+    database = Database(tmp_path / "business.db")
+    upgrade(database, "business")
+    traffic = traffic_of(database)
+
+    async def ask(socket_of: Any) -> None:
+        publisher = SpeedPublisher(
+            database=database, clock=RealClock(), city=demo_city(), desk=socket_of.desk
+        )
+        async with RoadsClient(f"http://127.0.0.1:{socket_of.port}") as roads:
+            before = await roads.route([PLAZA, HARBOUR])
+            middle = before.geometry[len(before.geometry) // 2]
+            lon, lat = middle
+            area = tuple(
+                (lat + dy, lon + dx) for dy, dx in ((-1e-4, -1e-4), (-1e-4, 1e-4), (1e-4, 0))
+            )
+            rule = RoadRule(id="", name="fair", kind="closed", points=area, is_area=True)
+            made = traffic.add("main", rule, "ana")
+            await publisher.publish(socket_of.desk)
+            assert publisher.in_force.closed > 0
+            around = await roads.route([PLAZA, HARBOUR])
+            assert middle not in around.geometry
+            assert around.seconds >= before.seconds
+            traffic.remove("main", made.id)
+            await publisher.publish(socket_of.desk)
+            assert (await roads.route([PLAZA, HARBOUR])).geometry == before.geometry
+
+    with roads_process(tmp_path) as roads:
+        asyncio.run(ask(roads))
+    database.close()
