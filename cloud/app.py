@@ -88,6 +88,7 @@ from cloud.tracking.live import Live
 from cloud.tracking.matched import Matching
 from cloud.tracking.past import Past
 from cloud.tracking.reports import Reports
+from cloud.tracking.status import is_ingest_listening
 from cloud.tracking.stream import LiveStream
 from cloud.tracking.watch import SilenceWatch
 from wire import __version__
@@ -383,10 +384,15 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
 def _silence_watch(parts: _Parts) -> SilenceWatch:
     return SilenceWatch(
         parts.live,
-        parts.stream,
+        parts.business,
+        parts.events,
         on_shift=parts.fleet.vans_on_shift,
         intervals_s=parts.gateways.live_intervals_s,
+        can_hear=lambda: (
+            parts.live.can_hear() and is_ingest_listening(parts.data, parts.real_time.now_s())
+        ),
         clock=parts.clock,
+        new_id=random_id,
     )
 
 

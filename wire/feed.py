@@ -14,7 +14,15 @@ from wire.values import Name
 SPEC_VERSION: Final = "1.0"
 MEDIA_TYPE: Final = "application/cloudevents+json"
 
-type Problem = Literal["planning_failed", "orders_unserved", "copy_suspected"]
+type Problem = Literal[
+    "planning_failed",
+    "orders_unserved",
+    "copy_suspected",
+    "van_silent",
+    "van_heard",
+    "van_excused",
+]
+"""The last two end a silence, under its id: the van speaks, or need not report any more."""
 
 
 class Trip(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +50,7 @@ class ExceptionRaised(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         van, depot, service_date: of what, as far as it has them.
         orders: the orders that it is about; ids only.
+        heard_at: of a silence: when the van's last word came.
     """
 
     exception: Name
@@ -51,6 +60,7 @@ class ExceptionRaised(msgspec.Struct, frozen=True, kw_only=True):
     depot: Name | None = None
     service_date: str | None = None
     orders: tuple[Name, ...] = ()
+    heard_at: str | None = None
     v: Version = 1
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from cloud.foundation.clock import to_rfc3339
 from cloud.planning.day import Route
+from cloud.tracking.silence import SilenceChanged
 from wire import codec, feed, topics
 from wire.messages import OrderStatus, RouteRevised
 
@@ -153,6 +154,17 @@ class Told:
             orders=tuple(orders),
         )
         return self._event("exception", exception, carrier, raised, about=problem)
+
+    def silence(self, silence: SilenceChanged, carrier: str) -> PublicEvent:
+        """A silence of a van has begun, or is over; both stand under its own id."""
+        raised = feed.ExceptionRaised(
+            exception=silence.silence_id,
+            problem=silence.change,
+            at=to_rfc3339(self.at_s),
+            van=silence.vehicle_id,
+            heard_at=to_rfc3339(silence.heard_at_s),
+        )
+        return self._event("exception", silence.silence_id, carrier, raised, about=silence.change)
 
     def _event(
         self, kind: Kind, thing: str, carrier: str, data: feed.Data, *, about: str = ""

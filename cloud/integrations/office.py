@@ -4,8 +4,11 @@ from typing import Final
 
 import msgspec
 
+from cloud.foundation.clock import to_rfc3339
 from cloud.foundation.outbox import DomainEvent
+from cloud.tracking.silence import SilenceChanged
 
+_STATES: Final = {"OrderReceived": "received", "OrderChanged": "changed"}
 _COMPLAINTS: Final = {
     "PlanningFailed": "planning_failed",
     "CopySuspected": "copy_suspected",
@@ -18,12 +21,10 @@ def live_event(event: DomainEvent) -> tuple[str, dict[str, object]] | None:
     """What an event looks like on the live stream of the office; None when it is not shown."""
     fields = msgspec.json.decode(event.payload, type=dict[str, object])
     match event.kind:
-        case "OrderReceived":
-            return "order", {"order_id": fields["order_id"], "state": "received"}
+        case "OrderReceived" | "OrderChanged" as kind:
+            return "order", {"order_id": fields["order_id"], "state": _STATES[kind]}
         case "OrderMoved":
             return "order", {"order_id": fields["order_id"], "state": fields["after"]}
-        case "OrderChanged":
-            return "order", {"order_id": fields["order_id"], "state": "changed"}
         case "RevisionCommitted":
             return "revision", {
                 "depot_id": fields["depot_id"],
@@ -35,5 +36,12 @@ def live_event(event: DomainEvent) -> tuple[str, dict[str, object]] | None:
             }
         case "PlanningFailed" | "CopySuspected" | "WebhookDisabled" | "PromiseAtRisk" as kind:
             return _COMPLAINTS[kind], fields
+        case "SilenceChanged":
+            silence = event.body(SilenceChanged)
+            return silence.change, {
+                "vehicle_id": silence.vehicle_id,
+                "at": to_rfc3339(event.at),
+                "heard_at": to_rfc3339(silence.heard_at_s),
+            }
         case _:
             return None

@@ -10,6 +10,7 @@ from cloud.integrations.events import PublicEvent, Told, TripTold
 from cloud.orders.model import OrderMoved
 from cloud.planning.day import PlanningFailed, RevisionCommitted, Route
 from cloud.planning.service import Planning
+from cloud.tracking.silence import SilenceChanged
 from wire import topics
 
 type CarrierOf = Callable[[str, str], str]
@@ -31,17 +32,27 @@ class Reading:
                 return [self._order(told, event.body(OrderMoved))]
             case "RevisionCommitted":
                 return self._revision(told, event.body(RevisionCommitted))
-            case "TripTold":
-                trip = event.body(TripTold)
-                return [told.trip(trip, self._carrier_of(event.tenant, trip.vehicle_id))]
             case "PlanningFailed":
                 failed = event.body(PlanningFailed)
                 day = {"depot": failed.depot_id, "service_date": failed.service_date}
                 return [told.exception("planning_failed", topics.OWN_CARRIER, **day)]
+            case _:
+                return self._of_van(told, event)
+
+    def _of_van(self, told: Told, event: DomainEvent) -> list[PublicEvent]:
+        """News of one van stands on its carrier's topics."""
+        match event.kind:
+            case "TripTold":
+                trip = event.body(TripTold)
+                return [told.trip(trip, self._carrier_of(event.tenant, trip.vehicle_id))]
             case "CopySuspected":
                 van = event.body(CopySuspected).vehicle_id
                 carrier = self._carrier_of(event.tenant, van)
                 return [told.exception("copy_suspected", carrier, van=van)]
+            case "SilenceChanged":
+                silence = event.body(SilenceChanged)
+                carrier = self._carrier_of(event.tenant, silence.vehicle_id)
+                return [told.silence(silence, carrier)]
             case _:
                 return []
 

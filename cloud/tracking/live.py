@@ -78,6 +78,10 @@ class Live:
             if one.is_alive():
                 one.join(5)
 
+    def can_hear(self) -> bool:
+        """Whether what vans say would come through the broker now."""
+        return self._client.is_connected()
+
     def positions(self, tenant: str) -> dict[str, LivePosition]:
         """Every van's newest position by the van's id, with its age now."""
         return self.memory.positions(tenant, self.clock.now_s())

@@ -9,6 +9,8 @@ from cloud.foundation.files import put
 from cloud.foundation.layout import DataFolder
 
 STALE_AFTER_S: Final = 10.0
+LISTENED_S: Final = 2.0
+"""It says so every second; one that has not for so long may hear nobody."""
 
 
 class Complained(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +66,12 @@ def ingest_health(data: DataFolder, real_now_s: float) -> str:
     if age_s > STALE_AFTER_S:
         return f"silent for {age_s:.0f} s; last it said: {status.state}"
     return status.state
+
+
+def is_ingest_listening(data: DataFolder, real_now_s: float) -> bool:
+    """Whether ingest takes what vans say just now. ``real_now_s``: the system's clock."""
+    status = read_status(data)
+    return status is not None and status.state == "ok" and real_now_s - status.at_s < LISTENED_S
 
 
 def _file(data: DataFolder) -> Path:

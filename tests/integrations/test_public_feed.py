@@ -24,7 +24,7 @@ from tests.parts.certified_cloud import certified_cloud
 from tests.parts.served_cloud import ServedCloud, served_cloud
 from tests.tracking.vans import Van, fix
 from wire import events, topics
-from wire.messages import Event, Live
+from wire.messages import Event, Live, Presence
 
 pytestmark = pytest.mark.slow
 SECRETS = {
@@ -171,9 +171,12 @@ def drive(house: House, van: str) -> None:
         top_speed_cmps=1_300,
     )
     with Van(told["broker"]["port"], credential) as gateway:
+        gateway.say("presence", Presence(online=True), retain=True)
         gateway.say("live", Live(fix=fix(1)), qos=0)
-        gateway.say("event", Event(stream="77", seq=0, recorded_at_ms=now_ms, body=ended))
-        wait_for(lambda: gateway.upto(77) == 0, "the trip to be committed")
+        on = events.IgnitionSwitched(is_on=True, at_ms=now_ms)  # from now on it should report
+        for seq, body in enumerate((ended, on)):
+            gateway.say("event", Event(stream="77", seq=seq, recorded_at_ms=now_ms, body=body))
+        wait_for(lambda: gateway.upto(77) == 1, "the trip to be committed")
 
 
 @pytest.fixture(scope="module")
@@ -191,11 +194,33 @@ def told(house: House) -> Iterator[dict[str, Any]]:
     wait_for(lambda: whole.channels(addresses) == set(addresses), f"all of {set(addresses)}", 30)
     trips = [topics.feed("trip", tenant="main", carrier="swift", van="van-2")]
     wait_for(lambda: any(topic in trips for topic, _, _ in swift.heard), "the other trip", 30)
+    wait_for(lambda: silences(swift), "the van that says nothing more to be told", 30)
     kinds = {f"roundsman.{one}.v1" for one in ("order.status", "route.revision", "trip")}
     wait_for(lambda: kinds <= {json.loads(one.body)["type"] for one in house.erp.heard}, "posts")
     yield {"document": document, "addresses": addresses, "whole": whole, "swift": swift}
     whole.close()
     swift.close()
+
+
+def silences(third: Third) -> list[dict[str, Any]]:
+    """What it was told of silent vans."""
+    found = [json.loads(told)["data"] for topic, told, _ in third.heard if "/exception/" in topic]
+    return [one for one in found if one["problem"] == "van_silent"]
+
+
+def test_a_van_that_falls_silent_is_told_once_on_its_carriers_topics(
+    house: House, told: dict[str, Any]
+) -> None:
+    [silence] = silences(told["swift"])
+    assert silence["van"] == "van-2"
+    topic = topics.feed("exception", tenant="main", carrier="swift", exception=silence["exception"])
+    assert [one[0] for one in told["whole"].heard].count(topic) == 1
+
+    def posted() -> list[Any]:
+        every = [json.loads(one.body) for one in house.erp.heard]
+        return [one["data"] for one in every if one["subject"].endswith(silence["exception"])]
+
+    wait_for(lambda: posted() == [silence], "it to be posted")
 
 
 def test_every_message_is_as_the_document_says(told: dict[str, Any]) -> None:

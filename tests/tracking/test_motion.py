@@ -16,7 +16,14 @@ from cloud.tracking.motion import (
     motion,
 )
 from cloud.tracking.progress import Line, progress
-from cloud.tracking.silence import INTERVALS, Listening, listen
+from cloud.tracking.silence import (
+    INTERVALS,
+    Listening,
+    also_deaf,
+    heard_nothing_s,
+    listen,
+    patience_s,
+)
 
 speeds = st.one_of(st.none(), st.floats(0, 40))
 
@@ -77,6 +84,9 @@ def test_the_words_of_the_rule() -> None:
     assert motion(stands, Signs(is_on_trip=False), 1) == "parked"
 
 
+spans = st.lists(st.tuples(st.integers(0, 200), st.integers(0, 60)), max_size=80)
+
+
 @given(st.lists(st.tuples(st.integers(1, 40), st.booleans(), st.booleans()), max_size=60))
 def test_a_silence_is_told_once_within_three_intervals_and_ended_once(
     looks: list[tuple[int, bool, bool]],
@@ -86,7 +96,8 @@ def test_a_silence_is_told_once_within_three_intervals_and_ended_once(
         now += passed
         heard = now if speaks else heard
         before = state
-        state, change = listen(state, heard_s=heard, is_due=is_due, now_s=now, interval_s=4.0)
+        patience = patience_s(4.0, 1.0)
+        state, change = listen(state, heard_s=heard, is_due=is_due, now_s=now, patience_s=patience)
         if change is not None:
             told.append(change)
         if is_due and before.due_since_s is not None:
@@ -94,12 +105,42 @@ def test_a_silence_is_told_once_within_three_intervals_and_ended_once(
             assert (state.silent_since_s is not None) or not is_long
         if speaks or not is_due:
             assert state.silent_since_s is None
-            told = told if is_due else []
-    assert all(one != after for one, after in pairwise(told))
+    begun = told.count("van_silent")
+    assert begun - (len(told) - begun) == (state.silent_since_s is not None)
+    assert all((one == "van_silent") != (after == "van_silent") for one, after in pairwise(told))
+
+
+@given(st.floats(1, 600), st.floats(0.1, 1))
+def test_a_silence_is_told_after_two_intervals_and_before_three(
+    interval: float, look: float
+) -> None:
+    patience = patience_s(interval, look)
+    assert 2 * interval <= patience
+    assert patience + look <= INTERVALS * interval
+
+
+@given(spans, st.integers(0, 100), st.integers(0, 5_000))
+def test_only_time_in_which_a_van_could_be_heard_is_silence(
+    told: list[tuple[int, int]], since: int, longer: int
+) -> None:
+    deaf: tuple[tuple[float, float], ...] = ()
+    begin, seconds = 0, set[int]()
+    for gap, length in told:
+        begin += gap
+        deaf = also_deaf(deaf, begin, begin + length)
+        seconds |= set(range(begin, begin + length))
+        begin += length
+    assert all(one[1] < other[0] for one, other in pairwise(deaf))
+    now = since + longer
+    heard_nothing = heard_nothing_s(since, now, deaf)
+    plain = len(set(range(since, now)) - seconds)
+    assert heard_nothing <= plain
+    if len(told) < 32:
+        assert heard_nothing == plain
 
 
 def test_a_van_that_never_spoke_is_not_silent() -> None:
-    state, change = listen(Listening(), heard_s=None, is_due=True, now_s=9e9, interval_s=4)
+    state, change = listen(Listening(), heard_s=None, is_due=True, now_s=9e9, patience_s=8)
     assert (state, change) == (Listening(), None)
 
 

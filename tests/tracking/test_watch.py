@@ -2,20 +2,28 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
 
+from cloud.foundation import outbox
 from cloud.foundation.broker import BrokerAccess
 from cloud.foundation.database import Database
+from cloud.foundation.ids import random_id
 from cloud.foundation.layout import DataFolder
+from cloud.foundation.outbox import Outbox
 from cloud.foundation.settings import OwnBroker, Settings
 from cloud.roads.client import RoadsClient
 from cloud.tracking.live import Live
 from cloud.tracking.nearest import Candidate, soonest
 from cloud.tracking.places import Circle, area_of
-from cloud.tracking.stream import LiveStream
+from cloud.tracking.silence import SilenceChanged
 from cloud.tracking.watch import SilenceWatch
+from tests.parts.migrated import upgrade
 from tests.tracking.test_live import NOON_S, at
 
 
@@ -34,48 +42,133 @@ class HandClock:
         raise AssertionError(instant_s)
 
 
+@dataclass
+class Watched:
+    """A live state, and the watch over it, which a test stops and starts again."""
+
+    live: Live
+    business: Database
+    clock: HandClock
+    can_hear: bool = True
+    due: frozenset[str] = frozenset({"van-1", "van-3"})
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """As the process after this one begins."""
+        self.watch = SilenceWatch(
+            self.live,
+            self.business,
+            Outbox(self.business),
+            on_shift=lambda _: self.due,
+            intervals_s=lambda _: {"van-1": 5.0},
+            can_hear=lambda: self.can_hear,
+            clock=self.clock,
+            new_id=random_id,
+        )
+
+    def pass_seconds(self, count: int) -> None:
+        """Look each second."""
+        for _ in range(count):
+            self.clock.at_s += 1
+            self.watch.look()
+
+    def told(self) -> list[tuple[str, str, float]]:
+        """What the outbox tells: what, of which van, how long after noon."""
+        with self.business.reading() as connection:
+            rows = connection.execute(select(outbox.outbox).order_by(outbox.outbox.c.position))
+            found = [
+                (msgspec.json.decode(row.payload, type=SilenceChanged), row.at) for row in rows
+            ]
+        return [(one.change, one.vehicle_id, at - NOON_S) for one, at in found]
+
+
 @pytest.fixture
-def live(tmp_path: Path) -> Iterator[Live]:
-    data = DataFolder(tmp_path)
-    database = Database(data.telemetry)
+def watched(tmp_path: Path) -> Iterator[Watched]:
+    data, clock = DataFolder(tmp_path), HandClock()
+    telemetry, business = Database(data.telemetry), Database(data.business)
+    upgrade(business, "business")
     nobody = OwnBroker(host="127.0.0.1", port=9, username="u", password="p")
-    yield Live(database, BrokerAccess(data, Settings(broker=nobody)), HandClock())
-    database.close()
-
-
-def test_a_silent_van_is_told_within_three_intervals_and_once(live: Live) -> None:
-    clock = live.clock
-    assert isinstance(clock, HandClock)
-    stream = LiveStream()
-    watch = SilenceWatch(
-        live,
-        stream,
-        on_shift=lambda _: frozenset({"van-1", "van-3"}),
-        intervals_s=lambda _: {"van-1": 5.0},
-        clock=clock,
-    )
+    live = Live(telemetry, BrokerAccess(data, Settings(broker=nobody)), clock)
     for van in ("van-1", "van-2"):  # van-2 has no shift, van-3 never spoke
         live.memory.move("main", at(0, van))
         live.memory.set_presence("main", van, "online")
-    silent_from = None
-    for second in range(40):
-        clock.at_s = NOON_S + second
-        watch.look()
-        if live.known("main")["van-1"].is_silent and silent_from is None:
-            silent_from = second
-    assert silent_from is not None
-    assert 15 <= silent_from <= 16
-    live.memory.move("main", at(40, "van-1"))
-    clock.at_s = NOON_S + 41
-    watch.look()
-    watch.look()
-    told = stream.since("main", -1)
-    assert told is not None
-    assert [(one.name, one.payload["vehicle_id"]) for one in told[1]] == [
-        ("van_silent", "van-1"),
-        ("van_heard", "van-1"),
-    ]
-    assert not live.known("main")["van-1"].is_silent
+    yield Watched(live, business, clock)
+    telemetry.close()
+    business.close()
+
+
+def test_a_silent_van_is_told_within_three_intervals_and_once(watched: Watched) -> None:
+    watched.pass_seconds(40)
+    assert watched.live.known("main")["van-1"].is_silent
+    [(what, van, after_s)] = watched.told()
+    assert (what, van) == ("van_silent", "van-1")
+    assert 10 < after_s <= 15
+    watched.live.memory.move("main", at(40, "van-1"))
+    watched.pass_seconds(2)
+    assert [one[:2] for one in watched.told()] == [("van_silent", "van-1"), ("van_heard", "van-1")]
+    assert not watched.live.known("main")["van-1"].is_silent
+
+
+def test_over_a_restart_a_silence_is_told_once_and_its_end_once(watched: Watched) -> None:
+    watched.pass_seconds(20)
+    watched.restart()
+    watched.pass_seconds(20)
+    assert [one[0] for one in watched.told()] == ["van_silent"]
+    assert watched.live.known("main")["van-1"].is_silent
+    watched.live.memory.move("main", at(40, "van-1"))
+    watched.restart()
+    watched.pass_seconds(3)
+    watched.restart()
+    watched.pass_seconds(3)
+    assert [one[0] for one in watched.told()] == ["van_silent", "van_heard"]
+
+
+def test_a_new_process_tells_at_first_that_a_silent_van_still_is(watched: Watched) -> None:
+    watched.pass_seconds(20)
+    watched.live.set_silent("main", "van-1", is_silent=False)  # a new memory knows nothing
+    watched.restart()
+    watched.can_hear = False
+    watched.pass_seconds(1)
+    assert watched.live.known("main")["van-1"].is_silent
+
+
+def test_a_silence_ends_when_the_van_need_not_report_any_more(watched: Watched) -> None:
+    watched.pass_seconds(20)
+    watched.due = frozenset()
+    watched.pass_seconds(5)
+    assert [one[0] for one in watched.told()] == ["van_silent", "van_excused"]
+
+
+def test_while_nobody_can_be_heard_no_van_is_called_silent(watched: Watched) -> None:
+    watched.pass_seconds(5)
+    watched.can_hear = False
+    watched.pass_seconds(600)
+    watched.can_hear = True
+    watched.pass_seconds(4)
+    assert watched.told() == [], "ten minutes of ours are no silence of the vans"
+    watched.pass_seconds(10)
+    assert [one[0] for one in watched.told()] == ["van_silent"]
+
+
+def test_a_look_that_comes_late_counts_no_silence(watched: Watched) -> None:
+    watched.pass_seconds(5)
+    watched.clock.at_s += 60
+    watched.watch.look()
+    assert watched.told() == []
+
+
+def test_what_cannot_be_written_is_told_when_it_can(watched: Watched) -> None:
+    watched.pass_seconds(5)
+    with watched.business.writing() as connection:
+        connection.execute(text("ALTER TABLE van_silence RENAME TO gone"))
+    with pytest.raises(DBAPIError):
+        watched.pass_seconds(20)
+    with watched.business.writing() as connection:
+        connection.execute(text("ALTER TABLE gone RENAME TO van_silence"))
+    watched.pass_seconds(2)
+    assert [one[0] for one in watched.told()] == ["van_silent"]
 
 
 def test_without_roads_the_nearest_by_the_straight_line_says_so() -> None:
