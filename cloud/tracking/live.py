@@ -80,7 +80,7 @@ class Live:
 
     def can_hear(self) -> bool:
         """Whether what vans say would come through the broker now."""
-        return self._client.is_connected()
+        return self._feed.is_ready
 
     def positions(self, tenant: str) -> dict[str, LivePosition]:
         """Every van's newest position by the van's id, with its age now."""
