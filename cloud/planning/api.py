@@ -30,7 +30,7 @@ class _Body(BaseModel):
 class OptimizeBody(_Body):
     """How to plan: by which solver, for how long, with which seed."""
 
-    solver: Literal["auto", "pyvrp", "ortools"] = "auto"
+    solver: Literal["auto", "pyvrp", "ortools", "insertion"] = "auto"
     seconds: Annotated[float, Field(ge=0.1, le=120, allow_inf_nan=False)] = 3.0
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
 

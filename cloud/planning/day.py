@@ -189,7 +189,7 @@ class Job:
     service_date: date
     trigger: Trigger
     reason: str
-    solver: Literal["auto", "pyvrp", "ortools"]
+    solver: Literal["auto", "pyvrp", "ortools", "insertion"]
     seconds: float
     seed: int
     state: JobState = "queued"

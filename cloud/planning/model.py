@@ -26,7 +26,7 @@ type Load = tuple[int, int, int]
 """Parcels, grams, millilitres."""
 
 type Priority = Literal["normal", "urgent"]
-type SolverName = Literal["auto", "pyvrp", "ortools"]
+type SolverName = Literal["auto", "pyvrp", "ortools", "insertion"]
 type VisitKind = Literal["pickup", "delivery"]
 type Constraint = Literal["street", "capacity", "skill", "window", "shift", "vehicle", "time"]
 """What keeps an order from being served; ``time`` means: each alone would fit, not all together."""

@@ -37,7 +37,7 @@ from tests.planning.streets import (
 )
 
 
-@pytest.fixture(params=["pyvrp", pytest.param("ortools", marks=pytest.mark.slow)])
+@pytest.fixture(params=["pyvrp", "insertion", pytest.param("ortools", marks=pytest.mark.slow)])
 def solver(request: pytest.FixtureRequest) -> SolverName:
     name: SolverName = request.param
     return name
@@ -368,7 +368,8 @@ def test_a_van_without_room_takes_nothing(solver: SolverName) -> None:
 
 
 def test_more_parcels_than_all_vans_hold_leaves_some_with_the_reason(solver: SolverName) -> None:
-    plan = planned(day([van(capacity=2)], [order(f"o{k}", k) for k in (5, 6, 7)]), solver)
+    one_trip = van(capacity=2, shift_end=at(8.6))
+    plan = planned(day([one_trip], [order(f"o{k}", k) for k in (5, 6, 7)]), solver)
     (over,) = plan.unserved
     assert over.constraint == "capacity"
     assert len(deliveries(plan)) == 2
@@ -518,7 +519,8 @@ def test_the_same_seed_plans_a_settled_day_the_same(solver: SolverName) -> None:
 
 def test_two_depots_load_their_own(solver: SolverName) -> None:
     vans = [van("north", start=0), van("south", start=30, end=30)]
-    orders = [order("a", 25, pickup=0), order("b", 5, pickup=30)]
+    soon = between(8, 9)
+    orders = [order("a", 25, soon, pickup=0), order("b", 5, soon, pickup=30)]
     plan = planned(day(vans, orders), solver)
     assert deliveries(plan, "north") == ["a"]
     assert deliveries(plan, "south") == ["b"]

@@ -17,6 +17,7 @@ from cloud.planning.model import (
     Window,
 )
 from cloud.planning.solvers.allowed import allows, total
+from cloud.planning.solvers.insertion.solver import InsertionSolver
 from cloud.planning.solvers.locked import divided
 from cloud.planning.solvers.ortools_solver import OrtoolsSolver
 from cloud.planning.solvers.port import Sequences, Solver, Task, sequences_of
@@ -39,6 +40,8 @@ def solver_named(name: SolverName) -> Solver:
             return PyvrpSolver()
         case "ortools":
             return OrtoolsSolver()
+        case "insertion":
+            return InsertionSolver()
 
 
 def solve(

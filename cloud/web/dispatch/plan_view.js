@@ -57,6 +57,7 @@ function Optimize({ state }) {
             <option value="auto">Automatic</option>
             <option value="pyvrp">PyVRP</option>
             <option value="ortools">OR-Tools</option>
+            <option value="insertion">Insertion</option>
           </select>
         </div>
         <div class="field">

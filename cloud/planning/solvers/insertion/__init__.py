@@ -1,0 +1,1 @@
+"""Cheapest feasible insertion: one more order into standing routes, in microseconds."""

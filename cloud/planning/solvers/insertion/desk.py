@@ -1,0 +1,298 @@
+"""Where one more order goes: every position of every route at once, in arrays kept ready. Pure.
+
+Made once for a plan and asked for each order. Positions are ranked by the arrays; the winners are
+driven through by the clock before one is told, so that what the arrays simplify does no harm: a
+visit with several windows keeps the one it is served in, and a delay of visits that are late
+already counts in full.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+
+from cloud.planning.model import Job, Load, Plan, Problem
+from cloud.planning.solvers.allowed import allows, total
+from cloud.planning.solvers.insertion.board import Board, Floats, Ints, Ways
+from cloud.planning.solvers.insertion.rows import Legs, Row, Timetable, window_at
+from cloud.planning.solvers.insertion.search import Order, Place, Search
+from cloud.planning.solvers.port import Sequences, Step, sequences_of
+from cloud.planning.solvers.schedule import lateness_s, price_of_leaving, with_pickups
+from cloud.roads.model import Matrix
+
+_TRIED: Final = 8
+_TRIED_SOFT: Final = 64
+"""So many of the cheapest places are driven through; more where promises have to be broken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Insertion:
+    """Where an order goes: the van's whole sequence with it, and what that costs more.
+
+    Attributes:
+        vehicle: index of the van. job: index of the order.
+        price: in seconds of driving. arrives_at, starts_at: at the door.
+        breaks_promises: others are late by it who were not; nothing else was possible.
+    """
+
+    vehicle: int
+    job: int
+    steps: tuple[Step, ...]
+    price: float
+    arrives_at: int
+    starts_at: int
+    breaks_promises: bool
+
+
+class InsertionDesk:
+    """Takes one order after another into the routes of a plan."""
+
+    def __init__(self, problem: Problem, sequences: Sequences, legs: Legs) -> None:
+        vans = problem.vehicles
+        self._problem = problem
+        self._jobs = list(problem.jobs)
+        self._legs = legs
+        self._learned: dict[tuple[int, int], tuple[int, int]] = {}
+        self._numbers = {van.id: at for at, van in enumerate(vans)}
+        self._capacity = np.array([van.room for van in vans], dtype=np.int64).reshape(-1, 3).T
+        self._loads_at = _column(van.start if van.loads_at_start else -1 for van in vans)
+        self._available = _column(van.available_from for van in vans)
+        self._loading_s = _column(van.loading_s for van in vans)
+        self._is_locked = np.array([van.locked is not None for van in vans], dtype=np.bool_)
+        there = _aboard(problem)
+        self._timetables = [
+            Timetable(van, there.get(van.id, (0, 0, 0)), self._jobs, problem.policy) for van in vans
+        ]
+        self._rows = [
+            timetable.row(with_pickups(problem, steps), self._leg)
+            for timetable, steps in zip(self._timetables, sequences, strict=True)
+        ]
+        self._is_idle = np.array([not row.steps for row in self._rows], dtype=np.bool_)
+        self._board = Board.of(self._rows)
+
+    @classmethod
+    def of_plan(cls, problem: Problem, plan: Plan) -> Self:
+        """On a plan's routes, by the drives that stand in it; no matrix is needed."""
+        legs: dict[tuple[int, int], tuple[int, int]] = {}
+        for van, route in zip(problem.vehicles, plan.routes, strict=True):
+            here = van.start
+            for visit in route.visits:
+                legs[here, visit.location] = visit.leg_s, visit.leg_m
+                here = visit.location
+            legs[here, van.end] = route.end_leg_s, route.end_leg_m
+        return cls(problem, sequences_of(plan, problem), lambda one, other: legs[one, other])
+
+    @classmethod
+    def of_matrix(cls, problem: Problem, matrix: Matrix, sequences: Sequences) -> Self:
+        """On routes whose drives are taken from a matrix."""
+        seconds, metres = matrix.seconds, matrix.metres
+        return cls(
+            problem,
+            sequences,
+            lambda one, other: (int(seconds[one, other]), int(metres[one, other])),
+        )
+
+    @property
+    def sequences(self) -> Sequences:
+        """What each van does now."""
+        return tuple(row.steps for row in self._rows)
+
+    def admit(self, job: Job) -> int:
+        """Let the desk know an order that is not in its problem; gives its index."""
+        self._jobs.append(job)
+        return len(self._jobs) - 1
+
+    def decide(self, index: int, door: Ways, pickup: Ways | None = None) -> Insertion | None:
+        """Where the order of that index costs least; None where nothing is feasible.
+
+        Promises of others are broken only when the order can be served in no other way, and none
+        is taken that costs more than leaving it out.
+
+        Args:
+            index: of a job that stands in no route.
+            door: between the order's door and the desk's locations.
+            pickup: the same of where its parcels lie; not needed when they are aboard their van.
+        """
+        order = Order(self._jobs[index], self._problem.policy, door, pickup)
+        legs = _legs_with(order, self._leg)
+        for is_soft in (False, True):
+            best: Insertion | None = None
+            for place in self._ranked(order, is_soft=is_soft):
+                if best is not None and not is_soft:
+                    break
+                found = self._driven(index, place, legs)
+                if found is None or (found.breaks_promises and not is_soft):
+                    continue
+                if best is None or found.price < best.price:
+                    best = found
+            if best is not None:
+                dear = price_of_leaving(self._problem, order.job)
+                return best if best.price < dear else None
+        return None
+
+    def take(self, insertion: Insertion, door: Ways, pickup: Ways | None = None) -> None:
+        """Make an insertion part of the routes."""
+        order = Order(self._jobs[insertion.job], self._problem.policy, door, pickup)
+        legs = _legs_with(order, self._leg)
+        row = self._timetables[insertion.vehicle].row(insertion.steps, legs)
+        for one, other in zip(row.before, row.after, strict=True):
+            self._learned[one, other] = legs(one, other)
+        self._put(insertion.vehicle, row)
+
+    def drop(self, jobs: Iterable[int]) -> None:
+        """Take orders out of the routes again, on a desk that knows all drives."""
+        gone = set(jobs)
+        for at, row in enumerate(self._rows):
+            if any(step.job in gone for step in row.steps):
+                steps = tuple(step for step in row.steps if step.job not in gone)
+                self._put(at, self._timetables[at].row(steps, self._leg))
+
+    def _put(self, vehicle: int, row: Row) -> None:
+        self._rows[vehicle] = row
+        self._is_idle[vehicle] = not row.steps
+        if len(row.before) > self._board.width:
+            self._board = Board.of(self._rows)
+        else:
+            self._board.write(vehicle, row)
+
+    def _leg(self, one: int, other: int) -> tuple[int, int]:
+        return self._learned.get((one, other)) or self._legs(one, other)
+
+    def _ranked(self, order: Order, *, is_soft: bool) -> list[Place]:
+        """The cheapest places by the arrays, cheapest first."""
+        count = _TRIED_SOFT if is_soft else _TRIED
+        surcharge = self._surcharges(order.job)
+        able = surcharge < np.inf
+        places: list[Place] = []
+        if order.job.pickup is None:
+            places += self._alone(order, np.flatnonzero(able), surcharge, count, is_soft=is_soft)
+        else:
+            loads = self._loads_at == order.job.pickup
+            rows = np.flatnonzero(able & loads)
+            places += self._alone(order, rows, surcharge, count, is_soft=is_soft)
+            places += self._pairs(order, np.flatnonzero(able), surcharge, count, is_soft=is_soft)
+        places.sort(key=lambda place: place.price)
+        return places[:count]
+
+    def _alone(
+        self, order: Order, rows: Ints, surcharge: Floats, count: int, *, is_soft: bool
+    ) -> list[Place]:
+        if not len(rows):
+            return []
+        delays = None if order.job.pickup is None else self._delays(order.job, rows)
+        search = self._search(order, rows, surcharge, is_soft=is_soft)
+        return [_on(place, rows) for place in search.alone(count, delays)]
+
+    def _pairs(
+        self, order: Order, rows: Ints, surcharge: Floats, count: int, *, is_soft: bool
+    ) -> list[Place]:
+        if not len(rows):
+            return []
+        first = (self._loads_at[rows] == order.job.pickup).astype(np.int64)
+        search = self._search(order, rows, surcharge, is_soft=is_soft)
+        return [_on(place, rows) for place in search.pairs(count, first)]
+
+    def _search(self, order: Order, rows: Ints, surcharge: Floats, *, is_soft: bool) -> Search:
+        board = self._board if len(rows) == len(self._rows) else self._board.cut(rows)
+        return Search(board, order, self._capacity[:, rows], surcharge[rows], is_soft=is_soft)
+
+    def _surcharges(self, job: Job) -> Floats:
+        """What each van costs beside the driving; infinite for those that may not serve it."""
+        policy = self._problem.policy
+        surcharge = np.where(self._is_idle, policy.vehicle, 0.0)
+        if job.previous_vehicle is not None:
+            surcharge += policy.changed_vehicle
+            if (was := self._numbers.get(job.previous_vehicle)) is not None:
+                surcharge[was] -= policy.changed_vehicle
+        if job.only_vehicle is not None:
+            only = self._numbers[job.only_vehicle]
+            here = surcharge[only] if allows(self._problem.vehicles[only], job) else np.inf
+            surcharge[:] = np.inf
+            surcharge[only] = here
+        elif job.needs or job.banned_vehicles:
+            may = [allows(vehicle, job) for vehicle in self._problem.vehicles]
+            surcharge[~np.array(may, dtype=np.bool_)] = np.inf
+        else:
+            surcharge[self._is_locked] = np.inf
+        return surcharge
+
+    def _delays(self, job: Job, rows: Ints) -> Ints:
+        """How much later each van leaves when it loads the order too."""
+        ready = np.maximum(self._available[rows], job.ready_from or 0)
+        late: Ints = ready + self._loading_s[rows] - self._board.leaves[rows, 0]
+        return np.maximum(late, 0)
+
+    def _driven(self, index: int, place: Place, legs: Legs) -> Insertion | None:
+        """The insertion with its exact price, or None when the clock finds a rule broken."""
+        job, before = self._jobs[index], self._rows[place.row]
+        steps, at = _with_visits(before, place, index, is_aboard=job.pickup is None)
+        row = self._timetables[place.row].row(steps, legs)
+        if not row.is_feasible:
+            return None
+        arrival = row.arrives[at]
+        window = window_at(job.windows, arrival)
+        start = arrival if window is None else max(arrival, window.opens)
+        was_late = before.late[0] + bool(lateness_s(job, start))
+        surcharge = float(self._surcharges(job)[place.row])
+        late_s = row.late_s - before.late_s
+        return Insertion(
+            vehicle=place.row,
+            job=index,
+            steps=steps,
+            price=row.cost - before.cost + late_s * self._problem.policy.late_s + surcharge,
+            arrives_at=arrival,
+            starts_at=start,
+            breaks_promises=row.late[0] > was_late,
+        )
+
+
+def _column(values: Iterable[int]) -> Ints:
+    return np.array(list(values), dtype=np.int64)
+
+
+def _aboard(problem: Problem) -> dict[str, Load]:
+    """What is aboard each van, whether a route delivers it or not."""
+    loads: dict[str, list[Load]] = {}
+    for job in problem.jobs:
+        if job.pickup is None and job.only_vehicle is not None:
+            loads.setdefault(job.only_vehicle, []).append(job.load)
+    return {van: total(each) for van, each in loads.items()}
+
+
+def _on(place: Place, rows: Ints) -> Place:
+    """A place of a cut board, on the whole one."""
+    return Place(int(rows[place.row]), place.pickup_at, place.delivery_at, place.price)
+
+
+def _with_visits(
+    row: Row, place: Place, job: int, *, is_aboard: bool
+) -> tuple[tuple[Step, ...], int]:
+    """The sequence with the order's visits, and the position that leads to its door."""
+    pickup, delivery = Step(job, "pickup"), Step(job, "delivery")
+    loading, driven = row.steps[: row.loaded], row.steps[row.loaded :]
+    to = place.delivery_at
+    if place.pickup_at is None:
+        loading = loading if is_aboard else (*loading, pickup)
+        return (*loading, *driven[:to], delivery, *driven[to:]), to
+    fetch = place.pickup_at
+    return (
+        (*loading, *driven[:fetch], pickup, *driven[fetch:to], delivery, *driven[to:]),
+        to + 1,
+    )
+
+
+def _legs_with(order: Order, legs: Legs) -> Legs:
+    """Drives that may begin or end at the order's own places."""
+    ways = {order.job.delivery: order.door}
+    if order.pickup is not None and order.job.pickup is not None:
+        ways.setdefault(order.job.pickup, order.pickup)
+
+    def leg(one: int, other: int) -> tuple[int, int]:
+        if (to := ways.get(other)) is not None and one < len(to.seconds_to):
+            return int(to.seconds_to[one]), int(to.metres_to[one])
+        if (of := ways.get(one)) is not None:
+            return int(of.seconds_from[other]), int(of.metres_from[other])
+        return legs(one, other)
+
+    return leg

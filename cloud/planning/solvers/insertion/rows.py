@@ -1,0 +1,197 @@
+"""One van's route with everything that tells whether one more visit fits between two of its. Pure.
+
+Element 0 is the start (after what is loaded there), then come the visits, then the end. Position
+``p`` is between elements ``p`` and ``p + 1``.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from cloud.planning.model import Job, Load, Policy, Vehicle, Window
+from cloud.planning.solvers.port import Step
+
+NEVER: Final = 1 << 60
+"""Later than any instant."""
+
+type Legs = Callable[[int, int], tuple[int, int]]
+"""Seconds and metres from one location to another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A route's timetable, a value for each position in each list.
+
+    Attributes:
+        steps: all visits, what is loaded at the start first. loaded: how many of them that are.
+        before, after: locations of the elements on either side.
+        leaves: when the van leaves the element before. arrives: when it is at the one after.
+        latest: when it must be at the one after so that nobody who is served in time is late.
+        latest_soft: the same where promises may be broken.
+        price: of the drive between, in seconds of driving.
+        waited: seconds waited for windows up to the element before.
+        load: parcels, grams and millilitres aboard behind the element before.
+        late: how many visits after the position are late already.
+        late_s: lateness of all visits. is_feasible: no rule is broken.
+    """
+
+    steps: tuple[Step, ...]
+    loaded: int
+    before: list[int]
+    after: list[int]
+    leaves: list[int]
+    arrives: list[int]
+    latest: list[int]
+    latest_soft: list[int]
+    price: list[float]
+    waited: list[int]
+    load: list[Load]
+    late: list[int]
+    late_s: int
+    is_feasible: bool
+
+    @property
+    def cost(self) -> float:
+        """Of all driving, in seconds."""
+        return sum(self.price)
+
+
+@dataclass(frozen=True, slots=True)
+class _Element:
+    """A visit as it is made: until when it may begin, and whether it is late."""
+
+    place: int
+    service_s: int
+    closes: int
+    closes_soft: int
+    late_s: int
+
+
+class Timetable:
+    """Makes the rows of one van."""
+
+    def __init__(self, vehicle: Vehicle, aboard: Load, jobs: Sequence[Job], policy: Policy) -> None:
+        self._vehicle = vehicle
+        self._aboard = aboard
+        self._jobs = jobs
+        self._km = policy.km / 1_000
+
+    def row(self, steps: tuple[Step, ...], legs: Legs) -> Row:
+        """The timetable of ``steps``, each as early as it can be."""
+        van = self._vehicle
+        loaded = self._loaded(steps)
+        load, is_feasible = self._aboard, True
+        for step in steps[:loaded]:
+            load, is_over = self._taken(step, load)
+            is_feasible = is_feasible and not is_over
+        clock = self._leaves(steps[:loaded])
+        before, leaves, waited, loads = [van.start], [clock], [0], [load]
+        arrives: list[int] = []
+        price: list[float] = []
+        elements: list[_Element] = []
+        for step in steps[loaded:]:
+            job = self._jobs[step.job]
+            place = place_of(job, step)
+            seconds, metres = legs(before[-1], place)
+            arrival = clock + seconds
+            start, element = _served(job, step, arrival)
+            load, is_over = self._taken(step, load)
+            is_feasible = is_feasible and start <= element.closes and not is_over
+            clock = start + element.service_s
+            elements.append(element)
+            arrives.append(arrival)
+            price.append(seconds + metres * self._km)
+            before.append(place)
+            leaves.append(clock)
+            waited.append(waited[-1] + start - arrival)
+            loads.append(load)
+        seconds, metres = legs(before[-1], van.end) if steps else (0, 0)
+        arrives.append(clock + seconds)
+        price.append(seconds + metres * self._km if steps else 0.0)
+        latest, latest_soft = self._latest(elements, leaves, arrives)
+        return Row(
+            steps=steps,
+            loaded=loaded,
+            before=before,
+            after=[*before[1:], van.end],
+            leaves=leaves,
+            arrives=arrives,
+            latest=latest,
+            latest_soft=latest_soft,
+            price=price,
+            waited=waited,
+            load=loads,
+            late=_late_after(elements),
+            late_s=sum(element.late_s for element in elements),
+            is_feasible=is_feasible and arrives[-1] <= van.shift_end,
+        )
+
+    def _taken(self, step: Step, load: Load) -> tuple[Load, bool]:
+        """The load after a visit, and whether it is too much of something that was fetched."""
+        change = self._jobs[step.job].load
+        if step.kind == "delivery":
+            return (load[0] - change[0], load[1] - change[1], load[2] - change[2]), False
+        after = load[0] + change[0], load[1] + change[1], load[2] + change[2]
+        room = self._vehicle.room
+        return after, any(change[at] and after[at] > room[at] for at in range(3))
+
+    def _loaded(self, steps: tuple[Step, ...]) -> int:
+        """How many visits, from the first, are loaded in one go at the start."""
+        if not self._vehicle.loads_at_start:
+            return 0
+        for at, step in enumerate(steps):
+            if step.kind != "pickup" or self._jobs[step.job].pickup != self._vehicle.start:
+                return at
+        return len(steps)
+
+    def _leaves(self, loaded: Sequence[Step]) -> int:
+        if not loaded:
+            return self._vehicle.available_from
+        ready = [self._jobs[step.job].ready_from or 0 for step in loaded]
+        return max(self._vehicle.available_from, *ready) + self._vehicle.loading_s
+
+    def _latest(
+        self, elements: Sequence[_Element], leaves: Sequence[int], arrives: Sequence[int]
+    ) -> tuple[list[int], list[int]]:
+        hard, soft = [self._vehicle.shift_end], [self._vehicle.shift_end]
+        for at in range(len(elements) - 1, -1, -1):
+            element = elements[at]
+            onward = arrives[at + 1] - leaves[at + 1] + element.service_s
+            hard.append(min(hard[-1] - onward, element.closes))
+            soft.append(min(soft[-1] - onward, element.closes_soft))
+        return hard[::-1], soft[::-1]
+
+
+def place_of(job: Job, step: Step) -> int:
+    """Where a visit is made."""
+    return job.pickup if step.kind == "pickup" and job.pickup is not None else job.delivery
+
+
+def window_at(windows: Sequence[Window], arrival: int) -> Window | None:
+    """The first window that has not closed by ``arrival``."""
+    return next((window for window in windows if arrival <= window.closes), None)
+
+
+def _served(job: Job, step: Step, arrival: int) -> tuple[int, _Element]:
+    """When a visit begins, and what that leaves of its window. It keeps the window it is in."""
+    if step.kind == "pickup":
+        place = place_of(job, step)
+        start = max(arrival, job.ready_from or 0)
+        return start, _Element(place, job.pickup_service_s, NEVER, NEVER, 0)
+    if not job.windows:
+        return arrival, _Element(job.delivery, job.service_s, NEVER, NEVER, 0)
+    window = window_at(job.windows, arrival)
+    if window is not None:
+        start = max(arrival, window.opens)
+        soft = NEVER if job.may_be_late else window.closes
+        return start, _Element(job.delivery, job.service_s, window.closes, soft, 0)
+    last = job.windows[-1].closes
+    closes = NEVER if job.may_be_late else last
+    return arrival, _Element(job.delivery, job.service_s, closes, closes, arrival - last)
+
+
+def _late_after(elements: Sequence[_Element]) -> list[int]:
+    counts = [0]
+    for element in reversed(elements):
+        counts.append(counts[-1] + bool(element.late_s))
+    return counts[::-1]

@@ -1,0 +1,52 @@
+"""Cheapest insertion as a solver of its own: one pass, in the blink of an eye."""
+
+from collections.abc import Iterator
+
+from cloud.planning.model import Job, Problem
+from cloud.planning.solvers.insertion.board import Ways
+from cloud.planning.solvers.insertion.desk import InsertionDesk
+from cloud.planning.solvers.port import Sequences, Task
+
+
+class InsertionSolver:
+    """Puts each order where it costs least, the hardest to place first; never moves one."""
+
+    name = "insertion"
+
+    def solve(self, task: Task) -> Sequences:
+        """The start, if one is given, with what it leaves out."""
+        start = task.start or tuple(() for _ in task.problem.vehicles)
+        return inserted(task, start)
+
+
+def inserted(task: Task, start: Sequences) -> Sequences:
+    """``start`` with every order that fits and is not in it."""
+    problem, matrix = task.problem, task.matrix
+    desk = InsertionDesk.of_matrix(problem, matrix, start)
+    served = {step.job for steps in start for step in steps}
+    for index in _hardest_first(problem, served):
+        if task.is_cancelled():
+            break
+        job = problem.jobs[index]
+        door = Ways.of(matrix, job.delivery)
+        pickup = None if job.pickup is None else Ways.of(matrix, job.pickup)
+        found = desk.decide(index, door, pickup)
+        if found is not None:
+            desk.take(found, door, pickup)
+    return desk.sequences
+
+
+def _hardest_first(problem: Problem, served: set[int]) -> Iterator[int]:
+    """Urgent ones, then those that one van alone may serve, then the shortest windows."""
+
+    def ease(index: int) -> tuple[bool, bool, int]:
+        job = problem.jobs[index]
+        return job.priority != "urgent", job.only_vehicle is None, _open_s(job)
+
+    yield from sorted((at for at in range(len(problem.jobs)) if at not in served), key=ease)
+
+
+def _open_s(job: Job) -> int:
+    if not job.windows:
+        return 1 << 60
+    return sum(window.closes - window.opens for window in job.windows)
