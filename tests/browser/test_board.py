@@ -192,4 +192,73 @@ def test_a_copied_card_is_told_with_what_to_do(running: Running, dispatcher: Dis
     alert = dispatcher.page.get_by_role("alert").filter(has_text="its card may have been copied")
     expect(alert).to_contain_text("A box asks to be Van 2", timeout=SOON_MS)
     expect(alert).to_contain_text("gateway and enrol its box again")
+    dispatcher.page.get_by_role("tab", name="News").click()
+    news = dispatcher.page.locator("[data-news=copy_suspected]")
+    expect(news.first).to_contain_text("A box asks to be Van 2")
+    assert dispatcher.complaints == []
+
+
+def test_a_fence_is_drawn_on_the_map_drawn_anew_and_taken_away(
+    running: Running, dispatcher: Dispatcher
+) -> None:
+    page = dispatcher.page
+    page.get_by_role("tab", name="Fences").click()
+    page.get_by_role("button", name="Draw a fence").click()
+    expect(page.locator(".maplibregl-canvas")).to_have_css("cursor", "crosshair")
+    depot = page.locator(".map-depot").bounding_box()
+    assert depot is not None
+    page.mouse.click(depot["x"] + depot["width"] / 2, depot["y"] + depot["height"] + 14)
+    expect(page.get_by_label("Centre")).to_have_value(re.compile(r"^-29\.9\d+, -71\.2\d+$"))
+    page.get_by_label("Radius").fill("400")
+    page.get_by_label("Name", exact=True).fill("The yard")
+    page.get_by_role("button", name="Keep the fence").click()
+    expect(page.get_by_role("heading", name="The yard")).to_be_focused()
+    fence = running.get("geofences")["features"][0]
+    assert fence["geometry"]["type"] == "Point"
+    assert fence["properties"]["radius_m"] == 400
+
+    page.get_by_role("button", name="Draw anew…").click()
+    page.get_by_label("Polygon").check()
+    page.get_by_role("button", name="Keep the fence").click()
+    expect(page.locator("#fence-points-problem")).to_contain_text("1 of at least 3 points")
+    page.get_by_label("Points").fill("-29.92, -71.28\n-29.94, -71.28\n-29.93, -71.25")
+    page.get_by_role("button", name="Keep the fence").click()
+    expect(page.locator(".facts")).to_contain_text("Polygon, 3 corners")
+
+    page.get_by_role("button", name="Take away…").click()
+    page.get_by_role("button", name="Take away", exact=True).click()
+    expect(page.locator(".content")).to_contain_text("There is no geofence yet")
+    assert running.get("geofences")["features"] == []
+    assert dispatcher.complaints == []
+
+
+def test_a_vans_day_is_played_and_its_trips_are_read(
+    running: Running, dispatcher: Dispatcher
+) -> None:
+    running.wait_for(
+        "trip of van-1",
+        lambda: running.get("vehicles/van-1/trips?told_by=track")["trips"],
+        within_s=150,
+    )
+    page = dispatcher.page
+    page.locator("[data-van=van-1]").click()
+    page.get_by_role("button", name="Past days").click()
+    moment = page.locator("[data-moment]")
+    began = int(moment.get_attribute("data-moment") or 0)
+    expect(page.locator(".past-sign")).to_contain_text("The past: Van 1")
+    page.get_by_role("slider").focus()
+    page.keyboard.press("ArrowRight")
+    expect(moment).to_have_attribute("data-moment", str(began + 1000))
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_function(
+        "(began) => Number(document.querySelector('[data-moment]').dataset.moment) > began + 20000",
+        arg=began,
+    )
+    page.get_by_role("button", name="Pause").click()
+    expect(
+        page.get_by_role("list", name="Trips and dwells").get_by_role("listitem")
+    ).not_to_have_count(0)
+    assert "format=gpx" in (page.get_by_role("link", name="GPX").get_attribute("href") or "")
+    page.get_by_role("button", name="Now", exact=True).click()
+    expect(page.locator(".past-sign")).to_have_count(0)
     assert dispatcher.complaints == []

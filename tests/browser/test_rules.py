@@ -180,3 +180,120 @@ def test_grants_and_lines_of_the_log_are_told_in_words(page: Page) -> None:
         "sign-in refused",
         "role viewer · depot ids n · was (role admin)",
     ]
+
+
+TRACK = """(m, at) => {
+    const times = ["09:00:00", "09:00:10", "09:20:00", "09:20:10"];
+    const track = new m.PastTrack({
+        geometry: { type: "MultiLineString", coordinates: [
+            [[-71, -30], [-71, -29.99]], [[-71.1, -29.9], [-71.09, -29.9]],
+        ] },
+        properties: {
+            pieces: [2, 2], gaps: [], speeds_mps: [5, 6, 0, 7],
+            times: times.map((time) => `2026-11-23T${time}.000Z`),
+        },
+    });
+    const found = track.at(Date.parse(`2026-11-23T${at}.000Z`));
+    return { ...found, gaps: track.features().filter((one) => one.properties.isGap).length };
+}"""
+
+
+@pytest.mark.parametrize(
+    ("at", "place", "course", "is_known"),
+    [
+        ("08:00:00", [-71, -30], None, False),
+        ("09:00:05", [-71, -29.995], 0, True),
+        ("09:10:00", [-71, -29.99], None, False),
+        ("09:20:05", [-71.095, -29.9], 90, True),
+        ("09:20:10", [-71.09, -29.9], None, True),
+        ("10:00:00", [-71.09, -29.9], None, False),
+    ],
+)
+def test_a_van_of_the_past_goes_straight_between_fixes_and_nowhere_in_a_gap(
+    page: Page, at: str, place: list[float], course: float | None, is_known: bool
+) -> None:
+    found = run(page, "dispatch/past.js", TRACK, at)
+    assert [found["lon"], found["lat"]] == pytest.approx(place)
+    assert found["course"] == (None if course is None else pytest.approx(course))
+    assert found["isKnown"] is is_known
+    assert found["gaps"] == 1
+
+
+def test_a_day_is_summed_up_to_now(page: Page) -> None:
+    script = """(m) => {
+        const at = (time) => time && `2026-11-23T${time}:00.000Z`;
+        const trip = (from, to, metres) => ({ started_at: at(from), ended_at: at(to), distance_m: metres });
+        const told = { trips: [trip("09:30", null, null), trip("09:00", "09:20", 8000)], dwells: [trip("09:20", "09:30")] };
+        const entries = m.journeys(told);
+        return [entries.map((one) => one.kind), m.sums(entries, Date.parse(at("09:40")))];
+    }"""  # noqa: E501 - a line of the script
+    kinds, sums = run(page, "dispatch/past.js", script)
+    assert kinds == ["trip", "dwell", "trip"]
+    assert sums == {"distanceM": 8000, "drivenS": 1800, "restedS": 600, "trips": 2}
+
+
+def drafted(page: Page, shape: str, points: str) -> Any:
+    script = """(m, shape, points) => {
+        const draft = { ...m.blankDraft(), shape, points, name: " Yard ", dwellMin: "2.5" };
+        const { body, problems } = m.bodyOf(draft);
+        return { body, problems, again: body && m.bodyOf(m.draftOf({ ...body, id: "f" })).body };
+    }"""
+    return run(page, "dispatch/fences.js", script, shape, points)
+
+
+@pytest.mark.parametrize(
+    ("shape", "points", "coordinates"),
+    [
+        ("Point", "\u221229.9, \u221271.25", [-71.25, -29.9]),
+        ("LineString", "-29.9 -71.25\n\n-29.91;-71.26", [[-71.25, -29.9], [-71.26, -29.91]]),
+        ("Polygon", "1,2\n3,4\n5,7", [[[2, 1], [4, 3], [7, 5], [2, 1]]]),
+    ],
+)
+def test_a_fence_is_drawn_as_it_was_typed(
+    page: Page, shape: str, points: str, coordinates: Any
+) -> None:
+    found = drafted(page, shape, points)
+    assert found["problems"] == []
+    assert found["body"]["geometry"] == {"type": shape, "coordinates": coordinates}
+    assert found["body"]["properties"]["name"] == "Yard"
+    assert found["body"]["properties"]["dwell_after_s"] == 150
+    assert found["again"] == found["body"], "what is drawn anew is the same"
+
+
+@pytest.mark.parametrize(
+    ("shape", "points", "problem"),
+    [
+        ("Point", "", "the place is missing"),
+        ("LineString", "1,2", "1 of at least 2 points"),
+        ("Polygon", "1,2\nhere\n3,4", "line 2 is no place"),
+        ("Point", "91,2", "line 1 is no place"),
+    ],
+)
+def test_a_fence_that_is_not_whole_says_what_is_missing(
+    page: Page, shape: str, points: str, problem: str
+) -> None:
+    found = drafted(page, shape, points)
+    assert found["body"] is None
+    assert [one["problem"] for one in found["problems"]] == [problem]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "tone", "text"),
+    [
+        ("van_silent", {"heard_at": "T"}, "bad", "Van 1 has not been heard of since 09:00."),
+        ("van_heard", {}, "good", "Van 1 is heard again."),
+        ("van_complaint", {"complaint": "it floods", "detail": "x"}, "warn", "Van 1: it floods."),
+        ("geofence", {"kind": "entered", "dwell_s": None}, "quiet", "Van 1 came in: Yard."),
+        ("geofence", {"kind": "left", "dwell_s": 600}, "quiet", "Van 1 left: Yard, after 10 min."),
+        ("geofence", {"kind": "dwelled", "dwell_s": 600}, "quiet", "Van 1 has stayed: Yard for 10 min."),  # noqa: E501
+    ],
+)  # fmt: skip
+def test_what_happens_is_told_in_sentences(
+    page: Page, name: str, data: dict[str, Any], tone: str, text: str
+) -> None:
+    script = """(m, name, data) => m.newsOf(name, data, {
+        nameOf: () => "Van 1", nowMs: 5, clock: () => "09:00",
+    })"""
+    known = {"vehicle_id": "van-1", "at": "2026-11-23T09:10:00.000Z", "name": "Yard", **data}
+    found = run(page, "dispatch/news.js", script, name, known)
+    assert (found["tone"], found["text"]) == (tone, text)

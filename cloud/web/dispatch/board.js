@@ -4,8 +4,12 @@ import { useEffect, useReducer, useRef, useState } from "../vendor/preact/hooks.
 import { signOut } from "../look/api.js";
 import { html } from "../look/html.js";
 import { Tabs } from "../look/parts.js";
+import { FenceForm } from "./fence_form.js";
+import { FenceDetail, FenceList } from "./fence_list.js";
+import { blankDraft, draftOf, withPoint } from "./fences.js";
 import { Header, Summary } from "./header.js";
 import { attribution, hasWebGl, MapView } from "./map_view.js";
+import { NewsList } from "./news_list.js";
 import { OrderDetail } from "./order_detail.js";
 import { OrderForm } from "./order_form.js";
 import { OrderList } from "./order_list.js";
@@ -13,7 +17,8 @@ import { PlanView } from "./plan_view.js";
 import { VanDetail } from "./van_detail.js";
 import { choose, VanList, vanRows, VanTable } from "./van_list.js";
 
-const START = { tab: "vans", vanId: null, orderId: null, isOrdering: false, isPicking: false, place: null, standing: "all", filter: "all" };
+const NOTHING = { vanId: null, orderId: null, fenceId: null, draft: null, isOrdering: false, place: null };
+const START = { ...NOTHING, tab: "vans", isPicking: false, standing: "all", filter: "all" };
 
 /** Everything on the page; draws itself again when `state` tells of a change. */
 export function Board({ state }) {
@@ -24,17 +29,20 @@ export function Board({ state }) {
   const [isTable, setTable] = useState(false);
   useEffect(() => state.subscribe(redraw), [state]);
   useReturn(at);
-  useEscape(() => go({ isOrdering: false, place: null, vanId: null, orderId: null }));
+  useEscape(() => go(NOTHING));
   const go = (change) => setAt((before) => ({ ...before, ...change }));
   const hasMap = noMap === null && !isTable;
   const to = {
-    van: (vanId) => go({ tab: "vans", vanId, orderId: null, isOrdering: false, place: null }),
-    order: (orderId) => go({ tab: "orders", orderId, vanId: null, isOrdering: false, place: null }),
-    tab: (tab) => go({ tab, vanId: null, orderId: null, isOrdering: false, place: null }),
-    standing: (standing) => go({ tab: "vans", standing, vanId: null, isOrdering: false, place: null }),
-    filter: (filter) => go({ tab: "orders", filter, orderId: null, isOrdering: false, place: null }),
-    form: () => go({ isOrdering: true, isPicking: true, vanId: null, place: null }),
+    van: (vanId) => go({ ...NOTHING, tab: "vans", vanId }),
+    order: (orderId) => go({ ...NOTHING, tab: "orders", orderId }),
+    fence: (fenceId) => go({ ...NOTHING, tab: "fences", fenceId }),
+    draw: (fence) => go({ ...NOTHING, tab: "fences", draft: fence === undefined ? blankDraft() : draftOf(fence) }),
+    tab: (tab) => go({ ...NOTHING, tab }),
+    standing: (standing) => go({ ...NOTHING, tab: "vans", standing }),
+    filter: (filter) => go({ ...NOTHING, tab: "orders", filter }),
+    form: () => go({ ...NOTHING, isOrdering: true, isPicking: true }),
   };
+  const placed = (place) => setAt((before) => before.draft === null ? { ...before, place } : { ...before, draft: withPoint(before.draft, place) });
   const toggle = () => {
     setTable(hasMap);
     setNoMap(null);
@@ -60,21 +68,42 @@ export function Board({ state }) {
         ${!hasMap && html`<footer class="soft">Streets and routes: ${attribution(state.city)}</footer>`}
       </main>
       ${hasMap && html`
-        <${MapView} state=${state} chosen=${at} picking=${{ isOn: at.isOrdering && at.isPicking, place: at.place }}
-          onVan=${to.van} onOrder=${to.order} onPlace=${(place) => go({ place })} onFail=${setNoMap} />`}
+        <${MapView} state=${state} chosen=${at} picking=${{ isOn: at.draft !== null || (at.isOrdering && at.isPicking), place: at.place }}
+          onVan=${to.van} onOrder=${to.order} onFence=${to.fence} onPlace=${placed} onFail=${setNoMap} />`}
     </div>`;
 }
 
-function tabs({ vans, orders }) {
-  return [["vans", "Vans", vans.size], ["orders", "Orders", orders.size], ["plan", "Plan"]];
+function Fences({ state, at, go, to, hasMap }) {
+  if (at.draft !== null) {
+    return html`<${FenceForm} state=${state} draft=${at.draft} hasMap=${hasMap} onChange=${(draft) => go({ draft })}
+      onDone=${to.fence} onBack=${() => go({ draft: null, fenceId: at.draft.id })} />`;
+  }
+  const fence = state.book.fences.get(at.fenceId);
+  if (fence !== undefined) {
+    return html`<${FenceDetail} key=${fence.id} state=${state} fence=${fence} onVan=${to.van} onDraw=${() => to.draw(fence)}
+      onBack=${() => go({ fenceId: null })} />`;
+  }
+  return html`<${FenceList} state=${state} onFence=${to.fence} onDraw=${() => to.draw()} />`;
+}
+
+function tabs({ vans, orders, book, news, maySeeFences }) {
+  return [
+    ["vans", "Vans", vans.size],
+    ["orders", "Orders", orders.size],
+    ["plan", "Plan"],
+    ...(maySeeFences ? [["fences", "Fences", book.fences.size]] : []),
+    ["news", "News", news.unread === 0 ? undefined : news.unread],
+  ];
 }
 
 function Content({ state, rows, at, go, to, hasMap }) {
   if (at.isOrdering) {
     return html`<${OrderForm} state=${state} place=${at.place} hasMap=${hasMap} onVan=${to.van}
       onPlace=${(place) => go({ place })} onPosted=${(vanId) => go({ isPicking: false, place: null, vanId })}
-      onAgain=${to.form} onBack=${() => go({ isOrdering: false, place: null, vanId: null })} />`;
+      onAgain=${to.form} onBack=${() => go(NOTHING)} />`;
   }
+  if (at.tab === "fences") return html`<${Fences} state=${state} at=${at} go=${go} to=${to} hasMap=${hasMap} />`;
+  if (at.tab === "news") return html`<${NewsList} state=${state} onVan=${to.van} onFence=${to.fence} />`;
   if (at.tab === "plan") return html`<${PlanView} state=${state} onOrder=${to.order} onVan=${to.van} />`;
   if (at.tab === "orders") {
     const order = state.orders.get(at.orderId);
@@ -92,16 +121,16 @@ function Content({ state, rows, at, go, to, hasMap }) {
 }
 
 /** When something chosen is left, the focus goes back to the row it was chosen from. */
-function useReturn({ vanId, orderId }) {
+function useReturn({ vanId, orderId, fenceId }) {
   const before = useRef({});
   useEffect(() => {
-    const left = before.current;
-    before.current = { vanId, orderId };
-    if (vanId !== null || orderId !== null) return;
-    const key = left.vanId ? `[data-van="${left.vanId}"]` : left.orderId ? `[data-order="${left.orderId}"]` : null;
-    const row = key === null ? null : document.querySelector(`.content ${key}`);
+    const left = Object.entries(before.current).find(([, id]) => id);
+    before.current = { van: vanId, order: orderId, fence: fenceId };
+    if (left === undefined || vanId !== null || orderId !== null || fenceId !== null) return;
+    const [kind, id] = left;
+    const row = document.querySelector(`.content [data-${kind}="${CSS.escape(id)}"]`);
     (row?.matches("button") ? row : row?.querySelector("button"))?.focus();
-  }, [vanId, orderId]);
+  }, [vanId, orderId, fenceId]);
 }
 
 function useEscape(done) {

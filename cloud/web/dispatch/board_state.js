@@ -2,6 +2,9 @@
 
 import { get, getAll, Problem } from "../look/api.js";
 import { DepotTime } from "../look/moment.js";
+import { FenceBook } from "./fence_book.js";
+import { NewsDesk } from "./news_desk.js";
+import { Replay } from "./replay.js";
 
 const NEWS_PAUSE_MS = 1_200;
 const REVISION_PAUSE_MS = 150;
@@ -28,9 +31,23 @@ export class BoardState {
     this.error = null;
     this.planFailure = null;
     this.copies = new Set();
+    this.news = new NewsDesk(() => this.tell());
+    this.book = new FenceBook(() => this.tell());
+    this.replay = null;
+    this.pastLook = null;
     this.listeners = new Set();
     this.changed = new Set();
     this.turns = { plan: 0, orders: 0 };
+  }
+
+  /** Whether who is signed in may change orders, plans and fences. */
+  get mayAct() {
+    return ["admin", "dispatcher"].includes(this.me?.role);
+  }
+
+  /** Whether who is signed in may look at geofences; they are the company's own. */
+  get maySeeFences() {
+    return this.me !== null && this.me.role !== "carrier";
   }
 
   /** Call `heard` after changes; gives the function that ends it. */
@@ -56,7 +73,7 @@ export class BoardState {
     this.depots = depots.items;
     this.city = city;
     this.choose(this.depot?.id ?? this.depots[0]?.id);
-    await Promise.all([this.readVans(), this.readDay()]);
+    await Promise.all([this.readVans(), this.readDay(), this.maySeeFences ? this.book.read() : null]);
     this.refreshing ??= setInterval(() => this.refresh(), REFRESH_MS);
   }
 
@@ -140,12 +157,14 @@ export class BoardState {
     }
     if (name === "planning_failed" && data.depot_id === this.depot?.id) {
       this.planFailure = data.error;
-      this.tell();
     }
-    if (name === "copy_suspected") {
-      this.copies.add(data.vehicle_id);
-      this.tell();
-    }
+    if (name === "copy_suspected") this.copies.add(data.vehicle_id);
+    if (name === "geofence") this.book.hear(data);
+    this.news.hear(name, data, {
+      nameOf: (id) => this.vans.get(id)?.name ?? id,
+      nowMs: this.clock.nowMs(),
+      clock: (instant) => this.times.clock(instant),
+    });
   }
 
   /** The state of the stream has changed; after a loss everything is read again. */
@@ -166,6 +185,42 @@ export class BoardState {
       if (!(error instanceof Problem)) throw error;
       this.error = error.message;
     }
+    this.tell();
+  }
+
+  /** Do something that may be refused; gives the Problem, or null. */
+  async attempt(work) {
+    try {
+      await work();
+      return null;
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      return error;
+    }
+  }
+
+  /** Look at a van's day of the past; raises Problem. */
+  async openPast(vanId, day) {
+    this.closePast();
+    const fromMs = Date.parse(this.times.instant(day, "00:00"));
+    const toMs = Math.min(Date.parse(this.times.instant(day, "00:00", 1)), Math.max(this.clock.nowMs(), fromMs + 1000));
+    this.replay = new Replay({ vanId, day, fromMs, toMs, tell: () => this.tell() });
+    await this.replay.read();
+  }
+
+  /** Back to the present. */
+  closePast() {
+    this.replay?.close();
+    this.replay = null;
+    this.pastLook = null;
+    this.tell();
+  }
+
+  /** Bring a trip or dwell of the past into view. */
+  lookAtPast({ fromMs, toMs, place }) {
+    const { track } = this.replay;
+    const places = place ? [place] : track.between(fromMs, toMs ?? track.endsMs);
+    if (places.length > 0) this.pastLook = places;
     this.tell();
   }
 

@@ -18,7 +18,7 @@ export function Header({ state, onOrder, onSignOut, isTable, onTable }) {
         ${onTable !== null && html`<button class="button plain" type="button" onClick=${onTable}>${isTable ? "Map" : "Table"}</button>`}
         <a class="button plain" href="/people">${state.me?.role === "admin" ? "People" : "My access"}</a>
         <button class="button plain" type="button" onClick=${onSignOut}>Sign out</button>
-        <button class="button primary" type="button" id="urgent" onClick=${onOrder} disabled=${state.depot === null}>Urgent order</button>
+        ${state.mayAct && html`<button class="button primary" type="button" id="urgent" onClick=${onOrder} disabled=${state.depot === null}>Urgent order</button>`}
       </div>
     </header>`;
 }

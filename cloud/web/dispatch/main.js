@@ -6,6 +6,7 @@ import { ServerClock } from "../look/moment.js";
 import { Board } from "./board.js";
 import { BoardState } from "./board_state.js";
 import { LiveStream } from "./live.js";
+import { NEWS } from "./news.js";
 
 const TICK_MS = 1_000;
 const OPEN_AGAIN_MS = 3_000;
@@ -26,7 +27,7 @@ async function open() {
   setInterval(() => state.tell(), TICK_MS);
   new LiveStream({
     url: "/api/v1/live",
-    names: ["snapshot", "vans", "van_silent", "van_heard", "revision", "order", "planning_failed", "copy_suspected"],
+    names: ["snapshot", "vans", "revision", "order", ...NEWS],
     onEvent: (name, data) => state.hear(name, data),
     onState: (line) => state.lineIs(line),
     probe: () => get("clock"),

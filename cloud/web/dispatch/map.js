@@ -9,15 +9,15 @@ import { addVanIcons } from "./van_icons.js";
 const STREETS = "/api/v1/city/streets.geojson";
 const FRAME_MS = 33;
 const CLICK_PX = 7;
-const CLICKABLE = ["vans", "van-names", "stops", "orders"];
+const CLICKABLE = ["vans", "van-names", "stops", "orders", "fence-names", "fence-edges", "fence-corridors", "fences"];
 
 /**
- * One map in `container`. `onVan(id)`, `onOrder(id)`, `onPlace({lat, lon})`, `onFail()` and
- * `onTrouble(text)` are told.
+ * One map in `container`. `onVan(id)`, `onOrder(id)`, `onFence(id)`, `onPlace({lat, lon})`,
+ * `onFail()`, `onDrawn()` when the streets are there, and `onTrouble(text)` are told.
  */
 export class BoardMap {
-  constructor({ container, bbox, attribution, onVan, onOrder, onPlace, onFail, onTrouble }) {
-    Object.assign(this, { onVan, onOrder, onPlace });
+  constructor({ container, bbox, attribution, onVan, onOrder, onFence, onPlace, onFail, onDrawn, onTrouble }) {
+    Object.assign(this, { onVan, onOrder, onFence, onPlace });
     this.dark = matchMedia("(prefers-color-scheme: dark)");
     this.isCalm = matchMedia("(prefers-reduced-motion: reduce)");
     this.motion = new Motion();
@@ -40,6 +40,7 @@ export class BoardMap {
     this.ready.then(() => addVanIcons(this.map, VAN_COLOURS));
     this.map.on("click", (event) => this.clicked(event));
     this.map.on("mousemove", (event) => this.hovered(event));
+    this.map.on("sourcedata", ({ sourceId, tile, isSourceLoaded }) => sourceId === "streets" && tile && isSourceLoaded && onDrawn());
     this.map.on("webglcontextlost", onFail);
     this.map.on("error", ({ error }) => onTrouble(error.message));
     this.redress = () => this.dress();
@@ -61,7 +62,7 @@ export class BoardMap {
     this.glide();
   }
 
-  /** Replace the features of "routes", "stops" or "orders". */
+  /** Replace the features of a source of the style. */
   async showFeatures(source, features) {
     await this.ready;
     this.map.getSource(source)?.setData({ type: "FeatureCollection", features });
@@ -90,6 +91,17 @@ export class BoardMap {
     this.map.easeTo({ center: [lon, lat], duration: this.isCalm.matches ? 0 : 600 });
   }
 
+  /** The van of the past where it was, or none: {lat, lon, icon, course}. */
+  async showGhost(ghost) {
+    await this.ready;
+    const features = ghost === null ? [] : [{
+      type: "Feature",
+      properties: { icon: ghost.icon, course: ghost.course ?? 0 },
+      geometry: { type: "Point", coordinates: [ghost.lon, ghost.lat] },
+    }];
+    this.map.getSource("ghost")?.setData({ type: "FeatureCollection", features });
+  }
+
   /** While picking, a click gives a place instead of choosing what is there; `place` has the pin. */
   pick(isPicking, place) {
     this.isPicking = isPicking;
@@ -116,9 +128,10 @@ export class BoardMap {
     }
     const found = this.at(point, CLICK_PX)[0];
     if (found === undefined) return;
-    const { van, order } = found.properties;
+    const { van, order, fence } = found.properties;
     if (van) this.onVan(van);
     else if (order) this.onOrder(order);
+    else if (fence) this.onFence(fence);
   }
 
   hovered({ point }) {

@@ -3,10 +3,12 @@
 const LIGHT = {
   land: "#ece8df", edge: "#c9c2b4", street: "#ffffff", main: "#fff0c2", trunk: "#f8d583",
   lane: "#f9f7f2", mainFar: "#f5dfa4", far: "#cfc8ba", name: "#6d675c", halo: "#fffdf8", ink: "#1d2526", paper: "#ffffff",
+  fence: "#8a4b9c", draft: "#b3261e",
 };
 const DARK = {
   land: "#151b1f", edge: "#0c1012", street: "#37434a", main: "#4a555a", trunk: "#6b6245",
   lane: "#2a3339", mainFar: "#4f5a60", far: "#323c42", name: "#93a0a5", halo: "#151b1f", ink: "#eef2f2", paper: "#20282d",
+  fence: "#cf9be0", draft: "#ff968c",
 };
 
 // Names no browser has, so that its own sans-serif is drawn; MapLibre reads the weight off them.
@@ -23,15 +25,19 @@ export function boardStyle(streetsUrl, isDark) {
     version: 8,
     sources: {
       streets: streetsUrl === null ? empty() : { type: "geojson", data: streetsUrl, tolerance: 0.3 },
-      routes: empty(), stops: empty(), orders: empty(), vans: empty(),
+      fences: empty(), draft: empty(), routes: empty(), stops: empty(), orders: empty(), vans: empty(), past: empty(), ghost: empty(),
     },
     layers: [
       { id: "land", type: "background", paint: { "background-color": c.land } },
       ...streets(c),
+      ...fences(c),
       ...routes(c),
       ...orders(c),
       ...stops(c),
+      ...past(c),
       ...vans(c),
+      ...ghost(),
+      ...draft(c),
     ],
   };
 }
@@ -74,6 +80,92 @@ function streets(c) {
         "text-size": ["interpolate", ["linear"], ["zoom"], 13, 10.5, 17, 13],
       },
       paint: { "text-color": c.name, "text-halo-color": c.halo, "text-halo-width": 1.4 },
+    },
+  ];
+}
+
+function fences(c) {
+  const isArea = ["==", ["get", "part"], "area"];
+  const isCorridor = ["==", ["get", "part"], "corridor"];
+  const strength = (weak, strong) => ["case", ["get", "isSelected"], strong, weak];
+  return [
+    {
+      id: "fences", type: "fill", source: "fences", filter: isArea,
+      paint: { "fill-color": c.fence, "fill-opacity": strength(0.12, 0.25) },
+    },
+    {
+      id: "fence-edges", type: "line", source: "fences", filter: isArea,
+      paint: { "line-color": c.fence, "line-width": strength(1.4, 3), "line-opacity": 0.9 },
+    },
+    {
+      id: "fence-corridors", type: "line", source: "fences", filter: isCorridor,
+      layout: { "line-cap": "round", "line-join": "round" },
+      paint: { "line-color": c.fence, "line-width": groundWidth(), "line-opacity": strength(0.22, 0.4) },
+    },
+    {
+      id: "fence-names", type: "symbol", source: "fences", minzoom: 12, filter: ["==", ["get", "part"], "name"],
+      layout: { "text-field": ["get", "name"], "text-font": FONT, "text-size": 12, "text-optional": true },
+      paint: { "text-color": c.fence, "text-halo-color": c.halo, "text-halo-width": 1.6 },
+    },
+  ];
+}
+
+/** As wide as on the ground: `pixels` at zoom 0, twice as many at each further one. */
+function groundWidth() {
+  return ["interpolate", ["exponential", 2], ["zoom"], 0, ["get", "pixels"], 22, ["*", 2 ** 22, ["get", "pixels"]]];
+}
+
+function draft(c) {
+  const is = (part) => ["==", ["get", "part"], part];
+  return [
+    {
+      id: "draft-area", type: "fill", source: "draft", filter: is("area"),
+      paint: { "fill-color": c.draft, "fill-opacity": 0.2 },
+    },
+    {
+      id: "draft-corridor", type: "line", source: "draft", filter: is("corridor"),
+      layout: { "line-cap": "round", "line-join": "round" },
+      paint: { "line-color": c.draft, "line-width": groundWidth(), "line-opacity": 0.3 },
+    },
+    {
+      id: "draft-edge", type: "line", source: "draft", filter: ["any", is("area"), is("edge")],
+      paint: { "line-color": c.draft, "line-width": 2, "line-dasharray": [2, 1.5] },
+    },
+    {
+      id: "draft-dots", type: "circle", source: "draft", filter: is("dot"),
+      paint: { "circle-radius": 5, "circle-color": c.paper, "circle-stroke-color": c.draft, "circle-stroke-width": 2.5 },
+    },
+  ];
+}
+
+function past(c) {
+  const layout = { "line-cap": "round", "line-join": "round" };
+  const isLine = ["!", ["get", "isGap"]];
+  return [
+    {
+      id: "past-edge", type: "line", source: "past", filter: isLine, layout,
+      paint: { "line-color": c.paper, "line-width": 6.5 },
+    },
+    {
+      id: "past", type: "line", source: "past", filter: isLine, layout,
+      paint: { "line-color": ["get", "colour"], "line-width": 3.2 },
+    },
+    {
+      id: "past-gaps", type: "line", source: "past", filter: ["get", "isGap"],
+      paint: { "line-color": ["get", "colour"], "line-width": 2, "line-dasharray": [1.5, 2], "line-opacity": 0.8 },
+    },
+  ];
+}
+
+function ghost() {
+  return [
+    {
+      id: "ghost", type: "symbol", source: "ghost",
+      layout: {
+        "icon-image": ["get", "icon"], "icon-rotate": ["get", "course"], "icon-rotation-alignment": "map",
+        "icon-allow-overlap": true, "icon-ignore-placement": true,
+      },
+      paint: { "icon-opacity": 1 },
     },
   ];
 }

@@ -1,7 +1,8 @@
 // The map as part of the board: turns what the board knows into what the map shows.
 
-import { useEffect, useRef } from "../vendor/preact/hooks.module.js";
+import { useEffect, useRef, useState } from "../vendor/preact/hooks.module.js";
 import { html } from "../look/html.js";
+import { drawn, placesOf, preview } from "./fences.js";
 import { ORDER_COLOURS, VAN_COLOURS, vanColour } from "./palette.js";
 import { groupOf, isStale } from "./rounds.js";
 
@@ -15,14 +16,15 @@ export function hasWebGl() {
 }
 
 /**
- * The map of the board. `chosen` is {vanId, orderId}, `picking` {isOn, place}; `onFail(reason)` is
- * called when there can be no map.
+ * The map of the board. `chosen` is {vanId, orderId, fenceId, draft}, `picking` {isOn, place};
+ * `onFail(reason)` is called when there can be no map.
  */
-export function MapView({ state, chosen, picking, onVan, onOrder, onPlace, onFail }) {
+export function MapView({ state, chosen, picking, onVan, onOrder, onFence, onPlace, onFail }) {
   const container = useRef(null);
+  const [isDrawn, setDrawn] = useState(state.city?.bbox === undefined);
   const map = useRef(null);
   const told = useRef({});
-  told.current = { onVan, onOrder, onPlace, onFail };
+  told.current = { onVan, onOrder, onFence, onPlace, onFail, onDrawn: () => setDrawn(true) };
   useEffect(() => open(container.current, state, map, told), []);
   useEffect(() => {
     if (map.current !== null) show(map.current, state, chosen, picking);
@@ -30,8 +32,15 @@ export function MapView({ state, chosen, picking, onVan, onOrder, onPlace, onFai
   return html`
     <div class="map-side">
       <div class="map" ref=${container} role="region" aria-label="Map"></div>
-      <${Legend} />
+      ${state.replay === null ? html`<${Legend} />` : html`<${PastSign} state=${state} />`}
+      <p class="drawing" role="status">${isDrawn ? "" : "Drawing the streets…"}</p>
     </div>`;
+}
+
+/** Says that what the map shows is not now. */
+function PastSign({ state }) {
+  const { replay, vans, times } = state;
+  return html`<p class="legend past-sign"><b>The past:</b> ${vans.get(replay.vanId)?.name}, ${times.date(replay.nowMs)}, <b class="figures">${times.exact(replay.nowMs)}</b></p>`;
 }
 
 function Legend() {
@@ -55,6 +64,8 @@ function open(container, state, map, told) {
       attribution: attribution(state.city),
       onVan: (id) => told.current.onVan(id),
       onOrder: (id) => told.current.onOrder(id),
+      onFence: (id) => told.current.onFence(id),
+      onDrawn: () => told.current.onDrawn(),
       onPlace: (place) => told.current.onPlace(place),
       onFail: () => told.current.onFail("The graphics card gave the map up"),
       onTrouble: (text) => state.say(`A part of the map is missing: ${text}. Reload the page; if it stays, import the city again.`),
@@ -75,23 +86,55 @@ export function attribution(city) {
   return said.includes("OpenStreetMap") ? said : `${said} © OpenStreetMap contributors`.trim();
 }
 
-function show(map, state, { vanId, orderId }, picking) {
+function show(map, state, { vanId, orderId, fenceId, draft }, picking) {
   const changed = (part, ...from) => {
     const before = map.shown[part];
     map.shown[part] = from;
     return before === undefined || before.some((value, index) => value !== from[index]);
   };
-  map.showVans(vansOn(state, vanId));
-  if (changed("routes", state.routes, vanId)) map.showFeatures("routes", routesOn(state, vanId));
-  if (changed("stops", state.routes, vanId)) map.showFeatures("stops", stopsOn(state, vanId));
-  if (changed("orders", state.orders, state.plan, vanId, orderId)) {
-    map.showFeatures("orders", ordersOn(state, vanId, orderId));
+  const isPast = state.replay !== null;
+  map.showVans(isPast ? [] : vansOn(state, vanId));
+  if (changed("routes", state.routes, vanId, isPast)) map.showFeatures("routes", isPast ? [] : routesOn(state, vanId));
+  if (changed("stops", state.routes, vanId, isPast)) map.showFeatures("stops", isPast ? [] : stopsOn(state, vanId));
+  if (changed("orders", state.orders, state.plan, vanId, orderId, isPast)) {
+    map.showFeatures("orders", isPast ? [] : ordersOn(state, vanId, orderId));
   }
+  if (changed("fences", state.book.fences, fenceId, draft?.id)) map.showFeatures("fences", fencesOn(state, fenceId, draft));
+  if (changed("draft", draft)) map.showFeatures("draft", draft === null ? [] : preview(draft));
   if (changed("depot", state.depot) && state.depot !== null) map.showDepot(state.depot);
   if (changed("picking", picking.isOn, picking.place)) map.pick(picking.isOn, picking.place);
-  const isElsewhere = changed("view", state.depot, vanId, state.routes.size > 0);
-  if (isElsewhere && !picking.isOn) look(map, state, vanId);
+  showPast(map, state, changed);
+  const isElsewhere = changed("view", state.depot, vanId, state.routes.size > 0, isPast);
+  if (isElsewhere && !picking.isOn && !isPast && fenceId === null) look(map, state, vanId);
   if (changed("order", orderId) && state.orders.has(orderId)) map.lookAt(state.orders.get(orderId));
+  if (changed("fence", fenceId) && state.book.fences.has(fenceId)) map.fit(placesOf(state.book.fences.get(fenceId)));
+}
+
+function showPast(map, state, changed) {
+  const { replay, pastLook } = state;
+  const line = replay?.line ?? [];
+  const colour = vanColour([...state.vans.keys()].indexOf(replay?.vanId));
+  if (changed("past", line.length === 0 ? null : line)) {
+    map.showFeatures("past", line.map((one) => ({ ...one, properties: { ...one.properties, colour } })));
+  }
+  const place = replay?.place ?? null;
+  if (changed("ghost", place?.lon, place?.lat)) map.showGhost(place === null ? null : { ...place, icon: ghostIcon(state, place) });
+  if (changed("pastTrack", replay?.track) && replay?.track?.isEmpty === false) {
+    map.fit(replay.track.between(replay.track.beginsMs, replay.track.endsMs));
+  }
+  if (changed("pastLook", pastLook) && pastLook !== null) map.fit(pastLook);
+}
+
+function ghostIcon({ vans, replay }, { isKnown, course }) {
+  if (!isKnown) return "van-silent";
+  const index = [...vans.keys()].indexOf(replay.vanId);
+  return `van-${index % VAN_COLOURS.length}-${course === null ? "standing" : "moving"}`;
+}
+
+function fencesOn(state, fenceId, draft) {
+  return [...state.book.fences.values()]
+    .filter(({ id }) => id !== draft?.id)
+    .flatMap((fence) => drawn(fence, { isSelected: fence.id === fenceId }));
 }
 
 function look(map, state, vanId) {

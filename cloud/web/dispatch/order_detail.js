@@ -39,7 +39,7 @@ export function OrderDetail({ state, order, onBack, onVan }) {
         ${order.parcels.map((parcel) => html`
           <li key=${parcel.id}><span>${parcel.label}</span><span class="soft">${whereabouts(state, parcel)}</span></li>`)}
       </ul>
-      ${isCancellable(order) && html`<${Cancel} state=${state} order=${order} />`}
+      ${state.mayAct && isCancellable(order) && html`<${Cancel} state=${state} order=${order} />`}
     </section>`;
 }
 

@@ -24,7 +24,7 @@ export function PlanView({ state, onOrder, onVan }) {
         <${Fact} term="Routes">${routes.length}</${Fact}>
         <${Fact} term="Still to drive">${km(sum("distance_m"))}, ${minutes(sum("drive_s"))}</${Fact}>
       </dl>
-      <${Optimize} state=${state} />
+      ${state.mayAct && html`<${Optimize} state=${state} />`}
       <${Unserved} state=${state} onOrder=${onOrder} />
       <h3 class="section">Revisions</h3>
       <${Revisions} state=${state} onOrder=${onOrder} onVan=${onVan} />

@@ -87,10 +87,10 @@ export function ageS(van, nowMs) {
   return van.position === null ? null : Math.max(0, (nowMs - Date.parse(van.position.fix_time)) / 1000);
 }
 
-/** Whether a position is too old to be believed. The line to the van is as slow in a fast demo. */
+/** Whether a position is too old to be believed, or the service misses the van. A fast demo's line is as slow. */
 export function isStale(van, nowMs, speed) {
   const age = ageS(van, nowMs);
-  return age === null || van.presence === "offline" || age > SILENT_S + SLOW_LINE_S * speed;
+  return age === null || van.is_silent || van.presence === "offline" || age > SILENT_S + SLOW_LINE_S * speed;
 }
 
 /** One word on a van for a glance, how bad it is, and the sentence behind it. */

@@ -1,38 +1,54 @@
 // One van: who drives it, how it stands, and its round stop by stop.
 
+import { useState } from "../vendor/preact/hooks.module.js";
 import { html } from "../look/html.js";
 import { inWords } from "../look/moment.js";
 import { Chip, Chosen, Fact } from "../look/parts.js";
 import { km, minutes, VanDot } from "./parts.js";
 import { expectedMs, parcelsAboard, promiseOf } from "./rounds.js";
+import { PastView } from "./past_view.js";
 import { place, speed } from "./van_list.js";
 
 /** The chosen van; `row` as the list has it. */
 export function VanDetail({ state, row, onBack, onOrder }) {
-  const { van, route, stands } = row;
+  const { van, stands } = row;
+  const [isPast, setPast] = useState(false);
+  const complaint = state.news.complaints.get(van.id);
   return html`
     <section class="detail" aria-label=${van.name}>
       <${Chosen} title=${van.name} onBack=${onBack} back="Back to all vans"
         mark=${html`<${VanDot} colour=${row.colour} isGrey=${row.isGrey} />`}>
         <${Chip} tone=${stands.tone}>${stands.text}</${Chip}>
       </${Chosen}>
-      <dl class="facts">
-        <${Fact} term="Driver">${route?.driver_id ?? van.driver_id ?? "nobody now"}</${Fact}>
-        <${Fact} term="Aboard">${parcelsAboard(van.id, state.orders)} of ${van.capacity_parcels} parcels</${Fact}>
-        <${Fact} term="Position">
-          <span class="figures" data-position=${`${van.position?.lat},${van.position?.lon}`}>${place(van.position)}</span>
-        </${Fact}>
-        <${Fact} term="Speed">${speed(van.position)}</${Fact}>
-        <${Fact} term="Age of position">${row.age === null ? "never heard of" : inWords(row.age)}</${Fact}>
-        <${Fact} term="Gateway">${van.presence}</${Fact}>
-        ${route !== undefined && html`
-          <${Fact} term="Still to drive">${km(route.distance_m)}, ${minutes(route.drive_s)}</${Fact}>
-          <${Fact} term="Shift">${state.times.span({ from: route.shift.starts_at, to: route.shift.ends_at })}</${Fact}>`}
-      </dl>
-      ${route === undefined
-        ? html`<p class="empty">No route today. Plan the day, or post an order for this depot.</p>`
-        : html`<${Stops} state=${state} row=${row} onOrder=${onOrder} />`}
+      <div class="turn" role="group" aria-label="Now or the past">
+        <button class="button" type="button" aria-pressed=${!isPast} onClick=${() => setPast(false)}>Now</button>
+        <button class="button" type="button" aria-pressed=${isPast} onClick=${() => setPast(true)}>Past days</button>
+      </div>
+      ${complaint !== undefined && html`
+        <p class="note warn">${complaint.text} ${complaint.detail} <span class="soft figures">${state.times.clock(complaint.atMs)}</span></p>`}
+      ${isPast ? html`<${PastView} state=${state} van=${van} />` : html`<${Now} state=${state} row=${row} onOrder=${onOrder} />`}
     </section>`;
+}
+
+function Now({ state, row, onOrder }) {
+  const { van, route } = row;
+  return html`
+    <dl class="facts">
+      <${Fact} term="Driver">${route?.driver_id ?? van.driver_id ?? "nobody now"}</${Fact}>
+      <${Fact} term="Aboard">${parcelsAboard(van.id, state.orders)} of ${van.capacity_parcels} parcels</${Fact}>
+      <${Fact} term="Position">
+        <span class="figures" data-position=${`${van.position?.lat},${van.position?.lon}`}>${place(van.position)}</span>
+      </${Fact}>
+      <${Fact} term="Speed">${speed(van.position)}</${Fact}>
+      <${Fact} term="Age of position">${row.age === null ? "never heard of" : inWords(row.age)}</${Fact}>
+      <${Fact} term="Gateway">${van.presence}</${Fact}>
+      ${route !== undefined && html`
+        <${Fact} term="Still to drive">${km(route.distance_m)}, ${minutes(route.drive_s)}</${Fact}>
+        <${Fact} term="Shift">${state.times.span({ from: route.shift.starts_at, to: route.shift.ends_at })}</${Fact}>`}
+    </dl>
+    ${route === undefined
+      ? html`<p class="empty">No route today. Plan the day, or post an order for this depot.</p>`
+      : html`<${Stops} state=${state} row=${row} onOrder=${onOrder} />`}`;
 }
 
 function Stops({ state, row, onOrder }) {

@@ -36,6 +36,7 @@ export class DepotTime {
     this.zone = zone;
     const format = (options) => new Intl.DateTimeFormat("en-GB", { timeZone: zone, ...options });
     this.hourMinute = format({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+    this.hourMinuteSecond = format({ hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
     this.weekday = format({ weekday: "short", day: "numeric", month: "short" });
     this.parts = format({
       year: "numeric", month: "2-digit", day: "2-digit",
@@ -46,6 +47,11 @@ export class DepotTime {
   /** "09:42" of an RFC 3339 instant or of milliseconds. */
   clock(instant) {
     return this.hourMinute.format(toMs(instant));
+  }
+
+  /** "09:42:07" of an RFC 3339 instant or of milliseconds. */
+  exact(instant) {
+    return this.hourMinuteSecond.format(toMs(instant));
   }
 
   /** "09:00–11:00", with a dash between its ends. */
