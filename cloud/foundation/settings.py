@@ -77,6 +77,22 @@ class RoadsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     url: Annotated[str, Meta(pattern=r"^https?://[^\s/]+(?:/[^\s]*)?$(?!\n)")] | None = None
 
 
+class VanMeasures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[van]``: the largest van that has to get through; where a sign forbids it none is led.
+
+    A city is imported for it, so a change asks for `roundsman city import` again.
+
+    Attributes:
+        weight_kg: the highest permitted of van and load. top_kmh: what it drives at most.
+    """
+
+    height_m: Annotated[float, Meta(gt=0.5, le=5)] = 2.75
+    width_m: Annotated[float, Meta(gt=0.3, le=3)] = 2.05
+    length_m: Annotated[float, Meta(gt=0.5, le=20)] = 6.0
+    weight_kg: Annotated[float, Meta(gt=50, le=44_000)] = 3_500.0
+    top_kmh: Annotated[float, Meta(ge=20, le=130)] = 110.0
+
+
 class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[webhooks]``: where events may be posted, beside public addresses.
 
@@ -131,6 +147,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     retention: RetentionSettings = RetentionSettings()
     webhooks: WebhookSettings = WebhookSettings()
     roads: RoadsSettings = RoadsSettings()
+    van: VanMeasures = VanMeasures()
 
 
 def load(path: Path) -> Settings:

@@ -15,8 +15,10 @@ from typing import Final
 import msgspec
 import osmium
 
-from cloud.roads.engine import BASE, argument, profile, program
+from cloud.foundation.settings import VanMeasures
+from cloud.roads.engine import BASE, argument, program
 from cloud.roads.model import CityError
+from cloud.roads.profile import write_profile
 
 STREETS: Final = "streets.geojson"
 FACTS: Final = "city.json"
@@ -28,6 +30,7 @@ DRIVABLE: Final = frozenset(
 ) | {"unclassified", "residential", "living_street", "service", "road"}
 """The values of OpenStreetMap's ``highway`` that a van drives on and the map draws."""
 
+_ANY_VAN: Final = VanMeasures()
 _STEP_LIMIT_S: Final = 3_600.0
 
 
@@ -51,6 +54,7 @@ def import_city(
     *,
     name: str | None = None,
     attribution: str = ATTRIBUTION,
+    van: VanMeasures = _ANY_VAN,
     told: Callable[[str], None] = lambda _: None,
 ) -> City:
     """Make the folder ``city`` from the extract ``source`` (.osm.pbf), replacing an earlier one.
@@ -60,6 +64,7 @@ def import_city(
         city: the folder to make.
         name: what to call it; by default the file's name.
         attribution: what its data's licence asks to be shown.
+        van: for which streets are chosen and timed.
         told: hears what is being done.
 
     Raises:
@@ -77,7 +82,7 @@ def import_city(
             source=source.name,
         )
         (new / FACTS).write_bytes(msgspec.json.format(msgspec.json.encode(facts)))
-        _build_network(source, new, told)
+        _build_network(source, new, van, told)
         _put_in_place(new, city)
     return facts
 
@@ -210,9 +215,11 @@ def _feature(way: osmium.osm.Way, line: list[tuple[float, float]]) -> bytes:
     )
 
 
-def _build_network(source: Path, folder: Path, told: Callable[[str], None]) -> None:
+def _build_network(
+    source: Path, folder: Path, van: VanMeasures, told: Callable[[str], None]
+) -> None:
     base = argument(folder / BASE)
-    extract = [str(program("osrm-extract")), "-p", argument(profile("car")), "-o", base]
+    extract = [str(program("osrm-extract")), "-p", argument(write_profile(folder, van)), "-o", base]
     steps = {
         "reading the street network": [*extract, argument(source)],
         "dividing it into cells": [str(program("osrm-partition")), base],

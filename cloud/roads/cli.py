@@ -18,15 +18,26 @@ def main() -> None:
 )
 @click.option("--name", help="What to call the city; by default the file's name.")
 def import_extract(extract: Path, data: Path, name: str | None) -> None:
-    """Make DIR/city from an extract: the road engine's files, the drawn streets, the facts."""
-    from cloud.foundation.layout import DataFolder
-    from cloud.roads.city import import_city
-    from cloud.roads.model import CityError
+    """Make DIR/city from an extract: the road engine's files, the drawn streets, the facts.
 
-    city = DataFolder(data).city
+    For the measures of [van] in DIR/cloud.toml.
+    """
+    from cloud.foundation.errors import CloudError
+    from cloud.foundation.layout import DataFolder
+    from cloud.foundation.settings import load
+    from cloud.roads.city import import_city
+
+    folder = DataFolder(data)
+    city = folder.city
     try:
-        facts = import_city(extract, city, name=name, told=lambda text: click.echo(f"  {text} …"))
-    except CityError as error:
+        facts = import_city(
+            extract,
+            city,
+            name=name,
+            van=load(folder.settings).van,
+            told=lambda text: click.echo(f"  {text} …"),
+        )
+    except CloudError as error:
         raise click.ClickException(str(error)) from error
     west, south, east, north = facts.bbox
     click.echo(f"{facts.name}: {south:.3f}..{north:.3f} N, {west:.3f}..{east:.3f} E, in {city}")

@@ -27,14 +27,14 @@ def program(name: str) -> Path:
     return path
 
 
-def profile(name: str) -> Path:
-    """The path of one of OSRM's travel profiles, such as ``car``.
+def profiles() -> Path:
+    """The folder of OSRM's travel profiles and what they have in common.
 
     Raises:
-        EngineMissing: osrm-bindings is not installed here, or has no such profile.
+        EngineMissing: osrm-bindings is not installed here, or not whole.
     """
-    path = _package() / "share" / "profiles" / f"{name}.lua"
-    if not path.is_file():
+    path = _package() / "share" / "profiles"
+    if not (path / "lib" / "guidance.lua").is_file():
         raise EngineMissing(f"{path}: missing; install osrm-bindings again")
     return path
 

@@ -32,6 +32,8 @@ _CLOSED: Final = (1 << 22) - 1
 class Segments:
     """Columns, one place for each directed segment that can be driven, by (tail, head).
 
+    The engine keeps a one-way street's other direction too; it has a place that nobody drives.
+
     Attributes:
         tail, head: OpenStreetMap ids of its nodes. lat, lon, to_lat, to_lon: degrees of both.
         metres: its length. seconds: by the travel profile, without what turns cost.
