@@ -38,6 +38,7 @@ BENCHES: Final = {
     ),
     "powercut": ("bench.power_cut", "2,000 simulated power cuts over the spool's own writes"),
     "roads": ("bench.roads", "matrix, row and column, path and snap on the demo city"),
+    "stability": ("bench.stability", "one urgent order on a day of 200 stops: what else moves"),
     "start": ("bench.start", "from a gateway's start to its first published fix; the help text"),
     "track": ("bench.track", "a van's day as GeoJSON, whole and simplified, from the database"),
     "steady": (

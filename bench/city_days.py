@@ -6,7 +6,16 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from cloud.planning.model import Job, Location, Plan, PlannedRoute, Problem, Vehicle, Window
+from cloud.planning.model import (
+    Job,
+    Location,
+    Plan,
+    PlannedRoute,
+    Problem,
+    RouteStep,
+    Vehicle,
+    Window,
+)
 from cloud.roads.city import STREETS
 
 DEPOT = Location(lat=-29.9082, lon=-71.2489)
@@ -74,6 +83,24 @@ def noon(day: Problem, plan: Plan, city: Path, *, urgent: int, seed: int) -> Pro
             replace(jobs[job], pickup=None, only_vehicle=van.id, previous_vehicle=van.id)
             for job in still_aboard
         ]
+    return _with_urgent(
+        replace(day, vehicles=tuple(vans), jobs=tuple(left)), city, now, urgent=urgent, seed=seed
+    )
+
+
+def before_leaving(day: Problem, plan: Plan, city: Path, *, urgent: int, seed: int) -> Problem:
+    """The day as planned, every van still at its depot, and new orders."""
+    van_of = {visit.job: route.vehicle for route in plan.routes for visit in route.visits}
+    vans = [
+        replace(van, in_force=_in_force(route, set(van_of)))
+        for van, route in zip(day.vehicles, plan.routes, strict=True)
+    ]
+    jobs = [replace(job, previous_vehicle=van_of.get(job.id)) for job in day.jobs]
+    planned = replace(day, vehicles=tuple(vans), jobs=tuple(jobs))
+    return _with_urgent(planned, city, EIGHT, urgent=urgent, seed=seed)
+
+
+def _with_urgent(day: Problem, city: Path, now: int, *, urgent: int, seed: int) -> Problem:
     fresh = [
         Job(
             id=f"urgent-{number}",
@@ -88,7 +115,15 @@ def noon(day: Problem, plan: Plan, city: Path, *, urgent: int, seed: int) -> Pro
         for number in range(urgent)
     ]
     places = (*day.locations, *doors(city, urgent, random.Random(seed)))
-    return replace(day, locations=places, vehicles=tuple(vans), jobs=(*left, *fresh))
+    return replace(day, locations=places, jobs=(*day.jobs, *fresh))
+
+
+def _in_force(route: PlannedRoute, jobs: set[str]) -> tuple[RouteStep, ...]:
+    return tuple(
+        RouteStep(job=visit.job, kind="delivery")
+        for visit in route.visits
+        if visit.kind == "delivery" and visit.job in jobs
+    )
 
 
 def _under_way(van: Vehicle, route: PlannedRoute, now: int) -> tuple[Vehicle, list[str]]:
@@ -99,7 +134,13 @@ def _under_way(van: Vehicle, route: PlannedRoute, now: int) -> tuple[Vehicle, li
     here, free_at = van.start, van.available_from
     if begun:
         here, free_at = begun[-1].location, begun[-1].departure
+    still_aboard = [visit.job for visit in open_visits]
     moved = replace(
-        van, start=here, available_from=max(now, free_at), loads_at_start=False, loading_s=0
+        van,
+        start=here,
+        available_from=max(now, free_at),
+        loads_at_start=False,
+        loading_s=0,
+        in_force=_in_force(route, set(still_aboard)),
     )
-    return moved, [visit.job for visit in open_visits]
+    return moved, still_aboard

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from cloud.orders.model import Span
+from cloud.planning.sequence import out_of_order
 
 type StopKind = Literal["pickup", "delivery"]
 type StopState = Literal["open", "arrived", "done"]
@@ -295,24 +296,5 @@ def _resequenced(before: Iterable[Route], after: Iterable[Route]) -> list[str]:
     for route in before:
         now = later.get(route.vehicle_id, [])
         was = _deliveries(route)
-        stayed_before = [order for order in was if order in set(now)]
-        stayed_after = [order for order in now if order in set(was)]
-        kept = _longest_common(stayed_before, stayed_after)
-        changed += [order for order in stayed_before if order not in kept]
+        changed += out_of_order(was, now)
     return changed
-
-
-def _longest_common(one: list[str], other: list[str]) -> set[str]:
-    """The largest set of orders that have the same sequence in both lists of the same orders."""
-    place = {order: index for index, order in enumerate(other)}
-    runs: list[list[str]] = []
-    for order in one:
-        ahead: list[str] = []
-        for run in runs:
-            if place[run[-1]] < place[order] and len(run) > len(ahead):
-                ahead = run
-        runs.append([*ahead, order])
-    longest: list[str] = []
-    for run in runs:
-        longest = run if len(run) > len(longest) else longest
-    return set(longest)

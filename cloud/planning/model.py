@@ -59,8 +59,8 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
             )
 
 
-class LockedStep(msgspec.Struct, frozen=True, kw_only=True):
-    """One visit of a locked route."""
+class RouteStep(msgspec.Struct, frozen=True, kw_only=True):
+    """One visit of a route that is locked or in force."""
 
     job: Id
     kind: VisitKind
@@ -82,6 +82,9 @@ class Vehicle(msgspec.Struct, frozen=True, kw_only=True):
             others; what is loaded at the start needs no step. Each of its jobs names this van in
             ``only_vehicle``; one that does not fit any more is left out, and the rest keeps its
             order.
+        in_force: its open visits in the plan in force, in their order; the search starts there
+            when no other plan is given, and another order of deliveries costs
+            `Policy.changed_sequence`. Jobs that are gone may still stand in it.
     """
 
     id: Id
@@ -95,7 +98,8 @@ class Vehicle(msgspec.Struct, frozen=True, kw_only=True):
     skills: Annotated[tuple[Word, ...], Meta(max_length=100)] = ()
     loads_at_start: bool = False
     loading_s: Seconds = 0
-    locked: Annotated[tuple[LockedStep, ...], Meta(max_length=10_000)] | None = None
+    locked: Annotated[tuple[RouteStep, ...], Meta(max_length=10_000)] | None = None
+    in_force: Annotated[tuple[RouteStep, ...], Meta(max_length=10_000)] = ()
 
     @property
     def room(self) -> Load:
@@ -158,6 +162,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         late_s: one second of lateness (of jobs that may be late).
         unserved, unserved_urgent: leaving an order out of the plan.
         changed_vehicle: giving an order to another van than in the plan in force.
+        changed_sequence: serving an order on its van, but not in its place among those that stay
+            on it; the fewest orders whose moving explains the new sequence are counted.
     """
 
     km: Price = 60.0
@@ -166,6 +172,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     unserved: Price = 36_000.0
     unserved_urgent: Price = 360_000.0
     changed_vehicle: Price = 0.0
+    changed_sequence: Price = 0.0
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,6 +25,7 @@ OVERTIME_S: Final = 3600
 """A van under way may come back so much after its shift rather than leave aboard undelivered."""
 POSITION_TOO_OLD_S: Final = 900.0
 CHANGED_VEHICLE_S: Final = 300.0
+CHANGED_SEQUENCE_S: Final = 120.0
 TWO_MAN: Final = "two_man"
 """The skill of a shift on which somebody goes along with the driver."""
 
@@ -181,12 +182,12 @@ def problem_of(day: Day, drives_s: Mapping[str, int]) -> model.Problem:
         for order in day.orders.values()
         if (job := _job(day, order, places, depot, on_shift)) is not None
     ]
-    of_van: dict[str, model.Job] = {job.id: job for job in jobs if job.only_vehicle is not None}
+    of_day = {job.id: job for job in jobs}
     return model.Problem(
         locations=places.all(),
-        vehicles=tuple(_with_lock(day, vehicle, of_van) for vehicle in vehicles),
+        vehicles=tuple(_with_route(day, vehicle, of_day) for vehicle in vehicles),
         jobs=tuple(jobs),
-        policy=model.Policy(changed_vehicle=CHANGED_VEHICLE_S),
+        policy=model.Policy(changed_vehicle=CHANGED_VEHICLE_S, changed_sequence=CHANGED_SEQUENCE_S),
     )
 
 
@@ -210,21 +211,26 @@ def _is_off(pinned: str | None, on_shift: set[str]) -> bool:
     return pinned is not None and pinned not in on_shift
 
 
-def _with_lock(day: Day, vehicle: model.Vehicle, of_van: Mapping[str, model.Job]) -> model.Vehicle:
-    """The van with its route as it is planned, when a dispatcher has locked it."""
-    if vehicle.id not in day.locked_vehicles:
-        return vehicle
+def _with_route(day: Day, vehicle: model.Vehicle, of_day: Mapping[str, model.Job]) -> model.Vehicle:
+    """The van with its open visits as they are planned, locked when a dispatcher says so."""
     route, frozen = day.plan.route_of(vehicle.id), day.frozen_stop(vehicle.id)
-    steps = []
+    steps: dict[model.RouteStep, None] = {}
     for stop in route.open_stops if route else ():
         for order_id in () if stop == frozen else stop.order_ids:
-            job = of_van.get(order_id)
-            is_fetched = stop.kind == "pickup" and (
-                vehicle.loads_at_start or job is None or job.pickup is None
-            )
-            if job is not None and job.only_vehicle == vehicle.id and not is_fetched:
-                steps.append(model.LockedStep(job=order_id, kind=stop.kind))
-    return replace(vehicle, locked=tuple(dict.fromkeys(steps)))
+            job = of_day.get(order_id)
+            if job is not None and _is_step(job, stop, vehicle):
+                steps[model.RouteStep(job=order_id, kind=stop.kind)] = None
+    if vehicle.id not in day.locked_vehicles:
+        return replace(vehicle, in_force=tuple(steps))
+    own = tuple(step for step in steps if of_day[step.job].only_vehicle == vehicle.id)
+    return replace(vehicle, in_force=tuple(steps), locked=own)
+
+
+def _is_step(job: model.Job, stop: Stop, vehicle: model.Vehicle) -> bool:
+    """Whether a planned visit is still one by itself: what is loaded at the start is not."""
+    if job.pickup is None and job.only_vehicle != vehicle.id:
+        return False
+    return stop.kind == "delivery" or not (vehicle.loads_at_start or job.pickup is None)
 
 
 def van_of(order: Order) -> str | None:

@@ -11,10 +11,10 @@ from msgspec.structs import replace
 from cloud.planning.check import check
 from cloud.planning.model import (
     Cost,
-    LockedStep,
     Plan,
     PlannedRoute,
     Problem,
+    RouteStep,
     Unserved,
     Visit,
     VisitKind,
@@ -206,7 +206,7 @@ def test_a_van_from_which_an_order_is_banned_is_named_unless_the_parcels_are_abo
 
 def locked(*steps: tuple[str, VisitKind], van: str = "away") -> Problem:
     jobs = [replace(job, only_vehicle=van) if job.id == "e" else job for job in PROBLEM.jobs]
-    told = tuple(LockedStep(job=job, kind=kind) for job, kind in steps)
+    told = tuple(RouteStep(job=job, kind=kind) for job, kind in steps)
     vans = [replace(each, locked=told) if each.id == van else each for each in PROBLEM.vehicles]
     return replace(PROBLEM, vehicles=tuple(vans), jobs=tuple(jobs))
 
@@ -229,7 +229,7 @@ def test_what_does_not_fit_a_locked_route_any_more_may_be_left_out_of_it() -> No
         replace(job, only_vehicle="away") if job.id in {"e", "f"} else job for job in PROBLEM.jobs
     ]
     steps = (*driven[:2], ("f", "pickup"), *driven[2:], ("f", "delivery"))
-    told = tuple(LockedStep(job=job, kind=kind) for job, kind in steps)
+    told = tuple(RouteStep(job=job, kind=kind) for job, kind in steps)
     vans = [replace(each, locked=told) if each.id == "away" else each for each in PROBLEM.vehicles]
     assert rules(GOOD, replace(PROBLEM, vehicles=tuple(vans), jobs=tuple(jobs))) == set()
 

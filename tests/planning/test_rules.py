@@ -8,7 +8,7 @@ import pytest
 
 from cloud.foundation.settings import Settings
 from cloud.orders.model import Order
-from cloud.planning.model import Job, LockedStep, Problem
+from cloud.planning.model import Job, Problem, RouteStep
 from cloud.planning.rules import Rule, against
 from cloud.planning.situation import Day, problem_of, stranded
 from cloud.planning.standing import obstacle
@@ -68,7 +68,21 @@ def test_a_lock_keeps_the_sequence_and_lets_the_rest_go() -> None:
 def test_a_lock_of_a_van_under_way_starts_behind_the_stop_it_drives_to() -> None:
     problem = problem_of(under_way(rule("lock", "van-1")), {})
     assert locked(problem, "van-1") == [("c", "pickup"), ("c", "delivery"), ("b", "delivery")]
-    assert LockedStep(job="a", kind="delivery") not in (problem.vehicles[0].locked or ())
+    assert RouteStep(job="a", kind="delivery") not in (problem.vehicles[0].locked or ())
+
+
+def test_what_is_planned_reaches_the_planner_as_the_sequence_in_force() -> None:
+    problem = problem_of(morning(), {})
+    assert [(s.job, s.kind) for s in problem.vehicles[0].in_force] == [
+        ("b", "delivery"),
+        ("a", "delivery"),
+    ]
+    steps = problem_of(under_way(), {}).vehicles[0].in_force
+    assert [(s.job, s.kind) for s in steps] == [
+        ("c", "pickup"),
+        ("c", "delivery"),
+        ("b", "delivery"),
+    ]
 
 
 def test_what_is_cancelled_leaves_a_locked_route() -> None:

@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 
 from cloud.planning.model import (
-    LockedStep,
     Policy,
     Problem,
+    RouteStep,
     SolveRequest,
     SolverName,
     VisitKind,
     Window,
 )
+from cloud.planning.solvers.port import Step, sequences_in_force
+from cloud.planning.solvers.schedule import price_of
 from cloud.planning.solvers.solving import solve
 from cloud.roads.model import NO_WAY
 from tests.planning.streets import (
@@ -252,8 +254,8 @@ def test_a_ban_and_a_pin_are_kept(solver: SolverName) -> None:
     assert "b" in deliveries(plan, "van-1")
 
 
-def steps(*told: tuple[str, VisitKind]) -> tuple[LockedStep, ...]:
-    return tuple(LockedStep(job=job, kind=kind) for job, kind in told)
+def steps(*told: tuple[str, VisitKind]) -> tuple[RouteStep, ...]:
+    return tuple(RouteStep(job=job, kind=kind) for job, kind in told)
 
 
 def test_a_locked_route_stays_however_foolish_and_the_rest_is_planned(solver: SolverName) -> None:
@@ -292,6 +294,33 @@ def test_a_locked_route_may_fetch_on_its_way() -> None:
         (step.job, step.kind) for step in told
     ]
     assert deliveries(plan, "free") == ["d"]
+
+
+def test_a_new_order_does_not_turn_a_round_when_turning_it_hardly_pays(solver: SolverName) -> None:
+    """Out and back on one street: serving a on the way back is as short, but another order."""
+    there = steps(*((name, "delivery") for name in ("c", "b", "a")))
+    orders = [order(name, place) for name, place in (("a", 5), ("b", 10), ("c", 15))]
+    in_force = day(
+        [van(in_force=there)], [*orders, order("new", 16)], policy=Policy(changed_sequence=600)
+    )
+    plan = planned(in_force, solver)
+    assert [name for name in deliveries(plan) if name != "new"] == ["c", "b", "a"]
+    dear = price_of(in_force, plan)
+    backwards = day([van(in_force=tuple(reversed(there)))], in_force.jobs, policy=in_force.policy)
+    assert price_of(backwards, plan) == dear + 2 * 600
+
+
+def test_what_is_in_force_is_where_the_search_starts() -> None:
+    there = steps(("c", "delivery"), ("gone", "delivery"), ("a", "delivery"), ("c", "pickup"))
+    problem = day(
+        [van_under_way("van-1", start=9, in_force=there), van_under_way("van-2", start=9)],
+        [aboard("a", 5, "van-1"), order("c", 7), aboard("other", 3, "van-2")],
+    )
+    assert sequences_in_force(problem) == (
+        (Step(1, "delivery"), Step(0, "delivery"), Step(1, "pickup")),
+        (),
+    )
+    assert sequences_in_force(day([van()], [order("a", 5)])) is None
 
 
 def test_what_a_locked_route_cannot_keep_is_left_and_named() -> None:

@@ -6,6 +6,7 @@ are away): far better to search than pairs. Any other order is a pair of nodes, 
 delivered. While some vans are away, only what was planned for a van at the depot stays a single.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,12 +15,14 @@ import numpy.typing as npt
 
 from cloud.planning.model import NO_LIMIT, Job, Load, Problem, Vehicle
 from cloud.planning.solvers.allowed import aboard, allows, holds
-from cloud.planning.solvers.port import Step, Task
+from cloud.planning.solvers.port import Step, Task, sequences_in_force
 from cloud.planning.solvers.schedule import price_of_leaving
 from cloud.roads.model import NO_WAY
 
 type Ints = npt.NDArray[np.int64]
 
+_AWAY_SHARE: Final = 0.5
+"""An order that is moved changes two arcs: the one to it, and the one to what came behind it."""
 HORIZON_S: Final = 40 * 86_400
 """Shifts and windows lie within 40 days of the first instant; a later one never comes."""
 
@@ -55,6 +58,8 @@ class Formulation:
         seconds, prices: between locations; a price is an arc's cost in seconds of driving.
         forbidden: a surcharge that costs more than leaving any order unserved.
         leaves_at, back_by: for each van when it can set out at the earliest, must be back.
+        follows: for each node of the plan in force the one before it there; None: its van starts.
+        away: what an arc costs that comes from another node than that.
         capacity: of each van, in parcels and whatever else is limited and asked for; what is
             aboard fits, whatever was said of the van.
     """
@@ -69,6 +74,26 @@ class Formulation:
     capacity: tuple[tuple[int, ...], ...]
     singles: tuple[Node, ...]
     pairs: tuple[tuple[Node, Node], ...]
+    follows: dict[Step, Step | None]
+    away: int
+
+    def changes(self, steps: Sequence[Step | None]) -> Ints:
+        """What arcs between nodes of these steps cost more, because they change the sequence.
+
+        None is a depot, where vans start. An arc into a node of the plan in force is free from
+        the node before it there.
+        """
+        extra = np.zeros((len(steps), len(steps)), dtype=np.int64)
+        if self.away == 0:
+            return extra
+        at: dict[Step | None, list[int]] = {}
+        for index, step in enumerate(steps):
+            at.setdefault(step, []).append(index)
+        for index, step in enumerate(steps):
+            if step is not None and step in self.follows:
+                extra[:, index] = self.away
+                extra[at.get(self.follows[step], []), index] = 0
+        return extra
 
 
 def formulate(task: Task) -> Formulation:
@@ -113,7 +138,19 @@ class _Builder:
             capacity=tuple(self._capacity(van) for van in problem.vehicles),
             singles=tuple(singles),
             pairs=tuple(pairs),
+            follows=self._follows({node.step for node in (*singles, *sum(pairs, ()))}),
+            away=round(problem.policy.changed_sequence * _AWAY_SHARE),
         )
+
+    def _follows(self, nodes: set[Step]) -> dict[Step, Step | None]:
+        follows: dict[Step, Step | None] = {}
+        for steps in sequences_in_force(self._problem) or ():
+            before: Step | None = None
+            for step in steps:
+                if step in nodes:
+                    follows[step] = before
+                    before = step
+        return follows
 
     def _leaves_at(self, vehicle: Vehicle) -> int:
         loading_s = vehicle.loading_s if vehicle.loads_at_start else 0

@@ -84,7 +84,8 @@ class _Routing:
         return int(self._index.NodeToIndex(2 * self._vans + node))
 
     def _price_arcs(self) -> None:
-        base = self._form.prices[np.ix_(self._places, self._places)]
+        steps = [None] * (2 * self._vans) + [node.step for node in self._nodes]
+        base = self._form.prices[np.ix_(self._places, self._places)] + self._form.changes(steps)
         known: dict[tuple[int, ...], int] = {}
         for van in range(self._vans):
             extra = tuple(self._extra(node, van) for node in self._nodes)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from cloud.planning.model import Plan, Problem, VisitKind
+from cloud.planning.model import Plan, Problem, Vehicle, VisitKind
 from cloud.planning.solvers.allowed import allows
 from cloud.roads.model import Matrix
 
@@ -59,6 +59,25 @@ class Solver(Protocol):
         ...
 
 
+def sequences_in_force(problem: Problem) -> Sequences | None:
+    """The order of visits of the plan in force, as far as it still may be; None without any."""
+    jobs = {job.id: at for at, job in enumerate(problem.jobs)}
+    sequences = tuple(
+        tuple(
+            Step(jobs[step.job], step.kind)
+            for step in vehicle.in_force
+            if step.job in jobs and _may_be(problem, vehicle, jobs[step.job], step.kind)
+        )
+        for vehicle in problem.vehicles
+    )
+    return sequences if any(sequences) else None
+
+
+def _may_be(problem: Problem, vehicle: Vehicle, job: int, kind: VisitKind) -> bool:
+    is_aboard = problem.jobs[job].pickup is None
+    return allows(vehicle, problem.jobs[job]) and (kind == "delivery" or not is_aboard)
+
+
 def sequences_of(plan: Plan, problem: Problem) -> Sequences:
     """The order of a plan's visits, as far as its jobs and vans are still in ``problem``.
 
@@ -72,9 +91,7 @@ def sequences_of(plan: Plan, problem: Problem) -> Sequences:
         steps: list[Step] = []
         for visit in route.visits if route else ():
             at = jobs.get(visit.job)
-            if at is None or not allows(vehicle, problem.jobs[at]):
-                continue
-            if visit.kind == "delivery" or problem.jobs[at].pickup is not None:
+            if at is not None and _may_be(problem, vehicle, at, visit.kind):
                 steps.append(Step(at, visit.kind))
         sequences.append(tuple(steps))
     return tuple(sequences)

@@ -121,7 +121,8 @@ class _Model:
 
     def _profiles(self, at: tuple[Ints, ...]) -> tuple[list[Ints], list[int]]:
         """One price matrix for all vans with equal surcharges; which of them each van has."""
-        base = self._form.prices[at]
+        steps = [None] * len(self._depots) + [node.step for node in self._nodes]
+        base = self._form.prices[at] + self._form.changes(steps)
         known: dict[tuple[int, ...], int] = {}
         matrices: list[Ints] = []
         profile_of: list[int] = []

@@ -5,7 +5,18 @@ from dataclasses import dataclass
 
 import msgspec
 
-from cloud.planning.model import Cost, Job, Plan, PlannedRoute, Problem, Unserved, Vehicle, Visit
+from cloud.planning.model import (
+    Cost,
+    Job,
+    Plan,
+    PlannedRoute,
+    Problem,
+    RouteStep,
+    Unserved,
+    Vehicle,
+    Visit,
+)
+from cloud.planning.sequence import out_of_order
 from cloud.planning.solvers.allowed import aboard, allows
 from cloud.planning.solvers.port import Sequences, Step
 from cloud.roads.model import NO_WAY, Matrix
@@ -99,14 +110,24 @@ def price_of(problem: Problem, plan: Plan) -> float:
         for visit in route.visits
         if visit.kind == "delivery"
     )
+    in_force = {van.id: _deliveries(van.in_force) for van in problem.vehicles}
+    resequenced = sum(
+        len(out_of_order(in_force[route.vehicle], _deliveries(route.visits)))
+        for route in plan.routes
+    )
     return (
         plan.cost.drive_s
         + plan.cost.distance_m / 1_000 * policy.km
         + plan.cost.late_s * policy.late_s
         + sum(bool(route.visits) for route in plan.routes) * policy.vehicle
         + changed * policy.changed_vehicle
+        + resequenced * policy.changed_sequence
         + sum(price_of_leaving(problem, jobs[left.job]) for left in plan.unserved)
     )
+
+
+def _deliveries(steps: Iterable[RouteStep] | Iterable[Visit]) -> list[str]:
+    return [step.job for step in steps if step.kind == "delivery"]
 
 
 def price_of_leaving(problem: Problem, job: Job) -> float:

@@ -20,7 +20,7 @@ from cloud.planning.solvers.allowed import allows, total
 from cloud.planning.solvers.insertion.solver import InsertionSolver
 from cloud.planning.solvers.locked import divided
 from cloud.planning.solvers.ortools_solver import OrtoolsSolver
-from cloud.planning.solvers.port import Sequences, Solver, Task, sequences_of
+from cloud.planning.solvers.port import Sequences, Solver, Task, sequences_in_force, sequences_of
 from cloud.planning.solvers.pyvrp_solver import PyvrpSolver
 from cloud.planning.solvers.schedule import feasible, plan_of
 from cloud.planning.solvers.screening import earliest_delivery, screened
@@ -95,7 +95,7 @@ class _Search:
         if not problem.jobs or not problem.vehicles:
             return tuple(() for _ in problem.vehicles)
         previous = self._request.previous
-        start = None if previous is None else sequences_of(previous, problem)
+        start = sequences_in_force(problem) if previous is None else sequences_of(previous, problem)
         later: dict[int, int] = {}
         share = _LATE_SHARE if any(job.may_be_late for job in problem.jobs) else 0.0
         sequences = self._search(_relaxed(problem, self._matrix, later), start, share)
