@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from wire.columns import pack_fixes, unpack_fixes
+from wire.columns import pack_fixes, unpack_fix, unpack_fixes
 from wire.messages import MAX_BATCH_FIXES, VERSION, Batch, BatchEnvelope, Live
 from wire.packing import PackingError
 
@@ -78,7 +78,7 @@ def decode_live(payload: bytes) -> Live:
     if len(payload) > _MAX_LIVE_BYTES:
         raise WireError(f"live: {len(payload)} bytes; at most {_MAX_LIVE_BYTES}")
     try:
-        (fix,) = unpack_fixes(payload[1:], 1)
+        fix = unpack_fix(payload[1:])
     except PackingError as error:
         raise WireError(f"live: {error}") from error
     return Live(fix=fix)

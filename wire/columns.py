@@ -6,7 +6,15 @@ from typing import Any, Final, get_args, get_type_hints
 import msgspec
 
 from wire.messages import Fix
-from wire.packing import BitReader, PackingError, pack_column, to_bytes, unpack_column
+from wire.packing import (
+    BitReader,
+    PackingError,
+    flat_number,
+    pack_column,
+    to_bytes,
+    to_text,
+    unpack_column,
+)
 from wire.values import ClockQuality, FixSource
 
 SOURCES: Final[tuple[str, ...]] = get_args(FixSource.__value__)
@@ -26,6 +34,13 @@ _MAYBE: Final = {
 }
 """Columns in which a value may be missing, and which differences of each are worth trying."""
 
+_SINGLE: Final = (
+    *("fix_time_ms", "recorded_at_ms", "lat_e7", "lon_e7", "mode", "source", "quality"),
+    *_MAYBE,
+)
+"""The columns in the order of their bits."""
+
+_MAY_MISS: Final = tuple(name == "fix_time_ms" or name in _MAYBE for name in _SINGLE)
 _CHECKED: Final = msgspec.defstruct(
     "Columns",
     [(name, list[hint]) for name, hint in get_type_hints(Fix, include_extras=True).items()],  # type: ignore[valid-type]
@@ -76,6 +91,52 @@ def unpack_fixes(payload: bytes, count: int) -> tuple[Fix, ...]:
     names = tuple(columns)
     rows = zip(*columns.values(), strict=True)
     return tuple([Fix(**dict(zip(names, row, strict=True))) for row in rows])
+
+
+def unpack_fix(payload: bytes) -> Fix:
+    """The one fix that `pack_fixes` made ``payload`` of; what `unpack_fixes` tells, sooner.
+
+    Raises:
+        PackingError: the bytes are no such columns, or a value is not what `Fix` allows.
+    """
+    told = _single(payload)
+    if told is None:  # not as `pack_fixes` writes one, which need not mean that it is wrong
+        (fix,) = unpack_fixes(payload, 1)
+        return fix
+    try:
+        return msgspec.convert(told, Fix)
+    except msgspec.ValidationError as error:
+        raise PackingError(str(error)) from error
+
+
+def _single(payload: bytes) -> dict[str, Any] | None:
+    """The fields of a single fix whose columns are all flat; None when something is otherwise."""
+    bits = to_text(payload)
+    values: list[int | None] = []
+    at = 0
+    for may_miss in _MAY_MISS:
+        if may_miss and bits[at : at + 2] == _NONE:
+            values.append(None)
+            at += 2
+            continue
+        value, at = flat_number(bits, at + may_miss) if bits[at : at + 1] == _ALL else (None, at)
+        if value is None:
+            return None
+        values.append(value)
+    return None if "1" in bits[at:] or len(bits) - at > 7 else _fields(values)
+
+
+def _fields(values: Sequence[Any]) -> dict[str, Any] | None:
+    told = dict(zip(_SINGLE, values, strict=True))
+    source, quality = told["source"], told["quality"]
+    if not (0 <= source < len(SOURCES) and 0 <= quality < len(QUALITIES)):
+        return None
+    told["source"], told["quality"] = SOURCES[source], QUALITIES[quality]
+    if told["fix_time_ms"] is not None:
+        told["recorded_at_ms"] += told["fix_time_ms"]
+    if told["course_ddeg"] is not None:
+        told["course_ddeg"] %= _CIRCLE_DDEG
+    return told
 
 
 def unpack_columns(payload: bytes, count: int) -> dict[str, list[Any]]:

@@ -32,8 +32,7 @@ class BitReader:
 
     def __init__(self, payload: bytes) -> None:
         """``payload``: what `to_bytes` made."""
-        marked = b"\x01" + payload
-        self._bits = bin(int.from_bytes(marked))[3:]
+        self._bits = to_text(payload)
         self._at = 0
 
     def take(self, count: int) -> str:
@@ -77,6 +76,34 @@ def to_bytes(parts: Sequence[str]) -> bytes:
     bits = "".join(parts)
     size = -(-len(bits) // 8)
     return int("0" + bits.ljust(size * 8, "0"), 2).to_bytes(size)
+
+
+def to_text(payload: bytes) -> str:
+    """What `to_bytes` made ``payload`` of, with the zeros that fill the last byte."""
+    return bin(int.from_bytes(b"\x01" + payload))[3:]
+
+
+def flat_number(bits: str, at: int) -> tuple[int | None, int]:
+    """The next column when it is of one number and written as `pack_column` does; and its end.
+
+    Much faster than `unpack_column`; None when the column is anything else.
+    """
+    begin = at + _HEAD_BITS
+    length = _FLAT_HEADS.get(bits[at:begin])
+    if length is None:
+        return None, at
+    end = begin + length - 1 if length else begin
+    if bits[end : end + 1] != _FLAT:
+        return None, at
+    if not length:
+        return 0, end + 1
+    folded = int("1" + bits[begin:end], 2)
+    return (-(folded + 1 >> 1) if folded & 1 else folded >> 1), end + 1
+
+
+_HEAD_BITS: Final = _ORDER_BITS + _LENGTH_BITS
+_FLAT_HEADS: Final = {f"{length:0{_HEAD_BITS}b}": length for length in range(_MAX_BITS + 1)}
+"""The order 0, and how long the bias is."""
 
 
 def pack_column(values: Sequence[int], orders: Sequence[int]) -> str:

@@ -33,6 +33,8 @@ from wire.packing import PackingError
 
 FOLD_AFTER_MS: Final = 10 * 60_000
 """What has arrived of a stream becomes a block so long after its first at the latest."""
+_READ_AFTER_S: Final = 0.1
+"""What has come is read so long after the first of it, as often as the feed is told."""
 _READ_ROWS: Final = 100
 _FOLD_ROWS: Final = 1_000
 """Of one stream in one transaction."""
@@ -72,6 +74,7 @@ class Backlog:
         self._complain = complain
         self._read_upto_id = 0
         self._is_all_read = False
+        self._read_at_s = 0.0
         self._waiting: dict[StreamKey, Waiting] = {}
         self._due: dict[StreamKey, None] = {}
         self._look_again_ms = 0
@@ -82,11 +85,15 @@ class Backlog:
     def has_work(self) -> bool:
         """Whether there is something to do now."""
         self._find_aged()
-        return not self._is_all_read or bool(self._due) or self._is_time_to_note()
+        return self._may_read() or bool(self._due) or self._is_time_to_note()
+
+    def _may_read(self) -> bool:
+        return not self._is_all_read and time.monotonic() >= self._read_at_s
 
     def note_arrival(self) -> None:
         """Something was committed that has not been read."""
-        self._is_all_read = False
+        if self._is_all_read:
+            self._is_all_read, self._read_at_s = False, time.monotonic() + _READ_AFTER_S
 
     def work(self, at_most_s: float) -> int:
         """Read while there is something unread, else fold; about ``at_most_s`` and a row longer.
@@ -102,7 +109,7 @@ class Backlog:
         until_s = time.monotonic() + at_most_s
         if self._is_time_to_note():
             self._keep_bounds()
-        if not self._is_all_read:
+        if self._may_read():
             return self._read(until_s)
         while self._due and time.monotonic() < until_s:
             self._fold(next(iter(self._due)))

@@ -19,7 +19,7 @@ import paho.mqtt.client as paho
 from cloud.foundation.broker import BrokerAddress
 from cloud.foundation.broker_config import BrokerLogin
 from cloud.foundation.mqtt import make_client
-from cloud.tracking.bulk import Message, Tap, acknowledgements
+from cloud.tracking.bulk import Message, Tap, acknowledgements, publication
 from cloud.tracking.intake import Arrived
 from wire import topics
 
@@ -30,7 +30,7 @@ _BACKOFF_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _SUBSCRIBED_WITHIN_S: Final = 10.0
 _STEADY_AFTER_S: Final = 10.0
 """A connection that is lost sooner counts as one more failure: the next try waits longer."""
-_MAX_UNSENT: Final = 20_000
+_MAX_UNSENT_BYTES: Final = 4_000_000
 _REFUSAL: Final = "the broker"
 """Begins what the broker has against us; it is told rather than the lost connection after it."""
 
@@ -57,8 +57,10 @@ class Inbox(Protocol):
     def is_ready(self) -> bool:
         """Whether messages can come."""
 
-    def receive(self, timeout_s: float, at_most: int = 1_000) -> list[Arrived]:
-        """What arrives within ``timeout_s``; returns early with what is there at once."""
+    def receive(
+        self, timeout_s: float, at_most: int = 1_000, gather_s: float = 0.0
+    ) -> list[Arrived]:
+        """What arrives within ``timeout_s``, and ``gather_s`` after the first of it."""
 
     def has_news(self) -> bool:
         """Whether something can be received at once."""
@@ -72,8 +74,8 @@ class Inbox(Protocol):
     def acknowledge(self, messages: list[Arrived]) -> None:
         """The broker may forget these."""
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
-        """Send once, at once or not at all; tells whether it was sent or will be."""
+    def publish(self, messages: Sequence[tuple[str, bytes]], *, retain: bool = False) -> bool:
+        """Send each once, all at once or not at all; tells whether they were sent or will be."""
 
     def close(self) -> None:
         """Leave the broker, which keeps what is not acknowledged."""
@@ -142,13 +144,17 @@ class MqttInbox:
         """Whether it is connected and every subscription is granted."""
         return self.state == "ok"
 
-    def receive(self, timeout_s: float, at_most: int = 1_000) -> list[Arrived]:
-        """What arrives within ``timeout_s``; returns early with what is there at once."""
+    def receive(
+        self, timeout_s: float, at_most: int = 1_000, gather_s: float = 0.0
+    ) -> list[Arrived]:
+        """What arrives within ``timeout_s``, and ``gather_s`` after the first of it."""
         if self._client.socket() is None:
             self._arrived.clear()
             self._connect(timeout_s)
             return []
         if self._arrived or self._wait(timeout_s):
+            if gather_s > 0:
+                time.sleep(gather_s)
             while len(self._arrived) < at_most and self._wait(0):
                 self._read()
         self._keep_alive()
@@ -183,17 +189,24 @@ class MqttInbox:
         ]
         if numbers:
             self._held.difference_update(numbers)
-            told = acknowledgements(numbers)
-            self._client._packet_queue(paho.PUBACK, told, 0, 0)  # noqa: SLF001 - all in one piece
+            self._send(acknowledgements(numbers))
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
-        """Send once, at once or not at all; tells whether it was sent or will be."""
-        has_room = len(self._client._out_packet) < _MAX_UNSENT  # noqa: SLF001 - no public length
-        if not self.is_ready or not has_room:
+    def publish(self, messages: Sequence[tuple[str, bytes]], *, retain: bool = False) -> bool:
+        """Send each once, all at once or not at all; tells whether they were sent or will be."""
+        if not self._client.is_connected() or self._unsent_bytes() > _MAX_UNSENT_BYTES:
             return False
-        return (
-            self._client.publish(topic, payload, qos=0, retain=retain).rc == paho.MQTT_ERR_SUCCESS
-        )
+        if messages:
+            told = [publication(*one, is_retained=retain) for one in messages]
+            self._send(b"".join(told))
+        return True
+
+    def _unsent_bytes(self) -> int:
+        waiting = self._client._out_packet  # noqa: SLF001 - it has no public length
+        return sum(one["to_process"] for one in waiting)
+
+    def _send(self, packets: bytes) -> None:
+        """Send whole packets as one; as acknowledgements, after which the client does nothing."""
+        self._client._packet_queue(paho.PUBACK, packets, 0, 0)  # noqa: SLF001 - all in one piece
 
     def close(self) -> None:
         """Leave the broker, which keeps the session."""

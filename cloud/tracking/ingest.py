@@ -52,6 +52,8 @@ _RETENTION_EVERY_S: Final = 0.1
 _KEPT: Final = RetentionSettings()
 _BACKLOG_S: Final = 0.01
 """So long at a time what is stored is read and folded, before it looks for messages again."""
+_FEW: Final = 200
+"""Messages at one time, up to which they are waited for together, and stored ones looked into."""
 _RETRY_S: Final = (0.1, 0.5, 1.0, 2.0)
 _MAX_HELD_MESSAGES: Final = 12_000
 _MAX_HELD_BYTES: Final = 64_000_000
@@ -97,6 +99,7 @@ class Ingest:
         self._fair = FairShare(self._limits.messages)
         self._waiting: list[Arrived] = []
         self._waiting_since_s = 0.0
+        self._is_calm = True
         self._pending: Group | None = None
         self._pending_messages: list[Arrived] = []
         self._failures = 0
@@ -121,7 +124,7 @@ class Ingest:
     def step(self, idle_s: float) -> None:
         """One round: receive, write what is due, answer; then look into what is stored.
 
-        Stored batches are read and folded only while no message can be received.
+        Stored batches are read and folded only while no message can be received, or few come.
         """
         self._receive(0.0 if self._may_look_back() else idle_s)
         now_s = time.monotonic()
@@ -130,7 +133,7 @@ class Ingest:
                 self._begin_group()
             if self._pending is not None:
                 self._write_group()
-        if self._may_look_back() and not self._inbox.has_news():
+        if self._may_look_back() and (self._is_calm or not self._inbox.has_news()):
             self._look_back()
         if self._pending is None:
             self._see_to_the_rest(now_s)
@@ -193,10 +196,13 @@ class Ingest:
             return
         if self._waiting or self._pending is not None:
             idle_s = min(idle_s, self._limits.wait_s)
-        arrived = self._inbox.receive(min(idle_s, _FEED_EVERY_S))
+        is_free = self._inbox.is_ready and not self._waiting and self._pending is None
+        gather_s = self._limits.wait_s if is_free and self._is_calm else 0.0
+        arrived = self._inbox.receive(min(idle_s, _FEED_EVERY_S), gather_s=gather_s)
+        self._is_calm = len(arrived) <= _FEW
         self._known_vans.look()
         if arrived and not self._waiting:
-            self._waiting_since_s = time.monotonic()
+            self._waiting_since_s = time.monotonic() - gather_s
         for message in arrived:
             if message.topic.endswith(_LIVE_LANE):
                 self._intake.take(message, Group())
@@ -265,10 +271,7 @@ class Ingest:
         self._set_aside += len(group.writes.set_aside)
         self._intake.settle(group)
         self._inbox.acknowledge(self._pending_messages)
-        for key, committed in group.answers.items():
-            upto, missing = committed.told()
-            answer = Ack(stream=str(key.stream), upto=upto, missing=missing)
-            self._inbox.publish(topics.down(key.tenant, key.van, "ack"), codec.encode(answer))
+        self._inbox.publish([_answer(*one) for one in group.answers.items()])
         self._pending, self._pending_messages = None, []
 
     def _is_time(self, what: str, now_s: float, every_s: float) -> bool:
@@ -280,15 +283,16 @@ class Ingest:
     def _tell_feed(self) -> None:
         if not self._inbox.is_ready:
             return
+        told = []
         for row in self._intake.take_moved():
+            carrier = self._carrier_of(row.tenant, row.van)
             try:
-                told = codec.encode(position_of(row))
+                position = codec.encode(position_of(row))
             except (ValueError, OverflowError, OSError) as error:
                 self._complain(Complaint("cannot tell a position", row.tenant, row.van, str(error)))
                 continue
-            carrier = self._carrier_of(row.tenant, row.van)
-            topic = topics.feed_position(row.tenant, carrier, row.van)
-            self._inbox.publish(topic, told, retain=True)
+            told.append((_feed_topic(row.tenant, carrier, row.van), position))
+        self._inbox.publish(told, retain=True)
 
     def _state(self) -> str:
         states = [self._inbox.state, self._database_state]
@@ -365,6 +369,17 @@ def intake_over(
         complain=complain,
         live=live,
     )
+
+
+def _answer(key: StreamKey, committed: Committed) -> tuple[str, bytes]:
+    """``dn/ack``: its topic, and what a van is told of one of its streams."""
+    upto, missing = committed.told()
+    answer = Ack(stream=str(key.stream), upto=upto, missing=missing)
+    return _ack_topic(key.tenant, key.van, "ack"), codec.encode(answer)
+
+
+_ack_topic: Final = lru_cache(20_000)(topics.down)
+_feed_topic: Final = lru_cache(20_000)(topics.feed_position)
 
 
 def position_of(row: LiveRow) -> Position:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -317,37 +317,27 @@ class Intake:
             case State():
                 told = codec.encode(said).decode()
                 if told != row.state:
-                    self._change_row(
-                        topic,
-                        msgspec.structs.replace(
-                            row, state=told, state_at_ms=arrived.received_at_ms
-                        ),
-                    )
+                    self._change_row(topic, row, state=told, state_at_ms=arrived.received_at_ms)
             case Presence(online=is_online):
                 if is_online != row.is_online:
                     self._change_row(
-                        topic,
-                        msgspec.structs.replace(
-                            row, is_online=is_online, presence_at_ms=arrived.received_at_ms
-                        ),
+                        topic, row, is_online=is_online, presence_at_ms=arrived.received_at_ms
                     )
 
     def _move(self, topic: topics.UpTopic, fix: Fix, received_at_ms: int) -> None:
         row = self._row(topic)
         if moves_live(row.fix, fix, received_at_ms):
-            self._change_row(
-                topic, msgspec.structs.replace(row, fix=fix, received_at_ms=received_at_ms)
-            )
+            self._change_row(topic, row, fix=fix, received_at_ms=received_at_ms)
             self._moved.add((topic.tenant, topic.van))
 
     def _row(self, topic: topics.UpTopic) -> LiveRow:
         key = (topic.tenant, topic.van)
         return self._live.get(key) or LiveRow(tenant=topic.tenant, van=topic.van)
 
-    def _change_row(self, topic: topics.UpTopic, row: LiveRow) -> None:
+    def _change_row(self, topic: topics.UpTopic, row: LiveRow, **changed: Any) -> None:
         self._change += 1
         key = (topic.tenant, topic.van)
-        self._live[key] = msgspec.structs.replace(row, change=self._change)
+        self._live[key] = msgspec.structs.replace(row, change=self._change, **changed)
         self._unwritten.add(key)
 
     def _set_aside(

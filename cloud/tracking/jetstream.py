@@ -11,7 +11,7 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -96,8 +96,10 @@ class JetStreamInbox:
         """Whether both ways are open."""
         return self.state == "ok"
 
-    def receive(self, timeout_s: float, at_most: int = 1_000) -> list[Arrived]:
-        """What arrives within ``timeout_s``; returns early with what is there at once."""
+    def receive(
+        self, timeout_s: float, at_most: int = 1_000, gather_s: float = 0.0
+    ) -> list[Arrived]:
+        """What arrives within ``timeout_s``, and ``gather_s`` after the first of it."""
         until_s = time.monotonic() + timeout_s
         self._run(self._look(0.0))
         found = self._mqtt.receive(0.0 if self._stream_state == "ok" else timeout_s, at_most)
@@ -105,6 +107,9 @@ class JetStreamInbox:
         if not found and not self._arrived and left_s > 0:
             self._run(self._look(left_s))
             found = self._mqtt.receive(0.0, at_most)
+        if gather_s > 0 and (found or self._arrived):
+            self._run(asyncio.sleep(gather_s))
+            found += self._mqtt.receive(0.0, at_most - len(found))
         room = min(at_most - len(found), len(self._arrived))
         return found + [self._arrived.popleft() for _ in range(room)]
 
@@ -132,9 +137,9 @@ class JetStreamInbox:
             self._held.difference_update(token.number for token in tokens)
             self._run(self._confirm(tokens))
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
-        """Send once, at once or not at all; tells whether it was sent or will be."""
-        return self._mqtt.publish(topic, payload, retain=retain)
+    def publish(self, messages: Sequence[tuple[str, bytes]], *, retain: bool = False) -> bool:
+        """Send each once, all at once or not at all; tells whether they were sent or will be."""
+        return self._mqtt.publish(messages, retain=retain)
 
     def close(self) -> None:
         """Leave the broker, which keeps the stream and the session."""

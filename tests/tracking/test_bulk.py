@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloud.tracking.bulk import Message, Tap, acknowledgements, split
+from cloud.tracking.bulk import Message, Tap, acknowledgements, publication, split
 
 TOLD = st.tuples(
     st.binary(max_size=40),
@@ -101,3 +101,15 @@ def test_the_end_of_the_connection_is_handed_on() -> None:
 
 def test_many_are_acknowledged_in_one_piece() -> None:
     assert acknowledgements([1, 65_535]) == b"\x40\x02\x00\x01\x40\x02\xff\xff"
+
+
+@given(st.text(max_size=40), st.integers(0, 70_000))
+def test_what_is_published_reads_back(topic: str, size: int) -> None:
+    told = message(topic.encode(), bytes(size), 0, 0, 0)
+    assert publication(topic, told.payload, is_retained=False) == publish(told)
+    assert publication(topic, told.payload, is_retained=True) == b"\x31" + publish(told)[1:]
+
+
+def test_a_topic_too_long_for_mqtt_is_refused() -> None:
+    with pytest.raises(ValueError, match="too long for MQTT"):
+        publication("a" * 65_536, b"", is_retained=False)

@@ -205,9 +205,10 @@ def test_what_is_published_is_heard_and_kept_where_that_is_asked(place: Place) -
     topic = topics.feed_position("main", "own", "van-1")
     with reading(place) as reader:
         inbox = reader.inbox
-        assert inbox.publish(topic, b"where", retain=True)
+        assert inbox.publish([(topic, b"where")], retain=True)
         with Van(place.broker.port, place.van) as van:
-            assert inbox.publish(topics.down("main", "van-1", "ack"), b'{"stream":"7","upto":1}')
+            told = b'{"stream":"7","upto":1}'
+            assert inbox.publish([(topics.down("main", "van-1", "ack"), told)])
             wait_for(lambda: not inbox.receive(0.02) and van.upto(7) == 1, "the answer")
         with Ears(place.broker.port, place.listener, topic) as ears:
             wait_for(lambda: not inbox.receive(0.02) and len(ears.heard) == 1, "what is retained")

@@ -3,7 +3,7 @@
 import sqlite3
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -40,7 +40,9 @@ class Letters(MqttInbox):
         self.acknowledged: list[Arrived] = []
         self.published: list[tuple[str, bytes]] = []
 
-    def receive(self, timeout_s: float, at_most: int = 1_000) -> list[Arrived]:
+    def receive(
+        self, timeout_s: float, at_most: int = 1_000, gather_s: float = 0.0
+    ) -> list[Arrived]:
         arrived, self.coming = self.coming[:at_most], self.coming[at_most:]
         return arrived
 
@@ -50,8 +52,8 @@ class Letters(MqttInbox):
     def acknowledge(self, messages: list[Arrived]) -> None:
         self.acknowledged += messages
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
-        self.published.append((topic, payload))
+    def publish(self, messages: Sequence[tuple[str, bytes]], *, retain: bool = False) -> bool:
+        self.published += messages
         return True
 
 

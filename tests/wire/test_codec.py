@@ -14,8 +14,10 @@ from bench.wire_size import drive
 from tests.wire import golden, plain_decoder
 from wire import codec
 from wire import messages as m
+from wire.columns import pack_fixes, unpack_fix, unpack_fixes
 from wire.desired import DesiredValues, read_values
 from wire.events import EventBody
+from wire.packing import PackingError
 
 MAYBE = st.none()
 
@@ -169,6 +171,24 @@ def test_garbage_on_the_live_lane_is_a_fix_or_a_wire_error(payload: bytes) -> No
         except codec.WireError:
             continue
         assert codec.decode_live(codec.encode_live(live)) == live
+
+
+@given(fixes(), st.lists(st.tuples(st.integers(0, 400), st.booleans()), max_size=3))
+def test_a_single_fix_is_read_as_a_batch_of_one_is_whatever_was_done_to_its_bits(
+    fix: m.Fix, changes: list[tuple[int, bool]]
+) -> None:
+    payload = pack_fixes([fix])
+    for place, is_cut in changes:
+        at = place // 8 % max(1, len(payload))
+        flipped = bytes(one ^ 1 << place % 8 for one in payload[at : at + 1])
+        payload = payload[:at] if is_cut else payload[:at] + flipped + payload[at + 1 :]
+    try:
+        (told,) = unpack_fixes(payload, 1)
+    except PackingError:
+        with pytest.raises(PackingError):
+            unpack_fix(payload)
+    else:
+        assert unpack_fix(payload) == told
 
 
 def test_json_on_the_live_lane_is_refused_by_its_version() -> None:
