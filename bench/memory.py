@@ -21,7 +21,8 @@ import msgspec
 from bench.figure import Figure
 from bench.uplink_rig import nmea
 from bench.wire_size import drive
-from tests.gateway.rig import ROOT, Line, Van, free_port, wait_until
+from tests.gateway.rig import ROOT, Line, Van, wait_until
+from tests.parts.ports import free_port
 from wire.clock import CLOCK_FILE, DEMO_MARK, ClockRate
 
 NAME: Final = "memory"

@@ -1,6 +1,12 @@
-"""``./run test``: every test, with the Debian packages they need installed where allowed."""
+"""``./run test``: every test, with the Debian packages they need installed where allowed.
+
+All of them are shared out to some processes, file by file (tests/units.py), as much of their time
+goes by waiting; those that judge the machine (``@pytest.mark.alone``) come after that, one by one.
+Asked for a part (a path, ``-k``, ``-m``) it runs that in one process, as pytest does.
+"""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +23,8 @@ PACKAGES = {
     "udevadm": "udev",
 }
 """A program that a test starts, and the Debian package that brings it."""
+WORKERS = 2 + (os.cpu_count() or 1) // 2
+SLOWEST = ("--durations=25", "--durations-min=5")
 
 
 def missing_packages() -> list[str]:
@@ -46,12 +54,26 @@ def install(packages: list[str]) -> None:
             return
 
 
+def run(*arguments: str) -> int:
+    print(f"tests: pytest {' '.join(arguments)}", flush=True)
+    return subprocess.run([sys.executable, "-m", "pytest", *arguments], check=False).returncode
+
+
+def run_all(options: list[str]) -> int:
+    """Every test; the status of the first part that did not go well."""
+    shared = ("-n", str(WORKERS), "-m", "not alone")
+    parts = [run(*part, *SLOWEST, *options) for part in (shared, ("-m", "alone"))]
+    return next((status for status in parts if status != 0), 0)
+
+
 def main() -> None:
     packages = missing_packages()
     if packages:
         install(packages)
     os.chdir(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
-    os.execv(sys.executable, [sys.executable, "-m", "pytest", *sys.argv[1:]])  # noqa: S606
+    asked = sys.argv[1:]
+    is_all = all(re.match(r"-(?!k|m|n|p)", one) for one in asked)
+    sys.exit(run_all(asked) if is_all else run(*asked))
 
 
 main()

@@ -9,7 +9,7 @@ from tests.browser.chromium import Dispatcher, opened, require_chromium
 from tests.parts.running_demo import Running, demo
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A demo whose vans leave the depot half a minute after it is ready."""
     require_chromium()

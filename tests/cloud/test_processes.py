@@ -20,7 +20,7 @@ from cloud.foundation.ports import read_ports
 from cloud.foundation.processes import Running, find_running, is_alive
 from cloud.foundation.supervisor import Part, Supervisor
 from tests.parts.broker import wait_for
-from tests.parts.served_cloud import free_port
+from tests.parts.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 

@@ -25,7 +25,7 @@ from tests.cloud.desk import StillClock
 from tests.parts.broker import wait_for
 from tests.parts.migrated import migrate
 from tests.parts.mosquitto import Mosquitto, mosquitto
-from tests.parts.served_cloud import free_port
+from tests.parts.ports import free_port
 from wire import codec, topics
 from wire.messages import Presence, State
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 from gateway.uplink.traffic import Traffic, read
-from tests.gateway.rig import free_port
+from tests.parts.ports import free_port
 
 _CHUNK: Final = 1_400
 

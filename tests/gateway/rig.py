@@ -22,18 +22,13 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from cloud.tracking.model import Committed
+from tests.parts.ports import free_port
 from wire import codec, topics
 from wire.events import Gap
 from wire.messages import Ack, Event, Resume
 
 ROOT = Path(__file__).parents[2]
 TENANT, VAN = "main", "van-1"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until(claim: Callable[[], bool], what: str, timeout_s: float = 20.0) -> None:

@@ -25,7 +25,8 @@ from gateway.enrolment.asking import Cloud, Unreachable
 from gateway.enrolment.credentials import Credentials
 from tests.fleet.box import Box as Keys
 from tests.fleet.test_enrolment import Office, open_office
-from tests.gateway.rig import free_port, wait_until
+from tests.gateway.rig import wait_until
+from tests.parts.ports import free_port
 from tests.parts.private_authority import PrivateAuthority, Shown
 from wire.enrolment import EnrolmentRequest
 
@@ -335,6 +336,7 @@ def test_a_server_that_is_overloaded_is_asked_again_later(
 REQUEST = EnrolmentRequest(token="rmc-x", csr="csr")
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("lull_s", [5.0, 0.1], ids=["silent", "one byte at a time"])
 def test_a_slow_answer_is_given_up_in_time(authority: PrivateAuthority, lull_s: float) -> None:
     async def drops() -> AsyncIterator[bytes]:

@@ -18,7 +18,8 @@ from cloud.foundation.database import Database
 from cloud.tracking import history
 from tests.gateway.rig import ROOT, Line, Receiver, Van, wait_until
 from tests.parts.certified_cloud import certificates, certified_cloud, claim
-from tests.parts.served_cloud import ServedCloud, free_port
+from tests.parts.ports import free_port
+from tests.parts.served_cloud import ServedCloud
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.rig import Broker, Cloud, Receiver, Van, free_port, wait_until
+from tests.gateway.rig import Broker, Cloud, Receiver, Van, wait_until
+from tests.parts.ports import free_port
 from wire import codec
 from wire.messages import Command, Desired, Result, Route, State
 

@@ -29,9 +29,10 @@ from gateway.enrolment.sealing import (
 from gateway.operation.left_behind import look
 from gateway.spool import schema
 from gateway.spool.store import Spool
-from tests.gateway.rig import ROOT, free_port
+from tests.gateway.rig import ROOT
 from tests.gateway.test_settings import GOOD
 from tests.gateway.test_spool import NOW, Opener, events, fill, fix, opened, seqs, told_gaps
+from tests.parts.ports import free_port
 from tests.parts.private_authority import PrivateAuthority
 from wire.events import Gap, IgnitionSwitched, SealedGivenUp
 from wire.messages import Ack

@@ -22,7 +22,8 @@ from gateway.fixes.epochs import Epoch
 from gateway.fixes.reports import ReportAssembler
 from gateway.receivers.gpsd import Gpsd
 from gateway.settings import GpsdSettings
-from tests.gateway.rig import Broker, Cloud, Line, Receiver, Van, epoch_bytes, free_port, wait_until
+from tests.gateway.rig import Broker, Cloud, Line, Receiver, Van, epoch_bytes, wait_until
+from tests.parts.ports import free_port
 from wire import codec
 
 SEARCH = f"{os.environ.get('PATH', '')}:/usr/sbin"
@@ -300,6 +301,7 @@ def receiver_table(port: int) -> str:
 
 @needs_gpsd
 @pytest.mark.slow
+@pytest.mark.alone
 def test_fixes_of_a_real_gpsd_reach_the_cloud(tmp_path: Path, broker: Broker, cloud: Cloud) -> None:
     drive = b"".join(epoch_bytes(tick * 10) for tick in range(120))
     with gpsfake(tmp_path, drive, pause_s=0.05) as (port, process):

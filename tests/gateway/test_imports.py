@@ -44,6 +44,7 @@ def test_the_running_service_loads_no_library_of_setting_up() -> None:
     assert not {"pyubx2", "sqlite_utils"} & set(loaded)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("arguments", [["--help"], ["gateway", "--help"]])
 def test_help_answers_without_loading_the_work(arguments: list[str]) -> None:
     began_s = time.monotonic()

@@ -16,8 +16,9 @@ from gateway.inbox import Delivered, Heard, Inbox
 from gateway.settings import BrokerSettings
 from gateway.uplink.link import Link
 from tests.gateway.link_proxy import LinkProxy
-from tests.gateway.rig import TENANT, VAN, Broker, free_port, wait_until
+from tests.gateway.rig import TENANT, VAN, Broker, wait_until
 from tests.parts.mosquitto import Mosquitto, mosquitto
+from tests.parts.ports import free_port
 from wire import codec, topics
 from wire.messages import Presence
 

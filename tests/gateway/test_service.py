@@ -11,7 +11,7 @@ from wire import codec
 from wire.events import Gap
 from wire.messages import Ack, Command, Event, Presence, Result, Route, State
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("receiver")]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.usefixtures("receiver")]
 NEVER_MS = 2**52
 
 

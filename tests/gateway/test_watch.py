@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from gateway.operation.health import Beat, stuck
 from gateway.operation.notify import Notifier
 from gateway.operation.watch import Watch
-from tests.gateway.rig import ROOT, Line, Receiver, Van, free_port, wait_until
+from tests.gateway.rig import ROOT, Line, Receiver, Van, wait_until
+from tests.parts.ports import free_port
 
 needs_strace = pytest.mark.skipif(
     shutil.which("strace") is None, reason="SKIPPED: Debian package strace is not installed"

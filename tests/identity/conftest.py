@@ -7,6 +7,6 @@ import pytest
 from tests.identity.company import Company, open_company
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
     yield from open_company(tmp_path_factory.mktemp("company"))

@@ -14,7 +14,7 @@ from cloud.integrations.feed.retained import RetainedFeed, Wanted, corrections, 
 from cloud.integrations.readers.model import by_hand
 from tests.parts.broker import EmbeddedBroker, embedded_broker, wait_for
 from tests.parts.mosquitto import mosquitto
-from tests.parts.served_cloud import free_port
+from tests.parts.ports import free_port
 from tests.tracking.vans import Ears, Van
 from wire import topics
 

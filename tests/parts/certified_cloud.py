@@ -12,7 +12,8 @@ from pathlib import Path
 import httpx
 import msgspec
 
-from tests.parts.served_cloud import ROOT, ServedCloud, free_port
+from tests.parts.ports import free_port
+from tests.parts.served_cloud import ROOT, ServedCloud
 
 NEEDED = ("broker", "ingest", "database")
 DEPOT = {

@@ -29,7 +29,7 @@ class PlannerProcess:
     def start(self) -> None:
         """Start it and wait until it listens."""
         self._process = subprocess.Popen(self._argv, cwd=Path(__file__).parents[2])
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not asyncio.run(PlannerClient(self.socket).is_ready()):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"the planner does not listen: {self._argv}")

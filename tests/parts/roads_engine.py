@@ -1,12 +1,9 @@
 """A running road engine on the demo city, for any test that needs real streets."""
 
 import asyncio
-import atexit
 import functools
-import shutil
-import socket
 import subprocess
-import tempfile
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,19 +12,23 @@ from pathlib import Path
 
 import osmium
 
-from cloud.roads.city import import_city
 from cloud.roads.engine import is_ready, serve_argv, url_of
+from tests.parts.once import made_once
+from tests.parts.ports import free_port
 
-DEMO_EXTRACT = Path(__file__).parents[2] / "sim" / "city" / "coquimbo.osm.pbf"
+ROOT = Path(__file__).parents[2]
+DEMO_EXTRACT = ROOT / "sim" / "city" / "coquimbo.osm.pbf"
 
 
-@functools.cache
 def demo_city() -> Path:
-    """The demo city, imported once for all tests of a run, in a folder that ends with it."""
-    root = Path(tempfile.mkdtemp(prefix="roundsman-city-"))
-    atexit.register(shutil.rmtree, root, ignore_errors=True)
-    import_city(DEMO_EXTRACT, root / "city")
-    return root / "city"
+    """The demo city, imported once for all tests of a run; whoever changes it takes a copy."""
+    return made_once("demo", _import_city) / "city"
+
+
+def _import_city(folder: Path) -> None:
+    arguments = ("city", "import", str(DEMO_EXTRACT), "--data", str(folder))
+    command = [sys.executable, "-m", "roundsman", *arguments]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
 
 
 @contextmanager
@@ -53,7 +54,7 @@ class RoadEngine:
     def start(self) -> None:
         """Start it and wait until it answers."""
         self._process = subprocess.Popen(self._argv, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 60
         while not asyncio.run(is_ready(self.url)):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"the road engine does not answer: {self._argv}")
@@ -64,13 +65,6 @@ class RoadEngine:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-
-
-def free_port() -> int:
-    """A port on loopback that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @functools.cache

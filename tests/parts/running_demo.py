@@ -13,7 +13,7 @@ import httpx
 import msgspec
 import psutil
 
-from tests.parts.served_cloud import free_port
+from tests.parts.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -1,28 +1,25 @@
 """A whole cloud with its city, as a user starts it, at a chosen moment of the simulated clock."""
 
-import atexit
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx
 import msgspec
 
+from tests.parts.ports import free_port
+from tests.parts.roads_engine import demo_city
 from wire.clock import CLOCK_FILE, DEMO_MARK, ClockRate
 
 ROOT = Path(__file__).parents[2]
-EXTRACT = ROOT / "sim" / "city" / "coquimbo.osm.pbf"
 
 
 @dataclass(frozen=True)
@@ -47,26 +44,9 @@ class ServedCloud:
         return int(told["pid"])
 
 
-def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def import_city(root: Path) -> None:
     """The demo city into a data folder; imported once in a test run, and copied from then on."""
-    shutil.copytree(_imported_city() / "city", root / "city")
-
-
-@cache
-def _imported_city() -> Path:
-    folder = tempfile.mkdtemp(prefix="roundsman-city-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    arguments = ("city", "import", str(EXTRACT), "--data", folder)
-    command = [sys.executable, "-m", "roundsman", *arguments]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
-    return Path(folder)
+    shutil.copytree(demo_city(), root / "city")
 
 
 @contextmanager

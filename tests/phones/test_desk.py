@@ -22,7 +22,7 @@ from tests.cloud.desk import NOW, StillClock
 from tests.parts.broker import wait_for
 from tests.parts.migrated import migrate
 from tests.parts.mosquitto import Mosquitto, mosquitto
-from tests.parts.served_cloud import free_port
+from tests.parts.ports import free_port
 from tests.phones.test_lane import PHONE
 from wire import topics
 

@@ -38,8 +38,10 @@ from tests.planning.streets import (
     visits,
 )
 
+OR_TOOLS = pytest.param("ortools", marks=[pytest.mark.slow, pytest.mark.alone])
 
-@pytest.fixture(params=["pyvrp", "insertion", pytest.param("ortools", marks=pytest.mark.slow)])
+
+@pytest.fixture(params=["pyvrp", "insertion", OR_TOOLS])
 def solver(request: pytest.FixtureRequest) -> SolverName:
     name: SolverName = request.param
     return name

@@ -24,10 +24,11 @@ from cloud.planning.model import (
     Vehicle,
 )
 from tests.parts.planner import PlannerProcess, planner_process
-from tests.parts.roads_engine import RoadEngine, free_port, roads_engine
+from tests.parts.ports import free_port
+from tests.parts.roads_engine import RoadEngine, roads_engine
 from tests.planning.streets import at
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 DEPOT = Location(lat=-29.9082, lon=-71.2489)
 MALL = Location(lat=-29.9131, lon=-71.2585)

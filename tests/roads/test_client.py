@@ -7,7 +7,8 @@ import pytest
 
 from cloud.roads.client import RoadsClient, _whole
 from cloud.roads.model import NO_WAY, NoStreetNear, Point, RoadsUnavailable
-from tests.parts.roads_engine import RoadEngine, demo_city, free_port, roads_engine
+from tests.parts.ports import free_port
+from tests.parts.roads_engine import RoadEngine, demo_city, roads_engine
 
 pytestmark = pytest.mark.slow
 

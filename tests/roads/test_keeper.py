@@ -19,7 +19,8 @@ from cloud.roads.engine import url_of
 from cloud.roads.keeper import NOW, PLAIN, ports_in_force
 from cloud.roads.model import Point, RoadsUnavailable
 from cloud.roads.publishing import SpeedDesk
-from tests.parts.roads_engine import demo_city, free_port, street_nodes
+from tests.parts.ports import free_port
+from tests.parts.roads_engine import demo_city, street_nodes
 
 pytestmark = pytest.mark.slow
 

@@ -9,11 +9,7 @@ from pathlib import Path
 import pytest
 
 from sim.command import main
-
-
-def free_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return str(listening.getsockname()[1])
+from tests.parts.ports import free_port
 
 
 def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -55,7 +51,7 @@ def test_a_folder_of_real_data_is_never_given_a_simulated_clock(
 
 def test_a_damaged_record_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "demo-setup.json").write_text('{"seed": "?"}')
-    told = refusal(capsys, "--data", str(tmp_path), "--port", free_port())
+    told = refusal(capsys, "--data", str(tmp_path), "--port", str(free_port()))
     assert "demo-setup.json cannot be read" in told
 
 
@@ -83,7 +79,7 @@ def test_a_bad_option_is_named(option: str, value: str, capsys: pytest.CaptureFi
 def test_ctrl_c_in_the_first_second_leaves_no_traceback(tmp_path: Path, after_s: float) -> None:
     command = ["-X", "importtime", "-m", "sim.demo", "--data", str(tmp_path / "d")]
     demo = subprocess.Popen(
-        [sys.executable, *command, "--port", free_port()],
+        [sys.executable, *command, "--port", str(free_port())],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         cwd=Path(__file__).parents[2],

@@ -1,7 +1,6 @@
 """What every inbox does, whichever broker it reads: one suite over real brokers."""
 
 import asyncio
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from cloud.tracking.intake import Arrived
 from cloud.tracking.jetstream import JetStreamInbox
 from tests.parts.broker import EmbeddedBroker, embedded_broker, wait_for
 from tests.parts.mosquitto import Mosquitto, mosquitto
+from tests.parts.ports import free_port
 from tests.tracking.vans import Ears, Van, batch, fix
 from wire import topics
 from wire.messages import Live, Presence
@@ -57,7 +57,7 @@ def every_place(
 ) -> Iterator[Place]:
     folder: Path = tmp_path_factory.mktemp(request.param)
     if request.param == "mqtt-mosquitto":
-        with mosquitto(folder / "m", _free_port(), {"ingest": "i", "van-1": "v"}, RULES) as other:
+        with mosquitto(folder / "m", free_port(), {"ingest": "i", "van-1": "v"}, RULES) as other:
             address = BrokerAddress(host="127.0.0.1", port=other.port)
             yield Place(other, VAN, VAN, lambda: MqttInbox(address, INGEST, lambda: 0))
         return
@@ -81,12 +81,6 @@ def _on_nats(name: str, folder: Path) -> Iterator[Place]:
 
         opened = of_stream if name == "jetstream-nats" else of_mqtt
         yield Place(broker, van, access.login("web"), opened)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Reader:

@@ -16,7 +16,7 @@ from cloud.tracking.status import read_status
 from tests.cloud.desk import Desk, open_desk
 from tests.parts.broker import wait_for
 from tests.parts.mosquitto import Mosquitto, mosquitto
-from tests.parts.served_cloud import free_port
+from tests.parts.ports import free_port
 from tests.tracking.test_ingest import IngestProcess
 from tests.tracking.vans import Van, batch
 from wire.messages import Presence
