@@ -31,7 +31,7 @@ from cloud.foundation.migrations import upgrade
 from cloud.foundation.places import place_of
 from cloud.foundation.settings import DatabaseSettings, Settings
 from cloud.tracking import history, store
-from cloud.tracking.backlog import fold
+from cloud.tracking.folding import fold
 from cloud.tracking.model import StreamKey
 from cloud.tracking.store import Writes
 from tests.parts.broker import EmbeddedBroker, embedded_broker, wait_for

@@ -20,7 +20,7 @@ from cloud.foundation.clock import to_rfc3339
 from cloud.foundation.database import Database
 from cloud.foundation.migrations import upgrade
 from cloud.tracking import history, store
-from cloud.tracking.backlog import fold
+from cloud.tracking.folding import fold
 from cloud.tracking.formats import Field, geojson
 from cloud.tracking.model import StreamKey
 from cloud.tracking.service import Drawing, Tracks

@@ -77,6 +77,7 @@ from cloud.tracking import api as tracking_api
 from cloud.tracking import (
     days_api,
     deadletters_api,
+    erasures_api,
     matched_api,
     passages_api,
     past_api,
@@ -84,6 +85,7 @@ from cloud.tracking import (
 )
 from cloud.tracking.complaints import ComplaintWatch
 from cloud.tracking.deadletters import DeadLetters
+from cloud.tracking.erasures import Erasures
 from cloud.tracking.live import Live
 from cloud.tracking.matched import Matching
 from cloud.tracking.past import Past
@@ -306,6 +308,12 @@ def _api(parts: _Parts) -> APIRouter:
         passages_api.routes(parts.telemetry, parts.clock, parts.fleet, gate),
         days_api.routes(parts.telemetry, parts.clock, parts.fleet, gate),
         deadletters_api.routes(DeadLetters(parts.data, parts.telemetry), gate),
+        erasures_api.routes(
+            Erasures(parts.data, parts.business, parts.live.memory, parts.publisher.publish),
+            parts.clock,
+            parts.fleet,
+            gate,
+        ),
         tracking_api.routes(
             parts.live, parts.stream, _knowing_vans(parts.fleet), parts.held.sight, gate
         ),

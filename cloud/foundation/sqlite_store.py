@@ -42,6 +42,7 @@ def writer(path: Path) -> Engine:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA secure_delete=ON")  # what is deleted leaves the file, too
         connection.execute("PRAGMA busy_timeout=5000")
 
     @event.listens_for(engine, "begin")

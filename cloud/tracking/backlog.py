@@ -5,25 +5,14 @@ for an acknowledgement, and all of it is found again after a kill.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection
-
 from cloud.foundation.database import Database
 from cloud.tracking import history, store
-from cloud.tracking.blocks import (
-    BLOCK_FIXES,
-    Bounds,
-    Extent,
-    Numbered,
-    Seen,
-    bounds,
-    clusters,
-    merged,
-    packed,
-)
+from cloud.tracking.blocks import BLOCK_FIXES, Bounds, Seen, bounds
+from cloud.tracking.folding import fold
 from cloud.tracking.history import Unread
 from cloud.tracking.intake import Complaint, Group, Intake
 from cloud.tracking.model import StreamKey
@@ -89,6 +78,12 @@ class Backlog:
 
     def _may_read(self) -> bool:
         return not self._is_all_read and time.monotonic() >= self._read_at_s
+
+    def forget_ends(self) -> None:
+        """What is stored has changed otherwise: no fix before it is remembered."""
+        self._ends, self._bounds = {}, {}
+        for one in self._waiting.values():
+            one.end = None
 
     def note_arrival(self) -> None:
         """Something was committed that has not been read."""
@@ -206,102 +201,3 @@ class Backlog:
                 return
             self._waiting.pop(key, None)
         del self._due[key]
-
-
-def fold(
-    connection: Connection,
-    key: StreamKey,
-    arrived: list[Unread],
-    known: Mapping[int, Seen] | None = None,
-) -> None:
-    """Put what has arrived of one stream into blocks, with the blocks it touches.
-
-    One transaction with what it reads: a kill before its end changes nothing.
-
-    Args:
-        connection: of a writing transaction.
-        key: whose.
-        arrived: all of it is of that stream.
-        known: fixes of the stream by their seqs, for which no block need be unpacked.
-
-    Raises:
-        WireError, PackingError: something stored cannot be unpacked.
-    """
-    if not arrived:
-        return
-    by_id = {row.id: row for row in arrived}
-    first, last = min(row.first for row in arrived), max(row.last for row in arrived)
-    extents = [
-        Extent(first=row.first, last=row.last, id=row.id, is_block=False, fixes=row.fixes)
-        for row in arrived
-    ]
-    extents += history.blocks_around(connection, key, first, last)
-    found = [(cluster, _rows(connection, cluster, by_id)) for cluster in clusters(extents)]
-    folded = {one.id for cluster, _ in found for one in cluster if one.is_block}
-    left = [one for one in extents if one.is_block and one.id not in folded]
-    for place, (cluster, rows) in enumerate(found):
-        before = found[place - 1][1][-1] if place else None
-        after = found[place + 1][1][0] if place + 1 < len(found) else None
-        beside = (
-            _before(connection, rows, before, left, known or {}),
-            _after(connection, rows, after, left),
-        )
-        history.replace(
-            connection,
-            key,
-            arrived=[one.id for one in cluster if not one.is_block],
-            blocks=[one.id for one in cluster if one.is_block],
-            by=packed(rows, *beside),
-        )
-
-
-def _rows(
-    connection: Connection, cluster: Sequence[Extent], by_id: Mapping[int, Unread]
-) -> list[Numbered]:
-    blocks = [one.id for one in cluster if one.is_block]
-    ids = sorted(one.id for one in cluster if not one.is_block)
-    return merged(
-        *history.block_rows(connection, blocks),
-        *(history.rows_of(by_id[one]) for one in ids),
-    )
-
-
-def _before(
-    connection: Connection,
-    rows: Sequence[Numbered],
-    folded: Numbered | None,
-    left: Sequence[Extent],
-    known: Mapping[int, Seen],
-) -> Seen | None:
-    """The fix before ``rows``: of what is folded beside them, or of a block that stays."""
-    block = max((one for one in left if one.last < rows[0].seq), key=_last, default=None)
-    if folded is not None and (block is None or block.last < folded.seq):
-        return Seen.of(folded.fix)
-    if block is None:
-        return None
-    if block.last in known:
-        return known[block.last]
-    ends = history.ends_of(connection, block.id)
-    return ends and ends[1]
-
-
-def _after(
-    connection: Connection,
-    rows: Sequence[Numbered],
-    folded: Numbered | None,
-    left: Sequence[Extent],
-) -> Seen | None:
-    """The fix after ``rows``, likewise."""
-    block = min((one for one in left if one.first > rows[-1].seq), key=_first, default=None)
-    if folded is not None and (block is None or folded.seq < block.first):
-        return Seen.of(folded.fix)
-    ends = None if block is None else history.ends_of(connection, block.id)
-    return ends and ends[0]
-
-
-def _first(extent: Extent) -> int:
-    return extent.first
-
-
-def _last(extent: Extent) -> int:
-    return extent.last

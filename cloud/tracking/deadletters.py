@@ -15,9 +15,10 @@ from sqlalchemy import Connection, delete, func, select
 
 from cloud.foundation.database import Database
 from cloud.foundation.errors import Invalid, NotFound, Unavailable
-from cloud.foundation.files import private_folder, put
+from cloud.foundation.files import private_folder, put, sync_folder
 from cloud.foundation.layout import DataFolder
 from cloud.tracking import store
+from cloud.tracking.erasing import Erasing, Erasure
 from cloud.tracking.intake import Arrived, Group, Intake
 from cloud.tracking.store import SET_ASIDE
 from wire import topics
@@ -42,7 +43,7 @@ class Letter(NamedTuple):
     received_at_ms: int
 
 
-class Errand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Errand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="letters"):
     """What is to be done with letters of one tenant: those of a van, those named, or all."""
 
     what: Literal["replay", "drop"]
@@ -100,20 +101,31 @@ class DeadLetters:
         _prefix(errand.tenant, errand.van)
         for one in errand.ids:
             self.content(errand.tenant, one)
-        folder = private_folder(_folder(self._data))
-        name = f"{time.monotonic_ns()}"
-        put(folder / f"{name}.ask", msgspec.json.encode(errand))
-        answer = folder / f"{name}.answer"
-        end_s = time.monotonic() + within_s
-        while not answer.exists():
-            if time.monotonic() >= end_s:
-                raise Unavailable(
-                    "ingest: has not answered in time; see its health, and list again"
-                )
-            time.sleep(0.05)
-        outcome = msgspec.json.decode(answer.read_bytes(), type=Outcome)
-        answer.unlink()
-        return outcome
+        answer = have_done(self._data, errand, within_s)
+        return msgspec.json.decode(answer, type=Outcome)
+
+
+def have_done(
+    data: DataFolder, errand: Errand | Erasure, within_s: float = _ANSWER_WITHIN_S
+) -> bytes:
+    """Have the running ingest do ``errand``; its outcome as JSON.
+
+    Raises:
+        Unavailable: ingest has not answered in time; it does the errand all the same.
+    """
+    folder = private_folder(_folder(data))
+    name = f"{time.monotonic_ns()}"
+    put(folder / f"{name}.ask", msgspec.json.encode(errand))
+    sync_folder(folder)
+    answer = folder / f"{name}.answer"
+    end_s = time.monotonic() + within_s
+    while not answer.exists():
+        if time.monotonic() >= end_s:
+            raise Unavailable("ingest: has not answered in time; see its health, and ask again")
+        time.sleep(0.05)
+    told = answer.read_bytes()
+    answer.unlink()
+    return told
 
 
 class Errands:
@@ -123,7 +135,7 @@ class Errands:
         self._folder = _folder(data)
         self._database = database
         self._intake = intake
-        self._open: tuple[Path, _Work] | None = None
+        self._open: tuple[Path, _Work | Erasing] | None = None
 
     @property
     def every_s(self) -> float:
@@ -154,10 +166,11 @@ class Errands:
             pass
         return work.outcome
 
-    def _next(self) -> "tuple[Path, _Work] | None":
+    def _next(self) -> "tuple[Path, _Work | Erasing] | None":
         for path in sorted(self._folder.glob("*.ask")):
             try:
-                return path, _Work(msgspec.json.decode(path.read_bytes(), type=Errand))
+                errand = msgspec.json.decode(path.read_bytes(), type=Errand | Erasure)
+                return path, Erasing(errand) if isinstance(errand, Erasure) else _Work(errand)
             except (msgspec.DecodeError, OSError):
                 path.unlink(missing_ok=True)
         now_s = time.time()  # noqa: TID251 - compared with the file system's clock

@@ -247,6 +247,11 @@ def replace(
         connection.execute(insert(BLOCK), [_values(key, block) for block in by])
 
 
+def put_box(connection: Connection, block_id: int, box: Box) -> None:
+    """Give a block another box."""
+    connection.execute(update(BLOCK).where(BLOCK.c.id == block_id).values(**box._asdict()))
+
+
 def forget_arrived(connection: Connection, ids: Sequence[int]) -> None:
     """Delete some rows of ``arrived``."""
     if ids:

@@ -176,6 +176,7 @@ class Ingest:
     def _run_errands(self) -> None:
         try:
             if self._errands.work():
+                self._backlog.forget_ends()
                 self._backlog.note_arrival()
         except DBAPIError as error:
             self._hold(str(error))

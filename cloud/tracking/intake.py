@@ -386,6 +386,17 @@ class Intake:
         group.answers[key] = committed
         return committed
 
+    def forget_place(self, tenant: str, van: str, keeps: Callable[[Fix], bool]) -> LiveRow | None:
+        """Forget a van's newest fix unless it stays; its row then, or None when it does."""
+        row = self._live.get((tenant, van))
+        if row is None or row.fix is None or keeps(row.fix):
+            return None
+        self._change += 1
+        bare = msgspec.structs.replace(row, fix=None, received_at_ms=None, change=self._change)
+        self._live[tenant, van] = bare
+        self._moved.discard((tenant, van))
+        return bare
+
     def settle(self, group: Group) -> None:
         """``group`` is written: what it commits is committed."""
         self._aside = group.aside or self._aside

@@ -85,6 +85,14 @@ class LiveMemory:
             now = replace(known, position=told, course=course, heard_s=heard_s)
             self._put(tenant, position.van, now, heard_s)
 
+    def forget_place(self, tenant: str, van: str, from_s: float, to_s: float) -> None:
+        """A van's newest fix is erased, if it was taken from ``from_s`` up to ``to_s``."""
+        with self._lock:
+            known = self._known(tenant, van)
+            if known.position is not None and from_s <= known.position.fix_time_s < to_s:
+                bare = replace(known, position=None, course=None)
+                self._put(tenant, van, bare, known.heard_s or 0.0)
+
     def set_presence(
         self, tenant: str, van: str, presence: PresenceWord, at_s: float | None = None
     ) -> None:

@@ -130,6 +130,7 @@ A.....  GET    /dead-letters
 A.....  GET    /dead-letters/{letter_id}
 A.....  POST   /dead-letters/replay
 A.....  POST   /dead-letters/drop
+A.....  POST   /vehicles/{vehicle_id}/erasures
 AD.CVI  GET    /vehicles/{vehicle_id}/track
 AD.CVI  GET    /vehicles/{vehicle_id}/track/matched
 AD.CVI  GET    /vehicles/{vehicle_id}/trips
@@ -187,6 +188,7 @@ BODIES: dict[str, Any] = {
     "PUT /vehicles/{vehicle_id}/settings": {"values": {}},
     "POST /vehicles/{vehicle_id}/commands": {"name": "ping"},
     "POST /vehicles/{vehicle_id}/gateway/claims": {},
+    "POST /vehicles/{vehicle_id}/erasures": {"is_everything": True},
     "POST /vehicles/{vehicle_id}/phones": {"app": "traccar", "label": "x"},
     "PATCH /orders/{order_id}": {"note": "x"},
     "POST /orders/{order_id}/cancel": {"reason": "x"},

@@ -1,5 +1,6 @@
 """Dispatcher's queries over HTTP: of vans within reach only, with the fields that are asked for."""
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from cloud.foundation.database import Database
 from cloud.foundation.layout import DataFolder
 from cloud.tracking import store
+from cloud.tracking.deadletters import Errands
+from cloud.tracking.ingest import intake_over
 from cloud.tracking.store import Writes
 from tests.identity.company import MAIN, OTHER, Company
 from tests.tracking.vans import NOON_MS, arrived_row, batch, event_rows
@@ -144,3 +147,35 @@ def test_the_document_says_that_fields_may_be_left_out(driven: Company) -> None:
     assert schemas["VehicleDay"]["required"] == ["vehicle_id", "date"]
     parameters = driven.app.openapi()["paths"]["/api/v1/passed-vehicles"]["get"]["parameters"]
     assert {one["name"]: one["in"] for one in parameters}["fields"] == "query"
+
+
+def test_an_erasure_is_for_administrators_is_recorded_and_done_by_ingest(
+    driven: Company,
+) -> None:
+    data = DataFolder(driven.database.place.parent)  # type: ignore[union-attr]
+    database = Database(data.telemetry)
+    intake = intake_over(database, lambda *_: "known", lambda _: None, [])
+    errands, is_over = Errands(data, database, intake), threading.Event()
+
+    def ingest() -> None:
+        while not is_over.wait(0.02):
+            errands.work()
+
+    path = "/vehicles/van-south/erasures"
+    span = {"from": "2024-06-03T12:00:05Z", "to": "2024-06-03T12:00:08Z"}
+    passed = f"/passed-vehicles?{NOON}&{THERE}&fields=fixes"
+    thread = threading.Thread(target=ingest)
+    thread.start()
+    try:
+        for wrong in ({}, span | {"is_everything": True}, {"from": span["to"], "to": span["from"]}):
+            assert driven.as_(ADMIN, "POST", path, wrong).status == 422, wrong
+        answer = driven.as_(ADMIN, "POST", path, span)
+    finally:
+        is_over.set()
+        thread.join()
+        database.close()
+    assert answer.json == {"fixes": 3, "events": 0, "set_aside": 0}
+    assert [one["fixes"] for one in driven.as_(ADMIN, "GET", passed).json["items"]] == [10, 7]
+    newest = driven.as_(ADMIN, "GET", "/audit").json["items"][0]
+    assert newest["action"] == "POST /vehicles/{vehicle_id}/erasures"
+    assert newest["detail"]["from_ms"] == NOON_MS + 5_000

@@ -12,8 +12,8 @@ from cloud.foundation.database import Database
 from cloud.foundation.migrations import downgrade, upgrade
 from cloud.foundation.places import PostgresPlace
 from cloud.tracking import history, store
-from cloud.tracking.backlog import fold
 from cloud.tracking.blocks import MAX_SPAN_MS
+from cloud.tracking.folding import fold
 from cloud.tracking.history import BLOCK, WEEK_MS, drop_weeks, make_weeks
 from cloud.tracking.model import StreamKey
 from cloud.tracking.store import Writes
@@ -147,8 +147,13 @@ def test_blocks_survive_the_way_back_to_one_table_and_into_parts_again(database:
     before = seqs(database)
     downgrade(database, "telemetry", "0005")
     assert list(where(database)) == ["block"]
-    put(database, 2_000)
+    columns = ",".join(BLOCK.c.keys()[1:])
+    other = columns.replace("van", "'van-2'")
+    with database.writing() as connection:  # as a release of then would have put one
+        connection.execute(text(f"INSERT INTO block ({columns}) SELECT {other} FROM block"))
     upgrade(database, "telemetry")
     made(database)
     put(database, 3_000)
-    assert seqs(database) == sorted([*before, *range(2_000, 2_400), *range(3_000, 3_400)])
+    assert seqs(database) == sorted([*before, *range(3_000, 3_400)])
+    with database.reading() as connection:
+        assert [seq for _, seq in history.stored_seqs(connection, "main", "van-2")] == before
