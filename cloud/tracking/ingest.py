@@ -271,6 +271,7 @@ class Ingest:
             self._backlog.note_arrival()
         self._set_aside += len(group.writes.set_aside)
         self._intake.settle(group)
+        self._intake.follow(group.writes.arrived)
         self._inbox.acknowledge(self._pending_messages)
         self._inbox.publish([_answer(*one) for one in group.answers.items()])
         self._pending, self._pending_messages = None, []

@@ -1,7 +1,8 @@
 """What a message of a van means: rows to write, answers to give, and how the live state moves."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
@@ -41,6 +42,8 @@ from wire.messages import (
 )
 
 _CACHED_STREAMS: Final = 20_000
+FOLLOWED_AFTER_MS: Final = 3_000
+"""A van of which no newer fix has come for so long is followed by its history."""
 _REFUSED: Final = {
     "unknown": "refused a message of an unknown van",
     "disabled": "refused a message of a disabled van",
@@ -125,6 +128,7 @@ class Intake:
         self._aside: Totals | None = None
         self._unwritten: set[tuple[str, str]] = set()
         self._moved: set[tuple[str, str]] = set()
+        self._followed_ms: dict[tuple[str, str], int] = {}
 
     def take(self, arrived: Arrived, group: Group) -> None:
         """Add what ``arrived`` says to ``group`` and to the live state.
@@ -231,11 +235,36 @@ class Intake:
             lost = self._answer(key, group).losing(stored.first, stored.last)
             group.writes.streams[key] = group.answers[key] = lost
             return None
-        now_ms = stored.received_at_ms
+        self._move_by(topic, batch, stored.received_at_ms)
+        return batch
+
+    def follow(self, stored: Sequence[ArrivedRow]) -> None:
+        """Move vans whose live lane says nothing by their newest of what was just committed.
+
+        What is stored is looked into when nothing else comes; under a load that lasts that is
+        never, and then live messages are dropped first. One batch of a van is unpacked in
+        `FOLLOWED_AFTER_MS`.
+        """
+        for (tenant, van), row in {(one.tenant, one.van): one for one in stored}.items():
+            now_ms = row.received_at_ms
+            if now_ms - self._heard_ms((tenant, van)) < FOLLOWED_AFTER_MS:
+                continue
+            self._followed_ms[tenant, van] = now_ms
+            with suppress(codec.WireError):  # `look_into` sets it aside
+                self._move_by(
+                    topics.UpTopic(tenant, van, "batch"), codec.decode_batch(row.body), now_ms
+                )
+
+    def _heard_ms(self, who: tuple[str, str]) -> int:
+        """When the van last moved, or was last looked for in its history."""
+        row = self._live.get(who)
+        moved_ms = None if row is None else row.received_at_ms
+        return max(moved_ms or 0, self._followed_ms.get(who, 0))
+
+    def _move_by(self, topic: topics.UpTopic, batch: Batch, now_ms: int) -> None:
         believable = [fix for fix in batch.fixes if is_believable(moment_ms(fix), now_ms)]
         if believable:
             self._move(topic, max(believable, key=moment_ms), now_ms)
-        return batch
 
     def _take_batch(
         self, arrived: Arrived, topic: topics.UpTopic, batch: BatchEnvelope, group: Group

@@ -5,6 +5,7 @@ import struct
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -140,6 +141,20 @@ def test_a_van_that_floods_costs_the_others_nothing_and_loses_nothing_that_it_ha
             desk.rounds(2)
     desk.rounds()
     assert desk.upto("van-1") == said - 1
+
+
+def test_under_a_load_that_lasts_the_feed_follows_what_is_committed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk.letters, "has_news", lambda: True)  # it never has time to look back
+    desk.hear("van-1", "live", codec.encode_live(Live(fix=fix(0))))
+    desk.rounds(1)
+    for late_s in (10, 5, 20):
+        sent = codec.encode_batch(batch(7, late_s, 5))
+        desk.hear("van-1", "batch", sent, at_ms=NOON_MS + late_s * 1_000)
+        desk.rounds(2)
+    told = [datetime.fromisoformat(one.fix_time).timestamp() for one in desk.positions()]
+    assert [moment - told[0] for moment in told] == [0, 14, 24], "forward, and never back"
 
 
 def test_a_fix_at_an_absurd_time_ends_nothing_and_moves_no_marker(desk: Desk) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloud.tracking.history import ArrivedRow, Unread
-from cloud.tracking.intake import Arrived, Complaint, Group, Intake
+from cloud.tracking.intake import FOLLOWED_AFTER_MS, Arrived, Complaint, Group, Intake
 from cloud.tracking.model import Committed, StreamKey
 from cloud.tracking.reading import Refused, read
 from cloud.tracking.shelf import MAX_BYTES, MAX_ROWS, Shelf
@@ -345,6 +345,42 @@ def test_live_state_takes_the_newest_of_both_lanes_and_never_goes_back() -> None
     world.hear("live", Live(fix=fix(30)))
     assert world.intake.take_unwritten() == []
     assert world.stored_seqs(7) == set(range(40)), "the live lane never becomes history"
+
+
+def committed(seq: int, at_ms: int, count: int = 10) -> ArrivedRow:
+    """A batch as it was just committed; what is in it began ``seq`` seconds after noon."""
+    body = codec.encode_batch(batch(7, seq, count))
+    return ArrivedRow("main", "van-1", 7, seq, seq + count - 1, count, at_ms, body)
+
+
+def test_a_van_whose_live_lane_is_lost_is_where_its_history_says_and_never_goes_back() -> None:
+    world = World()
+    world.hear("live", Live(fix=fix(5)))
+    world.intake.follow([committed(0, NOW_MS + FOLLOWED_AFTER_MS - 1)])
+    assert world.live().fix == fix(5), "its live lane speaks"
+    world.intake.follow([committed(10, NOW_MS + 5_000), committed(20, NOW_MS + 5_000)])
+    assert world.live().fix == fix(29)
+    world.intake.follow([committed(0, NOW_MS + 60_000)])
+    assert world.intake.take_unwritten() == [], "what is late moves nothing"
+    world.intake.follow([committed(30, NOW_MS + 60_100)])
+    assert world.intake.take_unwritten() == [], "one batch in three seconds is unpacked"
+    world.intake.follow([committed(30, NOW_MS + 60_000 + FOLLOWED_AFTER_MS)])
+    assert world.live().fix == fix(39)
+
+
+@given(st.permutations(range(6)), st.lists(st.integers(0, 5), max_size=6))
+def test_history_in_any_order_leaves_the_van_at_its_newest_fix_and_never_before(
+    order: list[int], live: list[int]
+) -> None:
+    world = World()
+    newest = -1
+    for turn, place in enumerate(order):
+        for seq in live[turn : turn + 1]:
+            world.hear("live", Live(fix=fix(seq * 10)))
+            newest = max(newest, seq * 10)
+        world.intake.follow([committed(place * 10, NOW_MS + (turn + 1) * FOLLOWED_AFTER_MS)])
+        newest = max(newest, place * 10 + 9)
+        assert world.intake._live["main", "van-1"].fix == fix(newest)
 
 
 def test_a_fix_whose_time_cannot_be_true_is_history_and_spoils_no_other() -> None:
