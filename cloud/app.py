@@ -243,6 +243,7 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
             clock=clock,
             fleet=fleet,
             gateways=gateways,
+            events=events,
             new_id=random_id,
         ),
         orders=Orders(business, clock, roads, events, random_id, orders_of_carrier),
@@ -415,12 +416,7 @@ def _promise_watch(parts: _Parts) -> PromiseWatch:
 
 
 def _fence_watch(parts: _Parts) -> FenceWatch:
-    return FenceWatch(
-        parts.geofences,
-        parts.live.changed,
-        lambda tenant, told: parts.stream.tell(tenant, "geofence", told),
-        parts.clock,
-    )
+    return FenceWatch(parts.geofences, parts.live.changed, parts.clock)
 
 
 def _complaint_watch(parts: _Parts) -> ComplaintWatch:

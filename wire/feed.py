@@ -44,6 +44,23 @@ class Trip(msgspec.Struct, frozen=True, kw_only=True):
     v: Version = 1
 
 
+class GeofenceCrossed(msgspec.Struct, frozen=True, kw_only=True):
+    """``feed/…/vehicle/{van}/geofence``: a van came into a geofence, stays in it, or has left it.
+
+    Attributes:
+        geofence: its id; what people call it stays with them.
+        at: when, by the van.
+        dwell_s: how long it had been inside then; None when it came in.
+    """
+
+    van: Name
+    geofence: Name
+    phase: Literal["entered", "dwelled", "left"]
+    at: str
+    dwell_s: int | None = None
+    v: Version = 1
+
+
 class ExceptionRaised(msgspec.Struct, frozen=True, kw_only=True):
     """``feed/…/exception/{id}``: something that people should look at.
 
@@ -128,12 +145,13 @@ class CloudEvent[D](msgspec.Struct, frozen=True, kw_only=True):
     datacontenttype: Literal["application/json"] = "application/json"
 
 
-type Data = OrderStatus | RouteRevised | Trip | ExceptionRaised | Ping
+type Data = OrderStatus | RouteRevised | Trip | GeofenceCrossed | ExceptionRaised | Ping
 
 KINDS: Final[dict[str, type[msgspec.Struct]]] = {
     "order.status": OrderStatus,
     "route.revision": RouteRevised,
     "trip": Trip,
+    "geofence": GeofenceCrossed,
     "exception": ExceptionRaised,
     "ping": Ping,
 }

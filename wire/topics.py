@@ -106,6 +106,7 @@ def parse_up(topic: str) -> UpTopic:
 FEED_CHANNELS: Final = {
     "position": "feed/v1/{tenant}/{carrier}/vehicle/{van}/position",
     "trip": "feed/v1/{tenant}/{carrier}/vehicle/{van}/trip",
+    "geofence": "feed/v1/{tenant}/{carrier}/vehicle/{van}/geofence",
     "order_status": "feed/v1/{tenant}/{carrier}/order/{order}/status",
     "route_revision": "feed/v1/{tenant}/{carrier}/route/{route}/revision",
     "exception": "feed/v1/{tenant}/{carrier}/exception/{exception}",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import cos, radians
 from typing import Final, Literal, NamedTuple
 
+import msgspec
 import numpy as np
 
 from cloud.tracking.blocks import Box
@@ -69,6 +70,22 @@ class Crossing(NamedTuple):
     at_ms: int
     kind: Kind
     where: Where | None
+    dwell_s: int | None = None
+
+
+class FenceCrossed(msgspec.Struct, frozen=True, kw_only=True):
+    """A van has come into a fence, has stayed in it for ``dwell_s``, or has left it after so long.
+
+    Attributes:
+        name: the fence's, for the tenant's own people only.
+        at_s: when, by the van's fixes, seconds since 1970.
+    """
+
+    vehicle_id: str
+    geofence_id: str
+    name: str
+    kind: Kind
+    at_s: float
     dwell_s: int | None = None
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -11,23 +11,27 @@ import msgspec
 from sqlalchemy.exc import DBAPIError
 
 from cloud.fleet.service import Fleet
+from cloud.foundation import outbox
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.foundation.errors import Conflict, Invalid, NotAllowed, NotFound
 from cloud.foundation.identity.reach import EVERYTHING, Reach
 from cloud.foundation.ids import NewId
+from cloud.foundation.outbox import Outbox
 from cloud.gateways.service import Gateways
 from cloud.geofences import store
 from cloud.geofences.model import (
     MAX_FENCES,
     Crossing,
     Fence,
+    FenceCrossed,
     agreed,
     box_of,
     crossings,
     desired_of,
     with_dwells,
 )
+from cloud.geofences.presence import Presence
 from cloud.tracking import history
 from cloud.tracking import store as tracking_store
 from cloud.tracking.service import Tracks, require_span, within_calendar
@@ -66,6 +70,7 @@ class Geofences:
         clock: Clock,
         fleet: Fleet,
         gateways: Gateways,
+        events: Outbox,
         new_id: NewId,
     ) -> None:
         self._business = business
@@ -73,6 +78,7 @@ class Geofences:
         self._clock = clock
         self._fleet = fleet
         self._gateways = gateways
+        self._events = events
         self._new_id = new_id
         self._tracks = Tracks(telemetry)
 
@@ -81,10 +87,39 @@ class Geofences:
         with self._business.reading() as connection:
             return store.fences(connection, tenant, reach)
 
-    def tenants(self) -> list[str]:
-        """Who has fences."""
+    def guarded(self) -> dict[str, tuple[list[Fence], dict[str, str]]]:
+        """By tenant, of those who have some: its fences, and the depot of each of its vans."""
         with self._business.reading() as connection:
-            return store.tenants(connection)
+            found = {
+                tenant: (store.fences(connection, tenant), dict[str, str]())
+                for tenant in store.tenants(connection)
+            }
+        for tenant, van, depot_id in self._fleet.every_vehicle() if found else ():
+            if tenant in found:
+                found[tenant][1][van] = depot_id
+        return found
+
+    def presences(self) -> dict[str, dict[str, Presence]]:
+        """By tenant and van: which fences each van is in that was ever looked at."""
+        with self._business.reading() as connection:
+            return store.presences(connection)
+
+    def tell(
+        self,
+        crossed: Iterable[tuple[str, FenceCrossed]],
+        presences: Mapping[tuple[str, str], Presence],
+    ) -> None:
+        """Tell what happened at the fences of tenants, in order, and keep where the vans are now.
+
+        Raises:
+            DBAPIError: the database does not take it; nothing is told then.
+        """
+        with self._business.writing() as connection:
+            for (tenant, van), stays in presences.items():
+                store.put_presence(connection, tenant, van, stays)
+            for tenant, told in crossed:
+                outbox.append(connection, tenant, self._clock.now_s(), told)
+        self._events.wake()
 
     def fence(self, tenant: str, fence_id: str) -> Fence:
         """One fence.

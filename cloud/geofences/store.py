@@ -26,6 +26,7 @@ from cloud.foundation.database import BUSINESS
 from cloud.foundation.identity.reach import EVERYTHING, Reach
 from cloud.foundation.identity.within import within
 from cloud.geofences.model import Fence
+from cloud.geofences.presence import Presence, Stay
 
 geofence = Table(
     "geofence",
@@ -40,6 +41,14 @@ geofence = Table(
     Column("dwell_after_s", Integer),
     Column("is_for_vans", Boolean, nullable=False),
     Column("changed_at", Float, nullable=False),
+)
+
+fence_presence = Table(
+    "fence_presence",
+    BUSINESS,
+    Column("tenant", String, primary_key=True),
+    Column("vehicle_id", String, primary_key=True),
+    Column("inside", Text, nullable=False),
 )
 
 
@@ -89,6 +98,25 @@ def change(connection: Connection, tenant: str, fence: Fence) -> None:
 def remove(connection: Connection, tenant: str, fence_id: str) -> None:
     """Take a fence away."""
     connection.execute(delete(geofence).where(*_of(tenant, fence_id)))
+
+
+def presences(connection: Connection) -> dict[str, dict[str, Presence]]:
+    """By tenant and van: which fences each van is in that was ever looked at."""
+    found: dict[str, dict[str, Presence]] = {}
+    for row in connection.execute(select(fence_presence)):
+        stays = msgspec.json.decode(row.inside, type=tuple[Stay, ...])
+        found.setdefault(row.tenant, {})[row.vehicle_id] = stays
+    return found
+
+
+def put_presence(connection: Connection, tenant: str, vehicle_id: str, stays: Presence) -> None:
+    """Keep which fences a van is in now."""
+    of = fence_presence.c.tenant == tenant, fence_presence.c.vehicle_id == vehicle_id
+    inside = msgspec.json.encode(stays).decode()
+    if not connection.execute(update(fence_presence).where(*of).values(inside=inside)).rowcount:
+        connection.execute(
+            insert(fence_presence).values(tenant=tenant, vehicle_id=vehicle_id, inside=inside)
+        )
 
 
 def _of(tenant: str, fence_id: str) -> tuple[ColumnElement[bool], ...]:

@@ -10,23 +10,26 @@ from typing import Final, Literal
 import msgspec
 
 from cloud.foundation.clock import to_rfc3339
+from cloud.geofences.model import FenceCrossed
 from cloud.planning.day import Route
 from cloud.tracking.silence import SilenceChanged
 from wire import codec, feed, topics
 from wire.messages import OrderStatus, RouteRevised
 
-type Kind = Literal["order.status", "route.revision", "trip", "exception", "ping"]
+type Kind = Literal["order.status", "route.revision", "trip", "geofence", "exception", "ping"]
 
 _CHANNELS: Final[dict[Kind, str]] = {
     "order.status": "order_status",
     "route.revision": "route_revision",
     "trip": "trip",
+    "geofence": "geofence",
     "exception": "exception",
 }
 _THINGS: Final[dict[Kind, str]] = {
     "order.status": "order",
     "route.revision": "route",
     "trip": "van",
+    "geofence": "van",
     "exception": "exception",
     "ping": "webhook",
 }
@@ -129,6 +132,25 @@ class Told:
             thing=trip.vehicle_id,
             carrier=carrier,
             at_s=trip.at_s,
+            data=told,
+        )
+
+    def geofence(self, crossed: FenceCrossed, carrier: str) -> PublicEvent:
+        """A van has come into a geofence, stays in it, or has left it."""
+        told = feed.GeofenceCrossed(
+            van=crossed.vehicle_id,
+            geofence=crossed.geofence_id,
+            phase=crossed.kind,
+            at=to_rfc3339(crossed.at_s),
+            dwell_s=crossed.dwell_s,
+        )
+        return PublicEvent(
+            id=f"evt-{self.position}",
+            tenant=self.tenant,
+            kind="geofence",
+            thing=crossed.vehicle_id,
+            carrier=carrier,
+            at_s=crossed.at_s,
             data=told,
         )
 

@@ -6,9 +6,11 @@ import msgspec
 
 from cloud.foundation.clock import to_rfc3339
 from cloud.foundation.outbox import DomainEvent
+from cloud.geofences.model import FenceCrossed
 from cloud.tracking.silence import SilenceChanged
 
 _STATES: Final = {"OrderReceived": "received", "OrderChanged": "changed"}
+_CROSSED: Final = ("vehicle_id", "geofence_id", "name", "kind", "dwell_s")
 _COMPLAINTS: Final = {
     "PlanningFailed": "planning_failed",
     "CopySuspected": "copy_suspected",
@@ -36,6 +38,12 @@ def live_event(event: DomainEvent) -> tuple[str, dict[str, object]] | None:
             }
         case "PlanningFailed" | "CopySuspected" | "WebhookDisabled" | "PromiseAtRisk" as kind:
             return _COMPLAINTS[kind], fields
+        case _:
+            return _of_van(event)
+
+
+def _of_van(event: DomainEvent) -> tuple[str, dict[str, object]] | None:
+    match event.kind:
         case "SilenceChanged":
             silence = event.body(SilenceChanged)
             return silence.change, {
@@ -43,5 +51,9 @@ def live_event(event: DomainEvent) -> tuple[str, dict[str, object]] | None:
                 "at": to_rfc3339(event.at),
                 "heard_at": to_rfc3339(silence.heard_at_s),
             }
+        case "FenceCrossed":
+            crossed = event.body(FenceCrossed)
+            told = {name: getattr(crossed, name) for name in _CROSSED}
+            return "geofence", told | {"at": to_rfc3339(crossed.at_s)}
         case _:
             return None

@@ -6,6 +6,7 @@ from datetime import date
 from cloud.fleet.enrolment.model import CopySuspected
 from cloud.foundation.errors import NotFound
 from cloud.foundation.outbox import DomainEvent
+from cloud.geofences.model import FenceCrossed
 from cloud.integrations.events import PublicEvent, Told, TripTold
 from cloud.orders.model import OrderMoved
 from cloud.planning.day import PlanningFailed, RevisionCommitted, Route
@@ -45,6 +46,10 @@ class Reading:
             case "TripTold":
                 trip = event.body(TripTold)
                 return [told.trip(trip, self._carrier_of(event.tenant, trip.vehicle_id))]
+            case "FenceCrossed":
+                crossed = event.body(FenceCrossed)
+                carrier = self._carrier_of(event.tenant, crossed.vehicle_id)
+                return [told.geofence(crossed, carrier)]
             case "CopySuspected":
                 van = event.body(CopySuspected).vehicle_id
                 carrier = self._carrier_of(event.tenant, van)

@@ -1,21 +1,26 @@
 """Geofences: what tracks and vans tell of them, whenever it came, and who watches them."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from fastapi import FastAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
 
 from cloud.fleet.model import Depot, Vehicle
 from cloud.fleet.service import Fleet
+from cloud.foundation import outbox
 from cloud.foundation.broker import BrokerAccess
 from cloud.foundation.clock import RealClock
 from cloud.foundation.database import Database
@@ -24,15 +29,20 @@ from cloud.foundation.http import answer_problems
 from cloud.foundation.identity import Gate, Identity, Reach
 from cloud.foundation.ids import random_id
 from cloud.foundation.layout import DataFolder
-from cloud.foundation.outbox import Outbox
+from cloud.foundation.outbox import DomainEvent, Outbox
 from cloud.foundation.settings import OwnBroker, Settings
 from cloud.gateways.service import Gateways
 from cloud.geofences import api
-from cloud.geofences.model import Crossing, Fence, agreed, box_of, crossings
+from cloud.geofences.model import Crossing, Fence, FenceCrossed, agreed, box_of, crossings
+from cloud.geofences.presence import Presence, Watchers
 from cloud.geofences.service import Geofences
-from cloud.geofences.watching import Watchers
+from cloud.geofences.watching import FenceWatch
+from cloud.integrations.office import live_event
+from cloud.integrations.reading import Reading
+from cloud.planning.service import Planning
 from cloud.tracking import store, track
 from cloud.tracking.blocks import Numbered
+from cloud.tracking.model import moment_ms
 from cloud.tracking.reports import Reports
 from cloud.tracking.service import Tracks
 from cloud.tracking.store import Writes
@@ -130,30 +140,78 @@ class Moved:
     lat: float
     lon: float
     fix_time_s: float
+    late_s: float = 0.2
+
+    @property
+    def received_at_s(self) -> float:
+        return self.fix_time_s + self.late_s
 
 
-@dataclass
-class Office:
-    heard: list[tuple[str, str]] = field(default_factory=list)
-
-    def tell(self, told: dict[str, Any]) -> None:
-        self.heard.append((told["geofence_id"], told["kind"]))
+MOVES = [Moved("van-1", f.lat_e7 / 1e7, f.lon_e7 / 1e7, moment_ms(f) / 1e3) for f in ERRAND]
+NORTH = {"van-1": "north", "van-2": "north", "van-3": "south"}
 
 
-def test_the_office_is_told_as_it_happens_and_of_nothing_late() -> None:
-    office = Office()
-    watchers = Watchers(office.tell)
-    watchers.guard([CIRCLE])
-    moves = [Moved("van-1", f.lat_e7 / 1e7, f.lon_e7 / 1e7, f.recorded_at_ms / 1e3) for f in ERRAND]
-    watchers.move(moves)
-    assert office.heard == [("fence-c", kind) for kind in ("entered", "dwelled", "left")]
-    restarted = Watchers(office.tell)
-    restarted.guard([CIRCLE])
-    restarted.move(moves[220:250])
-    assert len(office.heard) == 3, "who was inside before a restart does not enter again"
-    restarted.guard([])
-    restarted.move(moves[250:])
-    assert len(office.heard) == 3
+def watchers(fences: list[Fence], known: Mapping[str, Presence] | None = None) -> Watchers:
+    made = Watchers(known)
+    made.guard(fences, NORTH)
+    return made
+
+
+def test_the_office_is_told_as_it_happens() -> None:
+    told = watchers([CIRCLE]).move(MOVES)
+    assert [(one.geofence_id, one.kind) for one in told] == [
+        ("fence-c", kind) for kind in ("entered", "dwelled", "left")
+    ]
+    plain = crossings(track_of(ERRAND), CIRCLE)
+    assert [(round(one.at_s * 1000), one.dwell_s) for one in told] == [
+        (one.at_ms, one.dwell_s) for one in plain
+    ]
+
+
+@given(st.lists(st.integers(1, len(MOVES) - 1), max_size=6), st.sampled_from(FENCES))
+def test_over_restarts_everything_is_told_once_and_in_order(stops: list[int], fence: Fence) -> None:
+    whole = [one.kind for one in watchers([fence]).move(MOVES)]
+    known: dict[str, Presence] = {}
+    told: list[str] = []
+    for begin, end in pairwise([0, *sorted(stops), len(MOVES)]):
+        part = watchers([fence], known)
+        told += [one.kind for one in part.move(MOVES[begin:end])]
+        known |= part.changed()
+    assert told == whole
+
+
+def test_what_changed_while_nobody_looked_is_told_when_it_is_seen() -> None:
+    before = watchers([CIRCLE])
+    before.move(MOVES[:250])  # it is in the yard
+    away = watchers([CIRCLE], before.changed()).move(MOVES[-20:])
+    assert [one.kind for one in away] == ["left"]
+    outside = watchers([CIRCLE])
+    outside.move(MOVES[:50])
+    back = watchers([CIRCLE], outside.changed()).move(MOVES[200:250])
+    assert [one.kind for one in back][:1] == ["entered"]
+
+
+def test_a_van_that_is_seen_for_the_first_time_is_where_it_is() -> None:
+    new = watchers([CIRCLE])
+    assert new.move(MOVES[220:250]) == []
+    assert [stay.geofence for stay in new.changed()["van-1"]] == ["fence-c"]
+    assert new.changed() == {}
+    new.guard([], NORTH)
+    assert new.move(MOVES[250:]) == []
+    assert new.changed() == {"van-1": ()}
+
+
+def test_what_comes_late_raises_nothing_and_the_next_fix_tells_how_it_stands() -> None:
+    late = watchers([CIRCLE])
+    late.move(MOVES[:50])
+    assert late.move([replace(one, late_s=600) for one in MOVES[50:250]]) == []
+    assert [one.kind for one in late.move(MOVES[250:270])] == ["entered"]
+
+
+def test_a_fence_of_a_depot_is_for_its_vans() -> None:
+    fences = [replace(CIRCLE, depot_id="north")]
+    assert len(watchers(fences).move(MOVES)) == 3
+    assert watchers(fences).move([replace(one, van="van-3") for one in MOVES]) == []
 
 
 @dataclass(frozen=True)
@@ -162,6 +220,7 @@ class Company:
 
     geofences: Geofences
     gateways: Gateways
+    business: Database
     telemetry: Database
     ask: Callable[..., httpx.Response]
 
@@ -204,6 +263,7 @@ def company(tmp_path: Path) -> Iterator[Company]:
         clock=clock,
         fleet=fleet,
         gateways=fleet_gateways,
+        events=Outbox(business),
         new_id=random_id,
     )
     app = FastAPI()
@@ -222,7 +282,7 @@ def company(tmp_path: Path) -> Iterator[Company]:
 
         return asyncio.run(send())
 
-    yield Company(geofences, fleet_gateways, telemetry, ask)
+    yield Company(geofences, fleet_gateways, business, telemetry, ask)
     business.close()
     telemetry.close()
 
@@ -297,6 +357,78 @@ def test_who_has_some_depots_draws_for_these_only(company: Company) -> None:
         [held, for_all], key=lambda one: one.id
     )
     company.geofences.remove("main", held.id, north)
+
+
+class Road:
+    """What has moved, as the live state tells it."""
+
+    def __init__(self) -> None:
+        self.moves: list[Moved] = []
+
+    def changed(self, tenant: str, after: int) -> tuple[int, list[Moved]]:
+        return len(self.moves), self.moves[-1:] if len(self.moves) > after else []
+
+
+def told_of(company: Company) -> list[tuple[str, DomainEvent]]:
+    with company.business.reading() as connection:
+        rows = connection.execute(
+            select(outbox.outbox)
+            .where(outbox.outbox.c.kind == "FenceCrossed")
+            .order_by(outbox.outbox.c.position)
+        )
+        events = [DomainEvent(**row) for row in rows.mappings()]
+    return [(one.body(FenceCrossed).kind, one) for one in events]
+
+
+def test_events_leave_by_the_outbox_once_whatever_stops(company: Company) -> None:
+    company.geofences.add("main", CIRCLE)
+    road = Road()
+    for end in (60, 100, 220, 230, 300, len(MOVES)):
+        watch = FenceWatch(company.geofences, road.changed, RealClock())  # a new process
+        seen = len(road.moves)
+        watch.look()
+        for place in range(seen, end):
+            road.moves.append(MOVES[place])
+            watch.look()
+    assert [kind for kind, _ in told_of(company)] == ["entered", "dwelled", "left"]
+
+
+def test_what_the_database_does_not_take_is_told_when_it_does(company: Company) -> None:
+    company.geofences.add("main", CIRCLE)
+    road = Road()
+    watch = FenceWatch(company.geofences, road.changed, RealClock())
+    for place, one in enumerate(MOVES):
+        if place == 140:
+            rename(company, "fence_presence", "gone")
+        if place == 200:
+            assert told_of(company) == []
+            rename(company, "gone", "fence_presence")
+        road.moves.append(one)
+        with suppress(DBAPIError):
+            watch.look()
+    assert [kind for kind, _ in told_of(company)] == ["entered", "dwelled", "left"]
+
+
+def rename(company: Company, table: str, name: str) -> None:
+    with company.business.writing() as connection:
+        connection.execute(text(f"ALTER TABLE {table} RENAME TO {name}"))
+
+
+def test_the_public_event_names_the_fence_by_its_id_only(company: Company) -> None:
+    fence = company.geofences.add("main", replace(CIRCLE, name="At Mrs Dent's"))
+    crossed = FenceCrossed(
+        vehicle_id="van-1", geofence_id=fence.id, name=fence.name, kind="left", at_s=1.0, dwell_s=9
+    )
+    event = DomainEvent(
+        position=7, tenant="main", kind="FenceCrossed", payload=msgspec.json.encode(crossed), at=2.0
+    )
+    planning = Planning(company.business, RealClock(), random_id)
+    [public] = Reading(planning, lambda _tenant, _van: "swift").public(event)
+    assert public.topic == "feed/v1/main/swift/vehicle/van-1/geofence"
+    assert b"Dent" not in public.encoded()
+    shown = live_event(event)
+    assert shown is not None
+    assert (shown[0], shown[1]["name"], shown[1]["kind"]) == ("geofence", "At Mrs Dent's", "left")
 
 
 def test_events_are_those_of_phones_and_of_vans_whose_word_wins(company: Company) -> None:

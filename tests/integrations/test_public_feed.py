@@ -4,13 +4,16 @@ import json
 import queue
 import re
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import jsonschema
+import msgspec
 import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
@@ -24,7 +27,7 @@ from tests.parts.certified_cloud import certified_cloud
 from tests.parts.served_cloud import ServedCloud, served_cloud
 from tests.tracking.vans import Van, fix
 from wire import events, topics
-from wire.messages import Event, Live, Presence
+from wire.messages import Event, Fix, Live, Presence
 
 pytestmark = pytest.mark.slow
 SECRETS = {
@@ -35,6 +38,18 @@ SECRETS = {
     "reason": "the-customer-said-xyzzy",
     "address": "Calle-Escondida-1234",
 }
+
+
+YARD = (-299_000_000, -712_500_000)
+
+
+def yard() -> dict[str, Any]:
+    """A geofence whose name is nobody else's business."""
+    return {
+        "type": "Feature",
+        "geometry": {"type": "Point", "coordinates": [YARD[1] / 1e7, YARD[0] / 1e7]},
+        "properties": {"name": SECRETS["name"], "radius_m": 150},
+    }
 
 
 class Third:
@@ -117,6 +132,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             driver = made(api, "/drivers", {"id": f"driver-of-{van}", "name": "Ana"})
             shift = {"vehicle_id": van, "driver_id": driver["id"], "service_date": DAY}
             made(api, "/shifts", shift)
+        made(api, "/geofences", yard())
         hook = made(api, "/webhooks", {"name": "erp", "url": erp.url})
         yield House(Office(cloud, api, {}), api, erp, hook["secret"])
 
@@ -128,7 +144,7 @@ def made(api: httpx.Client, path: str, body: dict[str, Any]) -> dict[str, Any]:
     return told
 
 
-def a_day(house: House) -> None:
+def a_day(house: House, has_crossed: Callable[[], bool]) -> None:
     """Vans drive and tell of it; orders come, are planned, changed and cancelled."""
     office, api = house.office, house.api
     recipient = {"name": SECRETS["name"], "phone": SECRETS["phone"]}
@@ -148,10 +164,10 @@ def a_day(house: House) -> None:
     cancelled = api.post(f"/orders/{orders[1]['id']}/cancel", json={"reason": SECRETS["reason"]})
     assert cancelled.status_code == 200, cancelled.text
     for van in ("van-1", "van-2"):
-        drive(house, van)
+        drive(house, van, has_crossed)
 
 
-def drive(house: House, van: str) -> None:
+def drive(house: House, van: str, has_crossed: Callable[[], bool]) -> None:
     told = house.api.post(f"/vehicles/{van}/gateway").json()
     credential = GatewayCredential(
         tenant="main",
@@ -177,6 +193,31 @@ def drive(house: House, van: str) -> None:
         on = events.IgnitionSwitched(is_on=True, at_ms=now_ms)  # from now on it should report
         gateway.say("event", Event(stream="77", seq=1, recorded_at_ms=now_ms, body=on))
         wait_for(lambda: gateway.upto(77) == 1, "the trip to be committed")
+        if van == "van-2":
+            come_into_the_yard(house, gateway, has_crossed)
+
+
+def come_into_the_yard(house: House, gateway: Van, has_crossed: Callable[[], bool]) -> None:
+    """It is seen a kilometre away, and then in the yard until that is told."""
+    gateway.say("live", Live(fix=fix_now(house, YARD[0] + 90_000)), qos=0)
+    seen = f"/vehicles/{gateway.name}/live"
+    wait_for(lambda: house.api.get(seen).json()["position"]["lat"] > -29.9, "it to be seen")
+    time.sleep(2.5)  # so that the watch over fences has looked as well
+
+    def is_told() -> bool:
+        gateway.say("live", Live(fix=fix_now(house, YARD[0])), qos=0)
+        time.sleep(1)
+        return has_crossed()
+
+    wait_for(is_told, "it to be told in the yard", 40)
+
+
+def fix_now(house: House, lat_e7: int) -> Fix:
+    now = datetime.fromisoformat(house.api.get("/clock").json()["now"])
+    at_ms = round(now.timestamp() * 1000)
+    return msgspec.structs.replace(
+        fix(1), recorded_at_ms=at_ms, fix_time_ms=at_ms, lat_e7=lat_e7, lon_e7=YARD[1]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -190,12 +231,14 @@ def told(house: House) -> Iterator[dict[str, Any]]:
     swift = Third(made(api, "/feed/readers", {"name": "swift", "carrier_id": "swift"}))
     wait_for(whole.client.is_connected, "the third party to be let in")
     wait_for(swift.client.is_connected, "the other one to be let in")
-    a_day(house)
+    a_day(house, lambda: "geofence" in swift.channels(addresses))
     wait_for(lambda: whole.channels(addresses) == set(addresses), f"all of {set(addresses)}", 30)
     trips = [topics.feed("trip", tenant="main", carrier="swift", van="van-2")]
     wait_for(lambda: any(topic in trips for topic, _, _ in swift.heard), "the other trip", 30)
     wait_for(lambda: bool(silences(swift)), "the van that says nothing more to be told", 30)
-    kinds = {f"roundsman.{one}.v1" for one in ("order.status", "route.revision", "trip")}
+    kinds = {
+        f"roundsman.{one}.v1" for one in ("order.status", "route.revision", "trip", "geofence")
+    }
     wait_for(lambda: kinds <= {json.loads(one.body)["type"] for one in house.erp.heard}, "posts")
     yield {"document": document, "addresses": addresses, "whole": whole, "swift": swift}
     whole.close()

@@ -41,6 +41,11 @@ class _Channel:
 _CHANNELS: Final = {
     "position": _Channel("A van's newest position", Position),
     "trip": _Channel("A van has set off or come to rest", feed.CloudEvent[feed.Trip], "trip"),
+    "geofence": _Channel(
+        "A van has come into a geofence, stays in it, or has left it",
+        feed.CloudEvent[feed.GeofenceCrossed],
+        "geofence",
+    ),
     "order_status": _Channel(
         "An order has a new state", feed.CloudEvent[OrderStatus], "order.status"
     ),

@@ -40,7 +40,7 @@ _JITTER: Final = 0.2
 _DELIVERY: Final = "dlv-"
 
 type State = Literal["waiting", "delivered", "failed", "dropped"]
-KINDS: Final[tuple[Kind, ...]] = ("order.status", "route.revision", "trip", "exception")
+KINDS: Final[tuple[Kind, ...]] = ("order.status", "route.revision", "trip", "geofence", "exception")
 """What may be asked for; a ping comes on request only."""
 
 
