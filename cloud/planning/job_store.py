@@ -136,6 +136,7 @@ def join(connection: Connection, waiting: Job, further: Job) -> None:
     is_asked = waiting.trigger == "optimize"
     is_urgent = further.trigger == "urgent_order" and not is_asked
     trigger = further.trigger if is_urgent else waiting.trigger
+    solver = further.solver if is_urgent else waiting.solver
     seconds = waiting.seconds if is_asked else min(waiting.seconds, further.seconds)
     reason = f"{waiting.reason}; {further.reason}"
     if len(reason) > _MAX_REASON:
@@ -143,5 +144,5 @@ def join(connection: Connection, waiting: Job, further: Job) -> None:
     connection.execute(
         update(job_row)
         .where(job_row.c.id == waiting.id)
-        .values(trigger=trigger, reason=reason, seconds=seconds)
+        .values(trigger=trigger, reason=reason, solver=solver, seconds=seconds)
     )

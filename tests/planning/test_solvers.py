@@ -378,7 +378,7 @@ def test_what_no_van_may_serve_is_named_before_any_search(
 
 def test_vans_that_cannot_carry_the_weight_of_all_say_so() -> None:
     orders = [order(f"o{k}", k, weight_g=6_000) for k in (5, 6, 7)]
-    plan = planned(day([van(capacity_g=12_000)], orders), "pyvrp")
+    plan = planned(day([van(capacity_g=12_000, shift_end=at(8.6))], orders), "pyvrp")
     assert len(plan.unserved) == 1
     assert "12 kg together and the orders have 18" in plan.unserved[0].reason
 

@@ -17,7 +17,7 @@ from cloud.planning.model import (
     Window,
 )
 from cloud.planning.solvers.allowed import allows, total
-from cloud.planning.solvers.insertion.solver import InsertionSolver
+from cloud.planning.solvers.insertion.solver import InsertionSolver, inserted
 from cloud.planning.solvers.locked import divided
 from cloud.planning.solvers.ortools_solver import OrtoolsSolver
 from cloud.planning.solvers.port import Sequences, Solver, Task, sequences_in_force, sequences_of
@@ -31,6 +31,8 @@ _LATER_S: Final = (1_800, 7_200, 1_000_000)
 """How much later what a search left out may come in the next; at last until the shift ends."""
 _LATE_SHARE: Final = 0.4
 """Of the time, kept for those further searches."""
+_WORTH_S: Final = 0.05
+"""So much of the time must be left for a search to go on in it."""
 
 
 def solver_named(name: SolverName) -> Solver:
@@ -94,8 +96,7 @@ class _Search:
         problem = self._problem
         if not problem.jobs or not problem.vehicles:
             return tuple(() for _ in problem.vehicles)
-        previous = self._request.previous
-        start = sequences_in_force(problem) if previous is None else sequences_of(previous, problem)
+        start = self._start()
         later: dict[int, int] = {}
         share = _LATE_SHARE if any(job.may_be_late for job in problem.jobs) else 0.0
         sequences = self._search(_relaxed(problem, self._matrix, later), start, share)
@@ -107,11 +108,30 @@ class _Search:
             relaxed = _relaxed(problem, self._matrix, later)
             share = 0.0 if later_s == _LATER_S[-1] else _LATE_SHARE / 2
             sequences = self._search(relaxed, sequences, share)
+        if _jobs_left(problem, sequences):
+            return inserted(self._task(problem, sequences, 0.0), sequences)
+        if share and self._ends - time.perf_counter() > _WORTH_S:
+            relaxed = _relaxed(problem, self._matrix, later)
+            sequences = self._search(relaxed, sequences, 0.0)
         return sequences
+
+    def _start(self) -> Sequences | None:
+        """The plan before with what is new put where it costs least."""
+        problem, previous = self._problem, self._request.previous
+        before = (
+            sequences_in_force(problem) if previous is None else sequences_of(previous, problem)
+        )
+        if before is None:
+            return None
+        return inserted(self._task(problem, before, 0.0), before)
 
     def _search(self, problem: Problem, start: Sequences | None, spared: float) -> Sequences:
         """Search in what is left of the time but the share ``spared``."""
-        task = Task(
+        task = self._task(problem, start, spared)
+        return feasible(problem, self._matrix, self._solver.solve(task))
+
+    def _task(self, problem: Problem, start: Sequences | None, spared: float) -> Task:
+        return Task(
             problem=problem,
             matrix=self._matrix,
             seconds=max(0.01, self._ends - time.perf_counter() - spared * self._request.seconds),
@@ -119,7 +139,6 @@ class _Search:
             start=start,
             is_cancelled=self._is_cancelled,
         )
-        return feasible(problem, self._matrix, self._solver.solve(task))
 
 
 def _relaxed(problem: Problem, matrix: Matrix, later: dict[int, int]) -> Problem:

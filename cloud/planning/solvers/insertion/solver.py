@@ -6,6 +6,7 @@ from cloud.planning.model import Job, Problem
 from cloud.planning.solvers.insertion.board import Ways
 from cloud.planning.solvers.insertion.desk import InsertionDesk
 from cloud.planning.solvers.port import Sequences, Task
+from cloud.planning.solvers.schedule import feasible
 
 
 class InsertionSolver:
@@ -20,10 +21,11 @@ class InsertionSolver:
 
 
 def inserted(task: Task, start: Sequences) -> Sequences:
-    """``start`` with every order that fits and is not in it."""
+    """``start``, less what breaks a rule there, with every order that fits and is not in it."""
     problem, matrix = task.problem, task.matrix
-    desk = InsertionDesk.of_matrix(problem, matrix, start)
-    served = {step.job for steps in start for step in steps}
+    kept = feasible(problem, matrix, start)
+    desk = InsertionDesk.of_matrix(problem, matrix, kept)
+    served = {step.job for steps in kept for step in steps}
     for index in _hardest_first(problem, served):
         if task.is_cancelled():
             break
