@@ -69,7 +69,8 @@ from cloud.planning.situation import At
 from cloud.planning.store import orders_of_carrier
 from cloud.roads import api as roads_api
 from cloud.roads.client import RoadsClient
-from cloud.roads.engine import engine_url
+from cloud.roads.engine import engine_url, url_of
+from cloud.roads.keeper import PLAIN, ports_in_force
 from cloud.roads.publisher import SpeedPublisher
 from cloud.roads.publishing import SpeedDesk
 from cloud.roads.service import Traffic
@@ -93,6 +94,7 @@ from cloud.tracking.reports import Reports
 from cloud.tracking.status import is_ingest_listening
 from cloud.tracking.stream import LiveStream
 from cloud.tracking.watch import SilenceWatch
+from cloud.traffic import SpeedLearning
 from wire import __version__
 
 log = logging.getLogger(__name__)
@@ -111,6 +113,7 @@ class _Parts:
     roads: RoadsClient
     matching_roads: RoadsClient
     speeds: SpeedPublisher
+    learning: SpeedLearning
     traffic: Traffic
     events: Outbox
     identity: Identity
@@ -203,11 +206,25 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         new_id=random_id,
     )
     held = grants.Held(business)
+    learning = SpeedLearning(
+        business=business,
+        telemetry=telemetry,
+        clock=clock,
+        vans=lambda: [(tenant, van) for tenant, van, _ in fleet.every_vehicle()],
+        zone=lambda: _zone_of(fleet),
+        city=data.city,
+        engine=lambda: (
+            url_of(ports_in_force(data.roads)[PLAIN])
+            if PLAIN in ports_in_force(data.roads)
+            else roads_url
+        ),
+    )
     speeds = SpeedPublisher(
         database=business,
         clock=clock,
         city=data.city,
         desk=SpeedDesk(data.roads, data.roads_socket) if settings.roads.url is None else None,
+        factors=learning.factors,
     )
     gateways = Gateways(business, clock, fleet, Reports(telemetry), events, random_id)
     return _Parts(
@@ -220,6 +237,7 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         roads=roads,
         matching_roads=RoadsClient(roads_url, lane="bulk", limit_s=20.0),
         speeds=speeds,
+        learning=learning,
         traffic=Traffic(
             business,
             clock,
@@ -324,6 +342,14 @@ def _api(parts: _Parts) -> APIRouter:
     return router
 
 
+def _zone_of(fleet: Fleet) -> str:
+    """The zone of the first depot; a city lies in one."""
+    for tenant in sorted({tenant for tenant, _, _ in fleet.every_vehicle()}):
+        for depot in fleet.depots(tenant):
+            return depot.zone
+    return "UTC"
+
+
 def _knowing_vans(fleet: Fleet) -> Callable[[str, str], bool]:
     return lambda tenant, van: any(one.id == van for one in fleet.vehicles(tenant))
 
@@ -374,6 +400,7 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
                     ("complaints", _complaint_watch(parts).run()),
                     ("phones", phones.run()),
                     ("speeds", parts.speeds.run()),
+                    ("learning", parts.learning.run()),
                 )
             ]
             yield

@@ -15,7 +15,7 @@ import httpx
 import msgspec
 
 from cloud.roads.engine import KEEP_ALIVE_S, MAX_MATCH_POINTS, MAX_ROUTE_POINTS
-from cloud.roads.matching import Hop, pieces
+from cloud.roads.matching import Hop, Line, pieces
 from cloud.roads.model import (
     NEAR_M,
     NO_WAY,
@@ -64,6 +64,8 @@ class _Table(msgspec.Struct):
 
 class _Annotation(msgspec.Struct):
     distance: list[float]
+    nodes: list[int] = []
+    duration: list[float] = []
 
 
 class _Leg(msgspec.Struct):
@@ -225,7 +227,12 @@ class RoadsClient:
         return path
 
     async def match(
-        self, points: Sequence[Point], at_s: Sequence[int], *, accuracy_m: float = 10.0
+        self,
+        points: Sequence[Point],
+        at_s: Sequence[int],
+        *,
+        accuracy_m: float = 10.0,
+        with_nodes: bool = False,
     ) -> list[Hop]:
         """The way along streets that a drive took, as hops in order; none where no street fits.
 
@@ -233,6 +240,7 @@ class RoadsClient:
             points: where it was, about 20 m apart.
             at_s: when, in whole seconds, each later than the one before.
             accuracy_m: standard deviation of the points.
+            with_nodes: tell each hop's nodes, and what its turns cost, too.
 
         Raises:
             RoadsUnavailable: the engine does not answer.
@@ -240,12 +248,20 @@ class RoadsClient:
         found: list[Hop] = []
         for piece in pieces(len(points), MAX_MATCH_POINTS):
             asked = slice(piece.first, piece.end)
-            hops = await self._match(points[asked], at_s[asked], accuracy_m, piece.first)
+            hops = await self._match(
+                points[asked], at_s[asked], accuracy_m, piece.first, with_nodes=with_nodes
+            )
             found += [hop for hop in hops if piece.begin <= hop.first < piece.stop]
         return found
 
     async def _match(
-        self, points: Sequence[Point], at_s: Sequence[int], accuracy_m: float, first: int
+        self,
+        points: Sequence[Point],
+        at_s: Sequence[int],
+        accuracy_m: float,
+        first: int,
+        *,
+        with_nodes: bool,
     ) -> list[Hop]:
         if len(points) < 2:
             return []
@@ -258,7 +274,7 @@ class RoadsClient:
                 radiuses=[accuracy_m] * len(points),
                 overview="full",
                 geometries="geojson",
-                annotations=["distance"],
+                annotations=["distance", "nodes", "duration"] if with_nodes else ["distance"],
                 gaps="split",
                 tidy=False,
             )
@@ -416,16 +432,23 @@ def _hops(answer: _Matchings, first: int) -> list[Hop]:
         if (other.matchings_index, other.waypoint_index) != (which, leg + 1):
             continue
         matching = answer.matchings[which]
-        hops.append(
-            Hop(
-                first=at,
-                last=following,
-                metres=matching.legs[leg].distance,
-                confidence=matching.confidence,
-                line=matching.geometry.coordinates[cuts[which][leg] : cuts[which][leg + 1] + 1],
-            )
-        )
+        line = matching.geometry.coordinates[cuts[which][leg] : cuts[which][leg + 1] + 1]
+        hops.append(_hop(at, following, matching.confidence, matching.legs[leg], line))
     return hops
+
+
+def _hop(first: int, last: int, confidence: float, leg: _Leg, line: Line) -> Hop:
+    told = leg.annotation
+    return Hop(
+        first=first,
+        last=last,
+        metres=leg.distance,
+        confidence=confidence,
+        line=line,
+        nodes=tuple(told.nodes),
+        cuts_m=tuple(told.distance) if told.nodes else (),
+        turns_s=max(0.0, leg.duration - sum(told.duration)) if told.nodes else 0.0,
+    )
 
 
 def _cuts(matching: _Matching) -> list[int]:

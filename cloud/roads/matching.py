@@ -17,6 +17,8 @@ class Hop:
     Attributes:
         first, last: indices of the points; those between fit no street.
         metres: along the streets. confidence: 0 to 1, of the engine. line: as (lon, lat).
+        nodes: OpenStreetMap ids along it, when asked for, from before its begin to behind its end.
+        cuts_m: how far it led between each two of them. turns_s: what its turns cost.
     """
 
     first: int
@@ -24,6 +26,9 @@ class Hop:
     metres: float
     confidence: float
     line: Line
+    nodes: tuple[int, ...] = ()
+    cuts_m: tuple[float, ...] = ()
+    turns_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,10 @@ _log = logging.getLogger(__name__)
 
 _ELSEWHERE: Final = "the engine of [roads] url takes its speeds from whoever runs it"
 _LOOK_EVERY_S: Final = 20.0
+_REST_S: Final = 60.0
+_REST_TIMES: Final = 10.0
+"""What vans meet comes into force so seldom that pricing takes a tenth of a core at most; what
+people draw does at once."""
 _SETTLE_S: Final = 0.1
 """Several changes at once are one set of speeds."""
 
@@ -76,6 +80,7 @@ class SpeedPublisher:
         self._desk = desk
         self._factors = factors
         self._segments: tuple[str, Segments] | None = None
+        self._next_s = 0.0
         self._told: tuple[str, bytes] = ("", b"")
         self._waker = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -90,17 +95,21 @@ class SpeedPublisher:
         """Work until cancelled."""
         self._loop = asyncio.get_running_loop()
         desk = self._desk
+        is_asked = True
         while desk is not None:
             try:
-                await self.publish(desk)
+                if is_asked or self._loop.time() >= self._next_s:
+                    await self.publish(desk)
             except (CityError, RoadsUnavailable) as error:
                 self._failed(error.detail)
             except DBAPIError as error:
                 self._failed(f"the database does not answer: {error.orig}")
             try:
+                is_asked = False
                 async with asyncio.timeout(_LOOK_EVERY_S):
                     await self._waker.wait()
-                    await asyncio.sleep(_SETTLE_S)
+                    is_asked = True
+                await asyncio.sleep(_SETTLE_S)
             except TimeoutError:
                 continue
             finally:
@@ -118,6 +127,7 @@ class SpeedPublisher:
         if (city, wanted) != self._told and (wanted or not desk.is_plain(NOW)):
             await desk.publish(NOW, wanted)
             self._told = city, wanted
+            self._next_s = loop.time() + max(_REST_S, _REST_TIMES * (loop.time() - begun))
             self.in_force = InForce(
                 at=at_s, seconds=round(loop.time() - begun, 3), changed=changed, closed=closed
             )

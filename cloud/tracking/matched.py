@@ -37,7 +37,9 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class _Spot:
+class Spot:
+    """A point of a drive."""
+
     lat_e7: int
     lon_e7: int
     at_ms: int
@@ -60,7 +62,7 @@ class Matching:
         """
         if span_s[1] - span_s[0] > MAX_SPAN_S:
             raise Invalid.field("from", "is more than a day before to", "ask for a shorter span")
-        drives = await asyncio.to_thread(self._drives, tenant, van, span_s)
+        drives = await asyncio.to_thread(drives_of, self._tracks, tenant, van, span_s)
         points = sum(map(len, drives))
         if points > MAX_POINTS:
             raise Invalid.field(
@@ -74,12 +76,7 @@ class Matching:
                 f"roads: not matched within {self._limit_s:g} s; ask for a shorter span"
             ) from None
 
-    def _drives(self, tenant: str, van: str, span_s: tuple[float, float]) -> list[list[_Spot]]:
-        drawn = self._tracks.drawn(tenant, van, span_s, Drawing())
-        found = [_thinned(drawn.track.only(piece)) for piece in drawn.pieces]
-        return [drive for drive in found if len(drive) > 1]
-
-    async def _parts(self, drive: list[_Spot]) -> list[Part]:
+    async def _parts(self, drive: list[Spot]) -> list[Part]:
         points = [Point(one.lat_e7 / 1e7, one.lon_e7 / 1e7) for one in drive]
         hops = await self._roads.match(points, [one.at_ms // 1000 for one in drive])
         return [
@@ -96,13 +93,22 @@ class Matching:
         ]
 
 
-def _thinned(track: Track) -> list[_Spot]:
+def drives_of(
+    tracks: Tracks, tenant: str, van: str, span_s: tuple[float, float]
+) -> list[list[Spot]]:
+    """Where a van drove in a span of time, drive by drive, as points to be matched."""
+    drawn = tracks.drawn(tenant, van, span_s, Drawing())
+    found = [_thinned(drawn.track.only(piece)) for piece in drawn.pieces]
+    return [drive for drive in found if len(drive) > 1]
+
+
+def _thinned(track: Track) -> list[Spot]:
     """Fixes `_EVERY_M` from the one before, no two of one second; a stand is one of them."""
     far_e7 = _EVERY_M / METRES_AN_E7
-    found: list[_Spot] = []
+    found: list[Spot] = []
     columns = (track["lat_e7"].tolist(), track["lon_e7"].tolist(), track["at_ms"].tolist())
     for lat_e7, lon_e7, at_ms in zip(*columns, strict=True):
-        here = _Spot(lat_e7, lon_e7, at_ms)
+        here = Spot(lat_e7, lon_e7, at_ms)
         if not found:
             found.append(here)
             continue

@@ -1,0 +1,200 @@
+"""Feeds what vans drove to the learner of speeds: each hour once it is over, and the last minutes.
+
+The fleet's own committed history is matched onto the streets as imported, so that what is closed
+or slow now does not hide what was driven.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.exc import DBAPIError
+
+from cloud.foundation.clock import Clock
+from cloud.foundation.database import Database
+from cloud.roads import store
+from cloud.roads.client import RoadsClient
+from cloud.roads.learning import (
+    BUCKETS,
+    LIVE_S,
+    Met,
+    Passage,
+    Pattern,
+    gathered,
+    learn,
+    live,
+    packed,
+    passages,
+    unpacked,
+)
+from cloud.roads.model import CityError, Point, RoadsUnavailable
+from cloud.roads.segments import Floats, Segments, read_segments
+from cloud.tracking import store as tracking_store
+from cloud.tracking.matched import Spot, drives_of
+from cloud.tracking.service import Tracks
+from wire.events import StopDeparted
+
+_log = logging.getLogger(__name__)
+
+_HOUR_S: Final = 3_600
+_LOOK_EVERY_S: Final = 60.0
+_SETTLED_S: Final = 900
+"""An hour is looked at so long after its end."""
+_FINAL_S: Final = 26 * _HOUR_S
+"""And once more when late batches have come in."""
+_KEPT_S: Final = 120 * 86_400
+_LIVE_SPAN_S: Final = 4 * LIVE_S
+_MOST_STOPS: Final = 2_000
+_LONGEST_DWELL_MS: Final = 86_400_000
+
+
+class SpeedLearning:
+    """Learns while the cloud runs; `factors` gives what is known now.
+
+    Args:
+        vans: tenant and id of every van.
+        zone: IANA name of the zone whose hours people live by.
+        engine: where drives are matched now.
+    """
+
+    def __init__(
+        self,
+        *,
+        business: Database,
+        telemetry: Database,
+        clock: Clock,
+        vans: Callable[[], list[tuple[str, str]]],
+        zone: Callable[[], str],
+        city: Path,
+        engine: Callable[[], str],
+    ) -> None:
+        self._business = business
+        self._telemetry = telemetry
+        self._tracks = Tracks(telemetry)
+        self._clock = clock
+        self._vans = vans
+        self._find_zone = zone
+        self._city = city
+        self._engine = engine
+        self._recent: deque[tuple[float, Met]] = deque()
+        self._followed_s: float | None = None
+        self._pattern: tuple[int, Pattern] | None = None
+        self._version = 0
+        self._zone = ZoneInfo("UTC")
+
+    async def run(self) -> None:
+        """Learn until cancelled."""
+        while True:
+            try:
+                await self.look()
+            except (CityError, RoadsUnavailable) as error:
+                _log.info("speeds are learned later", extra={"reason": error.detail})
+            except DBAPIError as error:
+                _log.warning("history cannot be read; later", extra={"reason": str(error.orig)})
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def look(self) -> None:
+        """Learn from the hours that are over, oldest first, and from the last minutes.
+
+        Raises:
+            CityError: no city is imported. RoadsUnavailable: the engine does not answer.
+        """
+        segments = await asyncio.to_thread(read_segments, self._city)
+        self._zone = ZoneInfo(await asyncio.to_thread(self._find_zone))
+        now_s = self._clock.now_s()
+        async with RoadsClient(self._engine(), lane="bulk", limit_s=20.0) as roads:
+            await self._follow(segments, roads, now_s)
+            for hour_s, is_final in await asyncio.to_thread(self._due, now_s):
+                met = await self.met(segments, roads, (hour_s, hour_s + _HOUR_S))
+                await asyncio.to_thread(self._keep, hour_s, met, is_final=is_final)
+                self._version += 1
+
+    async def met(self, segments: Segments, roads: RoadsClient, span_s: tuple[float, float]) -> Met:
+        """What all vans met in a span of time."""
+        found: list[Passage] = []
+        for tenant, van in await asyncio.to_thread(self._vans):
+            drives, stands = await asyncio.to_thread(self._driven, tenant, van, span_s)
+            for drive in drives:
+                points = [Point(one.lat_e7 / 1e7, one.lon_e7 / 1e7) for one in drive]
+                hops = await roads.match(
+                    points, [one.at_ms // 1000 for one in drive], with_nodes=True
+                )
+                found += passages(hops, [one.at_ms / 1000 for one in drive], stands)
+        return await asyncio.to_thread(gathered, segments, found)
+
+    def factors(self, segments: Segments, at_s: float) -> list[Floats]:
+        """Travel time over the profile's now: the pattern of this hour, and what is met lately."""
+        pattern = self._learned(segments, at_s)
+        if pattern is None:
+            return []
+        usual = pattern.factor(self._bucket(int(at_s)))
+        recent = [(at_s - then_s, met) for then_s, met in tuple(self._recent)]
+        return [usual, live(segments, [one for one in recent if one[0] >= 0], usual)]
+
+    def _learned(self, segments: Segments, at_s: float) -> Pattern | None:
+        if self._pattern is None or self._pattern[0] != self._version:
+            version = self._version
+            with self._business.reading() as connection:
+                rows = store.hours(connection, int(at_s) - _KEPT_S)
+            if not rows and not self._recent:
+                return None
+            hours = [(hour_s, unpacked(body)) for hour_s, body, _ in rows]
+            self._pattern = version, learn(segments, hours, self._bucket, at_s)
+        return self._pattern[1]
+
+    async def _follow(self, segments: Segments, roads: RoadsClient, now_s: float) -> None:
+        since_s = self._followed_s
+        if since_s is None or not 0 < now_s - since_s < _LIVE_SPAN_S:
+            since_s = now_s - LIVE_S
+        met = await self.met(segments, roads, (since_s, now_s))
+        self._followed_s = now_s
+        if len(met.tail):
+            self._recent.append(((since_s + now_s) / 2, met))
+        while self._recent and now_s - self._recent[0][0] > _LIVE_SPAN_S:
+            self._recent.popleft()
+
+    def _due(self, now_s: float) -> list[tuple[int, bool]]:
+        """Hours to be looked at, and whether for the last time."""
+        first = int(now_s - 2 * _FINAL_S) // _HOUR_S * _HOUR_S
+        with self._business.reading() as connection:
+            known = {hour_s: is_final for hour_s, _, is_final in store.hours(connection, first)}
+        due: list[tuple[int, bool]] = []
+        for hour_s in range(first, int(now_s) - _HOUR_S - _SETTLED_S + 1, _HOUR_S):
+            is_final = now_s >= hour_s + _FINAL_S
+            if hour_s not in known or (is_final and not known[hour_s]):
+                due.append((hour_s, is_final))
+        return due
+
+    def _keep(self, hour_s: int, met: Met, *, is_final: bool) -> None:
+        with self._business.writing() as connection:
+            store.put_hour(connection, hour_s, packed(met), is_final=is_final)
+            store.forget_hours(connection, hour_s - _KEPT_S)
+
+    def _driven(
+        self, tenant: str, van: str, span_s: tuple[float, float]
+    ) -> tuple[list[list[Spot]], list[tuple[float, float]]]:
+        """A van's drives, and when it stood at stops."""
+        drives = drives_of(self._tracks, tenant, van, span_s)
+        if not drives:
+            return [], []
+        span_ms = int(span_s[0] * 1000), int(span_s[1] * 1000) + _LONGEST_DWELL_MS
+        with self._telemetry.reading() as connection:
+            rows = tracking_store.events_between(
+                *(connection, tenant, van, *span_ms),
+                kinds=("stop_departed",),
+                after=None,
+                limit=_MOST_STOPS,
+            )
+        left = [told for row in rows if isinstance(told := row.told(), StopDeparted)]
+        return drives, [(one.at_ms / 1000 - one.dwell_s, one.at_ms / 1000) for one in left]
+
+    def _bucket(self, at_s: int) -> int:
+        """The hour of a working day, a Saturday or a Sunday, where the first depot is."""
+        local = datetime.fromtimestamp(at_s, self._zone)
+        kind = max(0, local.weekday() - 4)
+        return (kind * 24 + local.hour) % BUCKETS
