@@ -8,6 +8,7 @@ import { addVanIcons } from "./van_icons.js";
 
 const STREETS = "/api/v1/city/streets.geojson";
 const FRAME_MS = 33;
+const MS_A_VAN = 0.1;
 const CLICK_PX = 7;
 const CLICKABLE = ["vans", "van-names", "stops", "orders", "fence-names", "fence-edges", "fence-corridors", "fences"];
 
@@ -156,7 +157,8 @@ export class BoardMap {
 
   step(at) {
     this.frame = undefined;
-    const isDue = this.drawnAt === undefined || at - this.drawnAt >= FRAME_MS;
+    const pauseMs = Math.max(FRAME_MS, MS_A_VAN * this.vans.length);
+    const isDue = this.drawnAt === undefined || at - this.drawnAt >= pauseMs;
     if (isDue) this.draw(at);
     if (!isDue || this.motion.isMoving(at)) this.glide();
   }

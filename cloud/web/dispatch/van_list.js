@@ -1,5 +1,6 @@
 // Every van at a glance: in a narrow list beside the map, or in a table without it.
 
+import { useState } from "../vendor/preact/hooks.module.js";
 import { html } from "../look/html.js";
 import { inWords } from "../look/moment.js";
 import { Chip } from "../look/parts.js";
@@ -7,6 +8,8 @@ import { vanColour } from "./palette.js";
 import { Bar, VanDot } from "./parts.js";
 import { ageS, isStale, parcelsAboard, progress, standing } from "./rounds.js";
 
+const AT_ONCE = 50;
+const FEW = 20;
 const WORST_FIRST = ["silent", "late", "behind", "on_time", "ready", "done", "idle"];
 
 /** What the lists show of each van: [{van, route, round, stands, colour, age, isGrey}]. */
@@ -34,12 +37,14 @@ export function choose(rows, kind) {
   return wanted.sort((one, other) => Math.min(rank(one), 3) - Math.min(rank(other), 3));
 }
 
-/** The list beside the map. */
+/** The list beside the map; of a large fleet what is asked for, so that it stays quick. */
 export function VanList({ state, rows, onVan }) {
-  if (rows.length === 0) return html`<${NoVans} state=${state} />`;
+  const { found, shown, find, more } = useFew(rows);
   return html`
+    ${find}
+    ${found.length === 0 && html`<${NoVans} state=${state} />`}
     <ul class="rows" aria-label="Vans">
-      ${rows.map((row) => html`
+      ${shown.map((row) => html`
         <li key=${row.van.id}>
           <button type="button" class="row van-row" data-van=${row.van.id} onClick=${() => onVan(row.van.id)}>
             <${VanDot} colour=${row.colour} isGrey=${row.isGrey} />
@@ -52,19 +57,45 @@ export function VanList({ state, rows, onVan }) {
             </span>
           </button>
         </li>`)}
-    </ul>`;
+    </ul>
+    ${more}`;
+}
+
+/** Some of many rows: those whose van, driver or standing says what is looked for, as many as one looks at. */
+function useFew(rows) {
+  const [search, setSearch] = useState("");
+  const [limit, setLimit] = useState(AT_ONCE);
+  const words = search.toLowerCase().split(/\s+/).filter(Boolean);
+  const found = rows.filter((row) => words.every((word) => says(row).includes(word)));
+  const find = (rows.length > FEW || search !== "") && html`
+    <div class="tools one">
+      <div class="field">
+        <label class="visually-hidden" for="van-search">Search vans</label>
+        <input id="van-search" class="input" type="search" placeholder="Van, driver or standing" value=${search}
+          onInput=${(event) => setSearch(event.target.value)} />
+      </div>
+    </div>`;
+  const more = found.length > limit && html`
+    <button class="button more" type="button" onClick=${() => setLimit(limit + AT_ONCE)}>Show more (${found.length - limit} left)</button>`;
+  return { found, shown: found.slice(0, limit), find, more };
+}
+
+function says({ van, route, stands }) {
+  return `${van.name} ${van.id} ${route?.driver_id ?? van.driver_id ?? ""} ${stands.text}`.toLowerCase();
 }
 
 /** The table that stands in for the map. */
 export function VanTable({ state, rows, onVan }) {
-  if (rows.length === 0) return html`<${NoVans} state=${state} />`;
+  const { found, shown, find, more } = useFew(rows);
   const heads = ["Van", "Standing", "Stops", "Next stop", "Position", "Speed", "Age", "Aboard", "Driver"];
   return html`
-    <div class="scroll-x">
+    ${find}
+    ${found.length === 0 && html`<${NoVans} state=${state} />`}
+    ${found.length > 0 && html`<div class="scroll-x">
       <table class="table van-table">
         <thead><tr>${heads.map((head) => html`<th scope="col">${head}</th>`)}</tr></thead>
         <tbody>
-          ${rows.map((row) => html`
+          ${shown.map((row) => html`
             <tr key=${row.van.id} data-van=${row.van.id}>
               <th scope="row">
                 <button class="link" type="button" onClick=${() => onVan(row.van.id)}>
@@ -82,7 +113,8 @@ export function VanTable({ state, rows, onVan }) {
             </tr>`)}
         </tbody>
       </table>
-    </div>`;
+    </div>`}
+    ${more}`;
 }
 
 /** "−29.92953, −71.27046" of a position, or a dash. */
