@@ -35,12 +35,21 @@ class _LazyGroups(click.Group):
         module, _ = _GROUPS[cmd_name]
         command = importlib.import_module(module).main
         assert isinstance(command, click.Command)  # noqa: S101 - a wiring mistake, not input
+        _say_whole_sentences(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, text) for name, (_, text) in sorted(_installed().items())]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+
+def _say_whole_sentences(command: click.Command) -> None:
+    """Let the list of a group tell the first paragraph of each command, which click cuts short."""
+    for below in command.commands.values() if isinstance(command, click.Group) else ():
+        first, *_ = (below.help or "").split("\n\n")
+        below.short_help = below.short_help or " ".join(first.split())
+        _say_whole_sentences(below)
 
 
 @click.group(cls=_LazyGroups)

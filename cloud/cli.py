@@ -51,7 +51,13 @@ def main() -> None:
 @main.command()
 @_DATA
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where web listens.")
-@click.option("--port", default=8480, show_default=True, type=click.IntRange(1, 65_535))
+@click.option(
+    "--port",
+    default=8480,
+    show_default=True,
+    type=click.IntRange(1, 65_535),
+    help="Its port.",
+)
 @click.option(
     "--role",
     default="all",
@@ -126,7 +132,9 @@ def deadletter() -> None:
     """What vans sent that could not be taken: look at it, try it again, or drop it."""
 
 
-_TENANT = click.option("--tenant", default="main", show_default=True)
+_TENANT = click.option(
+    "--tenant", default="main", show_default=True, help="Of which company on this installation."
+)
 _VAN = click.option("--van", help="Of this van only.")
 
 

@@ -56,14 +56,18 @@ def decode(file: Path) -> None:
     """
     from gateway.decode import Refusals, decoded_lines
 
-    out, refusals = sys.stdout.buffer, Refusals()
+    out, refusals, count = sys.stdout.buffer, Refusals(), 0
     for line in decoded_lines(file, refusals):
         out.write(line + b"\n")
+        count += 1
     out.flush()
     for told in refusals.lines:
         click.echo(f"roundsman gateway: {told}", err=True)
     if refusals.count > len(refusals.lines):
         click.echo(f"roundsman gateway: {refusals.count} sentences refused in all", err=True)
+    if count == 0:
+        problem = "holds no epoch with a position; give NMEA 0183 as a receiver sends it"
+        click.echo(f"roundsman gateway: {file}: {problem}", err=True)
 
 
 @main.command()

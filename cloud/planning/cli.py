@@ -27,7 +27,13 @@ def main() -> None:
     show_default=True,
     help="How long to search, real time.",
 )
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=1,
+    show_default=True,
+    help="The same gives the same search.",
+)
 @click.option(
     "--solver",
     type=click.Choice(get_args(SolverName.__value__)),

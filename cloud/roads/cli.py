@@ -46,9 +46,14 @@ def import_extract(extract: Path, data: Path, name: str | None) -> None:
 @main.command("speeds")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option(
-    "--data", type=click.Path(path_type=Path, exists=True, file_okay=False), required=True
+    "--data",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    required=True,
+    help="Data folder.",
 )
-@click.option("--tenant", default="main", show_default=True)
+@click.option(
+    "--tenant", default="main", show_default=True, help="Of which company on this installation."
+)
 @click.option("--name", help="What to call it; by default the file's name. It replaces its like.")
 def take_speeds(file: Path, data: Path, tenant: str, name: str | None) -> None:
     """Take speeds (.csv: from_node,to_node,kmh) or closures and slow zones (.geojson) from FILE.

@@ -123,6 +123,19 @@ def test_a_van_past_its_next_arrival_is_behind_and_risks_later_promises(page: Pa
     assert late["atRisk"] == ["b"]
 
 
+def test_the_services_word_on_a_promise_takes_the_place_of_the_boards(page: Page) -> None:
+    script = """(m, stops) => {
+        const promise = { current: { to: "2026-11-23T10:30:00.000Z" } };
+        const orders = new Map([["b", { promise }]]);
+        const risk = (risk) => new Map([["b", { risk, p50: "2026-11-23T10:40:00.000Z" }]]);
+        const now = Date.parse("2026-11-23T09:40:00.000Z");
+        const at = (arrivals) => [...m.progress({ stops }, now, orders, arrivals).atRisk];
+        return [at(new Map()), at(risk("at_risk")), at(risk("late"))];
+    }"""
+    stops = [stop("a", "09:00", "done"), stop("b", "10:00")]
+    assert run(page, "dispatch/rounds.js", script, stops) == [[], [], ["b"]]
+
+
 def test_a_finished_round_needs_nobody(page: Page) -> None:
     assert round_at(page, [stop("a", "09:00", "done")], "17:00")["kind"] == "done"
 
@@ -292,7 +305,7 @@ def test_what_happens_is_told_in_sentences(
     page: Page, name: str, data: dict[str, Any], tone: str, text: str
 ) -> None:
     script = """(m, name, data) => m.newsOf(name, data, {
-        nameOf: () => "Van 1", nowMs: 5, clock: () => "09:00",
+        nameOf: () => "Van 1", addressOf: () => "Calle 1", nowMs: 5, clock: () => "09:00",
     })"""
     known = {"vehicle_id": "van-1", "at": "2026-11-23T09:10:00.000Z", "name": "Yard", **data}
     found = run(page, "dispatch/news.js", script, name, known)

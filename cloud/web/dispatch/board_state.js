@@ -25,6 +25,7 @@ export class BoardState {
     this.vans = new Map();
     this.orders = new Map();
     this.routes = new Map();
+    this.arrivals = new Map();
     this.plan = { revision: 0, unserved: [] };
     this.revisions = [];
     this.line = "opening";
@@ -101,7 +102,10 @@ export class BoardState {
 
   async readPlan() {
     const turn = this.begin("plan");
-    const plan = await get(`depots/${this.depot.id}/plans/${this.day}`).catch(noPlanYet);
+    const [plan, expected] = await Promise.all([
+      get(`depots/${this.depot.id}/plans/${this.day}`).catch(noPlanYet),
+      get(`depots/${this.depot.id}/plans/${this.day}/arrivals`).catch(noArrivalsYet),
+    ]);
     const routes = new Map(plan.routes.map((route) => [route.vehicle_id, route]));
     const others = [...this.vans.values()].filter(
       (van) => van.route_id !== null && van.depot_id === this.depot.id && !routes.has(van.id),
@@ -110,6 +114,7 @@ export class BoardState {
     if (turn !== this.turns.plan) return;
     this.plan = plan;
     this.routes = routes;
+    this.arrivals = new Map(expected.routes.flatMap(({ items }) => items.map((one) => [one.stop_id, one])));
     this.tell();
   }
 
@@ -162,6 +167,7 @@ export class BoardState {
     if (name === "geofence") this.book.hear(data);
     this.news.hear(name, data, {
       nameOf: (id) => this.vans.get(id)?.name ?? id,
+      addressOf: (id) => this.orders.get(id)?.address ?? id,
       nowMs: this.clock.nowMs(),
       clock: (instant) => this.times.clock(instant),
     });
@@ -287,6 +293,11 @@ function notImported(problem) {
 
 function noPlanYet(problem) {
   if (problem.status === 404) return { revision: 0, routes: [], unserved: [] };
+  throw problem;
+}
+
+function noArrivalsYet(problem) {
+  if (problem.status === 404) return { routes: [] };
   throw problem;
 }
 

@@ -4,13 +4,13 @@ import { CROSSINGS } from "./fences.js";
 import { minutes } from "./parts.js";
 
 /** Events of the stream that become news. */
-export const NEWS = ["van_silent", "van_heard", "van_complaint", "geofence", "copy_suspected", "planning_failed", "webhook_disabled"];
+export const NEWS = ["van_silent", "van_heard", "van_complaint", "geofence", "copy_suspected", "planning_failed", "promise_at_risk", "webhook_disabled"];
 
 /**
  * One piece of news: {atMs, tone, what, text, detail, vanId, fenceId}. `nameOf(vanId)` names a van,
- * `nowMs` is when it was heard of, `clock(instant)` tells a time.
+ * `addressOf(orderId)` an order, `nowMs` is when it was heard of, `clock(instant)` tells a time.
  */
-export function newsOf(name, data, { nameOf, nowMs, clock }) {
+export function newsOf(name, data, { nameOf, addressOf, nowMs, clock }) {
   const vanId = data.vehicle_id ?? null;
   const van = vanId === null ? "" : nameOf(vanId);
   const told = (tone, what, text, detail = "", atMs = nowMs) => ({ name, tone, what, text, detail, atMs, vanId, fenceId: data.geofence_id ?? null });
@@ -27,6 +27,8 @@ export function newsOf(name, data, { nameOf, nowMs, clock }) {
       return told("bad", "Copied card", `A box asks to be ${van} with a certificate that was replaced.`);
     case "planning_failed":
       return told("warn", "Plan", "The plan could not follow; the one before stays in force.", data.error);
+    case "promise_at_risk":
+      return told("bad", "Promise", `${van} will probably come at ${clock(data.expected_at * 1000)}, promised until ${clock(data.promised_until * 1000)}.`, addressOf(data.order_id));
     default:
       return told("warn", "Webhook", "A webhook is disabled: its receiver has refused for too long, or is gone.", data.url ?? "");
   }

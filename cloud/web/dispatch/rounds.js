@@ -34,15 +34,16 @@ export function isCancellable(order) {
 
 /**
  * How a route stands at `nowMs`: how many stops are done, which is next, and how many seconds it is
- * behind its plan. `atRisk` holds the stops that, at this delay, miss what was promised.
+ * behind its plan. `atRisk` holds the stops that probably miss what was promised: by the service's
+ * `arrivals` (by stop id), or, where it has none, at this delay.
  */
-export function progress(route, nowMs, orders) {
+export function progress(route, nowMs, orders, arrivals = new Map()) {
   const stops = route.stops;
   const next = stops.find((stop) => stop.state !== "done") ?? null;
   const done = stops.filter((stop) => stop.state === "done").length;
   const delayS = next === null ? 0 : delay(stops, next, nowMs);
   const atRisk = new Set(
-    stops.filter((stop) => isAtRisk(stop, delayS, orders)).map((stop) => stop.id),
+    stops.filter((stop) => isAtRisk(stop, delayS, orders, arrivals.get(stop.id))).map((stop) => stop.id),
   );
   return { total: stops.length, done, next, delayS, atRisk };
 }
@@ -54,15 +55,16 @@ function delay(stops, next, nowMs) {
   return Math.max(0, nowMs - Date.parse(due), carried) / 1000;
 }
 
-function isAtRisk(stop, delayS, orders) {
+function isAtRisk(stop, delayS, orders, arrival) {
   if (stop.state !== "open" || stop.kind !== "delivery") return false;
+  if (arrival !== undefined) return arrival.risk === "late";
   const promised = promiseOf(stop, orders);
   return promised !== null && expectedMs(stop, delayS) > Date.parse(promised.to);
 }
 
-/** When a stop is expected to be reached, if the van stays as much behind as it is now. */
-export function expectedMs(stop, delayS) {
-  return Date.parse(stop.planned_arrival) + delayS * 1000;
+/** When a stop is expected to be reached: as the service expects it, or as much behind as the van is now. */
+export function expectedMs(stop, delayS, arrival) {
+  return arrival !== undefined ? Date.parse(arrival.p50) : Date.parse(stop.planned_arrival) + delayS * 1000;
 }
 
 /** What was promised at a delivery stop, or null. */

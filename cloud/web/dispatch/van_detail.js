@@ -102,7 +102,7 @@ function Promised({ state, row, stop }) {
   return html`
     <span class=${`stop-line ${isAtRisk ? "at-risk" : ""}`}>
       Promised ${state.times.span(promised)}
-      ${isAtRisk && `, expected ${state.times.clock(expectedMs(stop, row.round.delayS))}`}
+      ${isAtRisk && `, expected ${state.times.clock(expectedMs(stop, row.round.delayS, state.arrivals.get(stop.id)))}`}
     </span>`;
 }
 
@@ -113,6 +113,14 @@ function When({ state, row, stop, isNext }) {
   }
   if (stop.state === "arrived") {
     return html`<span class="stop-when figures"><b>${times.clock(stop.arrived_at)}</b><small>arrived</small></span>`;
+  }
+  const arrival = state.arrivals.get(stop.id);
+  if (arrival !== undefined) {
+    return html`
+      <span class="stop-when figures" title=${`Eight of ten such arrivals are between ${times.clock(arrival.p10)} and ${times.clock(arrival.p90)}; planned for ${times.clock(stop.planned_arrival)}`}>
+        <b>${times.clock(arrival.p50)}</b>
+        <small>${times.span({ from: arrival.p10, to: arrival.p90 })}</small>
+      </span>`;
   }
   return html`
     <span class="stop-when figures">

@@ -6,7 +6,7 @@ import { inWords } from "../look/moment.js";
 import { Chip } from "../look/parts.js";
 import { vanColour } from "./palette.js";
 import { Bar, VanDot } from "./parts.js";
-import { ageS, isStale, parcelsAboard, progress, standing } from "./rounds.js";
+import { ageS, expectedMs, isStale, parcelsAboard, progress, standing } from "./rounds.js";
 
 const AT_ONCE = 50;
 const FEW = 20;
@@ -17,7 +17,7 @@ export function vanRows(state) {
   const now = state.clock.nowMs();
   return [...state.vans.values()].map((van, index) => {
     const route = state.routes.get(van.id);
-    const round = route === undefined ? null : progress(route, now, state.orders);
+    const round = route === undefined ? null : progress(route, now, state.orders, state.arrivals);
     return {
       van,
       route,
@@ -157,5 +157,5 @@ function nextStop({ route, round }, state) {
     return `At ${next.address}${isEarly ? `, waits until ${state.times.clock(next.window.from)}` : ""}`;
   }
   const what = next.kind === "pickup" ? "Fetch at" : "Next";
-  return `${what} ${next.address}, ${state.times.clock(next.planned_arrival)}`;
+  return `${what} ${next.address}, ${state.times.clock(expectedMs(next, 0, state.arrivals.get(next.id)))}`;
 }
