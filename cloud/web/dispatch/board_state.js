@@ -51,6 +51,11 @@ export class BoardState {
     return this.me !== null && this.me.role !== "carrier";
   }
 
+  /** The moment to judge vans by: while the line to the service is lost, nobody knows who is silent. */
+  get judgedMs() {
+    return this.line === "lost" ? this.lostMs : this.clock.nowMs();
+  }
+
   /** Call `heard` after changes; gives the function that ends it. */
   subscribe(heard) {
     this.listeners.add(heard);
@@ -177,6 +182,7 @@ export class BoardState {
   lineIs(line) {
     const wasLost = this.line === "lost";
     if (wasLost) this.hasSnapshot = false;
+    if (line === "lost" && !wasLost) this.lostMs = this.clock.nowMs();
     this.line = line;
     if (line === "open" && wasLost) this.safely(() => this.open());
     this.tell();

@@ -148,7 +148,7 @@ function look(map, state, vanId) {
 }
 
 function vansOn(state, vanId) {
-  const now = state.clock.nowMs();
+  const now = state.judgedMs;
   return [...state.vans.values()].flatMap((van, index) => {
     if (van.position === null) return [];
     const isSilent = isStale(van, now, state.clock.speed);

@@ -14,7 +14,7 @@ const WORST_FIRST = ["silent", "late", "behind", "on_time", "ready", "done", "id
 
 /** What the lists show of each van: [{van, route, round, stands, colour, age, isGrey}]. */
 export function vanRows(state) {
-  const now = state.clock.nowMs();
+  const now = state.judgedMs;
   return [...state.vans.values()].map((van, index) => {
     const route = state.routes.get(van.id);
     const round = route === undefined ? null : progress(route, now, state.orders, state.arrivals);
@@ -24,7 +24,7 @@ export function vanRows(state) {
       round,
       stands: standing(van, route, round, now, state.clock.speed),
       colour: vanColour(index),
-      age: ageS(van, now),
+      age: ageS(van, state.clock.nowMs()),
       isGrey: isStale(van, now, state.clock.speed),
     };
   });
