@@ -15,6 +15,7 @@ BENCHES: Final = {
     "eta": ("bench.arrivals", "arrivals forecast on held-out simulated days; runs ten minutes"),
     "keeping": ("bench.keeping", "fixes kept of a day's drive against their error; arrivals found"),
     "loss": ("bench.loss", "100,000 fixes over 60 random faults: lost, doubled; runs 15 minutes"),
+    "matching": ("bench.matching", "drives in a street canyon: metres on the right street"),
     "memory": ("bench.memory", "resident memory over three days offline; runs twenty minutes"),
     "fuzz": ("bench.fuzz", "a million hostile inputs to each decoder; runs ten minutes"),
     "ingest": ("bench.ingest", "fixes stored a second through the broker, on disk, read back"),
@@ -44,6 +45,10 @@ BENCHES: Final = {
     "steady": (
         "bench.steady",
         "1,000 vans at 1 Hz through the whole cloud, then 200 clients of which 100 stall",
+    ),
+    "traffic": (
+        "bench.traffic",
+        "arrival error before and after learning speeds; how soon they hold",
     ),
     "wire": ("bench.wire_size", "bytes and time of a batch on the wire"),
 }

@@ -302,7 +302,7 @@ def _api(parts: _Parts) -> APIRouter:
         files_api.routes(parts.fleet, gate),
         gateways_api.routes(parts.gateways, gate),
         geofences_api.routes(parts.geofences, parts.clock, gate),
-        roads_api.routes(parts.traffic, parts.speeds, gate),
+        roads_api.routes(parts.traffic, parts.speeds, parts.roads, gate),
         phones_api.routes(parts.phones, gate),
         enrolment_api.routes(parts.enrolments, parts.real_time, gate),
         orders_api.routes(parts.orders, parts.planning.places_in_plan, gate),

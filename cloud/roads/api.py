@@ -1,13 +1,17 @@
 """Closures, slow zones and speeds of streets over HTTP, as GeoJSON."""
 
+from math import nan
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from cloud.foundation.clock import to_rfc3339
+from cloud.foundation.errors import Invalid
 from cloud.foundation.identity import Caller, Gate
+from cloud.roads.client import RoadsClient
+from cloud.roads.model import Path, PlaceError, Point
 from cloud.roads.publisher import SpeedPublisher
 from cloud.roads.service import Traffic
 from cloud.roads.speed_files import MAX_FILE_BYTES, as_geojson
@@ -16,6 +20,10 @@ from cloud.roads.speeds import MAX_KMH, MAX_POINTS, MIN_KMH, RoadRule
 type Lon = Annotated[float, Field(ge=-180, le=180)]
 type Lat = Annotated[float, Field(ge=-90, le=90)]
 type Position = tuple[Lon, Lat]
+type Points = Annotated[
+    list[Annotated[str, StringConstraints(max_length=60)]],
+    Query(min_length=2, max_length=25),
+]
 type Name = Annotated[str, Query(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
 
 FILE_PATH: Final = "/roads/files"
@@ -125,6 +133,40 @@ class TakenBody(BaseModel):
     rules: int
 
 
+class StepBody(BaseModel):
+    """One thing a driver has to do; ``text`` says it as a sentence."""
+
+    action: Literal[
+        "depart", "arrive", "turn", "keep", "straight", "merge", "roundabout", "u_turn", "ferry"
+    ]
+    side: Literal["left", "right", ""]
+    degree: str
+    exit: int | None
+    street: str
+    metres: int
+    seconds: int
+    lat: float
+    lon: float
+    text: str
+
+
+class LegBody(BaseModel):
+    """From one of the points to the next."""
+
+    seconds: int
+    metres: int
+    steps: list[StepBody]
+
+
+class WayBody(BaseModel):
+    """A way along the streets by the speeds of now; ``geometry`` is a GeoJSON line."""
+
+    seconds: int
+    metres: int
+    geometry: dict[str, Any]
+    legs: list[LegBody]
+
+
 class SpeedsBody(BaseModel):
     """What the engine drives by: since when, and how many segments differ from the profile."""
 
@@ -135,12 +177,17 @@ class SpeedsBody(BaseModel):
     problem: str
 
 
-def routes(traffic: Traffic, publisher: SpeedPublisher, gate: Gate) -> APIRouter:
+def routes(
+    traffic: Traffic, publisher: SpeedPublisher, roads: RoadsClient, gate: Gate
+) -> APIRouter:
     """Closures, slow zones, files, and what is in force."""
     router = APIRouter(tags=["roads"])
     reader = Annotated[Caller, Depends(gate.roles("dispatcher", "viewer", "integrator"))]
     dispatcher = Annotated[Caller, Depends(gate.roles("dispatcher"))]
     admin = Annotated[Caller, Depends(gate.roles("admin"))]
+    on_the_way = Annotated[
+        Caller, Depends(gate.roles("dispatcher", "driver", "viewer", "integrator"))
+    ]
 
     @router.get("/roads/rules")
     def rules(caller: reader) -> RuleCollection:
@@ -211,6 +258,16 @@ def routes(traffic: Traffic, publisher: SpeedPublisher, gate: Gate) -> APIRouter
         """Forget what a file brought."""
         traffic.remove_file(caller.tenant, name)
 
+    @router.get("/roads/way")
+    async def way(caller: on_the_way, point: Points) -> WayBody:
+        """The way through points (``lat,lon``, 2 to 25 of them), and what to do on it."""
+        places = [_place(number, one) for number, one in enumerate(point)]
+        try:
+            found = await roads.route(places, with_steps=True)
+        except PlaceError as error:
+            raise Invalid(error.detail, *error.problems) from error
+        return _way(found)
+
     @router.get("/roads/speeds")
     def speeds(caller: reader) -> SpeedsBody:
         """Whether the engine has the newest speeds, and since when."""
@@ -265,4 +322,32 @@ def _feature(rule: RoadRule) -> RuleFeature:
             changed_at=to_rfc3339(rule.changed_at),
             changed_by=rule.changed_by,
         ),
+    )
+
+
+def _place(number: int, told: str) -> Point:
+    try:
+        lat, lon = (float(one) for one in told.split(","))
+    except ValueError:
+        lat = lon = nan
+    if not (-90 <= lat <= 90 and -180 <= lon <= 180):
+        raise Invalid.field(
+            f"point[{number}]", f"{told!r} is no place", "give lat,lon, such as -29.9027,-71.2519"
+        )
+    return Point(lat, lon)
+
+
+def _way(path: Path) -> WayBody:
+    return WayBody(
+        seconds=path.seconds,
+        metres=path.metres,
+        geometry={"type": "LineString", "coordinates": [list(one) for one in path.geometry]},
+        legs=[
+            LegBody(
+                seconds=leg.seconds,
+                metres=leg.metres,
+                steps=[StepBody.model_validate(one, from_attributes=True) for one in steps],
+            )
+            for leg, steps in zip(path.legs, path.steps, strict=True)
+        ],
     )

@@ -15,6 +15,7 @@ import httpx
 import msgspec
 
 from cloud.roads.engine import KEEP_ALIVE_S, MAX_MATCH_POINTS, MAX_ROUTE_POINTS
+from cloud.roads.guidance import Manoeuvre, steps
 from cloud.roads.matching import Hop, Line, pieces
 from cloud.roads.model import (
     NEAR_M,
@@ -68,10 +69,27 @@ class _Annotation(msgspec.Struct):
     duration: list[float] = []
 
 
+class _Manoeuvre(msgspec.Struct):
+    type: str
+    location: tuple[float, float]
+    modifier: str = ""
+    exit: int | None = None
+
+
+class _Step(msgspec.Struct):
+    maneuver: _Manoeuvre
+    duration: float
+    distance: float
+    mode: str = ""
+    name: str = ""
+    destinations: str = ""
+
+
 class _Leg(msgspec.Struct):
     duration: float
     distance: float
     annotation: _Annotation
+    steps: list[_Step] = []
 
 
 class _Line(msgspec.Struct):
@@ -208,8 +226,15 @@ class RoadsClient:
             raise NoStreetNear(points, far, within_m)
         return Matrix(seconds, metres)
 
-    async def route(self, points: Sequence[Point], *, within_m: float = NEAR_M) -> Path:
+    async def route(
+        self, points: Sequence[Point], *, within_m: float = NEAR_M, with_steps: bool = False
+    ) -> Path:
         """The way through ``points`` in their order (2 at least).
+
+        Args:
+            points: the places.
+            within_m: how far from a street a place may be.
+            with_steps: tell what a driver has to do on the way, too.
 
         Raises:
             NoStreetNear: a point is too far from a street.
@@ -221,7 +246,7 @@ class RoadsClient:
         path: Path | None = None
         for first in range(0, len(points) - 1, MAX_ROUTE_POINTS - 1):
             part = points[first : first + MAX_ROUTE_POINTS]
-            piece = await self._route(part, within_m)
+            piece = await self._route(part, within_m, with_steps=with_steps)
             path = piece if path is None else _joined(path, piece)
         assert path is not None  # noqa: S101 - two points make one piece at least
         return path
@@ -282,7 +307,7 @@ class RoadsClient:
             return []
         return _hops(answer, first)
 
-    async def _route(self, points: Sequence[Point], within_m: float) -> Path:
+    async def _route(self, points: Sequence[Point], within_m: float, *, with_steps: bool) -> Path:
         # A van that has stopped at a door may set out either way, and the matrix assumes so too.
         try:
             answer = await self._ask(
@@ -293,6 +318,7 @@ class RoadsClient:
                 geometries="geojson",
                 annotations=["distance"],
                 continue_straight=False,
+                steps=with_steps,
             )
         except _Refusal:
             await self._require_near(points, within_m)
@@ -419,6 +445,23 @@ def _path(route: _Route) -> Path:
         metres=sum(leg.metres for leg in legs),
         legs=tuple(legs),
         geometry=route.geometry.coordinates,
+        steps=tuple(steps([_told(one) for one in leg.steps]) for leg in route.legs if leg.steps),
+    )
+
+
+def _told(step: _Step) -> Manoeuvre:
+    lon, lat = step.maneuver.location
+    return Manoeuvre(
+        kind=step.maneuver.type,
+        modifier=step.maneuver.modifier,
+        exit=step.maneuver.exit,
+        street=step.name,
+        towards=step.destinations,
+        metres=step.distance,
+        seconds=step.duration,
+        lat=lat,
+        lon=lon,
+        is_ferry=step.mode == "ferry",
     )
 
 
@@ -465,4 +508,5 @@ def _joined(head: Path, tail: Path) -> Path:
         metres=head.metres + tail.metres,
         legs=(*head.legs, *moved),
         geometry=(*head.geometry, *tail.geometry[1:]),
+        steps=(*head.steps, *tail.steps),
     )

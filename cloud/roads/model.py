@@ -9,6 +9,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Final
 
 from cloud.foundation.errors import CloudError, FieldProblem, Unavailable
+from cloud.roads.guidance import Step
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,12 +68,16 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A way along streets through given points; ``geometry`` is (lon, lat) as in GeoJSON."""
+    """A way along streets through given points; ``geometry`` is (lon, lat) as in GeoJSON.
+
+    ``steps`` are of each leg, when they were asked for.
+    """
 
     seconds: int
     metres: int
     legs: tuple[Leg, ...]
     geometry: tuple[tuple[float, float], ...]
+    steps: tuple[tuple[Step, ...], ...] = ()
 
 
 class RoadsUnavailable(Unavailable):

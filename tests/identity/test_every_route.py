@@ -150,6 +150,7 @@ AD..VI  GET    /roads/files
 A.....  PUT    /roads/files
 A.....  DELETE /roads/files
 AD..VI  GET    /roads/speeds
+ADR.VI  GET    /roads/way
 AD.CVI  GET    /vehicles/{vehicle_id}/events
 AD.CVI  GET    /vehicles/{vehicle_id}/live
 AD.CVI  GET    /nearest-vehicles
