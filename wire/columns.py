@@ -34,13 +34,13 @@ _MAYBE: Final = {
 }
 """Columns in which a value may be missing, and which differences of each are worth trying."""
 
-_SINGLE: Final = (
+_ORDER: Final = (
     *("fix_time_ms", "recorded_at_ms", "lat_e7", "lon_e7", "mode", "source", "quality"),
     *_MAYBE,
 )
 """The columns in the order of their bits."""
 
-_MAY_MISS: Final = tuple(name == "fix_time_ms" or name in _MAYBE for name in _SINGLE)
+_MAY_MISS: Final = tuple(name == "fix_time_ms" or name in _MAYBE for name in _ORDER)
 _CHECKED: Final = msgspec.defstruct(
     "Columns",
     [(name, list[hint]) for name, hint in get_type_hints(Fix, include_extras=True).items()],  # type: ignore[valid-type]
@@ -88,9 +88,39 @@ def unpack_fixes(payload: bytes, count: int) -> tuple[Fix, ...]:
         msgspec.convert(columns, _CHECKED)
     except msgspec.ValidationError as error:
         raise PackingError(str(error)) from error
-    names = tuple(columns)
-    rows = zip(*columns.values(), strict=True)
-    return tuple([Fix(**dict(zip(names, row, strict=True))) for row in rows])
+    rows = zip(*[columns[name] for name in _ORDER], strict=True)
+    return tuple(
+        [
+            Fix(
+                fix_time_ms=fix_time_ms,
+                recorded_at_ms=recorded_at_ms,
+                lat_e7=lat_e7,
+                lon_e7=lon_e7,
+                mode=mode,
+                source=source,
+                quality=quality,
+                speed_cmps=speed_cmps,
+                course_ddeg=course_ddeg,
+                altitude_dm=altitude_dm,
+                hdop_d=hdop_d,
+                satellites=satellites,
+            )
+            for (
+                fix_time_ms,
+                recorded_at_ms,
+                lat_e7,
+                lon_e7,
+                mode,
+                source,
+                quality,
+                speed_cmps,
+                course_ddeg,
+                altitude_dm,
+                hdop_d,
+                satellites,
+            ) in rows
+        ]
+    )
 
 
 def unpack_fix(payload: bytes) -> Fix:
@@ -127,7 +157,7 @@ def _single(payload: bytes) -> dict[str, Any] | None:
 
 
 def _fields(values: Sequence[Any]) -> dict[str, Any] | None:
-    told = dict(zip(_SINGLE, values, strict=True))
+    told = dict(zip(_ORDER, values, strict=True))
     source, quality = told["source"], told["quality"]
     if not (0 <= source < len(SOURCES) and 0 <= quality < len(QUALITIES)):
         return None

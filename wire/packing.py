@@ -60,6 +60,11 @@ class BitReader:
         self._at = len(self._bits) - len(rest)
         return list(map(len, runs))
 
+    def flat(self) -> int | None:
+        """What every number of the next column is; None, and nothing is read, when they differ."""
+        value, self._at = flat_number(self._bits, self._at)
+        return value
+
     def require_end(self) -> None:
         """Nothing but the zeros that fill the last byte may be left.
 
@@ -84,9 +89,9 @@ def to_text(payload: bytes) -> str:
 
 
 def flat_number(bits: str, at: int) -> tuple[int | None, int]:
-    """The next column when it is of one number and written as `pack_column` does; and its end.
+    """What every number of the next column is, and the column's end.
 
-    Much faster than `unpack_column`; None when the column is anything else.
+    None and the column's begin when they differ, or it is written in another way.
     """
     begin = at + _HEAD_BITS
     length = _FLAT_HEADS.get(bits[at:begin])
@@ -125,7 +130,8 @@ def unpack_column(bits: BitReader, count: int) -> list[int]:
     Raises:
         PackingError: the bits are cut or are not a column.
     """
-    return _unpack(bits, count, may_be_sparse=True)
+    value = bits.flat()
+    return _unpack(bits, count, may_be_sparse=True) if value is None else [value] * count
 
 
 def _pack(values: Sequence[int], orders: Sequence[int], *, may_be_sparse: bool) -> str:

@@ -22,8 +22,6 @@ from wire.packing import PackingError
 
 FOLD_AFTER_MS: Final = 10 * 60_000
 """What has arrived of a stream becomes a block so long after its first at the latest."""
-_READ_AFTER_S: Final = 0.1
-"""What has come is read so long after the first of it, as often as the feed is told."""
 _READ_ROWS: Final = 100
 _FOLD_ROWS: Final = 1_000
 """Of one stream in one transaction."""
@@ -63,7 +61,6 @@ class Backlog:
         self._complain = complain
         self._read_upto_id = 0
         self._is_all_read = False
-        self._read_at_s = 0.0
         self._waiting: dict[StreamKey, Waiting] = {}
         self._due: dict[StreamKey, None] = {}
         self._look_again_ms = 0
@@ -74,10 +71,7 @@ class Backlog:
     def has_work(self) -> bool:
         """Whether there is something to do now."""
         self._find_aged()
-        return self._may_read() or bool(self._due) or self._is_time_to_note()
-
-    def _may_read(self) -> bool:
-        return not self._is_all_read and time.monotonic() >= self._read_at_s
+        return not self._is_all_read or bool(self._due) or self._is_time_to_note()
 
     def forget_ends(self) -> None:
         """What is stored has changed otherwise: no fix before it is remembered."""
@@ -87,8 +81,7 @@ class Backlog:
 
     def note_arrival(self) -> None:
         """Something was committed that has not been read."""
-        if self._is_all_read:
-            self._is_all_read, self._read_at_s = False, time.monotonic() + _READ_AFTER_S
+        self._is_all_read = False
 
     def work(self, at_most_s: float) -> int:
         """Read while there is something unread, else fold; about ``at_most_s`` and a row longer.
@@ -104,7 +97,7 @@ class Backlog:
         until_s = time.monotonic() + at_most_s
         if self._is_time_to_note():
             self._keep_bounds()
-        if self._may_read():
+        if not self._is_all_read:
             return self._read(until_s)
         while self._due and time.monotonic() < until_s:
             self._fold(next(iter(self._due)))

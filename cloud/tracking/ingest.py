@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 _LIVE_LANE: Final = "/up/live"
 """Moves live state at once, even while the database fails; it never becomes history."""
 _COMES_AGAIN: Final = ("batch", "event", "resume")
-_FEED_EVERY_S: Final = 0.1
+_FEED_EVERY_S: Final = 0.05
 _LIVE_ROWS_EVERY_S: Final = 1.0
 _STATUS_EVERY_S: Final = 1.0
 _BUSY_S: Final = 0.5
@@ -52,6 +52,8 @@ _RETENTION_EVERY_S: Final = 0.1
 _KEPT: Final = RetentionSettings()
 _BACKLOG_S: Final = 0.01
 """So long at a time what is stored is read and folded, before it looks for messages again."""
+_LOOK_BACK_AFTER_S: Final = 0.1
+"""What is stored is looked into so long after the first of it, with what comes meanwhile."""
 _FEW: Final = 200
 """Messages at one time, up to which they are waited for together, and stored ones looked into."""
 _RETRY_S: Final = (0.1, 0.5, 1.0, 2.0)
@@ -103,7 +105,7 @@ class Ingest:
         self._pending: Group | None = None
         self._pending_messages: list[Arrived] = []
         self._failures = 0
-        self._retry_at_s = 0.0
+        self._retry_at_s = self._look_back_at_s = 0.0
         self._database_state = "ok"
         told = ("errands", "feed", "live", "retention", "status", "weeks")
         self._due_s = dict.fromkeys(told, 0.0)
@@ -143,7 +145,7 @@ class Ingest:
             self._tell_status()
 
     def _may_look_back(self) -> bool:
-        is_free = self._pending is None and time.monotonic() >= self._retry_at_s
+        is_free = self._pending is None and time.monotonic() >= self._look_back_at_s
         return is_free and self._backlog.has_work()
 
     def _see_to_the_rest(self, now_s: float) -> None:
@@ -252,7 +254,8 @@ class Ingest:
         self._committed(group)
 
     def _hold(self, reason: str) -> None:
-        self._retry_at_s = time.monotonic() + _RETRY_S[min(self._failures, len(_RETRY_S) - 1)]
+        wait_s = _RETRY_S[min(self._failures, len(_RETRY_S) - 1)]
+        self._retry_at_s = self._look_back_at_s = time.monotonic() + wait_s
         self._failures += 1
         state = f"database: {reason.splitlines()[0]}; nothing is lost, held until it works"
         if state != self._database_state:
@@ -268,6 +271,8 @@ class Ingest:
         self._note_success()
         self._fixes += sum(row.fixes for row in group.writes.arrived)
         if group.writes.arrived:
+            if not self._backlog.has_work():
+                self._look_back_at_s = time.monotonic() + _LOOK_BACK_AFTER_S
             self._backlog.note_arrival()
         self._set_aside += len(group.writes.set_aside)
         self._intake.settle(group)

@@ -32,7 +32,7 @@ from wire.messages import Position, State
 _log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S: Final = 1.0
-_GATHER_S: Final = 0.03
+_GATHER_S: Final = 0.02
 """What the feed carries meanwhile is read in one go; frames are told four times a second."""
 _IDLE_S: Final = 1.0
 _LOOK_BACK_MS: Final = 36 * 3_600_000
