@@ -15,14 +15,21 @@ import numpy as np
 import pyvrp
 from pyvrp import Activity, ActivityType
 from pyvrp.exceptions import PenaltyBoundWarning
+from pyvrp.search import NeighbourhoodParams
 from pyvrp.stop import MaxRuntime, NoImprovement
 
 from cloud.planning.solvers.formulation import Formulation, Ints, Node, formulate
+from cloud.planning.solvers.parts import LARGE, improved_in_parts
 from cloud.planning.solvers.port import Sequences, Step, Task
-from cloud.planning.solvers.schedule import timed
+from cloud.planning.solvers.schedule import feasible, timed
 
 _IDLE_ITERATIONS: Final = 20_000
 """So many iterations without a better plan end the search before its time does."""
+_FIRST_SHARE: Final = 0.1
+_FIRST_LEAST_S: Final = 1.0
+"""Of the time for a large problem, spent on the whole of it before it is improved in parts."""
+_WHOLE: Final = pyvrp.SolveParams()
+_IN_PARTS: Final = pyvrp.SolveParams(neighbourhood=NeighbourhoodParams(num_neighbours=20))
 
 
 class PyvrpSolver:
@@ -33,11 +40,27 @@ class PyvrpSolver:
     def solve(self, task: Task) -> Sequences:
         """The best order of visits found; feasible by PyVRP's own account, or to be trimmed."""
         ends = time.perf_counter() + task.seconds
-        form = formulate(task)
-        if not has_open_windows(form):
-            return _search(form, task, task.start, ends)
-        half = _search(form, task, task.start, ends - task.seconds / 2)
-        return _search(narrowed(form, task, half), task, half, ends)
+        if len(task.problem.jobs) < LARGE:
+            return _searched(task, ends)
+        first = task.start
+        if first is None:
+            first_s = min(max(_FIRST_LEAST_S, task.seconds * _FIRST_SHARE), task.seconds)
+            first = _searched(task, time.perf_counter() + first_s)
+        first = feasible(task.problem, task.matrix, first)
+        return improved_in_parts(task, first, _searched_part, ends)
+
+
+def _searched_part(task: Task) -> Sequences:
+    return _searched(task, time.perf_counter() + task.seconds, _IN_PARTS)
+
+
+def _searched(task: Task, ends: float, parameters: pyvrp.SolveParams = _WHOLE) -> Sequences:
+    form = formulate(task)
+    if not has_open_windows(form):
+        return _search(form, task, task.start, ends, parameters)
+    middle = (time.perf_counter() + ends) / 2
+    half = _search(form, task, task.start, middle, parameters)
+    return _search(narrowed(form, task, half), task, half, ends, parameters)
 
 
 def has_open_windows(form: Formulation) -> bool:
@@ -66,7 +89,13 @@ def _in_one_window(node: Node, start: int) -> Node:
     return replace(node, windows=(chosen,))
 
 
-def _search(form: Formulation, task: Task, start: Sequences | None, ends: float) -> Sequences:
+def _search(
+    form: Formulation,
+    task: Task,
+    start: Sequences | None,
+    ends: float,
+    parameters: pyvrp.SolveParams,
+) -> Sequences:
     model = _Model(form)
     limit = MaxRuntime(max(0.0, ends - time.perf_counter()))
     idle = NoImprovement(_IDLE_ITERATIONS)
@@ -76,6 +105,7 @@ def _search(form: Formulation, task: Task, start: Sequences | None, ends: float)
             model.data,
             stop=lambda best: limit(best) or idle(best) or task.is_cancelled(),
             seed=task.seed,
+            params=parameters,
             collect_stats=False,
             display=False,
             initial_solution=None if start is None else model.solution(start),

@@ -1,0 +1,195 @@
+"""A large problem improved part by part: neighbouring routes, as many parts at once as cores.
+
+A search spends as long on a move whether 100 orders or 1,000 lie around it, but finds what is left
+to gain much sooner among 100 (Taillard and Voss's POPMUSIC, 2002; figures in
+docs/decisions/solvers.md).
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from msgspec.structs import replace as changed
+
+from cloud.planning.model import Problem, Unserved
+from cloud.planning.solvers.allowed import allows
+from cloud.planning.solvers.port import Sequences, Step, Task
+from cloud.planning.solvers.schedule import feasible, plan_of, price_of
+from cloud.roads.model import Matrix
+
+LARGE: Final = 250
+"""From so many orders on a problem is improved in parts."""
+_PART: Final = 100
+_PART_S: Final = 0.6
+_LEFT_OUT: Final = 10
+"""A part has about so many orders, is searched so long, and tries so many that are left out."""
+
+type Search = Callable[[Task], Sequences]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some vans and orders of a problem as a problem of its own; where they stand in the whole."""
+
+    task: Task
+    vans: tuple[int, ...]
+    jobs: tuple[int, ...]
+
+
+def improved_in_parts(task: Task, start: Sequences, search: Search, ends: float) -> Sequences:
+    """``start``, improved until ``ends`` (of `time.perf_counter`) by ``search`` on its parts."""
+    whole = _Whole(task, start, ends)
+    workers = max(1, len(os.sched_getaffinity(0)))
+    with ThreadPoolExecutor(workers, thread_name_prefix="part") as pool:
+        running = [pool.submit(whole.improve, search) for _ in range(workers)]
+        for each in running:
+            each.result()
+    return whole.sequences()
+
+
+class _Whole:
+    """The routes of all vans, of which each worker takes some at a time."""
+
+    def __init__(self, task: Task, start: Sequences, ends: float) -> None:
+        self._task = task
+        self._ends = ends
+        self._routes = list(start)
+        self._busy: set[int] = set()
+        self._lock = threading.Lock()
+        self._dice = np.random.default_rng(task.seed)
+        self._doors = np.array([job.delivery for job in task.problem.jobs], dtype=np.int64)
+
+    def sequences(self) -> Sequences:
+        return tuple(self._routes)
+
+    def improve(self, search: Search) -> None:
+        """Take one part after another until the time is over."""
+        while self._left_s() > 0 and not self._task.is_cancelled():
+            with self._lock:
+                part = self._next()
+                if part is not None:
+                    self._busy |= set(part.vans)
+            if part is None:
+                return
+            try:
+                better = _searched(part, search)
+            finally:
+                with self._lock:
+                    self._busy -= set(part.vans)
+            if better is not None:
+                self._put(part, better)
+
+    def _left_s(self) -> float:
+        return self._ends - time.perf_counter()
+
+    def _put(self, part: Part, better: Sequences) -> None:
+        for van, steps in zip(part.vans, better, strict=True):
+            self._routes[van] = tuple(Step(part.jobs[step.job], step.kind) for step in steps)
+
+    def _next(self) -> Part | None:
+        """The routes around a door drawn by lot, of those that nobody works on."""
+        van_of = {step.job: van for van, steps in enumerate(self._routes) for step in steps}
+        door = int(self._dice.choice(self._doors))
+        seconds = self._task.matrix.seconds
+        near = np.argsort(seconds[door, self._doors] + seconds[self._doors, door], kind="stable")
+        vans: list[int] = []
+        left: list[int] = []
+        count = 0
+        for job in near.tolist():
+            van = van_of.get(job)
+            if van is None:
+                left.append(job)
+            elif van not in self._busy and van not in vans:
+                vans.append(van)
+                count += sum(step.kind == "delivery" for step in self._routes[van])
+            if count >= _PART:
+                break
+        vans += self._idle(vans)
+        return self._part(vans, left[:_LEFT_OUT]) if vans else None
+
+    def _idle(self, vans: list[int]) -> list[int]:
+        """One van that stays at home, in case that one more is better."""
+        idle = (
+            van
+            for van, steps in enumerate(self._routes)
+            if not steps and van not in self._busy and van not in vans
+        )
+        return [van for van in (next(idle, None),) if van is not None]
+
+    def _part(self, vans: list[int], left: list[int]) -> Part:
+        problem = self._task.problem
+        fleet = [problem.vehicles[van] for van in vans]
+        jobs = sorted({step.job for van in vans for step in self._routes[van]})
+        held = set(jobs)
+        jobs += [
+            job
+            for job in left
+            if job not in held and any(allows(van, problem.jobs[job]) for van in fleet)
+        ]
+        at = {job: index for index, job in enumerate(jobs)}
+        start = tuple(
+            tuple(Step(at[step.job], step.kind) for step in self._routes[van]) for van in vans
+        )
+        smaller, matrix = _cut(problem, self._task.matrix, vans, jobs)
+        task = replace(
+            self._task,
+            problem=smaller,
+            matrix=matrix,
+            seconds=max(0.01, min(_PART_S, self._left_s())),
+            seed=int(self._dice.integers(2**31)),
+            start=start,
+        )
+        return Part(task, tuple(vans), tuple(jobs))
+
+
+def _cut(
+    problem: Problem, matrix: Matrix, vans: list[int], jobs: list[int]
+) -> tuple[Problem, Matrix]:
+    """Some vans and jobs with their places only."""
+    fleet = [problem.vehicles[van] for van in vans]
+    some = [problem.jobs[job] for job in jobs]
+    used = {place for van in fleet for place in (van.start, van.end)}
+    used |= {place for job in some for place in (job.delivery, job.pickup) if place is not None}
+    kept = sorted(used)
+    at = {place: index for index, place in enumerate(kept)}
+    return (
+        Problem(
+            locations=tuple(problem.locations[place] for place in kept),
+            vehicles=tuple(changed(van, start=at[van.start], end=at[van.end]) for van in fleet),
+            jobs=tuple(
+                changed(
+                    job,
+                    delivery=at[job.delivery],
+                    pickup=None if job.pickup is None else at[job.pickup],
+                )
+                for job in some
+            ),
+            policy=problem.policy,
+        ),
+        matrix.cut(kept),
+    )
+
+
+def _searched(part: Part, search: Search) -> Sequences | None:
+    """What is better than the part as it was; None when nothing was found."""
+    problem, matrix, start = part.task.problem, part.task.matrix, part.task.start
+    if start is None or not problem.jobs:
+        return None
+    found = feasible(problem, matrix, search(part.task))
+    return found if price(problem, matrix, found) < price(problem, matrix, start) else None
+
+
+def price(problem: Problem, matrix: Matrix, sequences: Sequences) -> float:
+    """What sequences cost by the policy, with what they leave out."""
+    served = {step.job for steps in sequences for step in steps}
+    left = (
+        Unserved(job=job.id, constraint="time", reason="left out")
+        for index, job in enumerate(problem.jobs)
+        if index not in served
+    )
+    return price_of(problem, plan_of(problem, matrix, sequences, left, ""))
