@@ -23,6 +23,11 @@ BENCHES: Final = {
     "malformed": ("bench.malformed", "100,000 mutated messages on every topic; a neighbour's wait"),
     "nmea": ("bench.nmea", "sentences a second against pynmea2; the service's share of a core"),
     "unplug": ("bench.unplug", "200 times unplugged and back; runs ten minutes"),
+    "insertion": ("bench.insertion", "where an urgent order goes: decision over 50 and 1,000 vans"),
+    "vrptw": (
+        "bench.vrptw",
+        "Solomon and Homberger beside PyVRP and OR-Tools alone; ROUNDSMAN_SEEDS=1 runs 6 minutes",
+    ),
     "live": ("bench.live", "the newest of 1,000 vans in the server, and as frames"),
     "month": ("bench.month", "data of one van a month, counted on the socket; runs ten minutes"),
     "slowlink": ("bench.slow_link", "how old live fixes are while a backlog drains at 64 kbit/s"),

@@ -1,0 +1,136 @@
+"""Deciding where an urgent order goes: every position of every van, with the road rows at hand."""
+
+import statistics
+import time
+from collections.abc import Iterator
+from functools import partial
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.figure import Figure
+from cloud.planning.model import Job, Location, Problem, Vehicle, Window
+from cloud.planning.solvers.insertion.board import Ways
+from cloud.planning.solvers.insertion.desk import InsertionDesk
+from cloud.planning.solvers.port import Sequences, Step
+
+_NOON: Final = 1_790_000_000
+_STOPS: Final = 11
+_ORDERS: Final = 400
+_SIDE_M: Final = 30_000
+_MPS: Final = 8
+_DETOUR: Final = 1.3
+
+type _Places = npt.NDArray[np.float64]
+
+
+def run() -> Iterator[Figure]:
+    """Vans under way with eleven stops each; parcels of the order lie at the depot."""
+    for vans, goal in ((50, 1.0), (1_000, 2.0)):
+        problem, sequences, places = _fleet(vans)
+        begun = time.perf_counter()
+        desk = InsertionDesk(problem, sequences, partial(_leg, places))
+        made_s = time.perf_counter() - begun
+        took, busy = _decisions(desk, places, vans)
+        told = f"{vans:,} vans, {vans * (_STOPS + 1):,} positions"
+        yield Figure(
+            bench="insert",
+            figure=f"{told}: decision, p95",
+            value=round(1e3 * float(np.quantile(took, 0.95)), 2),
+            unit="ms",
+            goal=goal,
+            peer="its processor time, p95",
+            peer_value=round(1e3 * float(np.quantile(busy, 0.95)), 2),
+        )
+        yield Figure(
+            bench="insert",
+            figure=f"{told}: decision, median",
+            value=round(1e3 * statistics.median(took), 2),
+            unit="ms",
+            peer="its processor time, median",
+            peer_value=round(1e3 * statistics.median(busy), 2),
+        )
+        yield Figure(
+            bench="insert",
+            figure=f"{told}: making the desk, once a plan",
+            value=round(1e3 * made_s, 1),
+            unit="ms",
+        )
+
+
+def _fleet(vans: int) -> tuple[Problem, Sequences, _Places]:
+    dice = np.random.default_rng(1)
+    stops = vans * _STOPS
+    places = dice.uniform(0, _SIDE_M, (1 + stops + _ORDERS, 2))
+    places[0] = _SIDE_M / 2
+    jobs: list[Job] = []
+    sequences: list[tuple[Step, ...]] = []
+    for van in range(vans):
+        around = dice.uniform(0, _SIDE_M, 2)
+        first = 1 + van * _STOPS
+        places[first : first + _STOPS] = around + dice.uniform(-1_500, 1_500, (_STOPS, 2))
+        sequences.append(tuple(Step(at - 1, "delivery") for at in range(first, first + _STOPS)))
+        jobs += [
+            Job(
+                id=f"order-{at}",
+                size=1,
+                delivery=at,
+                pickup=None,
+                only_vehicle=f"van-{van}",
+                service_s=180,
+            )
+            for at in range(first, first + _STOPS)
+        ]
+    fleet = tuple(
+        Vehicle(
+            id=f"van-{van}",
+            start=0,
+            end=0,
+            available_from=_NOON,
+            shift_end=_NOON + 10 * 3_600,
+            capacity=100,
+        )
+        for van in range(vans)
+    )
+    nowhere = Location(lat=0, lon=0)
+    problem = Problem(locations=(nowhere,) * len(places), vehicles=fleet, jobs=tuple(jobs))
+    return problem, tuple(sequences), places
+
+
+def _leg(places: _Places, one: int, other: int) -> tuple[int, int]:
+    metres = int(_DETOUR * np.hypot(*(places[one] - places[other])))
+    return metres // _MPS, metres
+
+
+def _ways(places: _Places, place: int) -> Ways:
+    metres = (_DETOUR * np.hypot(*(places - places[place]).T)).astype(np.int64)
+    return Ways(metres // _MPS, metres, metres // _MPS, metres)
+
+
+def _decisions(desk: InsertionDesk, places: _Places, vans: int) -> tuple[list[float], list[float]]:
+    depot = _ways(places, 0)
+    took, busy = [], []
+    for number in range(_ORDERS):
+        door = 1 + vans * _STOPS + number
+        index = desk.admit(
+            Job(
+                id=f"urgent-{number}",
+                size=1,
+                delivery=door,
+                pickup=0,
+                windows=(Window(opens=_NOON, closes=_NOON + 3 * 3_600),),
+                service_s=180,
+                pickup_service_s=60,
+                priority="urgent",
+                may_be_late=True,
+            )
+        )
+        ways = _ways(places, door)
+        begun, worked = time.perf_counter(), time.thread_time()
+        found = desk.decide(index, ways, depot)
+        took.append(time.perf_counter() - begun)
+        busy.append(time.thread_time() - worked)
+        if found is None:
+            raise RuntimeError("an order was placed nowhere")
+    return took, busy
