@@ -13,8 +13,8 @@ from bench.city_days import before_leaving, morning, noon
 from bench.figure import Figure
 from cloud.planning.client import PlannerClient
 from cloud.planning.model import Plan, Policy, Problem, SolveRequest
+from cloud.planning.policy import TenantPolicy
 from cloud.planning.sequence import out_of_order
-from cloud.planning.situation import CHANGED_SEQUENCE_S, CHANGED_VEHICLE_S
 from cloud.planning.solvers.schedule import price_of
 from tests.parts.planner import planner_process
 from tests.parts.roads_engine import demo_city, roads_engine
@@ -23,7 +23,7 @@ _SEEDS: Final = (1, 2, 3)
 _MORNING_S: Final = 8.0
 _REPLAN_S: Final = 0.5
 _OPTIMUM_S: Final = 5.0
-_STEADY: Final = Policy(changed_vehicle=CHANGED_VEHICLE_S, changed_sequence=CHANGED_SEQUENCE_S)
+_STEADY: Final = TenantPolicy().prices
 _FREE: Final = Policy()
 
 

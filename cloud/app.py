@@ -58,9 +58,10 @@ from cloud.phones.desk import PhoneDesk
 from cloud.phones.lane import PhoneLane
 from cloud.phones.service import Phones
 from cloud.planning import api as planning_api
-from cloud.planning import rules_api
+from cloud.planning import revisions_api, rules_api
 from cloud.planning.arrivals import Forecasts, PromiseWatch
 from cloud.planning.client import PlannerClient
+from cloud.planning.deciding import Decisions
 from cloud.planning.loop import PlanningLoop
 from cloud.planning.making import PlanMaker
 from cloud.planning.ruling import DayRules
@@ -129,6 +130,7 @@ class _Parts:
     orders: Orders
     planning: Planning
     rules: DayRules
+    decisions: Decisions
     loop: PlanningLoop
     forecasts: Forecasts
     drivers: DriverWork
@@ -267,6 +269,7 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         orders=Orders(business, clock, roads, events, random_id, orders_of_carrier),
         planning=planning,
         rules=DayRules(business, clock, events, random_id),
+        decisions=Decisions(business, clock, random_id),
         loop=PlanningLoop(business, clock, planning, maker, events),
         forecasts=Forecasts(business, planning, positions, clock),
         drivers=DriverWork(business, clock, events),
@@ -308,6 +311,7 @@ def _api(parts: _Parts) -> APIRouter:
         orders_api.routes(parts.orders, parts.planning.places_in_plan, gate),
         planning_api.routes(parts.planning, parts.loop, parts.forecasts, gate),
         rules_api.routes(parts.rules, gate),
+        revisions_api.routes(parts.decisions, parts.loop, gate),
         drivers_api.routes(parts.drivers, parts.planning, gate),
         board.routes(parts.fleet, parts.planning, parts.live, parts.roads, parts.clock, gate),
         track_api.routes(parts.live.tracks, parts.clock, _knowing_vans(parts.fleet), gate),

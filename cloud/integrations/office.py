@@ -16,6 +16,7 @@ _COMPLAINTS: Final = {
     "CopySuspected": "copy_suspected",
     "WebhookDisabled": "webhook_disabled",
     "PromiseAtRisk": "promise_at_risk",
+    "PlanProposed": "plan_proposed",
 }
 
 
@@ -36,7 +37,7 @@ def live_event(event: DomainEvent) -> tuple[str, dict[str, object]] | None:
                 "reason": fields["reason"],
                 "route_ids": fields["routes"],
             }
-        case "PlanningFailed" | "CopySuspected" | "WebhookDisabled" | "PromiseAtRisk" as kind:
+        case kind if kind in _COMPLAINTS:
             return _COMPLAINTS[kind], fields
         case _:
             return _of_van(event)

@@ -166,6 +166,23 @@ class MovedBody(BaseModel):
     to_vehicle: str | None
 
 
+class SacrificeBody(BaseModel):
+    """A promise that a revision does not keep: what was told, and when it is served now."""
+
+    order_id: str
+    promised_until: str
+    served_at: str
+
+
+class PricesBody(BaseModel):
+    """What the plan costs by the tenant's policy, in seconds of driving."""
+
+    driving: float
+    lateness: float
+    change: float
+    unserved: float
+
+
 class DiffBody(BaseModel):
     """What a revision changed against the one before it, by orders."""
 
@@ -175,6 +192,7 @@ class DiffBody(BaseModel):
     drive_s: int
     distance_m: int
     promises_moved: list[str]
+    sacrificed: list[SacrificeBody]
 
 
 class RevisionBody(BaseModel):
@@ -187,6 +205,7 @@ class RevisionBody(BaseModel):
     created_at: str
     cost: CostBody
     diff: DiffBody
+    prices: PricesBody | None
 
 
 class Revisions(BaseModel):
@@ -254,7 +273,8 @@ def _arrivals_body(expected: Arrivals) -> ArrivalsBody:
     )
 
 
-def _diff_body(diff: Diff) -> DiffBody:
+def diff_body(diff: Diff) -> DiffBody:
+    """A diff as it looks over HTTP."""
     return DiffBody(
         added=list(diff.added),
         removed=list(diff.removed),
@@ -262,6 +282,14 @@ def _diff_body(diff: Diff) -> DiffBody:
         drive_s=diff.drive_s,
         distance_m=diff.distance_m,
         promises_moved=list(diff.promises_moved),
+        sacrificed=[
+            SacrificeBody(
+                order_id=one.order_id,
+                promised_until=to_rfc3339(one.promised_until),
+                served_at=to_rfc3339(one.served_at),
+            )
+            for one in diff.sacrificed
+        ],
     )
 
 
@@ -332,7 +360,10 @@ def routes(planning: Planning, loop: PlanningLoop, forecasts: Forecasts, gate: G
                     solver=one.solver,
                     created_at=to_rfc3339(one.created_at),
                     cost=CostBody.model_validate(one.cost, from_attributes=True),
-                    diff=_diff_body(one.diff),
+                    diff=diff_body(one.diff),
+                    prices=None
+                    if one.prices is None
+                    else PricesBody.model_validate(one.prices, from_attributes=True),
                 )
                 for one in planning.revisions(caller.tenant, depot_id, service_date)
             ]

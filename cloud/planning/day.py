@@ -26,6 +26,8 @@ type Trigger = Literal[
     "changed_shift",
     "promise_at_risk",
     "rule",
+    "undo",
+    "accepted",
 ]
 type JobState = Literal["queued", "running", "done", "failed"]
 
@@ -142,6 +144,14 @@ class RouteChange(msgspec.Struct, frozen=True, kw_only=True):
     to_vehicle: str | None
 
 
+class Sacrifice(msgspec.Struct, frozen=True, kw_only=True):
+    """A promise that a revision does not keep; instants in seconds since 1970."""
+
+    order_id: str
+    promised_until: float
+    served_at: float
+
+
 class Diff(msgspec.Struct, frozen=True, kw_only=True):
     """What a revision changed against the one before it, by orders.
 
@@ -149,6 +159,7 @@ class Diff(msgspec.Struct, frozen=True, kw_only=True):
         moved: orders that have another van or another place among those that stayed on theirs.
         drive_s, distance_m: more (or less) of what is still to be driven.
         promises_moved: orders whose customer must be told another time.
+        sacrificed: the same, with what they were told and when they are served now.
     """
 
     added: tuple[str, ...]
@@ -157,6 +168,27 @@ class Diff(msgspec.Struct, frozen=True, kw_only=True):
     drive_s: int
     distance_m: int
     promises_moved: tuple[str, ...]
+    sacrificed: tuple[Sacrifice, ...] = ()
+
+
+class Prices(msgspec.Struct, frozen=True, kw_only=True):
+    """What a plan costs by the tenant's policy, in seconds of driving.
+
+    Attributes:
+        driving: time, kilometres and vans. lateness: after windows and promises.
+        change: orders that get another van or another place in their round.
+        unserved: orders that are left out.
+    """
+
+    driving: float
+    lateness: float
+    change: float
+    unserved: float
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return self.driving + self.lateness + self.change + self.unserved
 
 
 class RevisionCost(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,11 +210,18 @@ class Revision:
     created_at: float
     cost: RevisionCost
     diff: Diff
+    prices: Prices | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A plan somebody or something asked for; followed until it is done."""
+    """A plan somebody or something asked for; followed until it is done.
+
+    Attributes:
+        base: the revision it must follow on; None is whatever is current.
+        restores: an earlier revision whose sequences are driven again. proposal_id: a proposal
+            whose sequences are.
+    """
 
     tenant: str
     id: str
@@ -196,6 +235,14 @@ class Job:
     state: JobState = "queued"
     revision: int | None = None
     error: str | None = None
+    base: int | None = None
+    restores: int | None = None
+    proposal_id: str | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether its sequences are given and nothing is searched."""
+        return self.restores is not None or self.proposal_id is not None
 
     def is_of_same_day(self, other: "Job") -> bool:
         """Whether both plan the same depot and service date."""
@@ -252,9 +299,12 @@ def served_orders(routes: Iterable[Route]) -> dict[str, str]:
     }
 
 
-def difference(before: DayPlan, routes: Iterable[Route], promises_moved: Iterable[str]) -> Diff:
+def difference(
+    before: DayPlan, routes: Iterable[Route], sacrificed: Iterable[Sacrifice] = ()
+) -> Diff:
     """What changes when ``routes`` replace those of ``before``."""
     after = tuple(routes)
+    lost = tuple(sorted(sacrificed, key=lambda one: one.order_id))
     was, now = served_orders(before.routes), served_orders(after)
     moved = {
         order: RouteChange(order_id=order, from_vehicle=was[order], to_vehicle=now[order])
@@ -271,7 +321,8 @@ def difference(before: DayPlan, routes: Iterable[Route], promises_moved: Iterabl
         moved=tuple(moved[order] for order in sorted(moved)),
         drive_s=_drive_s(after) - _drive_s(before.routes),
         distance_m=_distance_m(after) - _distance_m(before.routes),
-        promises_moved=tuple(sorted(promises_moved)),
+        promises_moved=tuple(one.order_id for one in lost),
+        sacrificed=lost,
     )
 
 

@@ -40,6 +40,9 @@ job_row = Table(
     Column("revision", Integer),
     Column("error", String),
     Column("created_at", Float, nullable=False),
+    Column("base", Integer),
+    Column("restores", Integer),
+    Column("proposal_id", String),
     sqlite_autoincrement=True,
 )
 
@@ -63,6 +66,9 @@ def add_job(connection: Connection, job: Job, created_at: float) -> None:
             seconds=job.seconds,
             seed=job.seed,
             state=job.state,
+            base=job.base,
+            restores=job.restores,
+            proposal_id=job.proposal_id,
             created_at=created_at,
         )
     )

@@ -139,7 +139,7 @@ class PlanningLoop:
                 return False
         with self._database.writing() as connection:
             for waiting in job_store.queued_jobs(connection):
-                if waiting.is_of_same_day(job):
+                if waiting.is_of_same_day(job) and not waiting.is_held:
                     job_store.join(connection, waiting, job)
                     return True
             job_store.add_job(connection, job, self._clock.now_s())

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sqlalchemy import Connection
@@ -16,23 +16,28 @@ from cloud.foundation.ids import NewId
 from cloud.orders import store as order_store
 from cloud.orders.model import Promise
 from cloud.orders.service import move
-from cloud.planning import store
+from cloud.planning import proposal_store, store
 from cloud.planning.client import PlannerClient, PlannerUnavailable
 from cloud.planning.day import (
     DayPlan,
     Diff,
     Job,
+    Prices,
     Revision,
     RevisionCommitted,
     RevisionCost,
     Route,
+    Unplanned,
     difference,
     served_orders,
 )
-from cloud.planning.model import Plan, Solved, SolveRequest
+from cloud.planning.model import Plan, Problem, Solved, SolveRequest
+from cloud.planning.policy import TenantPolicy, why_ask
+from cloud.planning.proposals import PlanProposed, Proposal, Sequences, sequences_of_routes
 from cloud.planning.reading import read_day
 from cloud.planning.revising import NewRoutes, outdated_by, routes_of, with_progress
 from cloud.planning.situation import At, Day, problem_of
+from cloud.planning.solvers.schedule import prices_of
 from cloud.roads.client import RoadsClient
 from cloud.roads.model import PlaceError, Point
 
@@ -92,12 +97,18 @@ class PlanMaker:
                 raise PlanRefused(
                     f"no shift is open for depot {job.depot_id} on {job.service_date}; add shifts"
                 )
-            solved = await self._solve(job, day)
+            if job.base is not None and job.base != day.plan.revision:
+                raise PlanRefused(
+                    f"revision {day.plan.revision} has come after {job.base}; look at it first"
+                )
+            policy, held = await asyncio.to_thread(self._asked, job)
+            problem = problem_of(day, await self._drives_s(day), policy, held)
+            solved = await self._solve(job, problem)
             new = routes_of(day, solved.plan, self._new_id)
             routes = await self._along_streets(day, new.routes)
-            outcome = await asyncio.to_thread(
-                self._publish, job, day, replace(new, routes=routes), solved.plan
-            )
+            new = replace(new, routes=routes, unserved=_left_out(job, held, new.unserved))
+            made = _Made(job, policy, new, solved.plan, prices_of(problem, solved.plan))
+            outcome = await asyncio.to_thread(self._publish, day, made)
             if isinstance(outcome, int):
                 self._events.wake()
                 return outcome
@@ -105,9 +116,19 @@ class PlanMaker:
             log.info("the day went on, it is planned anew", extra={"news": news})
         raise PlanRefused(f"the day went on faster than it could be planned ({news}); try again")
 
-    async def _solve(self, job: Job, day: Day) -> Solved:
+    def _asked(self, job: Job) -> tuple[TenantPolicy, Sequences | None]:
+        """The tenant's policy, and the sequences that a job gives instead of seeking them."""
+        with self._database.reading() as connection:
+            day = job.tenant, job.depot_id, job.service_date
+            policy = proposal_store.policy_of(connection, job.tenant)
+            if job.restores is not None:
+                return policy, proposal_store.sequences_of(connection, *day, job.restores)
+            known = proposal_store.proposals(connection, *day)
+            return policy, next((one.sequences for one in known if one.id == job.proposal_id), None)
+
+    async def _solve(self, job: Job, problem: Problem) -> Solved:
         request = SolveRequest(
-            problem=problem_of(day, await self._drives_s(day)),
+            problem=problem,
             solver=job.solver,
             seconds=job.seconds,
             seed=job.seed,
@@ -169,16 +190,29 @@ class PlanMaker:
             positions=self._positions(job.tenant),
         )
 
-    def _publish(self, job: Job, before: Day, new: NewRoutes, plan: Plan) -> int | str:
-        """Commit the next revision; gives its number, or what makes the plan outdated."""
+    def _publish(self, before: Day, made: "_Made") -> int | str:
+        """Commit the next revision, or propose it; gives the number of the one in force then.
+
+        When the plan is outdated, gives what makes it so.
+        """
+        job, new, plan = made.job, made.new, made.plan
         with self._database.writing() as connection:
             now = self._day(connection, job)
             news = outdated_by(before, now, new.routes)
             if news is not None:
                 return news
             routes = with_progress(new.routes, now.plan)
-            diff = difference(now.plan, routes, new.promises_moved)
+            diff = difference(now.plan, routes, new.sacrificed)
             if job.trigger in _MAY_BE_NOTHING and _is_nothing(diff, now.plan, new):
+                return now.plan.revision
+            cost = RevisionCost(
+                drive_s=sum(route.drive_s for route in routes),
+                distance_m=sum(route.distance_m for route in routes),
+                late_s=plan.cost.late_s,
+            )
+            asks = why_ask(made.policy, job.trigger, diff)
+            if asks is not None and now.plan.revision > 0:
+                self._propose(connection, now, made, routes, cost, diff, asks)
                 return now.plan.revision
             _tell_orders(connection, now, routes, new.promises)
             number = now.plan.revision + 1
@@ -194,14 +228,12 @@ class PlanMaker:
                     reason=job.reason,
                     solver=plan.solver,
                     created_at=now.now,
-                    cost=RevisionCost(
-                        drive_s=sum(route.drive_s for route in routes),
-                        distance_m=sum(route.distance_m for route in routes),
-                        late_s=plan.cost.late_s,
-                    ),
+                    cost=cost,
                     diff=diff,
+                    prices=made.prices,
                 ),
             )
+            proposal_store.outdate(connection, job.tenant, job.depot_id, job.service_date)
             outbox.append(
                 connection,
                 job.tenant,
@@ -216,6 +248,71 @@ class PlanMaker:
                 ),
             )
         return number
+
+    def _propose(
+        self,
+        connection: Connection,
+        now: Day,
+        made: "_Made",
+        routes: Iterable[Route],
+        cost: RevisionCost,
+        diff: Diff,
+        asks: str,
+    ) -> None:
+        job = made.job
+        proposal = Proposal(
+            tenant=job.tenant,
+            id=self._new_id("proposal"),
+            depot_id=job.depot_id,
+            service_date=job.service_date,
+            base=now.plan.revision,
+            trigger=job.trigger,
+            reason=job.reason,
+            asks_because=asks,
+            state="open",
+            created_at=now.now,
+            decided_by=None,
+            cost=cost,
+            diff=diff,
+            sequences=sequences_of_routes(routes),
+        )
+        proposal_store.add_proposal(connection, proposal)
+        outbox.append(
+            connection,
+            job.tenant,
+            now.now,
+            PlanProposed(
+                depot_id=job.depot_id,
+                service_date=job.service_date.isoformat(),
+                proposal_id=proposal.id,
+                trigger=job.trigger,
+                reason=job.reason,
+                asks_because=asks,
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A solved day on its way to being published."""
+
+    job: Job
+    policy: TenantPolicy
+    new: NewRoutes
+    plan: Plan
+    prices: Prices
+
+
+def _left_out(
+    job: Job, held: Sequences | None, unserved: tuple[Unplanned, ...]
+) -> tuple[Unplanned, ...]:
+    """Why an order is left out when the sequences were given: it was in none of them."""
+    if held is None:
+        return unserved
+    given = {step.job for steps in held.values() for step in steps}
+    what = "the proposal" if job.restores is None else f"revision {job.restores}"
+    reason = f"it is not in {what}, which a dispatcher chose; plan the day again to serve it"
+    return tuple(one if one.order_id in given else replace(one, reason=reason) for one in unserved)
 
 
 def _is_nothing(diff: Diff, before: DayPlan, new: NewRoutes) -> bool:

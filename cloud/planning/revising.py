@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from cloud.fleet.model import Depot, Shift
 from cloud.orders.model import Order, Promise, Span, promise_span
 from cloud.planning import model
-from cloud.planning.day import DayPlan, Route, Stop, Unplanned
+from cloud.planning.day import DayPlan, Route, Sacrifice, Stop, Unplanned
 from cloud.planning.situation import EARLY_S, TO_DELIVER, Day, stranded, van_of
 
 
@@ -16,7 +16,7 @@ class NewRoutes:
 
     routes: tuple[Route, ...]
     promises: Mapping[str, Promise]
-    promises_moved: tuple[str, ...]
+    sacrificed: tuple[Sacrifice, ...]
     unserved: tuple[Unplanned, ...]
 
 
@@ -31,13 +31,13 @@ def routes_of(day: Day, plan: model.Plan, new_id: Callable[[str], str]) -> NewRo
         if known is None and (visits is None or not visits.visits):
             continue
         routes.append(_route(day, shift, known, visits, new_id))
-    promises, moved = _promises(day, routes)
+    promises, lost = _promises(day, routes)
     told = [_with_promised_windows(route, promises) for route in routes]
     unserved = [Unplanned(order_id=left.job, reason=left.reason) for left in plan.unserved]
     return NewRoutes(
         routes=tuple(told),
         promises=promises,
-        promises_moved=moved,
+        sacrificed=lost,
         unserved=(*unserved, *stranded(day)),
     )
 
@@ -187,10 +187,12 @@ def _with_promised_windows(route: Route, promises: Mapping[str, Promise]) -> Rou
     return replace(route, stops=tuple(told(stop) for stop in route.stops))
 
 
-def _promises(day: Day, routes: Iterable[Route]) -> tuple[dict[str, Promise], tuple[str, ...]]:
+def _promises(
+    day: Day, routes: Iterable[Route]
+) -> tuple[dict[str, Promise], tuple[Sacrifice, ...]]:
     """First promises for what was never promised, new ones for what comes too late."""
     promises: dict[str, Promise] = {}
-    moved: list[str] = []
+    lost: list[Sacrifice] = []
     for route in routes:
         for stop in route.open_stops:
             if stop.kind != "delivery" or stop.state != "open":
@@ -204,8 +206,11 @@ def _promises(day: Day, routes: Iterable[Route]) -> tuple[dict[str, Promise], tu
                 elif service > order.promise.current.end:
                     span = promise_span(service, None)
                     promises[order_id] = Promise(order.promise.original, span)
-                    moved.append(order_id)
-    return promises, tuple(moved)
+                    told = order.promise.current.end
+                    lost.append(
+                        Sacrifice(order_id=order_id, promised_until=told, served_at=service)
+                    )
+    return promises, tuple(lost)
 
 
 def _planned_service(stop: Stop) -> float:

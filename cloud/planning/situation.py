@@ -14,6 +14,8 @@ from cloud.orders.model import Order, Span, served_within
 from cloud.orders.states import OrderState
 from cloud.planning import model
 from cloud.planning.day import DayPlan, Route, Stop, Unplanned
+from cloud.planning.policy import TenantPolicy
+from cloud.planning.proposals import Sequences
 from cloud.planning.rules import Rule
 
 LOADING_S: Final = 600
@@ -24,8 +26,6 @@ EARLY_S: Final = 600
 OVERTIME_S: Final = 3600
 """A van under way may come back so much after its shift rather than leave aboard undelivered."""
 POSITION_TOO_OLD_S: Final = 900.0
-CHANGED_VEHICLE_S: Final = 300.0
-CHANGED_SEQUENCE_S: Final = 120.0
 TWO_MAN: Final = "two_man"
 """The skill of a shift on which somebody goes along with the driver."""
 
@@ -166,10 +166,20 @@ class _Locations:
         return tuple(model.Location(lat=lat, lon=lon) for lat, lon in self._known)
 
 
-def problem_of(day: Day, drives_s: Mapping[str, int]) -> model.Problem:
+def problem_of(
+    day: Day,
+    drives_s: Mapping[str, int],
+    policy: TenantPolicy | None = None,
+    held: Sequences | None = None,
+) -> model.Problem:
     """What the planner is asked.
 
-    ``drives_s`` tells how long each van of `Day.drives_to_ask` still drives to its frozen stop.
+    Args:
+        day: as it stands.
+        drives_s: how long each van of `Day.drives_to_ask` still drives to its frozen stop.
+        policy: the tenant's prices; None takes the usual ones.
+        held: each van's visits, when they are given and not sought: all routes are locked to them.
+            What is aboard another van, pinned, or on a route that a dispatcher locked, stays there.
     """
     places = _Locations()
     depot = places.index(day.depot.lat, day.depot.lon)
@@ -182,12 +192,14 @@ def problem_of(day: Day, drives_s: Mapping[str, int]) -> model.Problem:
         for order in day.orders.values()
         if (job := _job(day, order, places, depot, on_shift)) is not None
     ]
+    if held is not None:
+        jobs = _given(jobs, held, on_shift)
     of_day = {job.id: job for job in jobs}
     return model.Problem(
         locations=places.all(),
-        vehicles=tuple(_with_route(day, vehicle, of_day) for vehicle in vehicles),
+        vehicles=tuple(_with_route(day, vehicle, of_day, held) for vehicle in vehicles),
         jobs=tuple(jobs),
-        policy=model.Policy(changed_vehicle=CHANGED_VEHICLE_S, changed_sequence=CHANGED_SEQUENCE_S),
+        policy=(policy or TenantPolicy()).prices,
     )
 
 
@@ -211,26 +223,50 @@ def _is_off(pinned: str | None, on_shift: set[str]) -> bool:
     return pinned is not None and pinned not in on_shift
 
 
-def _with_route(day: Day, vehicle: model.Vehicle, of_day: Mapping[str, model.Job]) -> model.Vehicle:
+def _with_route(
+    day: Day,
+    vehicle: model.Vehicle,
+    of_day: Mapping[str, model.Job],
+    held: Sequences | None,
+) -> model.Vehicle:
     """The van with its open visits as they are planned, locked when a dispatcher says so."""
     route, frozen = day.plan.route_of(vehicle.id), day.frozen_stop(vehicle.id)
     steps: dict[model.RouteStep, None] = {}
     for stop in route.open_stops if route else ():
         for order_id in () if stop == frozen else stop.order_ids:
             job = of_day.get(order_id)
-            if job is not None and _is_step(job, stop, vehicle):
+            if job is not None and _is_step(job, stop.kind, vehicle):
                 steps[model.RouteStep(job=order_id, kind=stop.kind)] = None
     if vehicle.id not in day.locked_vehicles:
-        return replace(vehicle, in_force=tuple(steps))
+        given = None if held is None else _held_steps(vehicle, of_day, held)
+        return replace(vehicle, in_force=tuple(steps), locked=given)
     own = tuple(step for step in steps if of_day[step.job].only_vehicle == vehicle.id)
     return replace(vehicle, in_force=tuple(steps), locked=own)
 
 
-def _is_step(job: model.Job, stop: Stop, vehicle: model.Vehicle) -> bool:
+def _given(jobs: list[model.Job], held: Sequences, on_shift: set[str]) -> list[model.Job]:
+    """The jobs, each bound to the van that has it in ``held`` unless it is bound already."""
+    van_of_job = {step.job: van for van, steps in held.items() for step in steps if van in on_shift}
+    return [replace(job, only_vehicle=job.only_vehicle or van_of_job.get(job.id)) for job in jobs]
+
+
+def _held_steps(
+    vehicle: model.Vehicle, of_day: Mapping[str, model.Job], held: Sequences
+) -> tuple[model.RouteStep, ...]:
+    steps: dict[model.RouteStep, None] = {}
+    for step in held.get(vehicle.id, ()):
+        job = of_day.get(step.job)
+        is_own = job is not None and job.only_vehicle == vehicle.id
+        if job is not None and is_own and _is_step(job, step.kind, vehicle):
+            steps[step] = None
+    return tuple(steps)
+
+
+def _is_step(job: model.Job, kind: model.VisitKind, vehicle: model.Vehicle) -> bool:
     """Whether a planned visit is still one by itself: what is loaded at the start is not."""
     if job.pickup is None and job.only_vehicle != vehicle.id:
         return False
-    return stop.kind == "delivery" or not (vehicle.loads_at_start or job.pickup is None)
+    return kind == "delivery" or not (vehicle.loads_at_start or job.pickup is None)
 
 
 def van_of(order: Order) -> str | None:

@@ -34,12 +34,14 @@ from cloud.orders.model import Span
 from cloud.planning.day import (
     DayPlan,
     Diff,
+    Prices,
     Revision,
     RevisionCost,
     Route,
     Stop,
     Unplanned,
 )
+from cloud.planning.proposals import sequences_of_routes
 
 LATE_S: Final = 86_400.0
 
@@ -66,6 +68,8 @@ revision_row = Table(
     Column("cost", JSON, nullable=False),
     Column("diff", JSON, nullable=False),
     Column("sequences", JSON, nullable=False),
+    Column("steps", JSON(none_as_null=True)),
+    Column("prices", JSON(none_as_null=True)),
 )
 route_row = Table(
     "route",
@@ -344,6 +348,8 @@ def commit_revision(
                 route.vehicle_id: [[stop.id, stop.planned_arrival] for stop in route.stops]
                 for route in kept
             },
+            steps=msgspec.to_builtins(sequences_of_routes(kept)),
+            prices=msgspec.to_builtins(revision.prices),
         )
     )
 
@@ -370,6 +376,7 @@ def revisions(
             created_at=row["created_at"],
             cost=msgspec.convert(row["cost"], RevisionCost),
             diff=msgspec.convert(row["diff"], Diff),
+            prices=msgspec.convert(row["prices"], Prices | None),
         )
         for row in rows
     ]

@@ -36,8 +36,9 @@ from cloud.orders.service import Orders
 from cloud.phones import api as phones_api
 from cloud.phones.service import Phones
 from cloud.planning import api as planning_api
-from cloud.planning import rules_api
+from cloud.planning import revisions_api, rules_api
 from cloud.planning.arrivals import Forecasts
+from cloud.planning.deciding import Decisions
 from cloud.planning.ruling import DayRules
 from cloud.planning.service import Planning
 from cloud.planning.store import orders_of_carrier
@@ -180,6 +181,11 @@ def open_desk(root: Path, settings: Settings = PLAIN) -> Desk:
         orders_api.routes(orders, planning.places_in_plan, gate),
         planning_api.routes(planning, NobodyPlans(), forecasts, gate),  # type: ignore[arg-type]
         rules_api.routes(DayRules(database, clock, events, random_id), gate),
+        revisions_api.routes(
+            Decisions(database, clock, random_id),
+            NobodyPlans(),  # type: ignore[arg-type]
+            gate,
+        ),
         drivers_api.routes(DriverWork(database, clock, events), planning, gate),
     ):
         routes.include_router(part)

@@ -115,6 +115,13 @@ AD...I  POST   /orders/{order_id}/cancel
 AD....  POST   /depots/{depot_id}/plans/{service_date}/optimize
 AD.CVI  GET    /depots/{depot_id}/plans/{service_date}
 AD.CVI  GET    /depots/{depot_id}/plans/{service_date}/revisions
+AD..VI  GET    /planning/policy
+A.....  PUT    /planning/policy
+AD..VI  GET    /depots/{depot_id}/plans/{service_date}/comparison
+AD....  POST   /depots/{depot_id}/plans/{service_date}/undo
+AD..VI  GET    /depots/{depot_id}/plans/{service_date}/proposals
+AD....  POST   /depots/{depot_id}/plans/{service_date}/proposals/{proposal_id}/accept
+AD....  POST   /depots/{depot_id}/plans/{service_date}/proposals/{proposal_id}/reject
 AD..VI  GET    /depots/{depot_id}/plans/{service_date}/rules
 AD....  POST   /depots/{depot_id}/plans/{service_date}/rules
 AD....  DELETE /depots/{depot_id}/plans/{service_date}/rules/{rule_id}
@@ -215,7 +222,8 @@ BODIES: dict[str, Any] = {
 WITHOUT_LOOKING = {"POST /vehicles/{vehicle_id}/gateway/claims"}
 """Refused on this broker whatever the van."""
 WHOLE_DEPOT = {"GET /depots/{depot_id}/plans/{service_date}/revisions",
-    "GET /depots/{depot_id}/plans/{service_date}/rules", "GET /jobs/{job_id}",
+    "GET /depots/{depot_id}/plans/{service_date}/rules",
+    "GET /depots/{depot_id}/plans/{service_date}/proposals", "GET /jobs/{job_id}",
     "GET /geofences/{geofence_id}", "GET /geofences/{geofence_id}/events",
     "GET /roads/rules/{road_rule_id}"}  # fmt: skip
 """What no carrier sees of any depot."""

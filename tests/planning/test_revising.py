@@ -104,7 +104,7 @@ def test_the_first_plan_promises_and_stays_within_the_window_asked_for() -> None
     assert free.begin <= EIGHT + 1200 <= free.end
     assert 2 * HOUR <= free.end - free.begin <= 2.5 * HOUR
     assert (kept.begin, kept.end) == (EIGHT, EIGHT + 3600)
-    assert not new.promises_moved
+    assert not new.sacrificed
 
 
 def test_a_van_that_waits_for_a_window_promises_what_comes_after_the_wait() -> None:
@@ -121,7 +121,7 @@ def test_a_promise_is_moved_only_when_the_van_comes_too_late_and_the_original_st
     told = Span(EIGHT, EIGHT + HOUR)
     late = order("a", "planned", promise=Promise(told, told))
     new = solve(day(late, now=NOON), van_1=[("a", "pickup"), ("a", "delivery")])
-    assert new.promises_moved == ("a",)
+    assert [one.order_id for one in new.sacrificed] == ["a"]
     assert new.promises["a"].original == told
     assert new.promises["a"].current.end > NOON
     in_time = solve(day(late, now=EIGHT), van_1=[("a", "pickup"), ("a", "delivery")])

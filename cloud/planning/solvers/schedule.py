@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from cloud.planning.day import Prices
 from cloud.planning.model import (
     Cost,
     Job,
@@ -102,6 +103,11 @@ def cost_of(problem: Problem, routes: Iterable[PlannedRoute]) -> Cost:
 
 def price_of(problem: Problem, plan: Plan) -> float:
     """What a plan costs by the problem's policy, in seconds of driving."""
+    return prices_of(problem, plan).total
+
+
+def prices_of(problem: Problem, plan: Plan) -> Prices:
+    """What a plan costs by the problem's policy, by what costs it."""
     policy = problem.policy
     jobs = {job.id: job for job in problem.jobs}
     changed = sum(
@@ -115,14 +121,13 @@ def price_of(problem: Problem, plan: Plan) -> float:
         len(out_of_order(in_force[route.vehicle], _deliveries(route.visits)))
         for route in plan.routes
     )
-    return (
-        plan.cost.drive_s
+    return Prices(
+        driving=plan.cost.drive_s
         + plan.cost.distance_m / 1_000 * policy.km
-        + plan.cost.late_s * policy.late_s
-        + sum(bool(route.visits) for route in plan.routes) * policy.vehicle
-        + changed * policy.changed_vehicle
-        + resequenced * policy.changed_sequence
-        + sum(price_of_leaving(problem, jobs[left.job]) for left in plan.unserved)
+        + sum(bool(route.visits) for route in plan.routes) * policy.vehicle,
+        lateness=plan.cost.late_s * policy.late_s,
+        change=changed * policy.changed_vehicle + resequenced * policy.changed_sequence,
+        unserved=sum(price_of_leaving(problem, jobs[left.job]) for left in plan.unserved),
     )
 
 

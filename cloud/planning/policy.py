@@ -1,0 +1,61 @@
+"""What driving, lateness and change cost a tenant, and when a dispatcher is asked. Pure."""
+
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from cloud.planning import model
+from cloud.planning.day import Diff, Trigger
+
+_BY_HAND: Final[frozenset[Trigger]] = frozenset({"optimize", "rule", "undo", "accepted"})
+"""What a person has asked for is not asked again."""
+
+
+class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """A tenant's prices, all in seconds of driving, and when a re-plan waits for a dispatcher.
+
+    Attributes:
+        km: one kilometre, beside the time it takes. vehicle: one more van sent out.
+        late_s: one second after a promise. unserved, unserved_urgent: an order left out.
+        changed_vehicle: an order that gets another van than in the plan in force.
+        changed_sequence: an order that gets another place in its round.
+        ask_above_moved: a re-plan that moves more orders than this is proposed, not published;
+            None publishes all.
+        ask_before_moving_a_promise: propose whatever tells a customer another time.
+    """
+
+    km: model.Price = 60.0
+    vehicle: model.Price = 0.0
+    late_s: model.Price = 5.0
+    unserved: model.Price = 36_000.0
+    unserved_urgent: model.Price = 360_000.0
+    changed_vehicle: model.Price = 300.0
+    changed_sequence: model.Price = 120.0
+    ask_above_moved: Annotated[int, Meta(ge=0, le=100_000)] | None = None
+    ask_before_moving_a_promise: bool = False
+
+    @property
+    def prices(self) -> model.Policy:
+        """The same as the planner takes it."""
+        return model.Policy(
+            km=self.km,
+            vehicle=self.vehicle,
+            late_s=self.late_s,
+            unserved=self.unserved,
+            unserved_urgent=self.unserved_urgent,
+            changed_vehicle=self.changed_vehicle,
+            changed_sequence=self.changed_sequence,
+        )
+
+
+def why_ask(policy: TenantPolicy, trigger: Trigger, diff: Diff) -> str | None:
+    """Why a re-plan waits for a dispatcher; None when it is published at once."""
+    if trigger in _BY_HAND:
+        return None
+    most = policy.ask_above_moved
+    if most is not None and len(diff.moved) > most:
+        return f"it moves {len(diff.moved)} orders, more than {most}"
+    if policy.ask_before_moving_a_promise and diff.promises_moved:
+        return f"it moves the promises of {', '.join(diff.promises_moved)}"
+    return None

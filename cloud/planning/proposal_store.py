@@ -1,0 +1,153 @@
+"""Tables of proposals and of tenants' policies, and the sequences that revisions keep."""
+
+from datetime import date
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    Float,
+    Index,
+    Integer,
+    RowMapping,
+    String,
+    Table,
+    insert,
+    select,
+    update,
+)
+
+from cloud.foundation.database import BUSINESS
+from cloud.planning.day import Diff, RevisionCost
+from cloud.planning.model import RouteStep
+from cloud.planning.policy import TenantPolicy
+from cloud.planning.proposals import Proposal, ProposalState, Sequences
+from cloud.planning.store import revision_row
+
+_SHOWN: Final = 50
+_AS_JSON: Final = {
+    "cost": RevisionCost,
+    "diff": Diff,
+    "sequences": dict[str, tuple[RouteStep, ...]],
+}
+
+proposal_row = Table(
+    "plan_proposal",
+    BUSINESS,
+    Column("tenant", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("depot_id", String, nullable=False),
+    Column("service_date", String, nullable=False),
+    Column("base", Integer, nullable=False),
+    Column("trigger", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("asks_because", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("decided_by", String),
+    Column("cost", JSON, nullable=False),
+    Column("diff", JSON, nullable=False),
+    Column("sequences", JSON, nullable=False),
+    Index("ix_plan_proposal_day", "tenant", "depot_id", "service_date"),
+)
+policy_row = Table(
+    "planning_policy",
+    BUSINESS,
+    Column("tenant", String, primary_key=True),
+    Column("policy", JSON, nullable=False),
+)
+
+
+def policy_of(connection: Connection, tenant: str) -> TenantPolicy:
+    """A tenant's policy; the usual one when none was set."""
+    wanted = select(policy_row.c.policy).where(policy_row.c.tenant == tenant)
+    found = connection.execute(wanted).scalar()
+    return TenantPolicy() if found is None else msgspec.convert(found, TenantPolicy)
+
+
+def put_policy(connection: Connection, tenant: str, policy: TenantPolicy) -> None:
+    """Set a tenant's policy."""
+    told = msgspec.to_builtins(policy)
+    same = policy_row.c.tenant == tenant
+    if connection.execute(update(policy_row).where(same).values(policy=told)).rowcount == 0:
+        connection.execute(insert(policy_row).values(tenant=tenant, policy=told))
+
+
+def add_proposal(connection: Connection, proposal: Proposal) -> None:
+    """Store a proposal; those that were open of its day are outdated by it."""
+    outdate(connection, proposal.tenant, proposal.depot_id, proposal.service_date)
+    values: dict[str, Any] = {
+        name: getattr(proposal, name)
+        for name in proposal_row.c.keys()  # noqa: SIM118 - not a dict
+        if name not in _AS_JSON
+    }
+    values |= {name: msgspec.to_builtins(getattr(proposal, name)) for name in _AS_JSON}
+    values["service_date"] = proposal.service_date.isoformat()
+    connection.execute(insert(proposal_row).values(**values))
+
+
+def outdate(connection: Connection, tenant: str, depot_id: str, service_date: date) -> None:
+    """Open proposals of a day can be accepted no more: the plan or a newer one overtook them."""
+    connection.execute(
+        update(proposal_row)
+        .where(
+            proposal_row.c.tenant == tenant,
+            proposal_row.c.depot_id == depot_id,
+            proposal_row.c.service_date == service_date.isoformat(),
+            proposal_row.c.state == "open",
+        )
+        .values(state="outdated")
+    )
+
+
+def decide(
+    connection: Connection, proposal: Proposal, state: ProposalState, decided_by: str
+) -> None:
+    """A dispatcher has said yes or no."""
+    connection.execute(
+        update(proposal_row)
+        .where(proposal_row.c.tenant == proposal.tenant, proposal_row.c.id == proposal.id)
+        .values(state=state, decided_by=decided_by)
+    )
+
+
+def proposals(
+    connection: Connection, tenant: str, depot_id: str, service_date: date
+) -> list[Proposal]:
+    """The newest proposals of a day, the newest first."""
+    rows = connection.execute(
+        select(proposal_row)
+        .where(
+            proposal_row.c.tenant == tenant,
+            proposal_row.c.depot_id == depot_id,
+            proposal_row.c.service_date == service_date.isoformat(),
+        )
+        .order_by(proposal_row.c.created_at.desc(), proposal_row.c.id)
+        .limit(_SHOWN)
+    ).mappings()
+    return [_proposal(row) for row in rows]
+
+
+def sequences_of(
+    connection: Connection, tenant: str, depot_id: str, service_date: date, number: int
+) -> Sequences | None:
+    """What a revision had still to be visited; None when there is none of that number."""
+    found = connection.execute(
+        select(revision_row.c.steps).where(
+            revision_row.c.tenant == tenant,
+            revision_row.c.depot_id == depot_id,
+            revision_row.c.service_date == service_date.isoformat(),
+            revision_row.c.number == number,
+        )
+    ).scalar()
+    return None if found is None else msgspec.convert(found, dict[str, tuple[RouteStep, ...]])
+
+
+def _proposal(row: RowMapping) -> Proposal:
+    told = {name: row[name] for name in row if name not in _AS_JSON}
+    told["service_date"] = date.fromisoformat(row["service_date"])
+    return Proposal(
+        **told, **{name: msgspec.convert(row[name], kind) for name, kind in _AS_JSON.items()}
+    )

@@ -1,0 +1,176 @@
+"""What a dispatcher does with revisions and proposals, and the tenant's policy, over HTTP."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from cloud.foundation.clock import to_rfc3339
+from cloud.foundation.given import ServiceDate
+from cloud.foundation.identity import Caller, Gate
+from cloud.foundation.identity.reach import require_depot_wide
+from cloud.planning.api import CostBody, DiffBody, JobAccepted, MovedBody, diff_body
+from cloud.planning.day import Job
+from cloud.planning.deciding import Decisions
+from cloud.planning.loop import PlanningLoop
+from cloud.planning.policy import TenantPolicy
+from cloud.planning.proposals import Proposal
+
+type Price = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+type Number = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class PolicyBody(BaseModel):
+    """Prices in seconds of driving, and which re-plans are proposed and not published.
+
+    ``km`` beside its time; ``vehicle`` one more van; ``late_s`` a second after a promise;
+    ``unserved`` and ``unserved_urgent`` an order left out; ``changed_vehicle`` and
+    ``changed_sequence`` an order that gets another van, or another place in its round.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    km: Price = 60.0
+    vehicle: Price = 0.0
+    late_s: Price = 5.0
+    unserved: Price = 36_000.0
+    unserved_urgent: Price = 360_000.0
+    changed_vehicle: Price = 300.0
+    changed_sequence: Price = 120.0
+    ask_above_moved: Annotated[int, Field(ge=0, le=100_000)] | None = None
+    ask_before_moving_a_promise: bool = False
+
+
+class UndoBody(BaseModel):
+    """Which revision is taken back, the current one, and to which earlier one; else the last."""
+
+    model_config = ConfigDict(extra="forbid")
+    revision: Number
+    to: Number | None = None
+
+
+class ProposalBody(BaseModel):
+    """A re-plan that waits for a dispatcher; ``base`` is the revision it was made on."""
+
+    id: str
+    base: int
+    trigger: str
+    reason: str
+    asks_because: str
+    state: Literal["open", "accepted", "rejected", "outdated"]
+    created_at: str
+    decided_by: str | None
+    cost: CostBody
+    diff: DiffBody
+
+
+class Proposals(BaseModel):
+    """The newest proposals of a day, the newest first."""
+
+    items: list[ProposalBody]
+
+
+class ComparisonBody(BaseModel):
+    """How a revision differs from another, by orders; what was delivered meanwhile is removed."""
+
+    added: list[str]
+    removed: list[str]
+    moved: list[MovedBody]
+
+
+def _body(proposal: Proposal) -> ProposalBody:
+    names = ("id", "base", "trigger", "reason", "asks_because", "state", "decided_by")
+    told: dict[str, Any] = {name: getattr(proposal, name) for name in names}
+    return ProposalBody(
+        **told,
+        created_at=to_rfc3339(proposal.created_at),
+        cost=CostBody.model_validate(proposal.cost, from_attributes=True),
+        diff=diff_body(proposal.diff),
+    )
+
+
+def routes(decisions: Decisions, loop: PlanningLoop, gate: Gate) -> APIRouter:
+    """Undo, compare, accept and reject; read and set the policy."""
+    router = APIRouter(tags=["planning"])
+    admin = Annotated[Caller, Depends(gate.roles("admin"))]
+    dispatcher = Annotated[Caller, Depends(gate.roles("dispatcher"))]
+    reader = Annotated[Caller, Depends(gate.roles("dispatcher", "viewer", "integrator"))]
+
+    def accepted(job: Job, response: Response) -> JobAccepted:
+        loop.wake()
+        response.headers["Location"] = f"/api/v1/jobs/{job.id}"
+        return JobAccepted(job_id=job.id)
+
+    @router.get("/planning/policy")
+    def policy(caller: reader) -> PolicyBody:
+        """What driving, lateness and change cost, and which re-plans are proposed."""
+        return PolicyBody.model_validate(decisions.policy(caller.tenant), from_attributes=True)
+
+    @router.put("/planning/policy")
+    def set_policy(body: PolicyBody, caller: admin) -> PolicyBody:
+        """Set them; from the next re-plan on."""
+        decisions.set_policy(caller.tenant, msgspec.convert(body.model_dump(), TenantPolicy))
+        return body
+
+    @router.get("/depots/{depot_id}/plans/{service_date}/comparison")
+    def compare(
+        depot_id: str,
+        service_date: ServiceDate,
+        caller: reader,
+        one: Annotated[Number, Query(alias="from")],
+        other: Annotated[Number, Query(alias="to")],
+    ) -> ComparisonBody:
+        """How revision ``to`` differs from revision ``from``."""
+        require_depot_wide(caller.reach)
+        found = decisions.compare(caller.tenant, depot_id, service_date, one, other)
+        return ComparisonBody(
+            added=list(found.added),
+            removed=list(found.removed),
+            moved=[MovedBody.model_validate(each, from_attributes=True) for each in found.moved],
+        )
+
+    @router.post("/depots/{depot_id}/plans/{service_date}/undo", status_code=202)
+    def undo(
+        depot_id: str,
+        service_date: ServiceDate,
+        body: UndoBody,
+        caller: dispatcher,
+        response: Response,
+    ) -> JobAccepted:
+        """Take the plan back: what is still open is driven as it was; follow the job."""
+        require_depot_wide(caller.reach)
+        to = body.revision - 1 if body.to is None else body.to
+        job = decisions.undo(caller.tenant, depot_id, service_date, body.revision, to, caller.name)
+        return accepted(job, response)
+
+    @router.get("/depots/{depot_id}/plans/{service_date}/proposals")
+    def proposals(depot_id: str, service_date: ServiceDate, caller: reader) -> Proposals:
+        """Re-plans that wait, or waited, for a dispatcher."""
+        require_depot_wide(caller.reach)
+        found = decisions.proposals(caller.tenant, depot_id, service_date)
+        return Proposals(items=[_body(one) for one in found])
+
+    path = "/depots/{depot_id}/plans/{service_date}/proposals/{proposal_id}"
+
+    @router.post(f"{path}/accept", status_code=202)
+    def accept(
+        depot_id: str,
+        service_date: ServiceDate,
+        proposal_id: str,
+        caller: dispatcher,
+        response: Response,
+    ) -> JobAccepted:
+        """Publish a proposal; follow the job."""
+        require_depot_wide(caller.reach)
+        job = decisions.accept(caller.tenant, depot_id, service_date, proposal_id, caller.name)
+        return accepted(job, response)
+
+    @router.post(f"{path}/reject", status_code=204)
+    def reject(
+        depot_id: str, service_date: ServiceDate, proposal_id: str, caller: dispatcher
+    ) -> None:
+        """Leave the plan in force as it is."""
+        require_depot_wide(caller.reach)
+        decisions.reject(caller.tenant, depot_id, service_date, proposal_id, caller.name)
+
+    return router

@@ -1,0 +1,251 @@
+"""Undo, proposals and the tenant's policy: over the interface, with real solver and checker.
+
+Streets are as the crow flies, so that no road engine has to be started.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cloud.foundation.ids import random_id
+from cloud.foundation.outbox import Outbox
+from cloud.foundation.settings import Settings
+from cloud.planning import job_store
+from cloud.planning.check import check
+from cloud.planning.day import Diff, Job, RouteChange, Trigger
+from cloud.planning.making import PlanMaker, PlanRefused
+from cloud.planning.model import RouteStep, Solved, SolveRequest
+from cloud.planning.policy import TenantPolicy, why_ask
+from cloud.planning.proposals import compared
+from cloud.planning.solvers.solving import solve
+from cloud.roads.model import Matrix, Point
+from cloud.roads.model import Path as Way
+from tests.cloud.desk import TODAY, Desk, StillClock, open_desk
+
+PLAN = f"/depots/la-serena/plans/{TODAY}"
+NOTHING: dict[str, list[str]] = {"added": [], "removed": [], "moved": []}
+
+
+def metres(points: Sequence[tuple[float, float]]) -> Any:
+    lat, lon = (np.radians(np.array(each)) for each in zip(*points, strict=True))
+    north = (lat[:, None] - lat[None, :]) * 6_371_000
+    east = (lon[:, None] - lon[None, :]) * 6_371_000 * np.cos(lat.mean())
+    return np.rint(np.hypot(north, east)).astype(np.int32)
+
+
+class StraightStreets:
+    """A way from place to place at 8 m/s."""
+
+    async def route(self, points: Sequence[Point]) -> Way:
+        there = [(point.lat, point.lon) for point in points]
+        length = int(np.trace(metres(there), offset=1))
+        line = tuple((point.lon, point.lat) for point in points)
+        return Way(seconds=length // 8, metres=length, legs=(), geometry=line)
+
+
+class PlannerHere:
+    """The planner's own work, in this process."""
+
+    async def solve(self, request: SolveRequest, *, timeout_s: float) -> Solved:
+        assert timeout_s > request.seconds
+        length = metres([(place.lat, place.lon) for place in request.problem.locations])
+        matrix = Matrix((length // 8).astype(np.int32), length)
+        plan = solve(request, matrix)
+        return Solved(plan=plan, check=check(request.problem, matrix, plan), seconds=0.1)
+
+
+class Office:
+    """A desk with two vans and six orders, and the work of the planning loop done when asked."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self._maker = PlanMaker(
+            database=desk.database,
+            clock=StillClock(),
+            roads=StraightStreets(),  # type: ignore[arg-type]
+            planner=PlannerHere(),  # type: ignore[arg-type]
+            positions=lambda _: {},
+            events=Outbox(desk.database),
+            new_id=random_id,
+        )
+        self.shifts: dict[str, str] = {}
+        for van in ("van-1", "van-2"):
+            self.ask("POST", "/vehicles", 201, id=van, name=van, depot_id="la-serena",
+                     capacity_parcels=9)  # fmt: skip
+            driver = self.ask("POST", "/drivers", 201, id=f"of-{van}", name="Ana")["id"]
+            shift = self.ask("POST", "/shifts", 201, vehicle_id=van, driver_id=driver,
+                             service_date=TODAY)  # fmt: skip
+            self.shifts[van] = shift["id"]
+        for number in range(1, 7):
+            where = {"lat": -29.9 - number / 500, "lon": -71.25 - (number % 2) / 50}
+            assert desk.order(**where).status_code == 201
+
+    def ask(self, method: str, path: str, status: int, **body: Any) -> Any:
+        answer = self.desk.ask(method, path, json=body) if body else self.desk.ask(method, path)
+        assert answer.status_code == status, answer.text
+        return answer.json() if answer.content else None
+
+    def replan(self, trigger: Trigger) -> int:
+        """What the planning loop does when something has happened."""
+        return self._make(
+            Job(
+                tenant="main",
+                id=random_id("job"),
+                depot_id="la-serena",
+                service_date=date.fromisoformat(TODAY),
+                trigger=trigger,
+                reason="a test",
+                solver="auto",
+                seconds=0.2,
+                seed=1,
+            )
+        )
+
+    def work(self) -> int:
+        """Do the one job that was asked for."""
+        with self.desk.database.writing() as connection:
+            (job,) = job_store.queued_jobs(connection)
+            job_store.mark_job(connection, job.id, "done")
+        return self._make(job)
+
+    def _make(self, job: Job) -> int:
+        return asyncio.run(self._maker.make(job))
+
+    @property
+    def sequences(self) -> dict[str, list[list[str]]]:
+        plan = self.ask("GET", PLAN, 200)
+        return {
+            route["vehicle_id"]: [stop["order_ids"] for stop in route["stops"]]
+            for route in plan["routes"]
+        }
+
+    def differs(self, one: int, other: int) -> Any:
+        return self.ask("GET", f"{PLAN}/comparison?from={one}&to={other}", 200)
+
+    @property
+    def proposals(self) -> list[Any]:
+        found: list[Any] = self.ask("GET", f"{PLAN}/proposals", 200)["items"]
+        return found
+
+
+@pytest.fixture
+def office(tmp_path: Path, kept_in: Settings) -> Iterator[Office]:
+    desk = open_desk(tmp_path, kept_in)
+    yield Office(desk)
+    desk.close()
+
+
+def test_undo_restores_what_was_to_be_visited_and_says_what_it_leaves_out(office: Office) -> None:
+    assert office.replan("optimize") == 1
+    before = office.sequences
+    urgent = office.desk.order(priority="urgent", lat=-29.93).json()["id"]
+    assert office.replan("urgent_order") == 2
+    assert office.differs(1, 2)["added"] == [urgent]
+    office.ask("POST", f"{PLAN}/undo", 409, revision=1)
+    office.ask("POST", f"{PLAN}/undo", 404, revision=2, to=2)
+    office.ask("POST", f"{PLAN}/undo", 202, revision=2)
+    assert office.work() == 3
+    assert office.sequences == before
+    assert office.differs(1, 3) == NOTHING
+    (left,) = office.ask("GET", PLAN, 200)["unserved"]
+    assert (left["order_id"], "not in revision 1" in left["reason"]) == (urgent, True)
+    told = office.ask("GET", f"{PLAN}/revisions", 200)["items"][-1]
+    assert (told["trigger"], told["diff"]["removed"]) == ("undo", [urgent])
+    assert told["prices"]["driving"] > 0
+    office.ask("POST", f"{PLAN}/undo", 202, revision=3)
+    assert office.work() == 4
+    assert office.differs(2, 4) == NOTHING
+
+
+def test_an_undo_that_was_overtaken_is_refused(office: Office) -> None:
+    office.replan("optimize")
+    office.desk.order(priority="urgent")
+    office.replan("urgent_order")
+    office.ask("POST", f"{PLAN}/undo", 202, revision=2)
+    office.desk.order(priority="urgent")
+    assert office.replan("urgent_order") == 3
+    with pytest.raises(PlanRefused, match="revision 3 has come after 2"):
+        office.work()
+
+
+def test_a_large_change_waits_for_a_dispatcher_and_is_published_as_it_was_shown(
+    office: Office,
+) -> None:
+    office.replan("optimize")
+    policy = office.ask("GET", "/planning/policy", 200)
+    assert office.ask("PUT", "/planning/policy", 200, **{**policy, "ask_above_moved": 1}) == (
+        office.ask("GET", "/planning/policy", 200)
+    )
+    before = office.sequences
+    busier = max(before, key=lambda van: len(before[van]))
+    office.ask("POST", f"/shifts/{office.shifts[busier]}/cancel", 200)
+    assert office.replan("changed_shift") == 1
+    assert office.sequences == before
+    (waits,) = office.proposals
+    assert (waits["state"], waits["base"]) == ("open", 1)
+    assert "more than 1" in waits["asks_because"]
+    assert len(waits["diff"]["moved"]) > 1
+    path = f"{PLAN}/proposals/{waits['id']}"
+    office.ask("POST", f"{path}/accept", 202)
+    assert office.work() == 2
+    assert not office.sequences.get(busier)
+    revision = office.ask("GET", f"{PLAN}/revisions", 200)["items"][-1]
+    assert (revision["trigger"], revision["diff"]["moved"]) == ("accepted", waits["diff"]["moved"])
+    assert office.proposals[0]["state"] == "accepted"
+    assert office.proposals[0]["decided_by"]
+    office.ask("POST", f"{path}/accept", 409)
+    office.ask("POST", f"{path}/reject", 409)
+
+
+def test_a_rejected_proposal_changes_nothing_and_an_overtaken_one_is_outdated(
+    office: Office,
+) -> None:
+    office.replan("optimize")
+    before = office.sequences
+    office.ask("PUT", "/planning/policy", 200, ask_above_moved=0)
+    busier = max(before, key=lambda van: len(before[van]))
+    office.ask("POST", f"/shifts/{office.shifts[busier]}/cancel", 200)
+    assert office.replan("changed_shift") == 1
+    path = f"{PLAN}/proposals/{office.proposals[0]['id']}"
+    office.ask("POST", f"{path}/reject", 204)
+    assert (office.proposals[0]["state"], office.sequences) == ("rejected", before)
+    office.ask("POST", f"{PLAN}/proposals/none/reject", 404)
+    office.replan("changed_shift")
+    assert [one["state"] for one in office.proposals].count("open") == 1
+    assert office.replan("optimize") == 2
+    assert {one["state"] for one in office.proposals} == {"rejected", "outdated"}
+
+
+def test_the_policy_asks_for_large_changes_and_moved_promises_but_not_for_what_a_person_wants() -> (
+    None
+):
+    moved = tuple(
+        RouteChange(order_id=name, from_vehicle="van-1", to_vehicle="van-2") for name in "abc"
+    )
+    large = Diff(added=(), removed=(), moved=moved, drive_s=0, distance_m=0, promises_moved=("a",))
+    assert why_ask(TenantPolicy(), "urgent_order", large) is None
+    few, told = TenantPolicy(ask_above_moved=2), TenantPolicy(ask_before_moving_a_promise=True)
+    assert "3 orders" in str(why_ask(few, "urgent_order", large))
+    assert "promises of a" in str(why_ask(told, "urgent_order", large))
+    assert why_ask(TenantPolicy(ask_above_moved=3), "urgent_order", large) is None
+    assert why_ask(few, "optimize", large) is None
+
+
+def test_two_revisions_differ_by_van_and_by_sequence() -> None:
+    def steps(*names: str) -> tuple[RouteStep, ...]:
+        return tuple(RouteStep(job=name, kind="delivery") for name in names)
+
+    found = compared(
+        {"van-1": steps("a", "b", "c"), "van-2": steps("d")},
+        {"van-1": steps("c", "a"), "van-2": steps("b", "e")},
+    )
+    assert (found.added, found.removed) == (("e",), ("d",))
+    assert [(one.order_id, one.from_vehicle, one.to_vehicle) for one in found.moved] == [
+        ("b", "van-1", "van-2"),
+        ("c", "van-1", "van-1"),
+    ]
