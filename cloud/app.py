@@ -227,6 +227,7 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         city=data.city,
         desk=SpeedDesk(data.roads, data.roads_socket) if settings.roads.url is None else None,
         factors=learning.factors,
+        hours=learning.hours,
     )
     gateways = Gateways(business, clock, fleet, Reports(telemetry), events, random_id)
     return _Parts(

@@ -19,12 +19,13 @@ from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.roads import store
 from cloud.roads.client import RoadsClient
+from cloud.roads.hours import Week, bucket
 from cloud.roads.learning import (
-    BUCKETS,
     LIVE_S,
     Met,
     Passage,
     Pattern,
+    classes,
     gathered,
     learn,
     live,
@@ -33,6 +34,7 @@ from cloud.roads.learning import (
     unpacked,
 )
 from cloud.roads.model import CityError, Point, RoadsUnavailable
+from cloud.roads.publisher import Hours
 from cloud.roads.segments import Floats, Segments, read_segments
 from cloud.tracking import store as tracking_store
 from cloud.tracking.matched import Spot, drives_of
@@ -41,6 +43,8 @@ from wire.events import StopDeparted
 
 _log = logging.getLogger(__name__)
 
+_CLASSES: Final = 3
+"""Of hours; each is a data set of its own (docs/decisions/speeds-of-the-hour.md)."""
 _HOUR_S: Final = 3_600
 _LOOK_EVERY_S: Final = 60.0
 _SETTLED_S: Final = 900
@@ -136,6 +140,18 @@ class SpeedLearning:
         recent = [(at_s - then_s, met) for then_s, met in tuple(self._recent)]
         return [usual, live(segments, [one for one in recent if one[0] >= 0], usual)]
 
+    def hours(self, segments: Segments, at_s: float) -> Hours | None:
+        """What is usual in each class of hours; None while nothing is learned."""
+        pattern = self._learned(segments, at_s)
+        if pattern is None or not len(pattern.place):
+            return None
+        found = classes(pattern, _CLASSES)
+        return Hours(
+            version=self._version,
+            week=Week(zone=self._zone.key, classes=tuple(found)),
+            factors=tuple(pattern.mean(found, number) for number in range(_CLASSES)),
+        )
+
     def _learned(self, segments: Segments, at_s: float) -> Pattern | None:
         if self._pattern is None or self._pattern[0] != self._version:
             version = self._version
@@ -195,6 +211,4 @@ class SpeedLearning:
 
     def _bucket(self, at_s: int) -> int:
         """The hour of a working day, a Saturday or a Sunday, where the first depot is."""
-        local = datetime.fromtimestamp(at_s, self._zone)
-        kind = max(0, local.weekday() - 4)
-        return (kind * 24 + local.hour) % BUCKETS
+        return bucket(datetime.fromtimestamp(at_s, self._zone))

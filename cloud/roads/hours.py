@@ -9,8 +9,13 @@ dispatching with time-dependent travel times", EJOR 144, 2003).
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 from math import inf
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import msgspec
 
 from cloud.roads.model import NO_WAY, Ints, Matrix
 
@@ -40,6 +45,44 @@ class Timetable:
     def class_at(self, at_s: float) -> int:
         """The class that holds at ``at_s``."""
         return self.classes[self.place(at_s)]
+
+
+_QUARTER_S: Final = 900
+"""Zones are off by whole quarters of an hour."""
+
+
+class Week(msgspec.Struct, frozen=True, kw_only=True):
+    """Which class of hours each hour of a week belongs to.
+
+    Attributes:
+        zone: IANA name of the zone whose hours they are.
+        classes: of the 24 hours of a working day, then of a Saturday, then of a Sunday.
+    """
+
+    zone: str
+    classes: tuple[int, ...]
+
+    def class_at(self, at_s: float) -> int:
+        """The class at an instant."""
+        local = datetime.fromtimestamp(at_s, ZoneInfo(self.zone))
+        return self.classes[bucket(local)]
+
+    def timetable(self, from_s: int, until_s: int) -> Timetable:
+        """The same as instants, over a span of time."""
+        first = from_s // _QUARTER_S * _QUARTER_S
+        changes: list[tuple[int, int]] = [(from_s, self.class_at(from_s))]
+        for at_s in range(first + _QUARTER_S, until_s, _QUARTER_S):
+            now = self.class_at(at_s)
+            if now != changes[-1][1]:
+                changes.append((at_s, now))
+        return Timetable(
+            changes=tuple(at_s for at_s, _ in changes), classes=tuple(one for _, one in changes)
+        )
+
+
+def bucket(local: datetime) -> int:
+    """The hour of a working day, a Saturday or a Sunday: 0 to 71."""
+    return max(0, local.weekday() - 4) * 24 + local.hour
 
 
 ALWAYS = Timetable(changes=(0,), classes=(0,))

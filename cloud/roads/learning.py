@@ -178,6 +178,14 @@ class Pattern:
         found[self.place[is_then]] *= self.own[is_then]
         return found
 
+    def mean(self, classes: Sequence[int], number: int) -> Floats:
+        """Of each segment over the buckets of one class."""
+        buckets = [bucket for bucket, one in enumerate(classes) if one == number]
+        total = np.zeros(len(self.band_of))
+        for bucket in buckets:
+            total += self.factor(bucket)
+        return total / max(1, len(buckets))
+
 
 def learn(
     segments: Segments, hours: Iterable[tuple[int, Met]], bucket: Bucket, now_s: float

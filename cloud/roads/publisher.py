@@ -13,12 +13,14 @@ from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.roads import store
 from cloud.roads.generations import stamp
+from cloud.roads.hours import Week
 from cloud.roads.keeper import NOW
 from cloud.roads.model import CityError, RoadsUnavailable
 from cloud.roads.publishing import SpeedDesk
 from cloud.roads.segments import Floats, Segments, read_segments
 from cloud.roads.speed_files import speeds_of
 from cloud.roads.speeds import layer_of, lines, speeds_now
+from cloud.roads.timed import data_set
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +39,22 @@ type Learned = Callable[[Segments, float], Sequence[Floats]]
 
 def _nothing_learned(_segments: Segments, _at_s: float) -> Sequence[Floats]:
     return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hours:
+    """The usual factors of each class of hours; ``version`` changes when they do."""
+
+    version: int
+    week: Week
+    factors: tuple[Floats, ...]
+
+
+type Usual = Callable[[Segments, float], Hours | None]
+
+
+def _no_hours(_segments: Segments, _at_s: float) -> Hours | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +79,7 @@ class SpeedPublisher:
 
     Args:
         desk: of the engine on this machine; None when it runs elsewhere and takes no speeds.
+        hours: what was learned of each class of hours.
         factors: what was learned: travel time over the profile's, by segment, NaN where nothing is
             known; asked for with the segments and the domain time, off the event loop.
     """
@@ -73,12 +92,15 @@ class SpeedPublisher:
         city: Path,
         desk: SpeedDesk | None,
         factors: Learned = _nothing_learned,
+        hours: Usual = _no_hours,
     ) -> None:
         self._database = database
         self._clock = clock
         self._city = city
         self._desk = desk
         self._factors = factors
+        self._hours = hours
+        self._hours_told: tuple[str, int] = ("", -1)
         self._segments: tuple[str, Segments] | None = None
         self._next_s = 0.0
         self._told: tuple[str, bytes] = ("", b"")
@@ -100,6 +122,7 @@ class SpeedPublisher:
             try:
                 if is_asked or self._loop.time() >= self._next_s:
                     await self.publish(desk)
+                    await self.publish_hours(desk)
             except (CityError, RoadsUnavailable) as error:
                 self._failed(error.detail)
             except DBAPIError as error:
@@ -135,6 +158,23 @@ class SpeedPublisher:
         elif self.in_force.problem:
             self.in_force = InForce(at=at_s, changed=changed, closed=closed)
 
+    async def publish_hours(self, desk: SpeedDesk) -> None:
+        """Tell the engine what each class of hours is like, when that was learned anew.
+
+        Raises:
+            CityError: no city is imported. RoadsUnavailable: the old ones hold.
+        """
+        at_s = self._clock.now_s()
+        city, segments = await asyncio.to_thread(self._city_segments)
+        hours = await asyncio.to_thread(self._hours, segments, at_s)
+        if hours is None or (city, hours.version) == self._hours_told:
+            return
+        for number, factor in enumerate(hours.factors):
+            told = await asyncio.to_thread(self._layered, segments, at_s, [factor])
+            await desk.publish(data_set(number), lines(segments, told))
+        await asyncio.to_thread(desk.write_week, hours.week)
+        self._hours_told = city, hours.version
+
     def _failed(self, reason: str) -> None:
         if reason != self.in_force.problem:
             _log.warning("new speeds are not in force", extra={"reason": reason})
@@ -145,14 +185,16 @@ class SpeedPublisher:
 
     def _compose(self, at_s: float) -> tuple[str, bytes, int, int]:
         city, segments = self._city_segments()
+        kmh = self._layered(segments, at_s, self._factors(segments, at_s))
+        told = lines(segments, kmh)
+        return city, told, told.count(b"\n"), int((kmh == 0).sum())
+
+    def _layered(self, segments: Segments, at_s: float, factors: Sequence[Floats]) -> Floats:
         with self._database.reading() as connection:
             rules = [one for one in store.rules(connection) if one.holds(at_s)]
             files = store.speed_files(connection)
         layers = [layer_of(segments, speeds_of(file))[0] for file in files]
-        factors = self._factors(segments, at_s)
-        kmh = speeds_now(segments, layers=layers, factors=factors, rules=rules)
-        told = lines(segments, kmh)
-        return city, told, told.count(b"\n"), int((kmh == 0).sum())
+        return speeds_now(segments, layers=layers, factors=factors, rules=rules)
 
     def _city_segments(self) -> tuple[str, Segments]:
         """The segments of the city that is imported now."""

@@ -7,8 +7,10 @@ from typing import Final
 import msgspec
 
 from cloud.foundation.files import put
+from cloud.roads.hours import Week
 from cloud.roads.keeper import Drop, Publish, Told, speeds_file
 from cloud.roads.model import RoadsUnavailable
+from cloud.roads.timed import write_week
 
 _WITHIN_S: Final = 600.0
 
@@ -52,6 +54,10 @@ class SpeedDesk:
     def is_plain(self, data_set: str) -> bool:
         """Whether it has the speeds it was imported with, as far as is known here."""
         return not speeds_file(self._folder, data_set).exists()
+
+    def write_week(self, week: Week) -> None:
+        """Tell who asks for travel times by the hour which class each hour belongs to."""
+        write_week(self._folder, week)
 
     def _keep(self, data_set: str, lines: bytes) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)

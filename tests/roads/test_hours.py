@@ -1,12 +1,18 @@
 """Legs whose speed changes on the way."""
 
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.roads.hours import ALWAYS, TimedMatrix, Timetable, travel_s, untimed
+from cloud.roads.hours import ALWAYS, TimedMatrix, Timetable, Week, travel_s, untimed
 from cloud.roads.model import NO_WAY, Matrix
+from cloud.roads.timed import TimedRoads, data_set
+from tests.roads.test_keeper import HARBOUR, PLAZA, everywhere, roads_process
 
 EIGHT, NINE, TEN = 28_800, 32_400, 36_000
 RUSH = Timetable(changes=(0, EIGHT, NINE), classes=(0, 1, 0))
@@ -67,3 +73,37 @@ def test_a_timetable_without_order_is_refused() -> None:
         Timetable(changes=(5, 5), classes=(0, 1))
     with pytest.raises(ValueError, match="a class for each"):
         Timetable(changes=(), classes=())
+
+
+def test_a_week_is_told_as_instants_over_the_end_of_summer_time() -> None:
+    classes = tuple(int(hour == 8) for hour in range(24)) + (0,) * 48
+    week = Week(zone="Europe/Berlin", classes=classes)
+    monday = int(datetime(2026, 10, 26, 0, 0, tzinfo=UTC).timestamp())
+    hours = week.timetable(monday - 3 * 86_400, monday + 86_400)
+    rush = [at for at, one in zip(hours.changes, hours.classes, strict=True) if one == 1]
+    # Friday in summer time, no weekend, Monday in winter time.
+    assert rush == [monday - 3 * 86_400 + 6 * 3_600, monday + 7 * 3_600]
+
+
+@pytest.mark.slow
+def test_legs_are_priced_by_the_hour_they_are_driven_in(tmp_path: Path) -> None:
+    classes = tuple(int(hour == 8) for hour in range(24)) * 3
+    monday = 1_790_553_600  # 2026-09-28
+
+    async def ask() -> None:
+        async with roads.client() as now:
+            await priced(TimedRoads(roads.folder / "roads", now))
+
+    async def priced(timed: TimedRoads) -> None:
+        plain = await timed.table([PLAZA, HARBOUR], monday, monday + 86_400)
+        assert plain.hours == ALWAYS
+        for number, kmh in enumerate((40, 10)):
+            await roads.desk.publish(data_set(number), everywhere(kmh))
+        roads.desk.write_week(Week(zone="UTC", classes=classes))
+        found = await timed.table([PLAZA, HARBOUR], monday, monday + 86_400)
+        free, rush = found.travel_s(0, 1, monday + 43_200), found.travel_s(0, 1, monday + 28_800)
+        assert 2 * free < rush < 4 * free
+        assert free < found.travel_s(0, 1, monday + 28_800 - free // 2) < rush
+
+    with roads_process(tmp_path) as roads:
+        asyncio.run(ask())
