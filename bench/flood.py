@@ -29,13 +29,18 @@ _MESSAGES: Final = 60_000
 def run() -> Iterator[Figure]:
     """Measure."""
     with _never_holding_back():
-        _, without = _waits()
+        alone_before, without = _waits()
     alone, with_it = _waits()
     for what, of in (("median", statistics.median), ("longest", max)):
         yield Figure(
             bench=NAME, figure=f"a neighbour's {what} wait beside a van that floods",
             value=round(of(with_it) * 1000), unit="ms", goal=1_000,
             peer="without hold-back", peer_value=round(of(without) * 1000),
+        )  # fmt: skip
+        yield Figure(
+            bench=NAME, figure=f"the same, in times of its {what} wait alone",
+            value=round(of(with_it) / of(alone), 1), unit="times",
+            peer="without hold-back", peer_value=round(of(without) / of(alone_before), 1),
         )  # fmt: skip
     yield Figure(
         bench=NAME, figure="a neighbour's median wait alone",
@@ -45,12 +50,12 @@ def run() -> Iterator[Figure]:
 
 @contextmanager
 def _never_holding_back() -> Iterator[None]:
-    before = fairness.CROWDS_FOR_S
-    fairness.CROWDS_FOR_S = float("inf")  # type: ignore[misc]
+    before = fairness.FLOOD
+    fairness.FLOOD = 10**9  # type: ignore[misc]
     try:
         yield
     finally:
-        fairness.CROWDS_FOR_S = before  # type: ignore[misc]
+        fairness.FLOOD = before  # type: ignore[misc]
 
 
 def _waits() -> tuple[list[float], list[float]]:

@@ -98,7 +98,7 @@ class Ingest:
         self._retention = Retention(database, kept, now_ms)
         self._backlog = Backlog(database, self._intake, now_ms, self._complain)
         self._limits = GroupLimits()
-        self._fair = FairShare(self._limits.messages)
+        self._fair = FairShare()
         self._waiting: list[Arrived] = []
         self._waiting_since_s = 0.0
         self._is_calm = True

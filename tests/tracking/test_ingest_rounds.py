@@ -123,7 +123,7 @@ def test_a_van_that_floods_costs_the_others_nothing_and_loses_nothing_that_it_ha
     monkeypatch.setattr(time, "monotonic", lambda: now_s[0])
     said = 0
     for turn in range(6):
-        now_s[0] += 0.5
+        now_s[0] += 0.1
         for _ in range(990):
             desk.hear("van-1", "batch", codec.encode_batch(batch(7, said, 1)))
             said += 1
