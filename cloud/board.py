@@ -16,6 +16,7 @@ from cloud.planning.day import Route
 from cloud.planning.service import Planning
 from cloud.roads.client import RoadsClient
 from cloud.tracking.asked import require_van
+from cloud.tracking.halts import Standing, standing
 from cloud.tracking.live import Live
 from cloud.tracking.memory import NOTHING, Known, LivePosition
 from cloud.tracking.nearest import Candidate, soonest
@@ -74,12 +75,17 @@ class HealthBody(BaseModel):
 
 
 class ProgressBody(BaseModel):
-    """How far the van is on its path; metres along streets."""
+    """How far the van is on its path; metres along streets.
+
+    At which stop it is, and since when, is the van's own word where it has told one.
+    """
 
     route_id: str
     open_stops: int
     next_stop_id: str | None
     is_at_stop: bool
+    current_stop_id: str | None
+    arrived_at: str | None
     fraction: float | None
     left_m: int | None
     to_next_m: int | None
@@ -162,15 +168,23 @@ def _line(geometry: tuple[tuple[float, float], ...]) -> Line:
     return Line([(lat, lon) for lon, lat in geometry])
 
 
+def _standing(route: Route, known: Known) -> Standing:
+    left = route.open_stops
+    is_at_first = bool(left) and left[0].state != "open"
+    return standing(known.halt, route.id, [one.id for one in left], is_at_first=is_at_first)
+
+
 def _progress(route: Route | None, known: Known) -> ProgressBody | None:
     if route is None:
         return None
-    left = route.open_stops
+    left, now = route.open_stops, _standing(route, known)
     body = ProgressBody(
         route_id=route.id,
         open_stops=len(left),
-        next_stop_id=left[0].id if left else None,
-        is_at_stop=bool(left) and left[0].state != "open",
+        next_stop_id=left[now.passed].id if len(left) > now.passed else None,
+        is_at_stop=now.stop is not None,
+        current_stop_id=now.stop,
+        arrived_at=None if now.since_ms is None else to_rfc3339(now.since_ms / 1000),
         fraction=None,
         left_m=None,
         to_next_m=None,
@@ -182,7 +196,7 @@ def _progress(route: Route | None, known: Known) -> ProgressBody | None:
     places = [(stop.lat, stop.lon) for stop in route.stops]
     # The path leads through the stops that were open when it was made.
     through = [place for place in places if _line(route.geometry).place(*place).off_m <= _NEAR_M]
-    done = max(0, len(through) - len(left))
+    done = max(0, len(through) - len(left)) + now.passed
     found = progress(_line(route.geometry), through, done, (at.lat, at.lon))
     return body.model_copy(
         update={
@@ -201,7 +215,7 @@ def _candidate(known: Known, route: Route | None, now: float) -> Candidate | Non
         return None
     if known.motion in {"offline", "no_fix"}:
         return None
-    if route is not None and route.open_stops and route.open_stops[0].state != "open":
+    if route is not None and _standing(route, known).stop is not None:
         return None
     return Candidate(van=at.van, lat=at.lat, lon=at.lon)
 

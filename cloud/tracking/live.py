@@ -19,6 +19,7 @@ from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.tracking import store
 from cloud.tracking.event_log import EventLog
+from cloud.tracking.halts import Halt, later
 from cloud.tracking.history import fixes_between
 from cloud.tracking.inbox import MqttInbox, Reading
 from cloud.tracking.memory import Changes, Known, LiveMemory, LivePosition, PresenceWord, aged
@@ -172,7 +173,7 @@ class Live:
             self._move(row.tenant, position)
 
     def _look_at_events(self) -> None:
-        """What has happened since the last look that tells of engines and trips."""
+        """What has happened since the last look that tells of engines, trips and stops."""
         now_ms = round(self.clock.now_s() * 1000)
         from_ms = self._events_from_ms
         with self._telemetry.reading() as connection:
@@ -180,8 +181,8 @@ class Live:
                 connection, now_ms - _LOOK_BACK_MS if from_ms is None else from_ms
             )
         for tenant, van, at_ms, kind, body in found:
-            told = self._signs.take((tenant, van), at_ms, kind, body)
-            self.memory.take_signs(tenant, van, is_ignited=told[0], is_on_trip=told[1])
+            engine, trip, halt = self._signs.take((tenant, van), at_ms, kind, body)
+            self.memory.take_signs(tenant, van, is_ignited=engine, is_on_trip=trip, halt=halt)
         self._events_from_ms = now_ms - _OVERLAP_MS
 
     def _recall(self) -> None:
@@ -213,24 +214,31 @@ class Live:
 
 
 class _Signs:
-    """The newest word on each van's engine and trip, in whatever order they come."""
+    """The newest word on each van's engine, trip and stop, in whatever order they come."""
 
     def __init__(self) -> None:
         self._ignition: dict[tuple[str, str], tuple[int, bool]] = {}
         self._trip: dict[tuple[str, str], tuple[int, bool]] = {}
+        self._halts: dict[tuple[str, str], Halt] = {}
 
     def take(
         self, who: tuple[str, str], at_ms: int, kind: str, body: str
-    ) -> tuple[bool | None, bool | None]:
-        """Whether the engine is on and a trip goes on, as far as is known with this event."""
+    ) -> tuple[bool | None, bool | None, Halt | None]:
+        """Engine on, trip going on, and last stop, as far as is known with this event."""
         if kind == "ignition_switched":
             is_on = bool(msgspec.json.decode(body)["is_on"])
             self._ignition[who] = max(self._ignition.get(who, (at_ms, is_on)), (at_ms, is_on))
+        elif kind in {"stop_arrived", "stop_departed"}:
+            told = msgspec.json.decode(body)
+            is_there = kind == "stop_arrived"
+            names = {"route": told["route"], "stop": told["stop"]}
+            halt = Halt(**names, since_ms=at_ms, is_there=is_there)
+            self._halts[who] = later(self._halts.get(who), halt)
         else:
             goes_on = kind == "trip_started"
             self._trip[who] = max(self._trip.get(who, (at_ms, goes_on)), (at_ms, goes_on))
         engine, trip = self._ignition.get(who), self._trip.get(who)
-        return engine and engine[1], trip and trip[1]
+        return engine and engine[1], trip and trip[1], self._halts.get(who)
 
 
 def _going_on(before: Course, newest: Course) -> Course:

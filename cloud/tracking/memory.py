@@ -8,6 +8,7 @@ from typing import Final, Literal
 import msgspec
 from msgspec.structs import replace
 
+from cloud.tracking.halts import Halt
 from cloud.tracking.motion import Course, Motion, Signs, follow, motion
 from wire.messages import State
 
@@ -37,6 +38,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         course: how it has been going. state: the last ``up/state``.
+        halt: the van's last word on a stop.
         is_silent: whether it is due to report and does not.
         heard_s: when its last word came, seconds since 1970 UTC of the domain clock.
         change: the number of its last change.
@@ -49,6 +51,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     state: State | None = None
     is_ignited: bool | None = None
     is_on_trip: bool | None = None
+    halt: Halt | None = None
     is_silent: bool = False
     heard_s: float | None = None
     motion: Motion = "no_fix"
@@ -115,13 +118,20 @@ class LiveMemory:
                 self._put(tenant, van, replace(known, state=state, heard_s=heard_s), heard_s)
 
     def take_signs(
-        self, tenant: str, van: str, *, is_ignited: bool | None, is_on_trip: bool | None
+        self,
+        tenant: str,
+        van: str,
+        *,
+        is_ignited: bool | None,
+        is_on_trip: bool | None,
+        halt: Halt | None,
     ) -> None:
-        """What the van's newest events say of its engine and its trip."""
+        """What the van's newest events say of its engine, its trip and its last stop."""
         with self._lock:
             known = self._known(tenant, van)
-            if (known.is_ignited, known.is_on_trip) != (is_ignited, is_on_trip):
-                now = replace(known, is_ignited=is_ignited, is_on_trip=is_on_trip)
+            told = (is_ignited, is_on_trip, halt)
+            if (known.is_ignited, known.is_on_trip, known.halt) != told:
+                now = replace(known, is_ignited=is_ignited, is_on_trip=is_on_trip, halt=halt)
                 self._put(tenant, van, now, known.heard_s or 0.0)
 
     def stood(self, tenant: str, van: str, course: Course) -> None:

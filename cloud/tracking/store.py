@@ -76,7 +76,10 @@ EVENT: Final = Table(
     Index("ix_event_kind_received_at_ms", "kind", "received_at_ms"),
     sqlite_with_rowid=False,
 )
-_SIGNS: Final = ("trip_started", "trip_ended", "ignition_switched")
+_SIGNS: Final = (
+    *("trip_started", "trip_ended", "ignition_switched"),
+    *("stop_arrived", "stop_departed"),
+)
 STREAM: Final = Table(
     "stream",
     TELEMETRY,
@@ -367,7 +370,7 @@ def events_received(
 def signs_since(
     connection: Connection, received_from_ms: int
 ) -> list[tuple[str, str, int, str, str]]:
-    """Trips and ignitions of all vans that came since: tenant, van, when, kind, body; by time."""
+    """Trips, ignitions, halts that came since: tenant, van, when, kind, body; by time."""
     told = (EVENT.c.tenant, EVENT.c.van, EVENT.c.at_ms, EVENT.c.kind, EVENT.c.body)
     rows = connection.execute(
         select(*told)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from cloud.foundation.database import Database
 from cloud.foundation.layout import DataFolder
 from cloud.foundation.settings import OwnBroker, Settings
 from cloud.tracking import store
+from cloud.tracking.halts import Halt, Standing, later, standing
 from cloud.tracking.live import Live
 from cloud.tracking.memory import LiveMemory, LivePosition
 from cloud.tracking.store import LiveRow, Writes
@@ -144,6 +146,47 @@ def test_a_feed_that_tells_a_time_that_cannot_be_true_is_passed_over(live: Live,
     position = Position(van="van-1", lat=1.0, lon=2.0, fix_time=told, received_at=told)
     live.hear(topics.feed_position("main", "own", "van-1"), codec.encode(position))
     assert live.positions("main") == {}
+
+
+def halt_row(seq: int, kind: str, stop: str, at_ms: int) -> tuple[Any, ...]:
+    body = f'{{"route":"route-1","revision":1,"stop":"{stop}","at_ms":{at_ms}}}'
+    return ("main", "van-1", 9, seq, at_ms, 3, kind, body, NOON_MS + seq, at_ms)
+
+
+@given(st.permutations(range(4)))
+def test_the_van_s_newest_word_on_a_stop_counts_in_whatever_order_it_comes(
+    order: list[int],
+) -> None:
+    told = [
+        Halt(route="route-1", stop=stop, since_ms=at_ms, is_there=is_there)
+        for stop, at_ms, is_there in (("s1", 1, True), ("s1", 5, False), ("s2", 5, True))
+    ]
+    found: Halt | None = None
+    for place in order:
+        found = later(found, told[place % 3])
+    assert found == told[2]
+
+
+def test_the_live_state_knows_the_stop_that_the_van_is_at(live: Live) -> None:
+    write_live(live, row("van-1", 1, 1))
+    came, left = halt_row(0, "stop_arrived", "s1", NOON_MS), halt_row(2, "stop_departed", "s0", 5)
+    with live._telemetry.writing() as connection:
+        store.write(connection, Writes(events=[came, left]))
+    live._look_once()
+    halt = live.known("main")["van-1"].halt
+    assert halt == Halt(route="route-1", stop="s1", since_ms=NOON_MS, is_there=True)
+
+
+def test_the_van_s_word_wins_over_the_office_on_its_own_route_only() -> None:
+    there = Halt(route="r", stop="s1", since_ms=7, is_there=True)
+    left = Halt(route="r", stop="s1", since_ms=9, is_there=False)
+    stops = ["s1", "s2"]
+    assert standing(there, "r", stops, is_at_first=False) == Standing(stop="s1", since_ms=7)
+    assert standing(left, "r", stops, is_at_first=True) == Standing(passed=1)
+    assert standing(left, "r", ["s2"], is_at_first=False) == Standing()
+    for other in (None, there):
+        assert standing(other, "r2", stops, is_at_first=True) == Standing(stop="s1")
+        assert standing(other, "r2", stops, is_at_first=False) == Standing()
 
 
 def test_a_restart_finds_the_same_state(live: Live, tmp_path: Path) -> None:
