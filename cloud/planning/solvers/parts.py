@@ -53,13 +53,17 @@ def improved_in_parts(task: Task, start: Sequences, search: Search, ends: float)
 
 
 class _Whole:
-    """The routes of all vans, of which each worker takes some at a time."""
+    """The routes of all vans, of which each worker takes some at a time.
+
+    An order that is left out is tried by one worker at a time, or two might serve it.
+    """
 
     def __init__(self, task: Task, start: Sequences, ends: float) -> None:
         self._task = task
         self._ends = ends
         self._routes = list(start)
         self._busy: set[int] = set()
+        self._tried: set[int] = set()
         self._lock = threading.Lock()
         self._dice = np.random.default_rng(task.seed)
         self._doors = np.array([job.delivery for job in task.problem.jobs], dtype=np.int64)
@@ -74,15 +78,15 @@ class _Whole:
                 part = self._next()
                 if part is not None:
                     self._busy |= set(part.vans)
+                    self._tried |= set(part.jobs)
             if part is None:
                 return
-            try:
-                better = _searched(part, search)
-            finally:
-                with self._lock:
-                    self._busy -= set(part.vans)
-            if better is not None:
-                self._put(part, better)
+            better = _searched(part, search)
+            with self._lock:
+                if better is not None:
+                    self._put(part, better)
+                self._busy -= set(part.vans)
+                self._tried -= set(part.jobs)
 
     def _left_s(self) -> float:
         return self._ends - time.perf_counter()
@@ -103,7 +107,7 @@ class _Whole:
         for job in near.tolist():
             van = van_of.get(job)
             if van is None:
-                left.append(job)
+                left += [job] if job not in self._tried else []
             elif van not in self._busy and van not in vans:
                 vans.append(van)
                 count += sum(step.kind == "delivery" for step in self._routes[van])
