@@ -3,6 +3,7 @@
 import time
 
 import numpy as np
+from msgspec import structs
 
 from cloud.planning.check import check
 from cloud.planning.model import Problem, SolveRequest
@@ -49,3 +50,10 @@ def test_a_large_search_ends_when_it_is_cancelled() -> None:
     assert time.monotonic() - begun < 30  # a loaded machine
     assert check(problem, roads, plan) == ()
     assert at(8) <= plan.routes[0].ends_at
+
+
+def test_no_two_parts_serve_an_order_that_was_left_out() -> None:
+    problem, roads = large_day(LARGE + 10)
+    early = tuple(structs.replace(each, shift_end=at(13)) for each in problem.vehicles)
+    plan = planned(structs.replace(problem, vehicles=early), "pyvrp", seconds=4.0, matrix=roads)
+    assert plan.unserved
