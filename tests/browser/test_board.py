@@ -261,4 +261,10 @@ def test_a_vans_day_is_played_and_its_trips_are_read(
     assert "format=gpx" in (page.get_by_role("link", name="GPX").get_attribute("href") or "")
     page.get_by_role("button", name="Now", exact=True).click()
     expect(page.locator(".past-sign")).to_have_count(0)
+
+    page.locator(".done-stops summary").click()
+    page.get_by_role("list", name="Stops done").get_by_role("button").first.click()
+    page.get_by_role("button", name="Look", exact=True).click()
+    passed = page.get_by_role("list", name="Vans that passed")
+    expect(passed.get_by_role("button").filter(has_text="Van 1")).to_have_count(1)
     assert dispatcher.complaints == []

@@ -7,6 +7,7 @@ import { Chip, Chosen, Fact, Refusal } from "../look/parts.js";
 import { vanOf } from "./order_list.js";
 import { OrderChip } from "./parts.js";
 import { groupOf, isCancellable, stateInWords } from "./rounds.js";
+import { Passed } from "./passed.js";
 import { place } from "./van_list.js";
 
 /** The chosen order. */
@@ -39,6 +40,7 @@ export function OrderDetail({ state, order, onBack, onVan }) {
         ${order.parcels.map((parcel) => html`
           <li key=${parcel.id}><span>${parcel.label}</span><span class="soft">${whereabouts(state, parcel)}</span></li>`)}
       </ul>
+      <${Passed} state=${state} place=${order} onVan=${onVan} />
       ${state.mayAct && isCancellable(order) && html`<${Cancel} state=${state} order=${order} />`}
     </section>`;
 }
