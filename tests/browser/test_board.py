@@ -249,7 +249,7 @@ def test_a_vans_day_is_played_and_its_trips_are_read(
     page.get_by_role("slider").focus()
     page.keyboard.press("ArrowRight")
     expect(moment).to_have_attribute("data-moment", str(began + 1000))
-    page.get_by_role("button", name="Play").click()
+    page.get_by_role("button", name="Play", exact=True).click()
     page.wait_for_function(
         "(began) => Number(document.querySelector('[data-moment]').dataset.moment) > began + 20000",
         arg=began,
@@ -261,10 +261,19 @@ def test_a_vans_day_is_played_and_its_trips_are_read(
     assert "format=gpx" in (page.get_by_role("link", name="GPX").get_attribute("href") or "")
     page.get_by_role("button", name="Now", exact=True).click()
     expect(page.locator(".past-sign")).to_have_count(0)
+    assert dispatcher.complaints == []
 
-    page.locator(".done-stops summary").click()
-    page.get_by_role("list", name="Stops done").get_by_role("button").first.click()
+
+def test_who_passed_an_orders_place_is_told(running: Running, dispatcher: Dispatcher) -> None:
+    def delivered() -> bool:
+        return any(one["state"] == "delivered" for one in running.get("orders?limit=500")["items"])
+
+    running.wait_for("delivery", delivered, within_s=200)
+    page = dispatcher.page
+    page.get_by_role("button", name="Delivered").first.click()
+    page.locator(".order-row").first.click()
+    van = page.locator(".detail .note").get_by_role("button").inner_text()
     page.get_by_role("button", name="Look", exact=True).click()
     passed = page.get_by_role("list", name="Vans that passed")
-    expect(passed.get_by_role("button").filter(has_text="Van 1")).to_have_count(1)
+    expect(passed.get_by_role("button").filter(has_text=van)).to_have_count(1)
     assert dispatcher.complaints == []
