@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 TENANT, VAN = "main", "van-1"
 
 
-def wait_until(claim: Callable[[], bool], what: str, timeout_s: float = 20.0) -> None:
+def wait_until(claim: Callable[[], bool], what: str, timeout_s: float = 60.0) -> None:
     end = time.monotonic() + timeout_s
     while not claim():
         if time.monotonic() > end:

@@ -104,7 +104,7 @@ def embedded_broker(root: Path) -> Iterator[EmbeddedBroker]:
         broker.stop()
 
 
-def wait_for(condition: Callable[[], bool], what: str, within_s: float = 15.0) -> None:
+def wait_for(condition: Callable[[], bool], what: str, within_s: float = 60.0) -> None:
     """Return when ``condition()`` holds.
 
     Raises:
