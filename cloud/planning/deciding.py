@@ -12,7 +12,7 @@ from cloud.foundation.ids import NewId
 from cloud.planning import job_store, proposal_store, store
 from cloud.planning.day import Job
 from cloud.planning.policy import TenantPolicy
-from cloud.planning.proposals import Comparison, Proposal, Sequences, compared
+from cloud.planning.proposals import Comparison, Proposal, Sequences, compared, sequences_of_routes
 
 _RESTORING_S = 0.1
 """Nothing is searched: each route is driven as it was."""
@@ -107,19 +107,31 @@ class Decisions:
         return job
 
     def compare(
-        self, tenant: str, depot_id: str, service_date: date, one: int, other: int
+        self,
+        tenant: str,
+        depot_id: str,
+        service_date: date,
+        one: int | None,
+        other: int | None,
     ) -> Comparison:
         """How revision ``other`` differs from ``one``.
+
+        None for ``other`` is the plan as it stands, for ``one`` the revision before that.
 
         Raises:
             NotFound: no such depot or revision.
         """
         with self._database.reading() as connection:
             require_depot(connection, tenant, depot_id)
-            return compared(
-                _sequences(connection, tenant, depot_id, service_date, one),
-                _sequences(connection, tenant, depot_id, service_date, other),
+            day = tenant, depot_id, service_date
+            now = store.find_plan(connection, *day)
+            after = (
+                sequences_of_routes(now.routes)
+                if other is None
+                else _sequences(connection, *day, other)
             )
+            before = max(0, (other or now.revision) - 1) if one is None else one
+            return compared(_sequences(connection, *day, before) if before else {}, after)
 
     def _open(
         self, connection: Connection, tenant: str, depot_id: str, service_date: date, wanted: str

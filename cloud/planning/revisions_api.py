@@ -117,10 +117,10 @@ def routes(decisions: Decisions, loop: PlanningLoop, gate: Gate) -> APIRouter:
         depot_id: str,
         service_date: ServiceDate,
         caller: reader,
-        one: Annotated[Number, Query(alias="from")],
-        other: Annotated[Number, Query(alias="to")],
+        one: Annotated[Number | None, Query(alias="from")] = None,
+        other: Annotated[Number | None, Query(alias="to")] = None,
     ) -> ComparisonBody:
-        """How revision ``to`` differs from revision ``from``."""
+        """How revision ``to``, else the plan now, differs from ``from``, else the one before."""
         require_depot_wide(caller.reach)
         found = decisions.compare(caller.tenant, depot_id, service_date, one, other)
         return ComparisonBody(

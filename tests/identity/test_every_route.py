@@ -202,6 +202,7 @@ BODIES: dict[str, Any] = {
     "POST /orders/{order_id}/cancel": {"reason": "x"},
     "PATCH /webhooks/{webhook_id}": {"name": "x"},
     "POST /depots/{depot_id}/plans/{service_date}/rules": {"kind": "lock", "vehicle_id": "none"},
+    "POST /depots/{depot_id}/plans/{service_date}/undo": {"revision": 1},
     "POST /stops/{stop_id}/outcome": {"outcome": "delivered"},
     "PUT /vehicles/{vehicle_id}/driver": {"driver_id": None},
     "PUT /vehicles/{vehicle_id}/box": {"gateway_id": None},
@@ -223,7 +224,8 @@ WITHOUT_LOOKING = {"POST /vehicles/{vehicle_id}/gateway/claims"}
 """Refused on this broker whatever the van."""
 WHOLE_DEPOT = {"GET /depots/{depot_id}/plans/{service_date}/revisions",
     "GET /depots/{depot_id}/plans/{service_date}/rules",
-    "GET /depots/{depot_id}/plans/{service_date}/proposals", "GET /jobs/{job_id}",
+    "GET /depots/{depot_id}/plans/{service_date}/proposals",
+    "GET /depots/{depot_id}/plans/{service_date}/comparison", "GET /jobs/{job_id}",
     "GET /geofences/{geofence_id}", "GET /geofences/{geofence_id}/events",
     "GET /roads/rules/{road_rule_id}"}  # fmt: skip
 """What no carrier sees of any depot."""
