@@ -5,21 +5,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
+from math import inf
 from pathlib import Path
 from random import Random
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from msgspec import structs
+
 from cloud.fleet.model import Depot, Shift, Vehicle
-from cloud.orders.model import Order, Parcel, Span, Whereabouts
-from cloud.planning.day import DayPlan, Stop
+from cloud.orders.model import Order, Parcel, Promise, Span, Whereabouts
+from cloud.planning.arrivals import arrivals_of
+from cloud.planning.day import DayPlan, Stop, difference
 from cloud.planning.model import Location, SolveRequest
+from cloud.planning.pace import ASSUMED, Pace
 from cloud.planning.revising import routes_of, with_progress
 from cloud.planning.situation import At, Day, problem_of
 from cloud.planning.solvers.solving import solve
 from cloud.roads.client import RoadsClient
 from cloud.roads.model import Matrix, Point
-from sim.day import HOUR_S, Errand, LivedDay, Rates, Script, Task, script_of
+from sim.day import HOUR_S, Errand, LivedDay, Rates, Script, Task, attempted, script_of
+from sim.geodesy import distance_m
 from sim.opening import DEPOT, DEPOT_ID, ZONE
 from sim.orders import orders_of_day
 from sim.streets import Streets
@@ -124,7 +130,20 @@ class KeptPlan:
 
     name = "the morning plan kept"
 
-    def __init__(self, script: Script, distances: Distances, *, seconds: float, seed: int) -> None:
+    def __init__(
+        self,
+        script: Script,
+        distances: Distances,
+        *,
+        seconds: float,
+        seed: int,
+        pace: Pace = ASSUMED,
+    ) -> None:
+        self.day: LivedDay | None = None
+        self._told: set[tuple[str, Promise | None]] = set()
+        self._to_fetch: dict[str, list[str]] = {}
+        self.moved = 0
+        self._pace = pace
         self._script = script
         self._distances = distances
         self._seconds = seconds
@@ -152,7 +171,6 @@ class KeptPlan:
         known = [one for one in script.errands if one.known_s <= script.begins_s]
         self.orders = {one.id: self._order(one) for one in known}
         self.plan = DayPlan(tenant=_TENANT, depot_id=DEPOT_ID, service_date=date)
-        self.positions: dict[str, At] = {}
         self.make_plan(script.begins_s - HOUR_S)
 
     @property
@@ -162,23 +180,52 @@ class KeptPlan:
 
     def make_plan(self, now_s: float) -> None:
         """Solve the day as it stands and take the plan at once."""
-        day = Day(
-            now=now_s, depot=self._depot, plan=self.plan, shifts=self._shifts,
-            vehicles=self._vehicles, orders=self.orders, positions=self.positions,
-        )  # fmt: skip
-        problem = problem_of(day, self.drives_s(day))
-        request = SolveRequest(problem=problem, seconds=self._seconds, seed=self._seed)
-        made = solve(request, self._distances.matrix(problem.locations))
+        day = self.as_it_stands(now_s)
+        asked = self.request(day)
+        made = solve(asked, self._distances.matrix(asked.problem.locations))
         new = routes_of(day, made, lambda kind: f"{kind}-{next(self._names)}")
         routes = with_progress(new.routes, self.plan)
+        self.moved += len(difference(self.plan, routes, new.promises_moved).moved)
         number = self.plan.revision + 1
         self.plan = replace(self.plan, revision=number, routes=routes, unserved=new.unserved)
         for order_id, promise in new.promises.items():
             self.orders[order_id] = replace(self.orders[order_id], state="planned", promise=promise)
 
+    def as_it_stands(self, now_s: float) -> Day:
+        """The day as the product knows it."""
+        positions = {}
+        if self.day is not None:
+            for van in self._script.vans:
+                (lat, lon), _ = self.day.motion(van, now_s)
+                positions[van] = At(lat, lon, now_s)
+        return Day(
+            now=now_s, depot=self._depot, plan=self.plan, shifts=self._shifts,
+            vehicles=self._vehicles, orders=self.orders, positions=positions,
+        )  # fmt: skip
+
+    def request(self, day: Day) -> SolveRequest:
+        """What the planner is asked."""
+        return SolveRequest(
+            problem=problem_of(day, self.drives_s(day)), seconds=self._seconds, seed=self._seed
+        )
+
     def drives_s(self, day: Day) -> dict[str, int]:
-        """How long vans under way still drive; nobody plans while they do here."""
-        return {}
+        """How long vans under way still drive, as the road engine would tell."""
+        found = {}
+        for van, (_, stop) in day.drives_to_ask().items():
+            left = 1.0 if self.day is None else self.day.motion(van, day.now)[1]
+            found[van] = round(stop.leg_s * left)
+        return found
+
+    def broken_promises(self, day: LivedDay) -> int:
+        """Orders first tried after the end of what was first promised or asked for, or never."""
+        began = attempted(day.halts)
+        return sum(
+            1
+            for order in self.orders.values()
+            if order.state != "cancelled"
+            and began.get(order.id, inf) > _told_until(order, self._script.ends_s)
+        )
 
     def next_task(self, van: str, now_s: float) -> Task | None:
         """The next stop of the route, as the driver's own page has it."""
@@ -193,9 +240,14 @@ class KeptPlan:
     def _wanted(self, stop: Stop) -> tuple[str, ...]:
         return tuple(order for order in stop.order_ids if self.orders[order].state != "cancelled")
 
-    def arrived(self, van: str, task: Task, now_s: float) -> None:
-        """Mark the stop."""
+    def arrived(self, van: str, task: Task, now_s: float) -> bool:
+        """Mark the stop, unless it is this van's no more."""
+        route = self.plan.route_of(van)
+        stop = next((s for s in route.stops if s.id == task.stop_id), None) if route else None
+        if stop is None or not self._wanted(stop):
+            return False
         self._mark(task.stop_id, state="arrived", arrived_at=now_s)
+        return True
 
     def done(self, van: str, task: Task, delivered: dict[str, bool], now_s: float) -> None:
         """Mark the stop, and the orders."""
@@ -256,8 +308,126 @@ class KeptPlan:
         )  # fmt: skip
 
 
+class FullResolve(KeptPlan):
+    """A full new plan on each event, as if none were in force."""
+
+    name = "a full new plan on each event"
+
+    def ordered(self, errand: Errand, now_s: float) -> None:
+        """A new plan."""
+        super().ordered(errand, now_s)
+        self.make_plan(now_s)
+
+    def called_off(self, order: str, now_s: float) -> None:
+        """A new plan."""
+        super().called_off(order, now_s)
+        self.make_plan(now_s)
+
+    def request(self, day: Day) -> SolveRequest:
+        """Without any price on change."""
+        asked = super().request(day)
+        policy = structs.replace(asked.problem.policy, changed_vehicle=0.0, changed_sequence=0.0)
+        vehicles = tuple(structs.replace(van, in_force=()) for van in asked.problem.vehicles)
+        free = structs.replace(asked.problem, policy=policy, vehicles=vehicles)
+        return structs.replace(asked, problem=free)
+
+
+class Replanned(KeptPlan):
+    """The product's way: from the plan in force, on events and on promises in danger."""
+
+    name = "re-planned from the plan in force"
+
+    def ordered(self, errand: Errand, now_s: float) -> None:
+        """A new plan."""
+        super().ordered(errand, now_s)
+        self.make_plan(now_s)
+
+    def called_off(self, order: str, now_s: float) -> None:
+        """A new plan."""
+        super().called_off(order, now_s)
+        self.make_plan(now_s)
+
+    def done(self, van: str, task: Task, delivered: dict[str, bool], now_s: float) -> None:
+        """A new plan when a promise of this van is in danger that was not before."""
+        super().done(van, task, delivered, now_s)
+        route = self.plan.route_of(van)
+        if route is None:
+            return
+        at = At(*task.point, now_s)
+        zone = ZoneInfo(ZONE)
+        expected = arrivals_of(route, at, self.orders, self._pace, zone, now_s)
+        late = {
+            (order, self.orders[order].promise)
+            for arrival in expected.items
+            if arrival.risk == "late"
+            for order in arrival.order_ids
+        }
+        if not late <= self._told:
+            self._told |= late
+            self.make_plan(now_s)
+
+
+class Nearest(KeptPlan):
+    """Vans load what the morning plan gave them, and drive to the nearest door that is left."""
+
+    name = "the nearest door next"
+
+    def next_task(self, van: str, now_s: float) -> Task | None:
+        """Load, fetch what is urgent, then the nearest door."""
+        route = self.plan.route_of(van)
+        first = super().next_task(van, now_s) if route and not route.has_begun else None
+        if first is not None:
+            return first
+        fetched = tuple(self._to_fetch.get(van, ()))
+        if fetched:
+            return Task(f"fetch {fetched}", "pickup", fetched, self._script.depot, None)
+        aboard = [
+            order
+            for order in self.orders.values()
+            if order.state == "out_for_delivery" and order.aboard_count(van)
+        ]
+        if not aboard:
+            return None
+        here = self._where(van, now_s)
+        order = min(aboard, key=lambda one: distance_m(here, (one.lat, one.lon)))
+        told = order.promise.current if order.promise else order.window
+        opens = told.begin if told else None
+        return Task(f"door {order.id}", "delivery", (order.id,), (order.lat, order.lon), opens)
+
+    def arrived(self, van: str, task: Task, now_s: float) -> bool:
+        """Always, unless it was called off."""
+        self._mark(task.stop_id, state="arrived", arrived_at=now_s)
+        return any(self.orders[order].state != "cancelled" for order in task.orders)
+
+    def done(self, van: str, task: Task, delivered: dict[str, bool], now_s: float) -> None:
+        """Mark what is done."""
+        super().done(van, task, delivered, now_s)
+        if task.kind == "pickup":
+            self._to_fetch.pop(van, None)
+
+    def ordered(self, errand: Errand, now_s: float) -> None:
+        """The van that is nearest to the depot fetches it next."""
+        super().ordered(errand, now_s)
+        nearest = min(
+            self._script.vans,
+            key=lambda van: distance_m(self._where(van, now_s), self._script.depot),
+        )
+        self._to_fetch.setdefault(nearest, []).append(errand.id)
+        self.plan = replace(self.plan, revision=self.plan.revision + 1)
+
+    def _where(self, van: str, now_s: float) -> tuple[float, float]:
+        return self._script.depot if self.day is None else self.day.motion(van, now_s)[0]
+
+
+def _told_until(order: Order, ends_s: float) -> float:
+    if order.promise is not None:
+        return order.promise.original.end
+    return ends_s if order.window is None else order.window.end
+
+
 def lived(script: Script, city: City, traffic: Traffic, planner: KeptPlan) -> LivedDay:
     """The day under ``planner``."""
     day = LivedDay(script, city.streets, traffic)
+    planner.day = day
     day.live(planner)
     return day

@@ -158,8 +158,8 @@ class Planner(Protocol):
         """What a free van is to do; None when there is nothing for it now."""
         ...
 
-    def arrived(self, van: str, task: Task, now_s: float) -> None:
-        """A van is at a stop."""
+    def arrived(self, van: str, task: Task, now_s: float) -> bool:
+        """A van is at a stop; whether it is still to be served by this van."""
         ...
 
     def done(self, van: str, task: Task, delivered: dict[str, bool], now_s: float) -> None:
@@ -317,8 +317,11 @@ class LivedDay:
             van.driven_m += halt.drive.distance_m
             van.driven_s += halt.drive.lasts_s
         van.point = halt.task.point
-        planner.arrived(name, halt.task, at_s)
-        self._at(self._done_at(halt, at_s), "done", name)
+        if planner.arrived(name, halt.task, at_s):
+            self._at(self._done_at(halt, at_s), "done", name)
+        else:
+            halt.done_s, van.halt = at_s, None
+            self._at(at_s, "free", name)
 
     def _done_at(self, halt: Halt, at_s: float) -> float:
         errands = [self._errands[order] for order in halt.task.orders]
@@ -403,12 +406,11 @@ class LivedDay:
         return Random(f"{self.script.seed} {of}")
 
 
-def handed_over(halts: Iterable[Halt]) -> dict[str, float]:
-    """When each order's service began that was delivered, seconds since 1970."""
+def attempted(halts: Iterable[Halt]) -> dict[str, float]:
+    """When the service of each order that was tried began, seconds since 1970."""
     return {
         order: max(halt.arrived_s, halt.task.opens or 0.0)
         for halt in halts
         if halt.task.kind == "delivery"
-        for order, was_delivered in halt.delivered.items()
-        if was_delivered
+        for order in halt.delivered
     }
