@@ -185,7 +185,7 @@ class KeptPlan:
         made = solve(asked, self._distances.matrix(asked.problem.locations))
         new = routes_of(day, made, lambda kind: f"{kind}-{next(self._names)}")
         routes = with_progress(new.routes, self.plan)
-        self.moved += len(difference(self.plan, routes, new.promises_moved).moved)
+        self.moved += len(difference(self.plan, routes, new.sacrificed).moved)
         number = self.plan.revision + 1
         self.plan = replace(self.plan, revision=number, routes=routes, unserved=new.unserved)
         for order_id, promise in new.promises.items():
