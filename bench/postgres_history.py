@@ -1,4 +1,4 @@
-"""History of 100 million fixes on PostgreSQL, generated: bytes, a van's day, a week dropped.
+"""History of 100 million fixes on PostgreSQL, generated: its size, days, passages, a week dropped.
 
 Blocks are packed as ingest packs them, day by day of one drive, and stand for many vans that drive
 the same way, each in a row of its own, written by COPY into the weeks that ingest makes. The day is
@@ -22,6 +22,8 @@ from cloud.tracking import history
 from cloud.tracking.blocks import Block, Numbered, cut, pack
 from cloud.tracking.history import BLOCK, WEEK_MS
 from cloud.tracking.model import moment_ms
+from cloud.tracking.passages import passages
+from cloud.tracking.places import Circle
 from cloud.tracking.service import Drawing, Tracks
 from tests.parts.postgres import postgres
 from wire.messages import Fix
@@ -55,6 +57,8 @@ def run() -> Iterator[Figure]:
             value=round(_bytes(database) / count, 2), unit="bytes", goal=15,
         )  # fmt: skip
         yield _day(database, vans)
+        yield _passed(database, vans, hours=1, goal=None)
+        yield _passed(database, vans, hours=24, goal=None)
         yield _drop(database)
         database.close()
 
@@ -136,6 +140,28 @@ def _day(database: Database, vans: int) -> Figure:
     return Figure(
         bench=NAME, figure="one van's day of 86,400 fixes read, of all of them",
         value=round(median_s(read, runs=15) * 1000, 1), unit="ms", goal=100,
+    )  # fmt: skip
+
+
+def _passed(database: Database, vans: int, *, hours: int, goal: float | None) -> Figure:
+    """Who was within 100 m of a place on the way, of another day each time; all vans were."""
+    begin_ms = _begin_ms()
+    fixes = drive(1, _DAY_FIXES)
+    begins = iter([(round_, (round_ * 5) % (24 - hours + 1)) for round_ in range(1, _DAYS)])
+    names = sorted(f"van-{van}" for van in range(vans))
+
+    def ask() -> None:
+        day, hour = next(begins)
+        at = fixes[hour * 3_600 + hours * 1_800]
+        here = Circle(at.lat_e7 / 1e7, at.lon_e7 / 1e7, 100.0)
+        from_s = (begin_ms + day * _DAY_MS) / 1000 + hour * 3_600
+        found = passages(database, "main", here, (from_s, from_s + hours * 3_600), names, 200)
+        if len(found.vans) != vans and found.following is None:
+            raise AssertionError(f"{len(found.vans)} vans of {vans} passed")
+
+    return Figure(
+        bench=NAME, figure=f"who passed within 100 m in {hours} h, each of {vans} vans did",
+        value=round(median_s(ask, runs=9) * 1000, 1), unit="ms", goal=goal,
     )  # fmt: skip
 
 

@@ -34,6 +34,7 @@ from cloud.foundation.http import PROBLEM_RESPONSES, answer_problems
 from cloud.foundation.identity import Gate, Identity, People, audit, people_api
 from cloud.foundation.identity import api as identity_api
 from cloud.foundation.identity.audited import Audited
+from cloud.foundation.identity.ending import AuditRetention
 from cloud.foundation.ids import random_id
 from cloud.foundation.layout import DataFolder
 from cloud.foundation.outbox import Consumer, DomainEvent, Outbox
@@ -140,6 +141,7 @@ class _Parts:
     integrations: Integrations
     checks: health.Checks
     registry: CollectorRegistry
+    audit_retention: AuditRetention
 
 
 def create_app(data: DataFolder, settings: Settings) -> FastAPI:
@@ -291,6 +293,7 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         ),
         checks=health.Checks(data, business, broker, roads, real_time),
         registry=registry,
+        audit_retention=AuditRetention(business, settings.retention.audit_days, real_time),
     )
 
 
@@ -404,6 +407,7 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
                     ("fence watch", _fence_watch(parts).run()),
                     ("complaints", _complaint_watch(parts).run()),
                     ("phones", phones.run()),
+                    ("audit log", parts.audit_retention.run()),
                     ("speeds", parts.speeds.run()),
                     ("learning", parts.learning.run()),
                 )

@@ -129,12 +129,15 @@ class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     Attributes:
         positions_days: tracks of the vans. events_days: trips, arrivals, driving.
         answers_days: answers to commands. set_aside_days: messages that could not be read.
+        audit_days: who did what. deliveries_days: what was delivered to webhooks, or given up.
     """
 
     positions_days: Days = 92.0
     events_days: Days = 400.0
     answers_days: Days = 31.0
     set_aside_days: Days = 31.0
+    audit_days: Days = 731.0
+    deliveries_days: Days = 30.0
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -64,6 +64,7 @@ class Integrations:
             Sender(SystemResolver(), allowed),
             events,
             random.SystemRandom().random,
+            kept_s=settings.retention.deliveries_days * 86_400,
         )
         self._webhooks.on_queued(self._delivering.wake)
 

@@ -48,8 +48,11 @@ class Delivering:
         sender: Sender,
         events: Outbox,
         draw: Callable[[], float],
+        kept_s: float = KEPT_S,
     ) -> None:
+        """``kept_s``: how long what has ended stays in the log."""
         self._database = database
+        self._kept_s = kept_s
         self._vault = vault
         self._real_time = real_time
         self._sender = sender
@@ -195,7 +198,7 @@ class Delivering:
 
     def _sweep(self, now_s: float) -> None:
         with self._database.writing() as connection:
-            store.forget_old(connection, now_s - KEPT_S)
+            store.forget_old(connection, now_s - self._kept_s)
             for one in store.enabled(connection):
                 store.keep_newest(connection, one, KEPT_DELIVERIES)
 
