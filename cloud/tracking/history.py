@@ -298,29 +298,34 @@ class Stored(NamedTuple):
 
 
 def stored_within(
-    connection: Connection, tenant: str, van: str, spans_ms: Sequence[tuple[int, int]]
-) -> Stored:
-    """What may hold a fix of the van with ``from_ms`` ≤ moment < ``to_ms`` of one of the spans."""
+    connection: Connection, tenant: str, wanted: Mapping[str, Sequence[tuple[int, int]]]
+) -> dict[str, Stored]:
+    """What may hold a fix with ``from_ms`` ≤ moment < ``to_ms`` of a span, by van.
+
+    ``wanted``: some spans of each van.
+    """
+    blocks: dict[str, list[Any]] = {van: [] for van in wanted}
+    arrived: dict[str, list[tuple[int, list[Numbered]]]] = {van: [] for van in wanted}
+    in_spans = [
+        and_(BLOCK.c.van == van, *within(*span)) for van, spans in wanted.items() for span in spans
+    ]
     columns = (BLOCK.c.stream, BLOCK.c.runs, BLOCK.c.fixes, BLOCK.c.body)
-    blocks = connection.execute(
-        select(*columns)
-        .where(
-            BLOCK.c.tenant == tenant,
-            BLOCK.c.van == van,
-            or_(*(and_(*within(*span)) for span in spans_ms)),
-        )
+    for van, *row in connection.execute(
+        select(BLOCK.c.van, *columns)
+        .where(BLOCK.c.tenant == tenant, or_(*in_spans))
         .order_by(BLOCK.c.from_ms, BLOCK.c.stream, BLOCK.c.first)
-    ).all()
-    arrived = connection.execute(
-        select(ARRIVED)
-        .where(
-            ARRIVED.c.tenant == tenant,
-            ARRIVED.c.van == van,
-            or_(*(may_lie_in(*span) for span in spans_ms)),
-        )
-        .order_by(ARRIVED.c.id)
-    )
-    return Stored(blocks, [(row.stream, readable(row)) for row in arrived])
+    ):
+        blocks[van].append(row)
+    in_spans = [
+        and_(ARRIVED.c.van == van, may_lie_in(*span))
+        for van, spans in wanted.items()
+        for span in spans
+    ]
+    for one in connection.execute(
+        select(ARRIVED).where(ARRIVED.c.tenant == tenant, or_(*in_spans)).order_by(ARRIVED.c.id)
+    ):
+        arrived[one.van].append((one.stream, readable(one)))
+    return {van: Stored(blocks[van], arrived[van]) for van in wanted}
 
 
 def vans_near(connection: Connection, tenant: str, box: Box, from_ms: int, to_ms: int) -> set[str]:

@@ -1,7 +1,9 @@
 """Where a van was: its track between two instants, whole or drawn with fewer fixes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import Final
 
 import msgspec
@@ -10,6 +12,7 @@ from sqlalchemy import Connection
 from cloud.foundation.database import Database
 from cloud.foundation.errors import Invalid
 from cloud.tracking import history, lines, store, track
+from cloud.tracking.blocks import Numbered
 from cloud.tracking.formats import Drawn, Field, columns_of
 from cloud.tracking.lines import Break, Lost
 from cloud.tracking.track import Packed, Track
@@ -26,7 +29,6 @@ _BLOCKS: Final = 256
 """What is unpacked at a time."""
 _MAX_GAPS: Final = 1_000
 """Gaps of a van that are looked at for one track, the earliest after its begin."""
-_EVER_MS: Final = 2**53
 
 
 def require_span(from_s: float, to_s: float) -> tuple[int, int]:
@@ -136,43 +138,63 @@ def read(
     Raises:
         PackingError: what is stored is damaged.
     """
-    return track.between(read_spans(connection, tenant, van, [span_ms], names), *span_ms)
+    found = read_spans(connection, tenant, {van: [span_ms]}, names)[van]
+    return track.between(found, *span_ms)
 
 
 def read_spans(
     connection: Connection,
     tenant: str,
-    van: str,
-    spans_ms: Sequence[tuple[int, int]],
+    wanted: Mapping[str, Sequence[tuple[int, int]]],
     names: Sequence[str] = (),
-) -> Track:
-    """The fixes of a van in order: all that lie in some spans of time, and others beside them.
+) -> dict[str, Track]:
+    """The fixes of some vans in order: all that lie in some spans of time, and others beside them.
+
+    What is stored of all of them is unpacked together, as that costs less.
 
     Raises:
         PackingError: what is stored is damaged.
     """
-    stored = history.stored_within(connection, tenant, van, spans_ms)
-    packed = [Packed(*row) for row in stored.blocks]
-    found = [
-        track.unpacked(packed[at : at + _BLOCKS], names) for at in range(0, len(packed), _BLOCKS)
-    ]
-    arrived = track.of_arrived(stored.arrived, names)
+    stored = history.stored_within(connection, tenant, wanted)
+    packed = [(van, Packed(*row)) for van, one in stored.items() for row in one.blocks]
+    found: dict[str, list[Track]] = {van: [] for van in wanted}
+    for at in range(0, len(packed), _BLOCKS):
+        some = packed[at : at + _BLOCKS]
+        unpacked = track.unpacked([one for _, one in some], names)
+        begin = 0
+        for van, those in groupby(some, key=itemgetter(0)):
+            end = begin + sum(one.fixes for _, one in those)
+            found[van].append(unpacked.only(slice(begin, end)))
+            begin = end
+    return {van: _joined(found[van], stored[van].arrived, names) for van in wanted}
+
+
+def _joined(
+    found: Sequence[Track],
+    arrived: Sequence[tuple[int, Sequence[Numbered]]],
+    names: Sequence[str],
+) -> Track:
+    late = track.of_arrived(arrived, names)
     for one in found:
-        arrived = track.without(arrived, one)
-    return track.joined([*found, arrived], names)
+        late = track.without(late, one)
+    return track.joined([*found, late], names)
 
 
 def lost_of(connection: Connection, tenant: str, van: str, from_ms: int) -> list[Lost]:
     """What the van has told will never come; thinning leaves no hole."""
-    rows = store.events_between(
-        connection, tenant, van, from_ms, _EVER_MS, kinds=("gap",), after=None, limit=_MAX_GAPS
-    )
-    gaps = [msgspec.json.decode(row.body, type=Gap) for row in rows]
-    return [
-        Lost(int(one.stream), one.first, one.last, one.reason)
-        for one in gaps
-        if one.reason != "thinned"
-    ]
+    return lost_of_vans(connection, tenant, [van], from_ms).get(van, [])
+
+
+def lost_of_vans(
+    connection: Connection, tenant: str, vans: Sequence[str], from_ms: int
+) -> dict[str, list[Lost]]:
+    """The same of some vans, by van."""
+    found: dict[str, list[Lost]] = {}
+    for van, body in store.gaps_since(connection, tenant, vans, from_ms, _MAX_GAPS * len(vans)):
+        one = msgspec.json.decode(body, type=Gap)
+        if one.reason != "thinned":
+            found.setdefault(van, []).append(Lost(int(one.stream), one.first, one.last, one.reason))
+    return found
 
 
 def _drawn(last: Track, found: Track, lost: Sequence[Lost], how: Drawing) -> Drawn:

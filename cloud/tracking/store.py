@@ -336,6 +336,24 @@ def events_between(
     ]
 
 
+def gaps_since(
+    connection: Connection, tenant: str, vans: Sequence[str], from_ms: int, limit: int
+) -> list[tuple[str, str]]:
+    """What some vans have told is lost since ``from_ms``: van and body, the earliest first."""
+    rows = connection.execute(
+        select(EVENT.c.van, EVENT.c.body)
+        .where(
+            EVENT.c.tenant == tenant,
+            EVENT.c.van.in_(vans),
+            EVENT.c.at_ms >= from_ms,
+            EVENT.c.kind == "gap",
+        )
+        .order_by(EVENT.c.at_ms, EVENT.c.stream, EVENT.c.seq)
+        .limit(limit)
+    )
+    return [(row.van, row.body) for row in rows]
+
+
 class ReceivedEvent(NamedTuple):
     """One stored event of any van, in the order of receiving; ``body`` is JSON."""
 

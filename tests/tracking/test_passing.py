@@ -180,7 +180,7 @@ def _holds(area: Circle | Box, fix: Fix) -> bool:
 def _small_steps(fixes: list[Fix]) -> Iterator[tuple[int, float, float]]:
     for one, other in itertools.pairwise(fixes):
         lasted = other.recorded_at_ms - one.recorded_at_ms
-        count = 1 if lasted > WAY_MS else lasted // 1000
+        count = 1 if lasted > WAY_MS else max(20, lasted // 1000)
         for share in np.arange(count) / count:
             lat = one.lat_e7 + (other.lat_e7 - one.lat_e7) * share
             lon = one.lon_e7 + (other.lon_e7 - one.lon_e7) * share
