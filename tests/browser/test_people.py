@@ -29,13 +29,6 @@ def people(admin: Dispatcher) -> Page:
     return admin.page
 
 
-@pytest.fixture
-def elsewhere(running: Running, tmp_path: Path) -> Iterator[Dispatcher]:
-    """Somebody at another machine."""
-    with opened(running.facts()["url"], tmp_path / "elsewhere", WITHOUT_WEBGL) as someone:
-        yield someone
-
-
 def let_in(page: Page, name: str, role: str) -> str:
     """Somebody new of this role; gives the password that was shown."""
     page.get_by_role("button", name="Let somebody in").click()
@@ -146,20 +139,20 @@ def test_the_audit_log_is_read_further_and_further_back(people: Page) -> None:
     assert moments == sorted(moments, key=str, reverse=True)
 
 
-def test_who_is_no_administrator_sees_the_own_access_only(
-    people: Page, elsewhere: Dispatcher
-) -> None:
+def test_who_is_no_administrator_sees_the_own_access_only(admin: Dispatcher, people: Page) -> None:
     password = let_in(people, "vera", "Viewer")
-    elsewhere.sign_in({"name": "vera", "password": password})
-    page = elsewhere.page
-    page.get_by_role("link", name="My access").click()
-    expect(page.get_by_role("tab")).to_have_text(["API tokens 0", "My password"])
-    page.get_by_role("tab", name="My password").click()
-    page.get_by_label("Password of now").fill("not this one")
-    page.get_by_label("New password").fill("lantern orbit cactus sled")
-    page.get_by_role("button", name="Change it").click()
-    expect(page.locator("#password-old-problem")).to_contain_text("Is not your password")
-    page.get_by_label("Password of now").fill(password)
-    page.get_by_role("button", name="Change it").click()
-    expect(page).to_have_url(f"{elsewhere.url}/login")
-    elsewhere.sign_in({"name": "vera", "password": "lantern orbit cactus sled"})
+    people.get_by_role("button", name="Sign out").click()
+    expect(people).to_have_url(f"{admin.url}/login")
+    admin.sign_in({"name": "vera", "password": password})
+    expect(people.get_by_role("button", name="Urgent order")).to_have_count(0)
+    people.get_by_role("link", name="My access").click()
+    expect(people.get_by_role("tab")).to_have_text(["API tokens 0", "My password"])
+    people.get_by_role("tab", name="My password").click()
+    people.get_by_label("Password of now").fill("not this one")
+    people.get_by_label("New password").fill("lantern orbit cactus sled")
+    people.get_by_role("button", name="Change it").click()
+    expect(people.locator("#password-old-problem")).to_contain_text("Is not your password")
+    people.get_by_label("Password of now").fill(password)
+    people.get_by_role("button", name="Change it").click()
+    expect(people).to_have_url(f"{admin.url}/login")
+    admin.sign_in({"name": "vera", "password": "lantern orbit cactus sled"})
