@@ -7,7 +7,7 @@ or slow now does not hide what was driven.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -47,6 +47,10 @@ _CLASSES: Final = 3
 """Of hours; each is a data set of its own (docs/decisions/speeds-of-the-hour.md)."""
 _HOUR_S: Final = 3_600
 _LOOK_EVERY_S: Final = 60.0
+_REST: Final = 3.0
+"""Times as long as it worked learning rests, so that nobody who waits for web waits longer."""
+_MOST_FOLLOWED: Final = 60
+"""Vans whose last minutes are matched in one look; what a thousand met would take web's time."""
 _SETTLED_S: Final = 900
 """An hour is looked at so long after its end."""
 _FINAL_S: Final = 26 * _HOUR_S
@@ -88,6 +92,7 @@ class SpeedLearning:
         self._recent: deque[tuple[float, Met]] = deque()
         self._followed_s: float | None = None
         self._pattern: tuple[int, Pattern] | None = None
+        self._turn = 0
         self._version = 0
         self._zone = ZoneInfo("UTC")
 
@@ -114,14 +119,23 @@ class SpeedLearning:
         async with RoadsClient(self._engine(), lane="bulk", limit_s=20.0) as roads:
             await self._follow(segments, roads, now_s)
             for hour_s, is_final in await asyncio.to_thread(self._due, now_s):
-                met = await self.met(segments, roads, (hour_s, hour_s + _HOUR_S))
+                vans = await asyncio.to_thread(self._vans)
+                met = await self.met(segments, roads, (hour_s, hour_s + _HOUR_S), vans)
                 await asyncio.to_thread(self._keep, hour_s, met, is_final=is_final)
                 self._version += 1
 
-    async def met(self, segments: Segments, roads: RoadsClient, span_s: tuple[float, float]) -> Met:
-        """What all vans met in a span of time."""
+    async def met(
+        self,
+        segments: Segments,
+        roads: RoadsClient,
+        span_s: tuple[float, float],
+        vans: Sequence[tuple[str, str]],
+    ) -> Met:
+        """What some vans, by tenant and id, met in a span of time."""
+        loop = asyncio.get_running_loop()
         found: list[Passage] = []
-        for tenant, van in await asyncio.to_thread(self._vans):
+        for tenant, van in vans:
+            begun_s = loop.time()
             drives, stands = await asyncio.to_thread(self._driven, tenant, van, span_s)
             for drive in drives:
                 points = [Point(one.lat_e7 / 1e7, one.lon_e7 / 1e7) for one in drive]
@@ -129,6 +143,7 @@ class SpeedLearning:
                     points, [one.at_ms // 1000 for one in drive], with_nodes=True
                 )
                 found += passages(hops, [one.at_ms / 1000 for one in drive], stands)
+            await asyncio.sleep(_REST * (loop.time() - begun_s))
         return await asyncio.to_thread(gathered, segments, found)
 
     def factors(self, segments: Segments, at_s: float) -> list[Floats]:
@@ -167,12 +182,21 @@ class SpeedLearning:
         since_s = self._followed_s
         if since_s is None or not 0 < now_s - since_s < _LIVE_SPAN_S:
             since_s = now_s - LIVE_S
-        met = await self.met(segments, roads, (since_s, now_s))
+        met = await self.met(segments, roads, (since_s, now_s), await self.in_turn())
         self._followed_s = now_s
         if len(met.tail):
             self._recent.append(((since_s + now_s) / 2, met))
         while self._recent and now_s - self._recent[0][0] > _LIVE_SPAN_S:
             self._recent.popleft()
+
+    async def in_turn(self) -> list[tuple[str, str]]:
+        """Whose last minutes are looked at this time: of a large fleet some after the others."""
+        vans = await asyncio.to_thread(self._vans)
+        if len(vans) <= _MOST_FOLLOWED:
+            return vans
+        begin = self._turn % len(vans)
+        self._turn = begin + _MOST_FOLLOWED
+        return (vans[begin:] + vans[:begin])[:_MOST_FOLLOWED]
 
     def _due(self, now_s: float) -> list[tuple[int, bool]]:
         """Hours to be looked at, and whether for the last time."""

@@ -1,6 +1,7 @@
 """From committed history to speeds on streets, over the real engine."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from math import hypot
@@ -96,7 +97,7 @@ def test_what_vans_drove_is_learned_by_the_hour_and_lately(
     async def ask() -> None:
         async with RoadsClient(engine.url) as roads:
             await drive(roads, telemetry, 2.0, first_s=0)
-            met = await learning.met(segments, roads, (NOON_S, NOON_S + 3_600))
+            met = await learning.met(segments, roads, (NOON_S, NOON_S + 3_600), [("main", "van-1")])
         assert met.seconds.sum() / met.expected_s.sum() == pytest.approx(2.0, rel=0.35)
         assert learning.factors(segments, clock.now_s()) == []
         clock.at_s = NOON_S + 900
@@ -117,3 +118,19 @@ def test_what_vans_drove_is_learned_by_the_hour_and_lately(
     assert 50 <= len(hours) <= 54
     assert not hours[-1][2]
     assert hours[0][2]
+
+
+def test_of_a_large_fleet_some_vans_are_followed_after_the_others(
+    databases: tuple[Database, Database],
+) -> None:
+    business, telemetry = databases
+    fleet = [("main", f"van-{number}") for number in range(130)]
+    learning = SpeedLearning(
+        business=business, telemetry=telemetry, clock=At(NOON_S), vans=lambda: fleet,
+        zone=lambda: "UTC", city=demo_city(), engine=lambda: "",
+    )  # fmt: skip
+    looks = [asyncio.run(learning.in_turn()) for _ in range(13)]
+    assert {len(look) for look in looks} == {60}
+    seen = Counter(van for look in looks for van in look)
+    assert set(seen) == set(fleet)
+    assert set(seen.values()) == {6}
