@@ -12,6 +12,7 @@ _GROUPS: Final = {
     "gateway": ("gateway.cli", "What runs in the van: read the receiver, keep every fix, publish."),
     "cloud": ("cloud.cli", "What runs at the depot: broker, ingest, web, planner, roads."),
     "plan": ("cloud.planning.cli", "Plans by hand: solve a file."),
+    "import": ("cloud.orders.cli", "Files for a running cloud: orders."),
     "city": ("cloud.roads.cli", "Street networks: import an OpenStreetMap extract."),
 }
 

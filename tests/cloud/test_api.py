@@ -1,11 +1,14 @@
 """The interface as its users meet it: what it takes, and how it says what is wrong."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner, Result
 
+import roundsman
 from tests.cloud.conftest import DAY, DEPOT, Office
 from tests.cloud.described import undescribed
 
@@ -177,6 +180,27 @@ def test_an_import_takes_the_good_rows_and_reports_the_bad(office: Office) -> No
     assert again["imported"] == 0
     whole = office.api.post("/orders/import", params=query, content="colour\nred\n", headers=csv)
     assert "address" in problem(whole, 422)["detail"]
+
+
+def test_a_file_of_orders_is_handed_in_by_command(office: Office, tmp_path: Path) -> None:
+    file = tmp_path / "orders.csv"
+    rows = "C-1,Balmaceda 1,-29.9100,-71.2520,,,1\nC-2,Balmaceda 2,north,-71.2520,,,1\n"
+    file.write_text(CSV_HEADER + rows)
+
+    def imported(token: str, url: str, depot: str = "la-serena") -> Result:
+        asked = ["import", "orders", str(file), "--depot", depot, "--date", DAY, "--url", url]
+        return CliRunner().invoke(roundsman.main, asked, env={"ROUNDSMAN_TOKEN": token})
+
+    token = office.api.headers["authorization"].removeprefix("Bearer ")
+    url = office.cloud.url
+    done = imported(token, url)
+    assert (done.exit_code, done.stdout) == (1, "1 orders taken, 1 rows refused\n")
+    assert f"{file}:3: lat 'north'" in done.stderr
+    twice = imported(token, url)
+    assert twice.stdout == "0 orders taken, 2 rows refused\n"
+    assert "no-depot" in imported(token, url, depot="no-depot").stderr
+    assert "token" in imported("wrong", url).stderr
+    assert "no cloud answers at http://127.0.0.1:9" in imported(token, "http://127.0.0.1:9").stderr
 
 
 def test_a_plan_that_does_not_exist_and_a_day_without_shifts_say_what_to_do(office: Office) -> None:
