@@ -66,14 +66,16 @@ class _Van:
             [Inside(geofence=s.geofence, since_ms=s.since_ms) for s in stays]
         )
         self.dwelled = {one.geofence for one in stays if one.is_dwelled}
-        self.fences: Mapping[str, Fence] = {}
-        self.guard(fences)
+        self._put(fences)
 
     def guard(self, fences: Mapping[str, Fence]) -> None:
         if fences != self.fences:
-            self.fences = fences
-            self.watch.guard([one.told() for one in fences.values()])
-            self.dwelled &= fences.keys()
+            self._put(fences)
+
+    def _put(self, fences: Mapping[str, Fence]) -> None:
+        self.fences = fences
+        self.watch.guard([one.told() for one in fences.values()])
+        self.dwelled &= fences.keys()
 
     def presence(self) -> Presence:
         inside = sorted(self.watch.inside, key=lambda one: one.geofence)

@@ -191,6 +191,14 @@ def test_what_changed_while_nobody_looked_is_told_when_it_is_seen() -> None:
     assert [one.kind for one in back][:1] == ["entered"]
 
 
+def test_a_van_in_the_last_fence_that_was_removed_over_a_restart_is_in_none() -> None:
+    before = watchers([CIRCLE])
+    before.move(MOVES[:250])  # it is in the yard
+    after = watchers([], before.changed())
+    assert after.move(MOVES[250:]) == []
+    assert after.changed() == {"van-1": ()}
+
+
 def test_a_van_that_is_seen_for_the_first_time_is_where_it_is() -> None:
     new = watchers([CIRCLE])
     assert new.move(MOVES[220:250]) == []
