@@ -7,6 +7,7 @@ committed, so nothing that was erased comes back from the van.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
@@ -58,14 +59,31 @@ class Erased(msgspec.Struct, frozen=True, kw_only=True):
     set_aside: int = 0
 
 
+_NOTHING: Final = Erased()
+
+
+@dataclass(slots=True)
+class _Reached:
+    """How far one erasure has come, as far as that is committed.
+
+    Attributes:
+        stream: the last whose arrivals are done. seq: from which on those of the next are left.
+        block: the last one that was looked into. is_cut: whether one of this round lost fixes.
+    """
+
+    stream: int = -1
+    seq: int = 0
+    block: int = -1
+    is_cut: bool = False
+    outcome: Erased = _NOTHING
+
+
 class Erasing:
     """How far one erasure has come."""
 
     def __init__(self, erasure: Erasure) -> None:
         self._erasure = erasure
-        self._after_stream = -1
-        self._after_block = -1
-        self._upto_block: int | None = None
+        self._reached = _Reached()
         self._steps: list[Callable[[Connection, Intake], int]] = [
             self._live,
             self._set_aside,
@@ -74,12 +92,25 @@ class Erasing:
             self._whole_blocks,
             self._arrived,
         ]
-        self.outcome = Erased()
+
+    @property
+    def outcome(self) -> Erased:
+        """What is gone so far."""
+        return self._reached.outcome
 
     def step(self, database: Database, intake: Intake) -> bool:
-        """Do a piece; False when nothing is left to do."""
-        with database.writing() as connection:
-            left = self._steps[-1](connection, intake)
+        """Do a piece; False when nothing is left to do.
+
+        Raises:
+            DBAPIError: the database fails; the same piece is done at the next call.
+        """
+        before = replace(self._reached)
+        try:
+            with database.writing() as connection:
+                left = self._steps[-1](connection, intake)
+        except BaseException:
+            self._reached = before
+            raise
         if not left:
             self._steps.pop()
         intake.note_removed()
@@ -87,7 +118,7 @@ class Erasing:
 
     def _count(self, *, fixes: int = 0, events: int = 0, set_aside: int = 0) -> None:
         before = self.outcome
-        self.outcome = Erased(
+        self._reached.outcome = Erased(
             fixes=before.fixes + fixes,
             events=before.events + events,
             set_aside=before.set_aside + set_aside,
@@ -100,21 +131,23 @@ class Erasing:
             select(func.min(ARRIVED.c.stream)).where(
                 ARRIVED.c.tenant == told.tenant,
                 ARRIVED.c.van == told.van,
-                ARRIVED.c.stream > self._after_stream,
+                ARRIVED.c.stream > self._reached.stream,
                 history.may_lie_in(told.from_ms - WAY_MS, told.to_ms + WAY_MS),
             )
         )
         if stream is None:
             return 0
         key = StreamKey(told.tenant, told.van, stream)
-        rows = history.arrived_of(connection, key, 2**62, _ROWS)
+        rows = history.arrived_of(connection, key, 2**62, _ROWS, self._reached.seq)
         unreadable = [row for row in rows if not _is_readable(row)]
         lost = [row.id for row in unreadable if row.received_at_ms >= told.from_ms]
         history.forget_arrived(connection, lost)
         readable = [row for row in rows if row not in unreadable]
         self._count(fixes=self._folded(connection, key, readable), set_aside=len(lost))
         if len(rows) < _ROWS:
-            self._after_stream = stream
+            self._reached.stream, self._reached.seq = stream, 0
+        else:  # where nothing can be folded the same rows are found again
+            self._reached.seq = max(rows[-1].first, self._reached.seq + 1)
         return 1
 
     def _folded(self, connection: Connection, key: StreamKey, rows: list[Unread]) -> int:
@@ -150,18 +183,19 @@ class Erasing:
         return len(found)
 
     def _blocks(self, connection: Connection, _intake: Intake) -> int:
-        """Those at the ends, and those whose boxes lead into what has gone."""
+        """Those at the ends, and those whose boxes lead into what has gone.
+
+        Beside it ingest folds what comes, and so gives what was not reached yet a new id, so they
+        are gone through until nothing is found in them any more.
+        """
         told = self._erasure
-        if self._upto_block is None:
-            self._upto_block = connection.scalar(select(func.max(BLOCK.c.id))) or 0
         found = connection.execute(
             select(BLOCK.c.id, BLOCK.c.stream, BLOCK.c.first, BLOCK.c.last, BLOCK.c.fixes)
             .where(
                 BLOCK.c.tenant == told.tenant,
                 BLOCK.c.van == told.van,
                 *history.within(told.from_ms - WAY_MS, told.to_ms + WAY_MS),
-                BLOCK.c.id > self._after_block,
-                BLOCK.c.id <= self._upto_block,
+                BLOCK.c.id > self._reached.block,
             )
             .order_by(BLOCK.c.id)
             .limit(_BLOCKS)
@@ -171,9 +205,14 @@ class Erasing:
             block = Extent(
                 first=row.first, last=row.last, id=row.id, is_block=True, fixes=row.fixes
             )
-            self._count(fixes=erase(connection, key, block, told.keeps))
-            self._after_block = row.id
-        return len(found)
+            cut = erase(connection, key, block, told.keeps)
+            self._count(fixes=cut)
+            self._reached.is_cut |= cut > 0
+            self._reached.block = row.id
+        if found or not self._reached.is_cut:
+            return len(found)
+        self._reached.block, self._reached.is_cut = -1, False
+        return 1
 
     def _events(self, connection: Connection, _intake: Intake) -> int:
         told = self._erasure

@@ -150,11 +150,16 @@ def unread_after(connection: Connection, after_id: int, limit: int) -> list[Unre
     return [_unread(row) for row in rows]
 
 
-def arrived_of(connection: Connection, key: StreamKey, upto_id: int, limit: int) -> list[Unread]:
-    """What arrived of one stream up to the row ``upto_id``, by seq, at most ``limit`` rows."""
+def arrived_of(
+    connection: Connection, key: StreamKey, upto_id: int, limit: int, from_seq: int = 0
+) -> list[Unread]:
+    """What arrived of one stream up to the row ``upto_id``, by seq, at most ``limit`` rows.
+
+    Only what begins at ``from_seq`` or later.
+    """
     rows = connection.execute(
         select(ARRIVED)
-        .where(_of_stream(ARRIVED, key), ARRIVED.c.id <= upto_id)
+        .where(_of_stream(ARRIVED, key), ARRIVED.c.id <= upto_id, ARRIVED.c.first >= from_seq)
         .order_by(ARRIVED.c.first, ARRIVED.c.id)
         .limit(limit)
     )

@@ -416,10 +416,12 @@ class Intake:
         return committed
 
     def forget_place(self, tenant: str, van: str, keeps: Callable[[Fix], bool]) -> LiveRow | None:
-        """Forget a van's newest fix unless it stays; its row then, or None when it does."""
+        """Forget a van's newest fix unless it stays; its row without one, or None when it does."""
         row = self._live.get((tenant, van))
-        if row is None or row.fix is None or keeps(row.fix):
+        if row is None or (row.fix is not None and keeps(row.fix)):
             return None
+        if row.fix is None:
+            return row
         self._change += 1
         bare = msgspec.structs.replace(row, fix=None, received_at_ms=None, change=self._change)
         self._live[tenant, van] = bare

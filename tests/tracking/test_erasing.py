@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from cloud.foundation.layout import DataFolder
 from cloud.foundation.settings import Settings
-from cloud.tracking import store
+from cloud.tracking import erasing, store
 from cloud.tracking.blocks import Box
 from cloud.tracking.deadletters import Errands, have_done
 from cloud.tracking.erasing import Erased, Erasing, Erasure
@@ -126,6 +126,55 @@ def test_no_box_leads_to_what_was_erased(cloud: Cloud) -> None:
     cloud.fold()
     after = [one for one in boxes(cloud) if one.north_e7 > last.lat_e7]
     assert {one.south_e7 for one in after} == {fix(1_250).lat_e7}
+
+
+def test_a_piece_whose_commit_fails_is_done_again(cloud: Cloud) -> None:
+    for first in (0, 400):
+        cloud.hear(batch(7, first, 400))
+        cloud.fold()
+    cloud.hear(batch(8, 800, 10))
+    cloud.read()
+    work, goes_on = Erasing(span(100, 9_999)), True
+    while goes_on:
+        cloud.database.has_power = False
+        with suppress(PowerCut):
+            work.step(cloud.database, cloud.intake)
+        cloud.database.has_power = True
+        goes_on = work.step(cloud.database, cloud.intake)
+    assert work.outcome == Erased(fixes=710)
+    assert [one.seq for one in cloud.track()] == list(range(100))
+    with cloud.database.reading() as connection:
+        assert [row.fix for row in store.live_rows(connection)] == [None]
+
+
+def test_what_ingest_folds_meanwhile_is_not_overlooked(cloud: Cloud) -> None:
+    for stream in range(12):
+        cloud.hear(batch(stream, 0, 100))
+        cloud.fold()
+    work = Erasing(span(50, 100))
+    while work.outcome.fixes == 0:
+        assert work.step(cloud.database, cloud.intake)
+    cloud.hear(batch(11, 100, 10))
+    cloud.fold()
+    while work.step(cloud.database, cloud.intake):
+        pass
+    assert {one.seq for one in cloud.track()} == {*range(50), *range(100, 110)}
+    assert work.outcome == Erased(fixes=600)
+
+
+def test_it_ends_beside_a_damaged_block_however_much_waits_there(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasing, "_ROWS", 2)
+    cloud.hear(batch(7, 0, 20))
+    cloud.fold()
+    with cloud.database.writing() as connection:
+        connection.execute(BLOCK.update().values(body=b"\xff"))
+    for first in range(20, 70, 10):
+        cloud.hear(batch(7, first, 10))
+    work = Erasing(span(60, 65))
+    assert not all(work.step(cloud.database, cloud.intake) for _ in range(50)), "it goes on"
+    assert {*range(60, 65)} & {one.seq for one in cloud.track()} == set()
 
 
 def test_a_span_within_a_block_is_cut_out(cloud: Cloud) -> None:
