@@ -227,29 +227,40 @@ def outdated_by(before: Day, now: Day, routes: Iterable[Route]) -> str | None:
     """
     if before.plan.revision != now.plan.revision:
         return f"revision {now.plan.revision} was published"
-    new_routes = tuple(routes)
-    for route in new_routes:
-        was, is_now = before.frozen_stop(route.vehicle_id), now.frozen_stop(route.vehicle_id)
-        following = next((s for s in route.open_stops if was is None or s.id != was.id), None)
-        if not _goes_along(was, is_now, following):
-            return f"{route.vehicle_id} has driven on"
-        for stop in route.open_stops:
-            if was is not None and stop.id == was.id:
-                continue
-            for order_id in stop.order_ids:
-                news = _news_of(now.orders[order_id], route.vehicle_id)
-                if news is not None:
-                    return news
-    return None
+    if before.rules != now.rules:
+        return "a rule was laid down or lifted"
+    return next(filter(None, (_news_of_route(before, now, route) for route in routes)), None)
 
 
-def _news_of(order: Order, vehicle_id: str) -> str | None:
+def _news_of_route(before: Day, now: Day, route: Route) -> str | None:
+    was, is_now = before.frozen_stop(route.vehicle_id), now.frozen_stop(route.vehicle_id)
+    following = next((s for s in route.open_stops if was is None or s.id != was.id), None)
+    if not _goes_along(was, is_now, following):
+        return f"{route.vehicle_id} has driven on"
+    orders = (
+        order_id
+        for stop in route.open_stops
+        if was is None or stop.id != was.id
+        for order_id in stop.order_ids
+    )
+    told = (_news_of(before.orders[one], now.orders[one], route.vehicle_id) for one in orders)
+    return next(filter(None, told), None)
+
+
+def _news_of(was: Order, order: Order, vehicle_id: str) -> str | None:
     if order.state not in TO_DELIVER:
         return f"order {order.id} is {order.state}"
+    if _asked(was) != _asked(order):
+        return f"order {order.id} was changed"
     van = van_of(order)
     if van is not None and van != vehicle_id:
         return f"order {order.id} was loaded into {van}"
     return None
+
+
+def _asked(order: Order) -> tuple[object, ...]:
+    """What a plan keeps to; a promise on what is asked no more must not be told."""
+    return order.window, order.service_s, order.weight_kg, order.volume_litres, order.needs
 
 
 def _goes_along(was: Stop | None, is_now: Stop | None, following: Stop | None) -> bool:

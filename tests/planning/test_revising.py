@@ -10,7 +10,7 @@ from cloud.planning import model
 from cloud.planning.day import difference
 from cloud.planning.revising import NewRoutes, outdated_by, routes_of, with_progress
 from cloud.planning.situation import Day
-from tests.planning.days import EIGHT, HOUR, aboard, day, order, route, stop
+from tests.planning.days import EIGHT, HOUR, aboard, day, order, route, rule, stop
 
 NOON = EIGHT + 4 * HOUR
 
@@ -166,6 +166,7 @@ def test_a_van_that_drove_on_to_something_else_makes_the_plan_outdated() -> None
     [
         (order("urgent", "cancelled"), "order urgent is cancelled"),
         (aboard("urgent", "van-2", "loaded"), "order urgent was loaded into van-2"),
+        (order("urgent", window=Span(NOON, NOON + HOUR)), "order urgent was changed"),
     ],
 )
 def test_an_order_that_went_another_way_makes_the_plan_outdated(change: Order, news: str) -> None:
@@ -173,6 +174,14 @@ def test_an_order_that_went_another_way_makes_the_plan_outdated(change: Order, n
     new = solve(here, van_1=[("urgent", "pickup"), ("urgent", "delivery"), ("b", "delivery")])
     later = replace(here, orders={**here.orders, "urgent": change})
     assert outdated_by(here, later, new.routes) == news
+
+
+def test_a_rule_laid_down_meanwhile_makes_the_plan_outdated() -> None:
+    """A route is locked as the dispatcher saw it, not as a plan in the making would have it."""
+    here = under_way()
+    new = solve(here, van_1=[("urgent", "pickup"), ("urgent", "delivery"), ("b", "delivery")])
+    locked = replace(here, rules=(rule("lock", "van-1"),))
+    assert outdated_by(here, locked, new.routes) == "a rule was laid down or lifted"
 
 
 def test_a_newer_revision_makes_the_plan_outdated() -> None:
