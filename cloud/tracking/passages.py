@@ -38,7 +38,7 @@ def passages(
     """Which of ``vans``, ascending, passed; ``limit`` of them at most, and fewer of a large answer.
 
     Raises:
-        Invalid: the span is empty or longer than 31 days.
+        Invalid: the span is empty or longer than 31 days, or too much lies in the area.
     """
     span_ms = require_span(*span_s)
     around = (span_ms[0] - WAY_MS, span_ms[1] + WAY_MS)

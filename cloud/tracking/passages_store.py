@@ -1,14 +1,18 @@
 """Who may have passed a place, as history lies in its tables."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from typing import Final
 
 from sqlalchemy import Connection, or_, select
 
+from cloud.foundation.errors import Invalid
 from cloud.tracking.blocks import Box, bounds
 from cloud.tracking.history import ARRIVED, BLOCK, meets, readable, within
 from cloud.tracking.passing import Piece
 
+MOST_NEAR: Final = 300_000
+"""What is looked up for one answer: some 60 MB."""
 MOST_UNREAD: Final = 5_000
 """Messages that ingest has not looked into yet, the oldest, into which a reader looks itself."""
 
@@ -20,6 +24,9 @@ def near(
 
     Of a message that ingest has not looked into only its own fixes are known, so a way to the one
     before it counts a moment later.
+
+    Raises:
+        Invalid: it is more than `MOST_NEAR`.
     """
     from_ms, to_ms = span_ms
     blocks = select(BLOCK.c.van, BLOCK.c.from_ms, BLOCK.c.to_ms).where(
@@ -33,11 +40,19 @@ def near(
         ARRIVED.c.to_ms >= from_ms,
         or_(*(meets(ARRIVED, one) for one in boxes)),
     )
-    return [
-        *(Piece(*row) for row in connection.execute(blocks)),
-        *(Piece(*row) for row in connection.execute(arrived)),
-        *_unread(connection, tenant, boxes, span_ms),
-    ]
+    stored = (
+        Piece(*row)
+        for rows in (blocks, arrived)
+        for row in connection.execute(rows.limit(MOST_NEAR + 1))
+    )
+    found = list(islice(chain(stored, _unread(connection, tenant, boxes, span_ms)), MOST_NEAR + 1))
+    if len(found) > MOST_NEAR:
+        raise Invalid.field(
+            "from",
+            f"more than {MOST_NEAR} pieces of history lie there since then",
+            "ask for a shorter span or a smaller area",
+        )
+    return found
 
 
 def _unread(

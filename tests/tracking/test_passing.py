@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cloud.foundation.errors import Invalid
 from cloud.foundation.settings import Settings
-from cloud.tracking import history
+from cloud.tracking import history, passages_store
 from cloud.tracking.blocks import WAY_MS, Numbered
 from cloud.tracking.blocks import Box as BoxE7
 from cloud.tracking.lines import Lost
@@ -246,6 +247,19 @@ def test_vans_come_by_id_a_page_at_a_time_and_no_other_tenant_s(cloud: Cloud) ->
     assert rest.following is None
     assert list(asked(cloud, "van-3")) == ["van-3"]
     assert asked(cloud, *vans, tenant="other") == {}
+
+
+def test_an_area_and_a_time_that_hold_too_much_are_refused(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passages_store, "MOST_NEAR", 2)
+    for van in ("van-1", "van-2"):
+        cloud.hear(Batch(stream=7, first=0, fixes=(at(0, 0, 0),)), van)
+        cloud.fold()
+    assert list(asked(cloud, "van-1", "van-2")) == ["van-1", "van-2"]
+    cloud.hear(Batch(stream=7, first=0, fixes=(at(0, 0, 0),)), "van-3")
+    with pytest.raises(Invalid, match="shorter span or a smaller area"):
+        asked(cloud)
 
 
 def test_what_has_arrived_is_found_before_and_after_it_was_looked_into_and_folded(
