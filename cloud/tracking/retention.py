@@ -12,7 +12,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, delete, select,
 
 from cloud.foundation.database import Database
 from cloud.foundation.settings import RetentionSettings
-from cloud.tracking.history import BLOCK, drop_weeks
+from cloud.tracking.history import ARRIVED, BLOCK, drop_weeks
 from cloud.tracking.store import EVENT, LIVE_STATE, RESULT, SET_ASIDE
 
 _DAY_MS: Final = 86_400_000
@@ -39,6 +39,7 @@ class _Kind:
 
 _KINDS: Final = (
     _Kind(BLOCK, ("id",), ("from_ms", "to_ms"), lambda kept: kept.positions_days),
+    _Kind(ARRIVED, ("id",), ("received_at_ms",), lambda kept: kept.positions_days),
     _Kind(EVENT, ("tenant", "van", "stream", "seq"), ("at_ms",), lambda kept: kept.events_days),
     _Kind(
         RESULT, ("tenant", "van", "command"), ("received_at_ms",), lambda kept: kept.answers_days

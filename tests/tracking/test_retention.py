@@ -78,6 +78,15 @@ def test_a_block_that_reaches_over_the_end_is_kept(telemetry: Database) -> None:
     assert days_kept(telemetry, "van-1") == [0]
 
 
+def test_what_could_never_be_folded_ends_with_the_tracks(telemetry: Database) -> None:
+    """Beside a damaged block a batch stays as it came."""
+    live(telemetry, "van-1")
+    with telemetry.writing() as connection:
+        arrived = history.ArrivedRow("main", "van-1", 7, 0, 9, 10, NOON_MS, b"packed")
+        store.write(connection, Writes(arrived=[arrived]))
+    assert [after(telemetry, days) for days in (9, 11)] == [0, 1]
+
+
 def test_each_kind_has_its_own_time(telemetry: Database) -> None:
     live(telemetry, "van-1")
     event = ("main", "van-1", 9, 0, NOON_MS, 3, "idled", "{}", NOON_MS, NOON_MS)
