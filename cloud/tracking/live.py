@@ -40,6 +40,10 @@ _LOOK_BACK_MS: Final = 36 * 3_600_000
 """A trip that began longer ago, and of which nothing has come since, is forgotten."""
 _OVERLAP_MS: Final = 10_000
 """Events are committed a little after they are received, so some are read twice."""
+_HELD_MS: Final = 900_000
+"""While its database fails ingest holds what it has received about so long at most."""
+_LOOKS_AT_HELD: Final = 60
+"""Looks after which what was held so long is looked for."""
 _RECALL_MS: Final = 600_000
 _RECALL_FIXES: Final = 1_200
 
@@ -64,7 +68,8 @@ class Live:
         self._row_change = -1
         self._state_at_ms: dict[tuple[str, str], int] = {}
         self._signs = _Signs()
-        self._events_from_ms: int | None = None
+        self._events_seen_ms: int | None = None
+        self._looks = 0
 
     def start(self) -> None:
         """Begin with what ingest has written, then follow the feed."""
@@ -175,15 +180,21 @@ class Live:
     def _look_at_events(self) -> None:
         """What has happened since the last look that tells of engines, trips and stops."""
         now_ms = round(self.clock.now_s() * 1000)
-        from_ms = self._events_from_ms
         with self._telemetry.reading() as connection:
-            found = store.signs_since(
-                connection, now_ms - _LOOK_BACK_MS if from_ms is None else from_ms
-            )
+            found = store.signs_since(connection, self._events_from_ms())
         for tenant, van, at_ms, kind, body in found:
             engine, trip, halt = self._signs.take((tenant, van), at_ms, kind, body)
             self.memory.take_signs(tenant, van, is_ignited=engine, is_on_trip=trip, halt=halt)
-        self._events_from_ms = now_ms - _OVERLAP_MS
+        self._events_seen_ms = now_ms
+        self._looks += 1
+
+    def _events_from_ms(self) -> int:
+        """Received since when may be what was not seen yet."""
+        seen_ms = self._events_seen_ms
+        if seen_ms is None:
+            return round(self.clock.now_s() * 1000) - _LOOK_BACK_MS
+        is_far = self._looks % _LOOKS_AT_HELD == 0
+        return seen_ms - round((_HELD_MS if is_far else _OVERLAP_MS) * max(1.0, self.clock.speed))
 
     def _recall(self) -> None:
         """Since when vans stand or move, which their newest fix alone does not tell."""

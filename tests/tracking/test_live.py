@@ -177,6 +177,16 @@ def test_the_live_state_knows_the_stop_that_the_van_is_at(live: Live) -> None:
     assert halt == Halt(route="route-1", stop="s1", since_ms=NOON_MS, is_there=True)
 
 
+def test_what_ingest_held_while_its_database_failed_is_seen_within_a_minute(live: Live) -> None:
+    live._look_once()
+    held = ("main", "van-1", 5, 0, NOON_MS, 3, "ignition_switched", '{"is_on":true}')
+    with live._telemetry.writing() as connection:
+        store.write(connection, Writes(events=[(*held, NOON_MS - 600_000, NOON_MS - 600_000)]))
+    for _ in range(60):
+        live._look_once()
+    assert live.known("main")["van-1"].is_ignited
+
+
 def test_the_van_s_word_wins_over_the_office_on_its_own_route_only() -> None:
     there = Halt(route="r", stop="s1", since_ms=7, is_there=True)
     left = Halt(route="r", stop="s1", since_ms=9, is_there=False)
