@@ -102,9 +102,10 @@ class PlanMaker:
                     f"revision {day.plan.revision} has come after {job.base}; look at it first"
                 )
             policy, held = await asyncio.to_thread(self._asked, job)
-            problem = problem_of(day, await self._drives_s(day), policy, held)
+            drives_s = await self._drives_s(day)
+            problem = await asyncio.to_thread(problem_of, day, drives_s, policy, held)
             solved = await self._solve(job, problem)
-            new = routes_of(day, solved.plan, self._new_id)
+            new = await asyncio.to_thread(routes_of, day, solved.plan, self._new_id)
             routes = await self._along_streets(day, new.routes)
             new = replace(new, routes=routes, unserved=_left_out(job, held, new.unserved))
             made = _Made(job, policy, new, solved.plan, prices_of(problem, solved.plan))

@@ -3,7 +3,7 @@
 What is fixed: a stop that is done, the stop being driven to or stood at, and parcels aboard a van.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,7 +13,7 @@ from cloud.fleet.model import Depot, Driver, Shift, Vehicle
 from cloud.orders.model import Order, Span, served_within
 from cloud.orders.states import OrderState
 from cloud.planning import model
-from cloud.planning.day import DayPlan, Route, Stop, Unplanned
+from cloud.planning.day import DayPlan, Route, Stop, Unplanned, served_orders
 from cloud.planning.policy import TenantPolicy
 from cloud.planning.proposals import Sequences
 from cloud.planning.rules import Rule
@@ -186,14 +186,14 @@ def problem_of(
     vehicles = [
         _vehicle(day, shift, places, drives_s.get(shift.vehicle_id)) for shift in day.open_shifts()
     ]
-    on_shift = {vehicle.id for vehicle in vehicles}
+    known = _Known.of(day)
     jobs = [
         job
         for order in day.orders.values()
-        if (job := _job(day, order, places, depot, on_shift)) is not None
+        if (job := _job(day, order, places, depot, known)) is not None
     ]
     if held is not None:
-        jobs = _given(jobs, held, on_shift)
+        jobs = _given(jobs, held, known.on_shift)
     of_day = {job.id: job for job in jobs}
     return model.Problem(
         locations=places.all(),
@@ -219,7 +219,7 @@ def stranded(day: Day) -> tuple[Unplanned, ...]:
     return tuple(told)
 
 
-def _is_off(pinned: str | None, on_shift: set[str]) -> bool:
+def _is_off(pinned: str | None, on_shift: Container[str]) -> bool:
     return pinned is not None and pinned not in on_shift
 
 
@@ -244,7 +244,7 @@ def _with_route(
     return replace(vehicle, in_force=tuple(steps), locked=own)
 
 
-def _given(jobs: list[model.Job], held: Sequences, on_shift: set[str]) -> list[model.Job]:
+def _given(jobs: list[model.Job], held: Sequences, on_shift: Container[str]) -> list[model.Job]:
     """The jobs, each bound to the van that has it in ``held`` unless it is bound already."""
     van_of_job = {step.job: van for van, steps in held.items() for step in steps if van in on_shift}
     return [replace(job, only_vehicle=job.only_vehicle or van_of_job.get(job.id)) for job in jobs]
@@ -354,20 +354,50 @@ def _done_at(now: float, stop: Stop, drive_s: int | None) -> float:
     return max(begin + stop.service_s, now + LEAST_REST_S)
 
 
-def _job(
-    day: Day, order: Order, places: _Locations, depot: int, on_shift: set[str]
-) -> model.Job | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """What holds for the day as a whole, found once and not anew for each of its orders.
+
+    Attributes:
+        on_shift: vans with an open shift. last: when the last of those shifts ends.
+        driven_to: orders whose door a van is driving to or stands at.
+        fetched_by: the van that is about to fetch an order. previous: that of the plan in force.
+    """
+
+    on_shift: frozenset[str]
+    last: float
+    driven_to: Mapping[str, str]
+    fetched_by: Mapping[str, str]
+    previous: Mapping[str, str]
+
+    @classmethod
+    def of(cls, day: Day) -> "_Known":
+        shifts = day.open_shifts()
+        heading: dict[str, dict[str, str]] = {"delivery": {}, "pickup": {}}
+        for shift in day.shifts:
+            stop = day.frozen_stop(shift.vehicle_id)
+            if stop is not None:
+                heading[stop.kind] |= dict.fromkeys(stop.order_ids, shift.vehicle_id)
+        return cls(
+            on_shift=frozenset(shift.vehicle_id for shift in shifts),
+            last=max((shift.ends_at for shift in shifts), default=day.now),
+            driven_to=heading["delivery"],
+            fetched_by=heading["pickup"],
+            previous=served_orders(day.plan.routes),
+        )
+
+
+def _job(day: Day, order: Order, places: _Locations, depot: int, known: _Known) -> model.Job | None:
     if order.state not in TO_DELIVER:
         return None
-    van, is_aboard = _locked_van(day, order)
-    if van is not None:
-        frozen = day.frozen_stop(van)
-        if frozen is not None and frozen.kind == "delivery" and order.id in frozen.order_ids:
-            return None
-    pinned = van if is_aboard else day.pinned_vehicle(order.id)
-    if _is_off(pinned, on_shift):
+    van = van_of(order) or known.fetched_by.get(order.id)
+    is_aboard = van is not None
+    if van is not None and known.driven_to.get(order.id) == van:
         return None
-    previous = _previous_vehicle(day, order)
+    pinned = van if is_aboard else day.pinned_vehicle(order.id)
+    if _is_off(pinned, known.on_shift):
+        return None
+    previous = known.previous.get(order.id)
     return model.Job(
         id=order.id,
         size=len(order.parcels),
@@ -375,48 +405,23 @@ def _job(
         volume_ml=thousandths(order.volume_litres),
         needs=order.needs,
         delivery=places.index(order.lat, order.lon),
-        windows=_windows(day, order, is_aboard=is_aboard),
+        windows=_windows(order, known.last, is_aboard=is_aboard),
         service_s=order.service_s,
         pickup=None if is_aboard else depot,
         pickup_service_s=PICKUP_S,
         only_vehicle=pinned,
-        banned_vehicles=tuple(sorted(day.banned_vehicles(order.id) & on_shift)),
+        banned_vehicles=tuple(sorted(day.banned_vehicles(order.id) & known.on_shift)),
         may_be_late=is_aboard or order.promise is not None or order.priority == "urgent",
         priority=order.priority,
-        previous_vehicle=previous if previous in on_shift else None,
+        previous_vehicle=previous if previous in known.on_shift else None,
     )
 
 
-def _locked_van(day: Day, order: Order) -> tuple[str | None, bool]:
-    """The van that has an order's parcels, or is about to fetch them; and whether that is so."""
-    van = van_of(order)
-    if van is not None:
-        return van, True
-    for shift in day.shifts:
-        frozen = day.frozen_stop(shift.vehicle_id)
-        if frozen is not None and frozen.kind == "pickup" and order.id in frozen.order_ids:
-            return shift.vehicle_id, True
-    return None, False
-
-
-def _previous_vehicle(day: Day, order: Order) -> str | None:
-    return next(
-        (
-            route.vehicle_id
-            for route in day.plan.routes
-            for stop in route.open_stops
-            if stop.kind == "delivery" and order.id in stop.order_ids
-        ),
-        None,
-    )
-
-
-def _windows(day: Day, order: Order, *, is_aboard: bool) -> tuple[model.Window, ...]:
+def _windows(order: Order, last: float, *, is_aboard: bool) -> tuple[model.Window, ...]:
     """What was promised and asked for; only what is aboard may be served in overtime."""
     span = served_within(order)
     if is_aboard:
         return () if span is None else (_window(span),)
-    last = max(shift.ends_at for shift in day.open_shifts())
     if span is None:
         span = Span(0.0, last)
     return (_window(Span(min(span.begin, last), min(span.end, last))),)

@@ -1,5 +1,7 @@
 """What the planner is asked: what is fixed is no question."""
 
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 
 from cloud.fleet.model import Driver
@@ -257,3 +259,32 @@ def test_only_a_van_on_its_way_is_asked_how_long_it_still_drives() -> None:
     at = At(-29.95, -71.3, NOON - 10)
     here = day(first, now=NOON, routes=[driven], positions={"van-1": at, "van-2": at})
     assert {name: where[1].id for name, where in here.drives_to_ask().items()} == {"van-1": "s-1"}
+
+
+def calls_of(work: Callable[[], object]) -> int:
+    """How many functions a piece of work calls."""
+    count = 0
+
+    def note(_frame: object, event: str, _about: object) -> None:
+        nonlocal count
+        count += event == "call"
+
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def large_day(vans: int) -> Day:
+    """Ten orders planned for each van."""
+    fleet = [f"van-{at}" for at in range(vans)]
+    orders = {one: [order(f"{one}-{at}") for at in range(10)] for one in fleet}
+    driven = [route(one, *(stop(each.id, each) for each in orders[one])) for one in fleet]
+    return day(*(each for some in orders.values() for each in some), vans=fleet, routes=driven)
+
+
+def test_what_is_asked_grows_with_the_day_and_not_with_its_square() -> None:
+    small, large = large_day(10), large_day(40)
+    assert calls_of(lambda: problem_of(large, {})) < 6 * calls_of(lambda: problem_of(small, {}))
