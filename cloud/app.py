@@ -45,6 +45,7 @@ from cloud.foundation.settings import Settings
 from cloud.gateways import api as gateways_api
 from cloud.gateways.service import Gateways
 from cloud.geofences import api as geofences_api
+from cloud.geofences import store as geofence_store
 from cloud.geofences.service import Geofences
 from cloud.geofences.watching import FenceWatch
 from cloud.integrations.joined import Integrations
@@ -55,6 +56,7 @@ from cloud.orders import api as orders_api
 from cloud.orders.api import IMPORT_PATH, MAX_CSV_BYTES
 from cloud.orders.service import Orders
 from cloud.phones import api as phones_api
+from cloud.phones import store as phone_store
 from cloud.phones.desk import PhoneDesk
 from cloud.phones.lane import PhoneLane
 from cloud.phones.service import Phones
@@ -336,7 +338,13 @@ def _api(parts: _Parts) -> APIRouter:
         days_api.routes(parts.telemetry, parts.clock, parts.fleet, gate),
         deadletters_api.routes(DeadLetters(parts.data, parts.telemetry), gate),
         erasures_api.routes(
-            Erasures(parts.data, parts.business, parts.live.memory, parts.publisher.publish),
+            Erasures(
+                parts.data,
+                parts.business,
+                parts.live.memory,
+                parts.publisher.publish,
+                [phone_store.forget_places, geofence_store.forget_presence],
+            ),
             parts.clock,
             parts.fleet,
             gate,

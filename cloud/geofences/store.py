@@ -27,6 +27,7 @@ from cloud.foundation.identity.reach import EVERYTHING, Reach
 from cloud.foundation.identity.within import within
 from cloud.geofences.model import Fence
 from cloud.geofences.presence import Presence, Stay
+from cloud.tracking.erasing import Erasure
 
 geofence = Table(
     "geofence",
@@ -117,6 +118,15 @@ def put_presence(connection: Connection, tenant: str, vehicle_id: str, stays: Pr
         connection.execute(
             insert(fence_presence).values(tenant=tenant, vehicle_id=vehicle_id, inside=inside)
         )
+
+
+def forget_presence(connection: Connection, erasure: Erasure) -> None:
+    """A van that came into a fence in a time that is erased is as one that was never looked at."""
+    of = fence_presence.c.tenant == erasure.tenant, fence_presence.c.vehicle_id == erasure.van
+    inside = connection.scalar(select(fence_presence.c.inside).where(*of))
+    stays = () if inside is None else msgspec.json.decode(inside, type=tuple[Stay, ...])
+    if any(erasure.from_ms <= one.since_ms < erasure.to_ms for one in stays):
+        connection.execute(delete(fence_presence).where(*of))
 
 
 def _of(tenant: str, fence_id: str) -> tuple[ColumnElement[bool], ...]:

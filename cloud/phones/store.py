@@ -27,6 +27,7 @@ from sqlalchemy import (
 
 from cloud.foundation.database import BUSINESS
 from cloud.phones.model import Heard, Phone
+from cloud.tracking.erasing import Erasure
 from wire.messages import Fix
 
 phone = Table(
@@ -203,6 +204,28 @@ def note_committed(connection: Connection, of: Phone, before: int, forget_before
             phone_fix.c.phone_id == of.id,
             phone_fix.c.seq < before,
             phone_fix.c.taken_at_ms < forget_before_ms,
+        )
+    )
+
+
+def forget_places(connection: Connection, erasure: Erasure) -> None:
+    """Forget of a van's phones, those that have ended too, what ingest has and is to be erased."""
+    is_handed_on = (
+        select(phone.c.id)
+        .where(
+            phone.c.tenant == erasure.tenant,
+            phone.c.vehicle_id == erasure.van,
+            phone.c.id == phone_fix.c.phone_id,
+            phone.c.committed_before > phone_fix.c.seq,
+        )
+        .exists()
+    )
+    connection.execute(
+        delete(phone_fix).where(
+            phone_fix.c.tenant == erasure.tenant,
+            phone_fix.c.at_ms >= erasure.from_ms,
+            phone_fix.c.at_ms < erasure.to_ms,
+            is_handed_on,
         )
     )
 

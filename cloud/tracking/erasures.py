@@ -1,10 +1,11 @@
 """Erasing where a van was: recorded, done by ingest, forgotten by web and the broker."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import msgspec
+from sqlalchemy import Connection
 
 from cloud.foundation.database import Database
 from cloud.foundation.identity import audit
@@ -15,6 +16,10 @@ from cloud.tracking.memory import LiveMemory
 from wire import topics
 
 EVER_MS = 2**53
+
+
+type Forget = Callable[[Connection, Erasure], None]
+"""Deletes what the business database holds of where a van was."""
 
 
 class Publish(Protocol):
@@ -29,9 +34,15 @@ class Erasures:
     """Has the tracks of vans erased."""
 
     def __init__(
-        self, data: DataFolder, business: Database, memory: LiveMemory, publish: Publish
+        self,
+        data: DataFolder,
+        business: Database,
+        memory: LiveMemory,
+        publish: Publish,
+        also: Sequence[Forget] = (),
     ) -> None:
         self._data = data
+        self._also = also
         self._business = business
         self._memory = memory
         self._publish = publish
@@ -57,8 +68,9 @@ class Erasures:
 
     def _recorded_and_done(self, erasure: Erasure) -> Erased:
         audit.tells(van=erasure.van, from_ms=erasure.from_ms, to_ms=erasure.to_ms)
-        with self._business.writing():
-            pass  # its end writes the line of the audit log
+        with self._business.writing() as connection:  # its end writes the line of the audit log
+            for forget in self._also:
+                forget(connection, erasure)
         return msgspec.json.decode(have_done(self._data, erasure), type=Erased)
 
     def _is_newest_within(self, tenant: str, van: str, from_ms: int, to_ms: int) -> bool:

@@ -4,15 +4,20 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import select
 
 from cloud.foundation.database import Database
 from cloud.foundation.layout import DataFolder
+from cloud.geofences import store as geofence_store
+from cloud.geofences.presence import Stay
+from cloud.phones import store as phone_store
+from cloud.phones.model import Phone
 from cloud.tracking import store
 from cloud.tracking.deadletters import Errands
 from cloud.tracking.ingest import intake_over
 from cloud.tracking.store import Writes
 from tests.identity.company import MAIN, OTHER, Company
-from tests.tracking.vans import NOON_MS, arrived_row, batch, event_rows
+from tests.tracking.vans import NOON_MS, arrived_row, batch, event_rows, fix
 from wire.events import TripEnded, TripStarted
 from wire.messages import Event
 
@@ -156,6 +161,7 @@ def test_an_erasure_is_for_administrators_is_recorded_and_done_by_ingest(
     database = Database(data.telemetry)
     intake = intake_over(database, lambda *_: "known", lambda _: None, [])
     errands, is_over = Errands(data, database, intake), threading.Event()
+    _keep_places(driven)
 
     def ingest() -> None:
         while not is_over.wait(0.02):
@@ -175,7 +181,25 @@ def test_an_erasure_is_for_administrators_is_recorded_and_done_by_ingest(
         thread.join()
         database.close()
     assert answer.json == {"fixes": 3, "events": 0, "set_aside": 0}
+    with driven.database.reading() as connection:
+        assert connection.scalars(select(phone_store.phone_fix.c.seq)).all() == [0, 2]
+        assert list(geofence_store.presences(connection)["main"]) == ["van-north"]
     assert [one["fixes"] for one in driven.as_(ADMIN, "GET", passed).json["items"]] == [10, 7]
     newest = driven.as_(ADMIN, "GET", "/audit").json["items"][0]
     assert newest["action"] == "POST /vehicles/{vehicle_id}/erasures"
     assert newest["detail"]["from_ms"] == NOON_MS + 5_000
+
+
+def _keep_places(company: Company) -> None:
+    """What the office keeps beside history: last fixes of phones, and who is in which fence."""
+    phone = Phone(
+        tenant="main", id="phone-1", vehicle_id="van-south", app="owntracks", label="", stream=9,
+        max_accuracy_m=200.0, is_only_on_shift=False, made_at=0.0, made_by="user-1",
+    )  # fmt: skip
+    stays = (Stay(geofence="fence-1", since_ms=NOON_MS + 6_000),)
+    with company.database.writing() as connection:
+        phone_store.add_phone(connection, phone, "a fingerprint")
+        phone_store.add_fixes(connection, phone, 0, [fix(4), fix(6), fix(7)], NOON_MS)
+        phone_store.note_committed(connection, phone, 2, 0)  # the last one waits for ingest
+        geofence_store.put_presence(connection, "main", "van-south", stays)
+        geofence_store.put_presence(connection, "main", "van-north", stays)
