@@ -91,7 +91,7 @@ class SpeedLearning:
         self._engine = engine
         self._recent: deque[tuple[float, Met]] = deque()
         self._followed_s: float | None = None
-        self._pattern: tuple[int, Pattern] | None = None
+        self._pattern: tuple[int, Segments, Pattern] | None = None
         self._turn = 0
         self._version = 0
         self._zone = ZoneInfo("UTC")
@@ -168,15 +168,16 @@ class SpeedLearning:
         )
 
     def _learned(self, segments: Segments, at_s: float) -> Pattern | None:
-        if self._pattern is None or self._pattern[0] != self._version:
+        known = self._pattern
+        if known is None or known[0] != self._version or known[1] is not segments:
             version = self._version
             with self._business.reading() as connection:
                 rows = store.hours(connection, int(at_s) - _KEPT_S)
             if not rows and not self._recent:
                 return None
             hours = [(hour_s, unpacked(body)) for hour_s, body, _ in rows]
-            self._pattern = version, learn(segments, hours, self._bucket, at_s)
-        return self._pattern[1]
+            known = self._pattern = version, segments, learn(segments, hours, self._bucket, at_s)
+        return known[2]
 
     async def _follow(self, segments: Segments, roads: RoadsClient, now_s: float) -> None:
         since_s = self._followed_s

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import fields
 from itertools import pairwise
 from math import hypot
 from pathlib import Path
@@ -13,7 +14,8 @@ import pytest
 from cloud.foundation.database import Database
 from cloud.roads import store
 from cloud.roads.client import RoadsClient
-from cloud.roads.segments import read_segments
+from cloud.roads.learning import Met, packed
+from cloud.roads.segments import Segments, read_segments
 from cloud.tracking import store as tracking_store
 from cloud.tracking.store import Writes
 from cloud.traffic import SpeedLearning
@@ -134,3 +136,25 @@ def test_of_a_large_fleet_some_vans_are_followed_after_the_others(
     seen = Counter(van for look in looks for van in look)
     assert set(seen) == set(fleet)
     assert set(seen.values()) == {6}
+
+
+def test_what_was_learned_fits_the_streets_of_a_city_that_is_imported_anew(
+    databases: tuple[Database, Database],
+) -> None:
+    business, telemetry = databases
+    learning = SpeedLearning(
+        business=business, telemetry=telemetry, clock=At(NOON_S), vans=list,
+        zone=lambda: "UTC", city=demo_city(), engine=lambda: "",
+    )  # fmt: skip
+    before = read_segments(demo_city())
+    after = Segments(**{field.name: getattr(before, field.name)[1:] for field in fields(before)})
+    met = Met(
+        tail=after.tail[:1], head=after.head[:1], seconds=np.array([900.0]),
+        expected_s=np.array([100.0]),
+    )  # fmt: skip
+    with business.writing() as connection:
+        store.put_hour(connection, int(NOON_S) - 3_600, packed(met), is_final=True)
+    assert len(learning.factors(before, NOON_S)[0]) == len(before)
+    usual, _ = learning.factors(after, NOON_S)
+    assert len(usual) == len(after)
+    assert usual[0] > usual[1]
