@@ -19,7 +19,7 @@ from cloud.roads.model import CityError, RoadsUnavailable
 from cloud.roads.publishing import SpeedDesk
 from cloud.roads.segments import Floats, Segments, read_segments
 from cloud.roads.speed_files import speeds_of
-from cloud.roads.speeds import layer_of, lines, speeds_now
+from cloud.roads.speeds import layer_of, lines, next_change, speeds_now
 from cloud.roads.timed import data_set
 
 _log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ _LOOK_EVERY_S: Final = 20.0
 _REST_S: Final = 60.0
 _REST_TIMES: Final = 10.0
 """What vans meet comes into force so seldom that pricing takes a tenth of a core at most; what
-people draw does at once."""
+people draw does at once, and at the time they gave it."""
 _SETTLE_S: Final = 0.1
 """Several changes at once are one set of speeds."""
 
@@ -103,6 +103,7 @@ class SpeedPublisher:
         self._hours_told: tuple[str, int] = ("", -1)
         self._segments: tuple[str, Segments] | None = None
         self._next_s = 0.0
+        self._changes_s: float | None = None
         self._told: tuple[str, bytes] = ("", b"")
         self._waker = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -120,7 +121,7 @@ class SpeedPublisher:
         is_asked = True
         while desk is not None:
             try:
-                if is_asked or self._loop.time() >= self._next_s:
+                if is_asked or self._loop.time() >= self._next_s or self._has_changed():
                     await self.publish(desk)
                     await self.publish_hours(desk)
             except (CityError, RoadsUnavailable) as error:
@@ -137,6 +138,10 @@ class SpeedPublisher:
                 continue
             finally:
                 self._waker.clear()
+
+    def _has_changed(self) -> bool:
+        """Whether a closure or slow zone has begun or ended since it was last looked at."""
+        return self._changes_s is not None and self._clock.now_s() >= self._changes_s
 
     async def publish(self, desk: SpeedDesk) -> None:
         """Tell the engine when it does not have the speeds of now.
@@ -191,8 +196,10 @@ class SpeedPublisher:
 
     def _layered(self, segments: Segments, at_s: float, factors: Sequence[Floats]) -> Floats:
         with self._database.reading() as connection:
-            rules = [one for one in store.rules(connection) if one.holds(at_s)]
+            known = store.rules(connection)
             files = store.speed_files(connection)
+        self._changes_s = next_change(known, at_s)
+        rules = [one for one in known if one.holds(at_s)]
         layers = [layer_of(segments, speeds_of(file))[0] for file in files]
         return speeds_now(segments, layers=layers, factors=factors, rules=rules)
 

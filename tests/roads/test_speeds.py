@@ -2,8 +2,9 @@
 
 import asyncio
 import functools
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -208,4 +209,58 @@ def test_a_closure_that_is_drawn_is_driven_around_and_opened_again(tmp_path: Pat
 
     with roads_process(tmp_path) as roads:
         asyncio.run(ask(roads))
+    database.close()
+
+
+class Heard:
+    """A desk that tells on what it is told."""
+
+    def __init__(self) -> None:
+        self.told = asyncio.Queue[bytes]()
+
+    def is_plain(self, _data_set: str) -> bool:
+        return True
+
+    async def publish(self, _data_set: str, speeds: bytes) -> float:
+        self.told.put_nowait(speeds)
+        return 0.0
+
+
+class Clock(RealClock):
+    """A clock that is set."""
+
+    at_s = 1_000.0
+
+    def now_s(self) -> float:
+        return self.at_s
+
+
+def test_a_closure_begins_at_its_time_though_speeds_are_new_already(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After new speeds what vans meet waits for a minute, what somebody drew does not."""
+    monkeypatch.setattr("cloud.roads.publisher._LOOK_EVERY_S", 0.05)
+    database = Database(tmp_path / "business.db")
+    upgrade(database, "business")
+    traffic, desk, clock = traffic_of(database), Heard(), Clock()
+    lat, lon = float(city().lat[0]), float(city().lon[0])
+    area = tuple((lat + dy, lon + dx) for dy, dx in ((-1e-3, -1e-3), (-1e-3, 1e-3), (1e-3, 0)))
+    rule = RoadRule(id="", name="works", kind="slow", kmh=5.0, points=area, is_area=True)
+    traffic.add("main", rule, "ana")
+    traffic.add("main", replace(rule, kind="closed", kmh=None, from_s=2_000.0), "ana")
+
+    async def ask() -> None:
+        publisher = SpeedPublisher(
+            database=database, clock=clock, city=demo_city(), desk=cast("Any", desk)
+        )
+        running = asyncio.create_task(publisher.run())
+        async with asyncio.timeout(20):
+            slowed = await desk.told.get()
+            clock.at_s = 2_000.0
+            closed = await desk.told.get()
+        running.cancel()
+        assert b",0," in closed
+        assert b",0," not in slowed
+
+    asyncio.run(ask())
     database.close()
