@@ -27,6 +27,7 @@ _BATCH_FIXES: Final = 300
 _LOOK_EVERY_S: Final = 0.2
 _IDLE_S: Final = 10.0
 _AGAIN_AFTER_S: Final = 60.0
+_FORGET_EVERY_S: Final = 3_600.0
 
 
 class Publish(Protocol):
@@ -70,6 +71,7 @@ class PhoneLane:
         self._publish = publish
         self._monotonic_s = monotonic_s
         self._on_the_way: dict[tuple[str, str], _OnTheWay] = {}
+        self._forget_at_s = 0.0
 
     async def run(self) -> None:
         """Work until cancelled; nothing is lost by that, or by a kill."""
@@ -78,6 +80,9 @@ class PhoneLane:
         while True:
             news.clear()
             try:
+                if self._monotonic_s() >= self._forget_at_s:
+                    await asyncio.to_thread(self.forget)
+                    self._forget_at_s = self._monotonic_s() + _FORGET_EVERY_S
                 is_waiting = await self.step()
             except (DBAPIError, Unavailable) as error:
                 log.warning("positions of phones wait", extra={"reason": str(error)[:300]})
@@ -117,10 +122,24 @@ class PhoneLane:
         with self._telemetry.reading() as connection:
             if not committed_of(connection, key).holds(sent.first, sent.last):
                 return False
-        forget_before_ms = round(self._clock.now_s() * 1000) - KNOWN_FOR_MS
         with self._business.writing() as connection:
-            store.note_committed(connection, phone, sent.last + 1, forget_before_ms)
+            store.note_committed(connection, phone, sent.last + 1)
         return True
+
+    def forget(self) -> int:
+        """Forget what need not be told apart any more, of a phone that is silent or ended too.
+
+        Raises:
+            DBAPIError: the database does not answer.
+        """
+        before_ms = round(self._clock.now_s() * 1000) - KNOWN_FOR_MS
+        with self._business.reading() as connection:
+            phones = store.remembered(connection, before_ms)
+        gone = 0
+        for one in phones:
+            with self._business.writing() as connection:
+                gone += store.forget_fixes(connection, *one, before_ms)
+        return gone
 
     async def _send(self, phone: Phone, first: int) -> None:
         fixes = await asyncio.to_thread(self._fixes, phone, first)

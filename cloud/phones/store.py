@@ -195,17 +195,31 @@ def waiting_fixes(connection: Connection, of: Phone, first: int, limit: int) -> 
     return [msgspec.json.decode(body, type=Fix) for body in bodies]
 
 
-def note_committed(connection: Connection, of: Phone, before: int, forget_before_ms: int) -> None:
-    """Ingest has every seq below ``before``; those taken long ago need not be known any more."""
+def note_committed(connection: Connection, of: Phone, before: int) -> None:
+    """Ingest has every seq below ``before``."""
     connection.execute(update(phone).where(_is(of.tenant, of.id)).values(committed_before=before))
-    connection.execute(
-        delete(phone_fix).where(
-            phone_fix.c.tenant == of.tenant,
-            phone_fix.c.phone_id == of.id,
-            phone_fix.c.seq < before,
-            phone_fix.c.taken_at_ms < forget_before_ms,
-        )
+
+
+def remembered(connection: Connection, before_ms: int) -> list[tuple[str, str]]:
+    """Tenant and id of each phone, ended ones too, of which a fix was taken before an instant."""
+    old = select(phone_fix.c.tenant, phone_fix.c.phone_id).where(
+        phone_fix.c.taken_at_ms < before_ms
     )
+    return [(row.tenant, row.phone_id) for row in connection.execute(old.distinct())]
+
+
+def forget_fixes(connection: Connection, tenant: str, phone_id: str, before_ms: int) -> int:
+    """Forget a phone's fixes that ingest has and that were taken before an instant; how many."""
+    committed_before = (
+        select(phone.c.committed_before).where(_is(tenant, phone_id)).scalar_subquery()
+    )
+    gone = delete(phone_fix).where(
+        phone_fix.c.tenant == tenant,
+        phone_fix.c.phone_id == phone_id,
+        phone_fix.c.seq < committed_before,
+        phone_fix.c.taken_at_ms < before_ms,
+    )
+    return connection.execute(gone).rowcount
 
 
 def forget_places(connection: Connection, erasure: Erasure) -> None:

@@ -200,6 +200,6 @@ def _keep_places(company: Company) -> None:
     with company.database.writing() as connection:
         phone_store.add_phone(connection, phone, "a fingerprint")
         phone_store.add_fixes(connection, phone, 0, [fix(4), fix(6), fix(7)], NOON_MS)
-        phone_store.note_committed(connection, phone, 2, 0)  # the last one waits for ingest
+        phone_store.note_committed(connection, phone, 2)  # the last one waits for ingest
         geofence_store.put_presence(connection, "main", "van-south", stays)
         geofence_store.put_presence(connection, "main", "van-north", stays)

@@ -12,8 +12,9 @@ import pytest
 
 from cloud.foundation.settings import Settings
 from cloud.phones import store
+from cloud.phones.lane import PhoneLane
 from cloud.phones.model import MOST_WAITING
-from tests.cloud.desk import NOW, Desk, open_desk
+from tests.cloud.desk import NOW, Desk, StillClock, open_desk
 
 PHONES = "/vehicles/van-1/phones"
 
@@ -119,6 +120,40 @@ def test_a_phone_that_was_ended_speaks_no_more(desk: Desk) -> None:
     assert says(desk, phone).status_code == 401
     assert desk.ask("DELETE", f"{PHONES}/{phone['id']}").status_code == 404
     assert desk.ask("GET", PHONES).json()["items"] == []
+
+
+class ADayAfterAWeek(StillClock):
+    """Eight days later."""
+
+    def now_s(self) -> float:
+        return NOW + 8 * 86_400
+
+
+def test_what_ingest_has_of_a_phone_is_forgotten_after_a_week_though_it_speaks_no_more(
+    desk: Desk,
+) -> None:
+    phone = issued(desk)
+    for second in range(3):
+        assert says(desk, phone, tst=int(NOW) - second).status_code == 200
+    assert desk.ask("DELETE", f"{PHONES}/{phone['id']}").status_code == 204
+
+    async def nowhere(topic: str, payload: bytes, *, retain: bool) -> None:
+        raise AssertionError(topic, payload, retain)
+
+    def lane(clock: StillClock) -> PhoneLane:
+        return PhoneLane(
+            phones=desk.phones,
+            business=desk.database,
+            telemetry=desk.telemetry,
+            clock=clock,
+            publish=nowhere,
+        )
+
+    with desk.database.writing() as connection:
+        ((known, _),) = store.with_waiting(connection)
+        store.note_committed(connection, known, 2)
+    assert lane(StillClock()).forget() == 0
+    assert lane(ADayAfterAWeek()).forget() == 2, "the third still waits for ingest"
 
 
 def test_a_token_of_one_app_is_none_of_the_other(desk: Desk) -> None:
