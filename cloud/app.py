@@ -440,6 +440,7 @@ def _silence_watch(parts: _Parts) -> SilenceWatch:
         parts.business,
         parts.events,
         on_shift=parts.fleet.vans_on_shift,
+        out_of_use=parts.fleet.vans_out_of_use,
         intervals_s=parts.gateways.live_intervals_s,
         can_hear=lambda: (
             parts.live.can_hear() and is_ingest_listening(parts.data, parts.real_time.now_s())

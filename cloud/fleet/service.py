@@ -205,6 +205,11 @@ class Fleet:
         on = self.shifts_between(tenant, now, math.nextafter(now, math.inf))
         return frozenset(one.vehicle_id for one in on)
 
+    def vans_out_of_use(self, tenant: str) -> frozenset[str]:
+        """The vans that are disabled or retired, of which nothing is heard."""
+        with self._database.reading() as connection:
+            return frozenset(van for _, van in store.vans_out_of_use(connection, tenant))
+
     def shift(self, tenant: str, shift_id: str) -> Shift:
         """One shift.
 

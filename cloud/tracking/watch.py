@@ -59,6 +59,7 @@ class SilenceWatch:
         business: where silences are kept, and told from.
         events: told that there is news.
         on_shift: the vans of a tenant whose shift is on.
+        out_of_use: those that are shut out, and so need not report.
         intervals_s: by van, the pace that is desired of its live lane where it is not the default.
         can_hear: whether what vans say would come through now.
         clock: domain time; intervals are a gateway's own, in real time.
@@ -72,6 +73,7 @@ class SilenceWatch:
         events: Outbox,
         *,
         on_shift: Callable[[str], frozenset[str]],
+        out_of_use: Callable[[str], frozenset[str]],
         intervals_s: Callable[[str], Mapping[str, float]],
         can_hear: Callable[[], bool],
         clock: Clock,
@@ -81,6 +83,7 @@ class SilenceWatch:
         self._business = business
         self._events = events
         self._on_shift = on_shift
+        self._out_of_use = out_of_use
         self._intervals_s = intervals_s
         self._can_hear = can_hear
         self._clock = clock
@@ -112,11 +115,12 @@ class SilenceWatch:
         states, turns = self._states.copy(), list[_Turn]()
         for tenant in self._live.tenants():
             on_shift, intervals_s = self._on_shift(tenant), self._intervals_s(tenant)
+            out_of_use = self._out_of_use(tenant)
             for van, known in self._live.known(tenant).items():
                 state, change = listen(
                     states.get((tenant, van), Listening()),
                     heard_s=known.heard_s,
-                    is_due=_is_due(known, is_on_shift=van in on_shift),
+                    is_due=van not in out_of_use and _is_due(known, is_on_shift=van in on_shift),
                     now_s=now_s,
                     patience_s=self._patience_s(intervals_s.get(van, DEFAULT_INTERVAL_S)),
                     deaf=self._deaf,

@@ -51,6 +51,7 @@ class Watched:
     clock: HandClock
     can_hear: bool = True
     due: frozenset[str] = frozenset({"van-1", "van-3"})
+    shut_out: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         self.restart()
@@ -62,6 +63,7 @@ class Watched:
             self.business,
             Outbox(self.business),
             on_shift=lambda _: self.due,
+            out_of_use=lambda _: self.shut_out,
             intervals_s=lambda _: {"van-1": 5.0},
             can_hear=lambda: self.can_hear,
             clock=self.clock,
@@ -139,6 +141,17 @@ def test_a_silence_ends_when_the_van_need_not_report_any_more(watched: Watched) 
     watched.due = frozenset()
     watched.pass_seconds(5)
     assert [one[0] for one in watched.told()] == ["van_silent", "van_excused"]
+
+
+def test_a_van_that_is_shut_out_is_not_silent_though_its_engine_was_on(watched: Watched) -> None:
+    watched.pass_seconds(20)
+    watched.live.memory.take_signs("main", "van-2", is_ignited=True, is_on_trip=True, halt=None)
+    watched.shut_out = frozenset({"van-1", "van-2"})
+    watched.pass_seconds(40)
+    assert [one[:2] for one in watched.told()] == [
+        ("van_silent", "van-1"),
+        ("van_excused", "van-1"),
+    ]
 
 
 def test_while_nobody_can_be_heard_no_van_is_called_silent(watched: Watched) -> None:
