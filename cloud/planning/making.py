@@ -204,7 +204,7 @@ class PlanMaker:
                 return news
             routes = with_progress(new.routes, now.plan)
             diff = difference(now.plan, routes, new.sacrificed)
-            if job.trigger in _MAY_BE_NOTHING and _is_nothing(diff, now.plan, new):
+            if job.trigger in _MAY_BE_NOTHING and _is_nothing(diff, now.plan, routes, new):
                 return now.plan.revision
             cost = RevisionCost(
                 drive_s=sum(route.drive_s for route in routes),
@@ -316,12 +316,19 @@ def _left_out(
     return tuple(one if one.order_id in given else replace(one, reason=reason) for one in unserved)
 
 
-def _is_nothing(diff: Diff, before: DayPlan, new: NewRoutes) -> bool:
+def _is_nothing(diff: Diff, before: DayPlan, routes: Iterable[Route], new: NewRoutes) -> bool:
+    """Whether nobody would notice: the same orders in the same places of the same shifts."""
+    shifts = {route.vehicle_id: _shift_of(route) for route in before.routes}
     return (
         not (diff.added or diff.removed or diff.moved or diff.promises_moved)
         and {left.order_id for left in before.unserved} == {left.order_id for left in new.unserved}
+        and all(shifts.get(one.vehicle_id, _shift_of(one)) == _shift_of(one) for one in routes)
         and before.revision > 0
     )
+
+
+def _shift_of(route: Route) -> tuple[float, float]:
+    return route.starts_at, route.ends_at
 
 
 def _tell_orders(

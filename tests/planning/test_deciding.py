@@ -5,7 +5,7 @@ Streets are as the crow flies, so that no road engine has to be started.
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +219,22 @@ def test_a_rejected_proposal_changes_nothing_and_an_overtaken_one_is_outdated(
     assert [one["state"] for one in office.proposals].count("open") == 1
     assert office.replan("optimize") == 2
     assert {one["state"] for one in office.proposals} == {"rejected", "outdated"}
+
+
+def test_a_shift_that_begins_later_moves_the_times_of_a_plan_whose_sequence_stays(
+    office: Office,
+) -> None:
+    office.replan("optimize")
+    assert office.replan("changed_shift") == 1
+    van, before = next((van, stops) for van, stops in office.sequences.items() if stops)
+    path = f"/shifts/{office.shifts[van]}"
+    office.ask("PATCH", path, 200, version=office.ask("GET", path, 200)["version"], start="08:30")
+    assert office.replan("changed_shift") == 2
+    plan = office.ask("GET", PLAN, 200)
+    (route,) = (one for one in plan["routes"] if one["vehicle_id"] == van)
+    begins = datetime.fromisoformat(f"{TODAY}T08:30:00-03:00")
+    assert datetime.fromisoformat(route["stops"][0]["planned_arrival"]) >= begins
+    assert office.sequences[van] == before
 
 
 def test_the_policy_asks_for_large_changes_and_moved_promises_but_not_for_what_a_person_wants() -> (
