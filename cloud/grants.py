@@ -181,10 +181,12 @@ class Held:
         if caller.reach.depot_ids is not None and "depot_id" in payload:
             return payload if caller.reach.holds(depot_id=str(payload["depot_id"])) else None
         with self._database.reading() as connection:
-            for name in ("order_id", "vehicle_id"):
-                if name in payload:
-                    is_held = _is_held(connection, caller, name, str(payload[name]))
-                    return payload if is_held else None
+            named = [name for name in ("order_id", "geofence_id", "vehicle_id") if name in payload]
+            if named:
+                is_held = all(
+                    _is_held(connection, caller, name, str(payload[name])) for name in named
+                )
+                return payload if is_held else None
             routes = payload.get("route_ids")
             if not isinstance(routes, list | tuple):
                 return None

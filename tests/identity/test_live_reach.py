@@ -44,6 +44,14 @@ def test_a_limited_client_sees_its_own_vans_and_orders(
     assert limited.shown({"depot_id": f"depot-{others}", "error": "x"}) is None
 
 
+def test_what_happens_at_a_fence_is_told_to_who_may_see_the_fence(company: Company) -> None:
+    def crossed(part: str) -> dict[str, object]:
+        return {name: company.ids[part][name] for name in ("vehicle_id", "geofence_id")}
+
+    assert sight(company, "viewer of north").shown(crossed("north")) == crossed("north")
+    assert sight(company, "carrier").shown(crossed("south")) is None, "it is the company's own"
+
+
 def test_of_a_revision_a_depot_sees_all_and_a_carrier_its_routes(company: Company) -> None:
     of_north, of_swift = sight(company, "viewer of north"), sight(company, "viewer of swift")
     assert of_north.shown(revision("north")) == revision("north")
