@@ -224,7 +224,7 @@ class KeptPlan:
             1
             for order in self.orders.values()
             if order.state != "cancelled"
-            and began.get(order.id, inf) > _told_until(order, self._script.ends_s)
+            and began.get(order.id, inf) > told_until(order, self._script.ends_s)
         )
 
     def next_task(self, van: str, now_s: float) -> Task | None:
@@ -308,30 +308,6 @@ class KeptPlan:
         )  # fmt: skip
 
 
-class FullResolve(KeptPlan):
-    """A full new plan on each event, as if none were in force."""
-
-    name = "a full new plan on each event"
-
-    def ordered(self, errand: Errand, now_s: float) -> None:
-        """A new plan."""
-        super().ordered(errand, now_s)
-        self.make_plan(now_s)
-
-    def called_off(self, order: str, now_s: float) -> None:
-        """A new plan."""
-        super().called_off(order, now_s)
-        self.make_plan(now_s)
-
-    def request(self, day: Day) -> SolveRequest:
-        """Without any price on change."""
-        asked = super().request(day)
-        policy = structs.replace(asked.problem.policy, changed_vehicle=0.0, changed_sequence=0.0)
-        vehicles = tuple(structs.replace(van, in_force=()) for van in asked.problem.vehicles)
-        free = structs.replace(asked.problem, policy=policy, vehicles=vehicles)
-        return structs.replace(asked, problem=free)
-
-
 class Replanned(KeptPlan):
     """The product's way: from the plan in force, on events and on promises in danger."""
 
@@ -365,6 +341,20 @@ class Replanned(KeptPlan):
         if not late <= self._told:
             self._told |= late
             self.make_plan(now_s)
+
+
+class FullResolve(Replanned):
+    """A full new plan on each of the same events, as if none were in force."""
+
+    name = "a full new plan on each event"
+
+    def request(self, day: Day) -> SolveRequest:
+        """Without any price on change."""
+        asked = super().request(day)
+        policy = structs.replace(asked.problem.policy, changed_vehicle=0.0, changed_sequence=0.0)
+        vehicles = tuple(structs.replace(van, in_force=()) for van in asked.problem.vehicles)
+        free = structs.replace(asked.problem, policy=policy, vehicles=vehicles)
+        return structs.replace(asked, problem=free)
 
 
 class Nearest(KeptPlan):
@@ -419,10 +409,10 @@ class Nearest(KeptPlan):
         return self._script.depot if self.day is None else self.day.motion(van, now_s)[0]
 
 
-def _told_until(order: Order, ends_s: float) -> float:
-    if order.promise is not None:
-        return order.promise.original.end
-    return ends_s if order.window is None else order.window.end
+def told_until(order: Order, ends_s: float) -> float:
+    """When an order was to be served at last: nobody is early by having promised a later time."""
+    promised = ends_s if order.promise is None else order.promise.original.end
+    return promised if order.window is None else min(promised, order.window.end)
 
 
 def lived(script: Script, city: City, traffic: Traffic, planner: KeptPlan) -> LivedDay:
