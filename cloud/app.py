@@ -341,7 +341,7 @@ def _api(parts: _Parts) -> APIRouter:
             Erasures(
                 parts.data,
                 parts.business,
-                parts.live.memory,
+                parts.live,
                 parts.publisher.publish,
                 [phone_store.forget_places, geofence_store.forget_presence],
             ),

@@ -59,9 +59,9 @@ _LIVE_ANSWER: Final[dict[int | str, dict[str, Any]]] = {
             "client's place is no longer known. `vans`: those that changed since, at most four "
             "frames a second; `gone` names those that left the area. A van is a row of the "
             "`columns` that a snapshot names; `now` is the time of the business. Beside them, each "
-            "as it happens: `van_silent`, `van_heard`, `van_excused`, `revision`, `order` and what "
-            "needs a person. An `id` comes with every frame; sent back as `Last-Event-ID` the "
-            "stream goes on from there. A comment comes at least every 15 seconds."
+            "as it happens: `van_silent`, `van_heard`, `van_excused`, `geofence`, `revision`, "
+            "`order` and what needs a person. An `id` comes with every frame; sent back as "
+            "`Last-Event-ID` the stream goes on from there. A comment comes at least every 15 s."
         ),
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }

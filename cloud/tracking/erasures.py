@@ -12,7 +12,7 @@ from cloud.foundation.identity import audit
 from cloud.foundation.layout import DataFolder
 from cloud.tracking.deadletters import have_done
 from cloud.tracking.erasing import Erased, Erasure
-from cloud.tracking.memory import LiveMemory
+from cloud.tracking.live import Live
 from wire import topics
 
 EVER_MS = 2**53
@@ -37,14 +37,14 @@ class Erasures:
         self,
         data: DataFolder,
         business: Database,
-        memory: LiveMemory,
+        live: Live,
         publish: Publish,
         also: Sequence[Forget] = (),
     ) -> None:
         self._data = data
         self._also = also
         self._business = business
-        self._memory = memory
+        self._live = live
         self._publish = publish
 
     async def erase(
@@ -61,8 +61,9 @@ class Erasures:
         from_ms, to_ms = span_ms or (-EVER_MS, EVER_MS)
         erasure = Erasure(tenant=tenant, van=van, from_ms=from_ms, to_ms=to_ms)
         told = await asyncio.to_thread(self._recorded_and_done, erasure)
-        if span_ms is None or self._is_newest_within(tenant, van, from_ms, to_ms):
-            self._memory.forget_place(tenant, van, from_ms / 1000, to_ms / 1000)
+        is_shown = span_ms is None or self._is_newest_within(tenant, van, from_ms, to_ms)
+        self._live.forget_place(tenant, van, from_ms, to_ms)
+        if is_shown:
             await self._publish(topics.feed_position(tenant, carrier, van), b"", retain=True)
         return told
 
@@ -74,7 +75,7 @@ class Erasures:
         return msgspec.json.decode(have_done(self._data, erasure), type=Erased)
 
     def _is_newest_within(self, tenant: str, van: str, from_ms: int, to_ms: int) -> bool:
-        known = self._memory.known(tenant).get(van)
+        known = self._live.known(tenant).get(van)
         if known is None or known.position is None:
             return False
         return from_ms <= known.position.fix_time_s * 1000 < to_ms

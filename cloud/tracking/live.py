@@ -119,6 +119,15 @@ class Live:
         """A van that is due to report has fallen silent, or need not or does speak again."""
         self.memory.set_silent(tenant, van, is_silent=is_silent)
 
+    def forget_place(self, tenant: str, van: str, from_ms: int, to_ms: int) -> None:
+        """Forget place, stop, trip and engine as a van told them from ``from_ms`` up to ``to_ms``.
+
+        Ingest has erased them before, or they are found again.
+        """
+        engine, trip, halt = self._signs.forget((tenant, van), from_ms, to_ms)
+        self.memory.take_signs(tenant, van, is_ignited=engine, is_on_trip=trip, halt=halt)
+        self.memory.forget_place(tenant, van, from_ms / 1000, to_ms / 1000)
+
     def hear(self, topic: str, payload: bytes) -> None:
         """Take a message of the feed; one that cannot be read is told and passed over."""
         if not payload:
@@ -224,6 +233,10 @@ class Live:
             self.memory.move(tenant, position)
 
 
+type _Words = tuple[bool | None, bool | None, Halt | None]
+"""Engine on, trip going on, and last stop, as far as is known."""
+
+
 class _Signs:
     """The newest word on each van's engine, trip and stop, in whatever order they come."""
 
@@ -232,10 +245,8 @@ class _Signs:
         self._trip: dict[tuple[str, str], tuple[int, bool]] = {}
         self._halts: dict[tuple[str, str], Halt] = {}
 
-    def take(
-        self, who: tuple[str, str], at_ms: int, kind: str, body: str
-    ) -> tuple[bool | None, bool | None, Halt | None]:
-        """Engine on, trip going on, and last stop, as far as is known with this event."""
+    def take(self, who: tuple[str, str], at_ms: int, kind: str, body: str) -> _Words:
+        """What is known with this event."""
         if kind == "ignition_switched":
             is_on = bool(msgspec.json.decode(body)["is_on"])
             self._ignition[who] = max(self._ignition.get(who, (at_ms, is_on)), (at_ms, is_on))
@@ -248,6 +259,18 @@ class _Signs:
         else:
             goes_on = kind == "trip_started"
             self._trip[who] = max(self._trip.get(who, (at_ms, goes_on)), (at_ms, goes_on))
+        return self._known(who)
+
+    def forget(self, who: tuple[str, str], from_ms: int, to_ms: int) -> _Words:
+        """Forget what was told from ``from_ms`` up to ``to_ms``; what is known without it."""
+        for words in (self._ignition, self._trip):
+            if who in words and from_ms <= words[who][0] < to_ms:
+                del words[who]
+        if who in self._halts and from_ms <= self._halts[who].since_ms < to_ms:
+            del self._halts[who]
+        return self._known(who)
+
+    def _known(self, who: tuple[str, str]) -> _Words:
         engine, trip = self._ignition.get(who), self._trip.get(who)
         return engine and engine[1], trip and trip[1], self._halts.get(who)
 

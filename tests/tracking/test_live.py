@@ -187,6 +187,21 @@ def test_what_ingest_held_while_its_database_failed_is_seen_within_a_minute(live
     assert live.known("main")["van-1"].is_ignited
 
 
+def test_what_is_erased_of_a_van_is_not_known_any_more(live: Live) -> None:
+    write_live(live, row("van-1", 1, 1))
+    came = halt_row(0, "stop_arrived", "s1", NOON_MS)
+    began = ("main", "van-1", 5, 1, NOON_MS, 3, "trip_started", "{}", NOON_MS, NOON_MS - 5)
+    with live._telemetry.writing() as connection:
+        store.write(connection, Writes(events=[came, began]))
+    live._look_once()
+    with live._telemetry.writing() as connection:
+        connection.execute(store.EVENT.delete())
+    live.forget_place("main", "van-1", NOON_MS, NOON_MS + 9_000)
+    live._look_once()
+    known = live.known("main")["van-1"]
+    assert (known.halt, known.position, known.is_on_trip) == (None, None, True)
+
+
 def test_the_van_s_word_wins_over_the_office_on_its_own_route_only() -> None:
     there = Halt(route="r", stop="s1", since_ms=7, is_there=True)
     left = Halt(route="r", stop="s1", since_ms=9, is_there=False)
