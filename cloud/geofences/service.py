@@ -73,6 +73,8 @@ class Geofences:
         events: Outbox,
         new_id: NewId,
     ) -> None:
+        self.changes = 0
+        """Counts what was changed here: whoever watches reads the fences anew then."""
         self._business = business
         self._telemetry = telemetry
         self._clock = clock
@@ -147,6 +149,7 @@ class Geofences:
             if store.count(connection, tenant) >= MAX_FENCES:
                 raise Conflict(f"geofences: there are {MAX_FENCES} already; remove one first")
             store.add(connection, tenant, made)
+        self.changes += 1
         return made
 
     def change(self, tenant: str, fence: Fence, reach: Reach = EVERYTHING) -> Fence:
@@ -165,6 +168,7 @@ class Geofences:
                 raise _unknown(fence.id)
             _require_held(known, reach)
             store.change(connection, tenant, changed)
+        self.changes += 1
         return changed
 
     def remove(self, tenant: str, fence_id: str, reach: Reach = EVERYTHING) -> None:
@@ -179,6 +183,7 @@ class Geofences:
                 raise _unknown(fence_id)
             _require_held(known, reach)
             store.remove(connection, tenant, fence_id)
+        self.changes += 1
 
     def crossed(
         self,

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 _EVERY_S: Final = 1.0
 _FENCES_EVERY: Final = 10
-"""Looks after which the fences are read again."""
+"""Looks after which the fences are read again, at once when they were changed here."""
 
 
 class FenceWatch:
@@ -41,6 +41,7 @@ class FenceWatch:
         self._crossed: list[tuple[str, FenceCrossed]] = []
         self._presences: dict[tuple[str, str], Presence] = {}
         self._looks = 0
+        self._changes = 0
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -76,7 +77,9 @@ class FenceWatch:
             known = self._geofences.presences()
             tenants = {tenant: Watchers(of) for tenant, of in known.items()}
             self._looks = 0
-        if self._looks % _FENCES_EVERY == 0:
+        changes = self._geofences.changes
+        if self._looks % _FENCES_EVERY == 0 or changes != self._changes:
+            self._changes = changes
             guarded = self._geofences.guarded()
             for tenant in guarded.keys() | tenants.keys():
                 watchers = tenants.setdefault(tenant, Watchers())

@@ -1,6 +1,7 @@
 """What an administrator runs touches the service's folder with the service's rights."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,11 +33,18 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
         yield made
 
 
+def let_through(folder: Path) -> None:
+    """Everybody may enter a folder below the one for temporary files."""
+    top = Path(tempfile.gettempdir())
+    for path in (folder, *folder.parents):
+        if path != top and path.is_relative_to(top):
+            path.chmod(0o755)
+
+
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """The service's data folder, which it can reach."""
-    for path in (tmp_path, *tmp_path.parents[:2]):
-        path.chmod(0o755)
+    let_through(tmp_path)
     folder = tmp_path / "data"
     folder.mkdir()
     os.chown(folder, SERVICE, SERVICE)
@@ -110,8 +118,7 @@ def test_what_root_enrols_is_the_services_and_the_configuration_stays_roots(
 @pytest.fixture
 def moved(config: Path) -> Path:
     """The configuration of a box that is van-1's, with a backlog of van-2; the service's folder."""
-    for path in (config.parent, *config.parent.parents[:2]):
-        path.chmod(0o755)
+    let_through(config.parent)
     data = load(config).folder
     for path in (data, *data.rglob("*")):
         os.chown(path, SERVICE, SERVICE)

