@@ -9,10 +9,11 @@ from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.foundation.errors import Conflict, NotFound
 from cloud.foundation.ids import NewId
-from cloud.planning import job_store, proposal_store, store
+from cloud.planning import proposal_store, store
 from cloud.planning.day import Job
 from cloud.planning.policy import TenantPolicy
 from cloud.planning.proposals import Comparison, Proposal, Sequences, compared, sequences_of_routes
+from cloud.planning.service import queue
 
 _RESTORING_S = 0.1
 """Nothing is searched: each route is driven as it was."""
@@ -53,11 +54,12 @@ class Decisions:
 
         Raises:
             NotFound: no such depot or proposal. Conflict: it is decided on or outdated already.
+            Unavailable: too many jobs wait already.
         """
         with self._database.writing() as connection:
             proposal = self._open(connection, tenant, depot_id, service_date, proposal_id)
             job = self._job(proposal, f"{proposal.reason}; accepted by {by}")
-            job_store.add_job(connection, job, self._clock.now_s())
+            queue(connection, job, self._clock.now_s())
             proposal_store.decide(connection, proposal, "accepted", by)
         return job
 
@@ -81,6 +83,7 @@ class Decisions:
         Raises:
             NotFound: no such depot, or no such earlier revision.
             Conflict: ``revision`` is not the current one.
+            Unavailable: too many jobs wait already.
         """
         with self._database.writing() as connection:
             require_depot(connection, tenant, depot_id)
@@ -103,7 +106,7 @@ class Decisions:
                 base=revision,
                 restores=to,
             )
-            job_store.add_job(connection, job, self._clock.now_s())
+            queue(connection, job, self._clock.now_s())
         return job
 
     def compare(

@@ -125,14 +125,23 @@ class Planning:
         """
         with self._database.writing() as connection:
             require_depot(connection, job.tenant, job.depot_id)
-            if job_store.count_queued(connection, job.tenant) >= MAX_QUEUED:
-                raise Unavailable(f"{MAX_QUEUED} plans are waiting already; try again later")
-            job_store.add_job(connection, job, self._clock.now_s())
+            queue(connection, job, self._clock.now_s())
         return job
 
     def new_job_id(self) -> str:
         """An id for a job."""
         return self._new_id("job")
+
+
+def queue(connection: Connection, job: Job, now: float) -> None:
+    """Let a job that somebody asked for wait for its turn.
+
+    Raises:
+        Unavailable: too many of the tenant wait already.
+    """
+    if job_store.count_queued(connection, job.tenant) >= MAX_QUEUED:
+        raise Unavailable(f"{MAX_QUEUED} plans are waiting already; try again later")
+    job_store.add_job(connection, job, now)
 
 
 def require_route_of_driver(

@@ -22,6 +22,7 @@ from cloud.planning.making import PlanMaker, PlanRefused
 from cloud.planning.model import RouteStep, Solved, SolveRequest
 from cloud.planning.policy import TenantPolicy, why_ask
 from cloud.planning.proposals import compared
+from cloud.planning.service import MAX_QUEUED
 from cloud.planning.solvers.solving import solve
 from cloud.roads.model import Matrix, Point
 from cloud.roads.model import Path as Way
@@ -171,6 +172,14 @@ def test_an_undo_that_was_overtaken_is_refused(office: Office) -> None:
     assert office.replan("urgent_order") == 3
     with pytest.raises(PlanRefused, match="revision 3 has come after 2"):
         office.work()
+
+
+def test_more_undos_than_can_wait_are_refused(office: Office) -> None:
+    office.replan("optimize")
+    office.replan("optimize")
+    for _ in range(MAX_QUEUED):
+        office.ask("POST", f"{PLAN}/undo", 202, revision=2)
+    office.ask("POST", f"{PLAN}/undo", 503, revision=2)
 
 
 def test_a_large_change_waits_for_a_dispatcher_and_is_published_as_it_was_shown(
