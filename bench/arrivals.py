@@ -124,8 +124,8 @@ def _of_route(day: LivedDay, route: Route, pace: Pace) -> Iterator[Judged]:
         if not then.open_stops:
             return
         halt, left = halts[then.open_stops[0].id], 1.0
-        if halt.left_s < now < halt.arrived_s:
-            left = 1.0 - (now - halt.left_s) / (halt.arrived_s - halt.left_s)
+        if halt.drive is not None and halt.left_s < now < halt.arrived_s:
+            left = halt.drive.left(now - halt.left_s)
         van = underway(then, _ZONE, now, left)
         naive = _by_plan(van)
         for eta in forecast(van, pace):

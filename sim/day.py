@@ -232,14 +232,13 @@ class LivedDay:
         return self._vans[van].home_s
 
     def motion(self, van: str, at_s: float) -> tuple[Point, float]:
-        """Where a van is, and the share of its drive that lies ahead (0 while it stands)."""
+        """Where a van is, and the share of its way that lies ahead (0 while it stands)."""
         it = self._vans[van]
         halt = it.halt
         if halt is None or halt.drive is None or at_s >= halt.arrived_s:
             return it.point if halt is None else halt.task.point, 0.0
         motion = halt.drive.at(at_s - halt.left_s)
-        left = 1.0 - (at_s - halt.left_s) / max(1.0, halt.arrived_s - halt.left_s)
-        return (motion.lat, motion.lon), left
+        return (motion.lat, motion.lon), halt.drive.left(at_s - halt.left_s)
 
     def live(self, planner: Planner) -> None:
         """From the begin of the shift until every van is home.

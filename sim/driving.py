@@ -121,6 +121,20 @@ class Drive:
         last = self._legs[-1] if self._legs else None
         self.lasts_s = last.starts_s + last.lasts_s if last else 0.0
 
+    def left(self, seconds: float) -> float:
+        """The share of its way that lies ahead ``seconds`` after it left, 1 to 0.
+
+        That is what can be seen of a drive; the share of its time only who knows its end can tell.
+        """
+        if not self._legs or seconds >= self.lasts_s:
+            return 0.0
+        number = max(0, bisect_right(self._starts, seconds) - 1)
+        leg = self._legs[number]
+        metres, _ = leg.after(max(0.0, seconds - leg.starts_s))
+        ahead_m = sum(each.length_m for each in self._legs[number + 1 :])
+        whole_m = sum(each.length_m for each in self._legs)
+        return (ahead_m + max(0.0, leg.length_m - metres)) / max(1.0, whole_m)
+
     def at(self, seconds: float) -> Motion:
         """Where the vehicle is ``seconds`` after it left; at the end it stands."""
         if not self._legs or seconds >= self.lasts_s:

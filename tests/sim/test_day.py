@@ -139,3 +139,29 @@ def test_what_happens_is_told_when_it_does(streets: Streets) -> None:
     assert urgent
     assert planner.revision == 1 + len(urgent)
     assert planner.off == {one.id for one in made.errands if one.called_off_s is not None}
+
+
+@dataclass
+class Watching(InOrder):
+    """Notes how far the vans have come whenever an order comes in."""
+
+    day: LivedDay | None = None
+    seen: list[tuple[float, float]] = field(default_factory=list)
+
+    def ordered(self, errand: Errand, now_s: float) -> None:
+        super().ordered(errand, now_s)
+        assert self.day is not None
+        for halt in self.day.halts:
+            if halt.drive is not None and halt.left_s < now_s < halt.arrived_s:
+                at = self.day.motion(halt.van, now_s)[1]
+                self.seen.append((at, halt.drive.left(now_s - halt.left_s)))
+
+
+def test_how_far_a_van_has_come_tells_nothing_of_when_it_will_be_there(streets: Streets) -> None:
+    made = script(streets, Rates(urgent=1.0, called_off=0.0, breakdown=0.0))
+    planner = Watching(waiting=[one for one in made.errands if one.known_s <= EIGHT])
+    traffic = Traffic(zone=ZONE, seed="t", around=[DEPOT], truth=TrafficTruth())
+    planner.day = LivedDay(made, streets, traffic)
+    planner.day.live(planner)
+    assert planner.seen
+    assert all(at == left for at, left in planner.seen)

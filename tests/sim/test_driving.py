@@ -59,6 +59,15 @@ def test_speed_and_distance_agree_and_never_jump(streets: Streets) -> None:
         assert rolled_m == pytest.approx(path.distance_m, rel=0.02)
 
 
+def test_what_lies_ahead_is_told_by_the_way_and_not_by_the_time(streets: Streets) -> None:
+    for path, drive in drives(streets):
+        assert (drive.left(0.0), drive.left(drive.lasts_s)) == (1.0, 0.0)
+        rolled_m = 0.0
+        for instant in instants(drive):
+            assert drive.left(instant) == pytest.approx(1 - rolled_m / path.distance_m, abs=0.03)
+            rolled_m += drive.at(instant).speed_mps * STEP_S
+
+
 def test_a_drive_takes_longer_than_full_speed_all_the_way(streets: Streets) -> None:
     for path, drive in drives(streets):
         assert path.drive_s < drive.lasts_s < 4 * path.drive_s + 60
