@@ -92,6 +92,7 @@ class SpeedLearning:
         self._recent: deque[tuple[float, Met]] = deque()
         self._followed_s: float | None = None
         self._pattern: tuple[int, Segments, Pattern] | None = None
+        self._began_s: int | None = None
         self._turn = 0
         self._version = 0
         self._zone = ZoneInfo("UTC")
@@ -200,10 +201,16 @@ class SpeedLearning:
         return (vans[begin:] + vans[:begin])[:_MOST_FOLLOWED]
 
     def _due(self, now_s: float) -> list[tuple[int, bool]]:
-        """Hours to be looked at, and whether for the last time."""
+        """Hours to be looked at, and whether for the last time.
+
+        What was driven before the first look of all is let be: of a large fleet it is much work.
+        """
         first = int(now_s - 2 * _FINAL_S) // _HOUR_S * _HOUR_S
         with self._business.reading() as connection:
             known = {hour_s: is_final for hour_s, _, is_final in store.hours(connection, first)}
+        if self._began_s is None:
+            self._began_s = int(now_s)
+        first = max(first, min(known, default=self._began_s // _HOUR_S * _HOUR_S))
         due: list[tuple[int, bool]] = []
         for hour_s in range(first, int(now_s) - _HOUR_S - _SETTLED_S + 1, _HOUR_S):
             is_final = now_s >= hour_s + _FINAL_S

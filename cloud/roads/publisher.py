@@ -27,8 +27,8 @@ _log = logging.getLogger(__name__)
 _ELSEWHERE: Final = "the engine of [roads] url takes its speeds from whoever runs it"
 _LOOK_EVERY_S: Final = 20.0
 _REST_S: Final = 60.0
-_REST_TIMES: Final = 10.0
-"""What vans meet comes into force so seldom that pricing takes a tenth of a core at most; what
+_REST_TIMES: Final = 30.0
+"""What vans meet comes into force so seldom that pricing takes 3 % of a core at most; what
 people draw does at once, and at the time they gave it."""
 _SETTLE_S: Final = 0.1
 """Several changes at once are one set of speeds."""

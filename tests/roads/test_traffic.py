@@ -115,11 +115,16 @@ def test_what_vans_drove_is_learned_by_the_hour_and_lately(
         assert np.median(lately[driven]) == pytest.approx(1.0, abs=0.1)
 
     asyncio.run(ask())
-    with business.reading() as connection:
-        hours = store.hours(connection, 0)
-    assert 50 <= len(hours) <= 54
-    assert not hours[-1][2]
-    assert hours[0][2]
+
+    def known() -> list[tuple[int, bool]]:
+        with business.reading() as connection:
+            return [(hour_s, is_final) for hour_s, _, is_final in store.hours(connection, 0)]
+
+    assert known() == [(NOON_S, False)], "nothing from before anybody looked"
+    clock.at_s = NOON_S + 28 * 3_600
+    asyncio.run(learning.look())
+    assert known()[0] == (NOON_S, True)
+    assert len(known()) == 27
 
 
 def test_of_a_large_fleet_some_vans_are_followed_after_the_others(
