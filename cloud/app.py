@@ -409,6 +409,7 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
                     *parts.integrations.work(vans, publisher),
                     ("live", parts.events.run("live", _telling(parts))),
                     ("gateways", parts.gateways.run()),
+                    ("live threads", parts.live.watch()),
                     ("promises", _promise_watch(parts).run()),
                     ("silence", _silence_watch(parts).run()),
                     ("geofences", parts.geofences.run()),

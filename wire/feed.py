@@ -18,6 +18,7 @@ type Problem = Literal[
     "planning_failed",
     "orders_unserved",
     "copy_suspected",
+    "promise_at_risk",
     "van_silent",
     "van_heard",
     "van_excused",

@@ -9,7 +9,7 @@ from cloud.foundation.outbox import DomainEvent
 from cloud.geofences.model import FenceCrossed
 from cloud.integrations.events import PublicEvent, Told, TripTold
 from cloud.orders.model import OrderMoved
-from cloud.planning.day import PlanningFailed, RevisionCommitted, Route
+from cloud.planning.day import PlanningFailed, PromiseAtRisk, RevisionCommitted, Route
 from cloud.planning.service import Planning
 from cloud.tracking.silence import SilenceChanged
 from wire import topics
@@ -54,6 +54,11 @@ class Reading:
                 van = event.body(CopySuspected).vehicle_id
                 carrier = self._carrier_of(event.tenant, van)
                 return [told.exception("copy_suspected", carrier, van=van)]
+            case "PromiseAtRisk":
+                risk = event.body(PromiseAtRisk)
+                van, orders = risk.vehicle_id, (risk.order_id,)
+                carrier = self._carrier_of(event.tenant, van)
+                return [told.exception("promise_at_risk", carrier, van=van, orders=orders)]
             case "SilenceChanged":
                 silence = event.body(SilenceChanged)
                 carrier = self._carrier_of(event.tenant, silence.vehicle_id)

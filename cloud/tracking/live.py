@@ -5,6 +5,7 @@ health), and what passed while web was away, comes from the live rows that inges
 a second, and from the stored events. So web keeps nothing of it, and a restart finds it again.
 """
 
+import asyncio
 import logging
 import secrets
 import threading
@@ -76,6 +77,18 @@ class Live:
         self._look_once()
         for one in self._threads:
             one.start()
+
+    async def watch(self) -> None:
+        """Wait until cancelled.
+
+        Raises:
+            RuntimeError: a thread has ended by itself; what web knows of vans would stand still.
+        """
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            for one in self._threads:
+                if not one.is_alive() and not self._stopping.is_set():
+                    raise RuntimeError(f"{one.name} has ended; its trace is in the log before")
 
     def stop(self) -> None:
         """End both threads."""

@@ -1,5 +1,6 @@
 """The live memory never goes back, and a client of the stream sees each change once and in time."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -248,3 +249,17 @@ def test_a_restart_finds_the_same_state(live: Live, tmp_path: Path) -> None:
     assert {van: replace(one, change=0) for van, one in again.known("main").items()} == {
         van: replace(one, change=0) for van, one in before.items()
     }
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_breaks_is_no_silence(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks() -> None:
+        raise ZeroDivisionError
+
+    live.start()
+    try:
+        monkeypatch.setattr(live, "_look_once", breaks)
+        with pytest.raises(RuntimeError, match="live-rows has ended"):
+            asyncio.run(asyncio.wait_for(live.watch(), 30))
+    finally:
+        live.stop()
