@@ -182,7 +182,8 @@ def test_an_erasure_is_for_administrators_is_recorded_and_done_by_ingest(
         database.close()
     assert answer.json == {"fixes": 3, "events": 0, "set_aside": 0}
     with driven.database.reading() as connection:
-        assert connection.scalars(select(phone_store.phone_fix.c.seq)).all() == [0, 2]
+        kept = select(phone_store.phone_fix.c.seq).where(phone_store.phone_fix.c.tenant == "main")
+        assert sorted(connection.scalars(kept)) == [0, 2]
         assert list(geofence_store.presences(connection)["main"]) == ["van-north"]
     assert [one["fixes"] for one in driven.as_(ADMIN, "GET", passed).json["items"]] == [10, 7]
     newest = driven.as_(ADMIN, "GET", "/audit").json["items"][0]
