@@ -19,7 +19,8 @@ from bench.figure import Figure
 from cloud.planning import vrptw
 from cloud.planning.files import solve_instance
 
-_FOLDER: Final = Path(os.environ.get("ROUNDSMAN_VRPTW", "/work/shared/data/vrptw"))
+_BESIDE: Final = Path(__file__).parents[2] / "shared" / "data" / "vrptw"
+_FOLDER: Final = Path(os.environ.get("ROUNDSMAN_VRPTW", _BESIDE))
 """Where the files lie; they are not part of the repository."""
 _BEST: Final = {
     "C104": 822.9,

@@ -18,7 +18,7 @@ from cloud.planning.cli import main
 from cloud.planning.files import MatrixRows, ProblemFile
 from tests.planning.streets import day, order, street, van
 
-SHARED = Path("/work/shared/data/vrptw")
+SHARED = Path(__file__).parents[3] / "shared" / "data" / "vrptw"
 FILES = sorted(SHARED.glob("*.txt"))
 SMALL = """\
 small
