@@ -6,8 +6,9 @@ than the plan's own times either.
 """
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from math import inf
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -30,6 +31,8 @@ _VANS: Final = 7
 _SEEDS: Final = (1, 2, 3, 4, 5)
 _PLAN_S: Final = 0.5
 _EACH_S: Final = 1_200.0
+_TOLERATED: Final = 4.0
+"""Percent that the share of arrivals inside p10 to p90 may lie off 80: our own choice."""
 _OVERTIME_S: Final = 7_200.0
 _NEAR_S: Final = 3_600.0
 _EARLY_S: Final = 600.0
@@ -66,11 +69,16 @@ def run() -> Iterator[Figure]:
         inside: list[float] = [100 * _share_inside(judged) for judged in whole]
         yield Figure(
             bench=NAME, figure="arrivals inside p10 to p90, held-out days, median of 5 seeds",
-            value=round(statistics.median(inside), 1), unit="%", goal=80,
+            value=round(statistics.median(inside), 1), unit="%",
         )  # fmt: skip
         yield Figure(
             bench=NAME, figure="the same, furthest from 80 of the seeds",
             value=round(80 + max((each - 80 for each in inside), key=abs), 1), unit="%",
+        )  # fmt: skip
+        yield Figure(
+            bench=NAME, figure="how far that is from 80, median of the seeds",
+            value=round(statistics.median(abs(each - 80) for each in inside), 1), unit="points",
+            goal=_TOLERATED,
         )  # fmt: skip
         every = [one for judged in whole for one in judged]
         yield _error("within the hour", [one for one in every if one.ahead_s <= _NEAR_S])
@@ -117,25 +125,32 @@ def _judged(
 
 def _of_route(day: LivedDay, route: Route, pace: Pace) -> Iterator[Judged]:
     came = {stop.id: stop.arrived_at for stop in route.stops if stop.arrived_at is not None}
+    off = {one.id: one.called_off_s for one in day.script.errands if one.called_off_s is not None}
     halts = {halt.task.stop_id: halt for halt in day.halts if halt.van == route.vehicle_id}
     now = route.starts_at + _EACH_S
     while now < route.ends_at + _OVERTIME_S:
-        then = _as_at(route, now, came)
+        then = _as_at(route, now, off)
         if not then.open_stops:
             return
-        halt, left = halts[then.open_stops[0].id], 1.0
-        if halt.drive is not None and halt.left_s < now < halt.arrived_s:
+        halt, left = halts.get(then.open_stops[0].id), 1.0
+        if halt is not None and halt.drive is not None and halt.left_s < now < halt.arrived_s:
             left = halt.drive.left(now - halt.left_s)
         van = underway(then, _ZONE, now, left)
         naive = _by_plan(van)
         for eta in forecast(van, pace):
-            at = came[eta.stop_id]
+            at = came.get(eta.stop_id)
+            if at is None:
+                continue
             yield Judged(at - now, eta.p10, eta.p50, eta.p90, naive[eta.stop_id], at)
         now += _EACH_S
 
 
-def _as_at(route: Route, now: float, came: dict[str, float]) -> Route:
-    """The route as it stood, but for stops that no van ever came to."""
+def _as_at(route: Route, now: float, off: Mapping[str, float]) -> Route:
+    """The route as it stood; what was called off later was still on it."""
+
+    def is_on_it(stop: Stop) -> bool:
+        has_come = stop.arrived_at is not None and stop.arrived_at <= now
+        return has_come or any(off.get(order, inf) > now for order in stop.order_ids)
 
     def seen(stop: Stop) -> Stop:
         if stop.arrived_at is None or stop.arrived_at > now:
@@ -144,7 +159,7 @@ def _as_at(route: Route, now: float, came: dict[str, float]) -> Route:
             return replace(stop, state="arrived", done_at=None)
         return stop
 
-    return replace(route, stops=tuple(seen(stop) for stop in route.stops if stop.id in came))
+    return replace(route, stops=tuple(seen(stop) for stop in route.stops if is_on_it(stop)))
 
 
 def _by_plan(van: Underway) -> dict[str, float]:
@@ -166,11 +181,13 @@ def _share_inside(judged: Sequence[Judged]) -> float:
 
 
 def _error(named: str, judged: Sequence[Judged]) -> Figure:
+    naive_s = round(statistics.fmean(abs(one.naive - one.came) for one in judged))
     return Figure(
         bench=NAME,
         figure=f"mean absolute error, {named}",
         value=round(statistics.fmean(abs(one.p50 - one.came) for one in judged)),
         unit="s",
+        goal=naive_s,
         peer="the plan's own times",
-        peer_value=round(statistics.fmean(abs(one.naive - one.came) for one in judged)),
+        peer_value=naive_s,
     )

@@ -217,6 +217,13 @@ class KeptPlan:
             found[van] = round(stop.leg_s * left)
         return found
 
+    def never_tried(self, day: LivedDay) -> int:
+        """Orders that were wanted to the end and that no van came to."""
+        came = attempted(day.halts)
+        return sum(
+            order.state != "cancelled" and order.id not in came for order in self.orders.values()
+        )
+
     def broken_promises(self, day: LivedDay) -> int:
         """Orders first tried after the end of what was first promised or asked for, or never."""
         began = attempted(day.halts)

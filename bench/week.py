@@ -22,6 +22,7 @@ from bench.lived import (
     lived,
 )
 from cloud.planning.eta import visited
+from cloud.planning.model import Policy
 from cloud.planning.pace import ASSUMED, learned
 from sim.day import Rates
 from sim.opening import ZONE
@@ -62,7 +63,7 @@ def run() -> Iterator[Figure]:
     for policy in _POLICIES[1:]:
         yield Figure(
             bench=NAME, figure="late promises of a week, median of 5 seeds",
-            value=_median(ours, "late"), unit="", goal=_median(weeks[policy], "late"),
+            value=_median(ours, "late"), unit="", goal=_median(weeks[policy], "late") - 1,
             peer=policy.name, peer_value=_median(weeks[policy], "late"),
         )  # fmt: skip
     pairs = list(zip(ours, resolved, strict=True))
@@ -91,6 +92,7 @@ def _lived(city: City, url: str, policy: type[KeptPlan], seed: int) -> Week:
         day = lived(script, city, traffic, planner)
         late += planner.broken_promises(day)
         cost_s += day.driven_s + day.driven_m / 1000 * _KM_S
+        cost_s += planner.never_tried(day) * Policy().unserved
         moved += planner.moved
         revisions += planner.revision
         shown += [visited(route, zone) for route in planner.plan.routes]

@@ -219,11 +219,7 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         vans=lambda: [(tenant, van) for tenant, van, _ in fleet.every_vehicle()],
         zone=lambda: _zone_of(fleet),
         city=data.city,
-        engine=lambda: (
-            url_of(ports_in_force(data.roads)[PLAIN])
-            if PLAIN in ports_in_force(data.roads)
-            else roads_url
-        ),
+        engine=lambda: _plain_engine(data, roads_url),
     )
     speeds = SpeedPublisher(
         database=business,
@@ -449,6 +445,12 @@ def _silence_watch(parts: _Parts) -> SilenceWatch:
         clock=parts.clock,
         new_id=random_id,
     )
+
+
+def _plain_engine(data: DataFolder, otherwise: str) -> str:
+    """Where drives are matched on streets as imported; ``otherwise`` while no such engine runs."""
+    port = ports_in_force(data.roads).get(PLAIN)
+    return otherwise if port is None else url_of(port)
 
 
 def _promise_watch(parts: _Parts) -> PromiseWatch:

@@ -12,7 +12,7 @@ from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.foundation.errors import CloudError, Unavailable
 from cloud.foundation.outbox import DomainEvent
-from cloud.planning import job_store, store
+from cloud.planning import job_store, proposal_store, store
 from cloud.planning.day import Job, PlanningFailed
 from cloud.planning.making import PlanMaker
 from cloud.planning.service import Planning
@@ -198,6 +198,8 @@ class PlanningLoop:
     def _fail(self, job: Job, error: str) -> None:
         with self._database.writing() as connection:
             job_store.mark_job(connection, job.id, "failed", error=error)
+            if job.proposal_id is not None:
+                proposal_store.overtaken(connection, job.tenant, job.proposal_id)
         self._tell_failure(job, error)
 
     def _tell_failure(self, job: Job, error: str) -> None:

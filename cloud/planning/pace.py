@@ -88,7 +88,6 @@ class Pace:
             leg varies by at least.
         service, service_spread: logarithm of real against planned service, and its deviation.
         early_s, early_spread_s: how long before a window opens drivers stand at the door.
-        widen: all deviations are taken so many times as wide, by what forecasts were worth.
     """
 
     start_s: float = 20.0
@@ -101,7 +100,6 @@ class Pace:
     service_spread: float = 0.45
     early_s: float = 300.0
     early_spread_s: float = 120.0
-    widen: float = 1.0
 
     def day_of(self, shown: Sequence[Shown]) -> DayOfVan:
         """How a van's day goes by the legs it has shown today."""
@@ -111,7 +109,7 @@ class Pace:
                 trust = 1.0 / self._leg_spread(one.leg_s) ** 2
                 weight += trust
                 pull += trust * self.residual(one)
-        return DayOfVan(pull / weight, self.widen / sqrt(weight))
+        return DayOfVan(pull / weight, 1.0 / sqrt(weight))
 
     def residual(self, one: Shown) -> float:
         """Logarithm of how much longer than expected a leg took, outliers held."""
@@ -134,7 +132,7 @@ class Pace:
         if leg_s < _LEAST_S:
             return np.full_like(draw, leg_s)
         by_hour = np.array(self.by_hour)[hour.astype(np.intp)]
-        spread = self.widen * self._leg_spread(leg_s)
+        spread = self._leg_spread(leg_s)
         exponent = self.drive + by_hour + today + spread * draw
         took: Floats = self.start_s * left + leg_s * np.exp(exponent)
         return took
@@ -145,7 +143,7 @@ class Pace:
         """Real seconds of a service; of one that has lasted ``elapsed``, given that it has."""
         import numpy as np
 
-        took: Floats = planned_s * np.exp(self.service + self.widen * self.service_spread * draw)
+        took: Floats = planned_s * np.exp(self.service + self.service_spread * draw)
         if elapsed is None:
             return took
         so_far = float(elapsed[0])

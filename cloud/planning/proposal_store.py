@@ -113,6 +113,19 @@ def decide(
     )
 
 
+def overtaken(connection: Connection, tenant: str, proposal_id: str) -> None:
+    """What was accepted could not be published: the plan has gone on."""
+    connection.execute(
+        update(proposal_row)
+        .where(
+            proposal_row.c.tenant == tenant,
+            proposal_row.c.id == proposal_id,
+            proposal_row.c.state == "accepted",
+        )
+        .values(state="outdated")
+    )
+
+
 def proposals(
     connection: Connection, tenant: str, depot_id: str, service_date: date
 ) -> list[Proposal]:

@@ -197,7 +197,7 @@ def routes(
 
     @router.post("/roads/rules", status_code=201)
     def add(body: RuleBody, caller: dispatcher, response: Response) -> RuleFeature:
-        """Close a street or an area, or slow it; plans and arrivals follow within seconds."""
+        """Close a street or an area, or slow it; new travel times follow within seconds."""
         made = traffic.add(caller.tenant, _rule("", body), caller.name, caller.reach)
         response.headers["Location"] = f"/api/v1/roads/rules/{made.id}"
         return _feature(made)

@@ -18,11 +18,12 @@ from cloud.foundation.settings import Settings
 from cloud.planning import job_store
 from cloud.planning.check import check
 from cloud.planning.day import Diff, Job, RouteChange, Trigger
+from cloud.planning.loop import PlanningLoop
 from cloud.planning.making import PlanMaker, PlanRefused
 from cloud.planning.model import RouteStep, Solved, SolveRequest
 from cloud.planning.policy import TenantPolicy, why_ask
 from cloud.planning.proposals import compared
-from cloud.planning.service import MAX_QUEUED
+from cloud.planning.service import MAX_QUEUED, Planning
 from cloud.planning.solvers.solving import solve
 from cloud.roads.model import Matrix, Point
 from cloud.roads.model import Path as Way
@@ -65,7 +66,7 @@ class Office:
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
-        self._maker = PlanMaker(
+        self.maker = PlanMaker(
             database=desk.database,
             clock=StillClock(),
             roads=StraightStreets(),  # type: ignore[arg-type]
@@ -115,7 +116,7 @@ class Office:
         return self._make(job)
 
     def _make(self, job: Job) -> int:
-        return asyncio.run(self._maker.make(job))
+        return asyncio.run(self.maker.make(job))
 
     @property
     def sequences(self) -> dict[str, list[list[str]]]:
@@ -274,3 +275,21 @@ def test_two_revisions_differ_by_van_and_by_sequence() -> None:
         ("b", "van-1", "van-2"),
         ("c", "van-1", "van-1"),
     ]
+
+
+def test_an_accepted_proposal_that_cannot_be_published_is_outdated(office: Office) -> None:
+    office.replan("optimize")
+    office.ask("PUT", "/planning/policy", 200, ask_above_moved=0)
+    busier = max(office.sequences, key=lambda van: len(office.sequences[van]))
+    office.ask("POST", f"/shifts/{office.shifts[busier]}/cancel", 200)
+    office.replan("changed_shift")
+    office.ask("POST", f"{PLAN}/proposals/{office.proposals[0]['id']}/accept", 202)
+    assert office.replan("optimize") == 2
+    assert office.proposals[0]["state"] == "accepted"
+    database, clock = office.desk.database, StillClock()
+    planning = Planning(database, clock, random_id)
+    loop = PlanningLoop(database, clock, planning, office.maker, Outbox(database))
+    asyncio.run(loop._work_or_wait())
+    assert office.proposals[0]["state"] == "outdated"
+    with database.reading() as connection:
+        assert job_store.queued_jobs(connection) == []

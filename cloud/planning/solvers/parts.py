@@ -28,6 +28,8 @@ _PART: Final = 100
 _PART_S: Final = 0.6
 _LEFT_OUT: Final = 10
 """A part has about so many orders, is searched so long, and tries so many that are left out."""
+_LOOK_AGAIN_S: Final = 0.02
+"""A worker that finds all routes in others' hands looks again so soon."""
 
 type Search = Callable[[Task], Sequences]
 
@@ -75,12 +77,15 @@ class _Whole:
         """Take one part after another until the time is over."""
         while self._left_s() > 0 and not self._task.is_cancelled():
             with self._lock:
-                part = self._next()
+                part, is_waited_for = self._next(), bool(self._busy)
                 if part is not None:
                     self._busy |= set(part.vans)
                     self._tried |= set(part.jobs)
             if part is None:
-                return
+                if not is_waited_for:
+                    return
+                time.sleep(_LOOK_AGAIN_S)
+                continue
             better = _searched(part, search)
             with self._lock:
                 if better is not None:
