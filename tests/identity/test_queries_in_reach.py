@@ -184,7 +184,9 @@ def test_an_erasure_is_for_administrators_is_recorded_and_done_by_ingest(
     with driven.database.reading() as connection:
         kept = select(phone_store.phone_fix.c.seq).where(phone_store.phone_fix.c.tenant == "main")
         assert sorted(connection.scalars(kept)) == [0, 2]
-        assert list(geofence_store.presences(connection)["main"]) == ["van-north"]
+        inside = geofence_store.fence_presence.c
+        who = select(inside.vehicle_id).where(inside.tenant == "main")
+        assert list(connection.scalars(who)) == ["van-north"]
     assert [one["fixes"] for one in driven.as_(ADMIN, "GET", passed).json["items"]] == [10, 7]
     newest = driven.as_(ADMIN, "GET", "/audit").json["items"][0]
     assert newest["action"] == "POST /vehicles/{vehicle_id}/erasures"
