@@ -43,7 +43,7 @@ def first_to_go(running: Running) -> str:
         van["id"]: running.get(f"routes/{van['route_id']}/arrivals")["items"]
         for van in running.get("vehicles")["items"]
     }
-    return min((items[0]["p50"], van) for van, items in expected.items() if items)[1]
+    return str(min((items[0]["p50"], van) for van, items in expected.items() if items)[1])
 
 
 def move_of(page: Page, van: str) -> None:
