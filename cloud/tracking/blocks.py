@@ -238,6 +238,11 @@ class Window(NamedTuple):
     fixes: int
 
 
+def whole(batch: BatchEnvelope) -> Window:
+    """All fixes of ``batch``."""
+    return Window(batch.first, batch.first + (batch.count - 1) * batch.step, batch.count)
+
+
 def window(batch: BatchEnvelope, first: int, last: int) -> Window | None:
     """The fixes of ``batch`` from seq ``first`` to ``last``; None when none lies there."""
     begin = max(0, -((batch.first - first) // batch.step))

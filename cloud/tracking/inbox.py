@@ -12,8 +12,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
+import msgspec
 import paho.mqtt.client as paho
 
 from cloud.foundation.broker import BrokerAddress
@@ -35,7 +36,7 @@ _REFUSAL: Final = "the broker"
 """Begins what the broker has against us; it is told rather than the lost connection after it."""
 
 
-class Token(NamedTuple):
+class Token(msgspec.Struct, frozen=True, gc=False):
     """One delivery: the connection it came on, its packet id there, and its quality of service."""
 
     connection: int

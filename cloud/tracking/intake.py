@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from cloud.tracking.blocks import window
+from cloud.tracking.blocks import window, whole
 from cloud.tracking.history import ArrivedRow, Unread
 from cloud.tracking.known import Standing
 from cloud.tracking.model import (
@@ -51,8 +51,7 @@ _REFUSED: Final = {
 _parse_up: Final = lru_cache(20_000)(topics.parse_up)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrived:
+class Arrived(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One message as the broker gave it. ``token`` is what the inbox acknowledges it by."""
 
     topic: str
@@ -272,11 +271,12 @@ class Intake:
         """Keep of a batch what is not kept yet, each part of it as a row with the batch's bytes."""
         key = StreamKey(topic.tenant, topic.van, batch.stream)
         before = self._answer(key, group)
-        news = before.news(*batch.covered, batch.step)
-        if not news or not self._add(key, before, (*batch.covered, batch.step), group):
+        covered = batch.covered
+        news = before.news(*covered, batch.step)
+        if not news or not self._add(key, before, (*covered, batch.step), group):
             return
-        for first, last in news:
-            part = window(batch, first, last)
+        for one in news:
+            part = whole(batch) if one == covered else window(batch, *one)
             if part is not None:
                 row = ArrivedRow(*key, *part, arrived.received_at_ms, arrived.payload)
                 group.writes.arrived.append(row)

@@ -83,6 +83,8 @@ class Committed:
 
     def news(self, first: int, last: int, step: int) -> list[tuple[int, int]]:
         """Where in ``first`` to ``last`` multiples of ``step`` are not kept yet."""
+        if not self.pieces or self.pieces[-1][1] < first:
+            return [(first, last)]
         fineness, at = _FINENESS[step], first
         found: list[tuple[int, int]] = []
         for low, high, known in self.pieces[self._after(first) :]:
