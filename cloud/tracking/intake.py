@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from cloud.tracking.blocks import window, whole
+from cloud.tracking.blocks import whole, window
 from cloud.tracking.history import ArrivedRow, Unread
 from cloud.tracking.known import Standing
 from cloud.tracking.model import (
