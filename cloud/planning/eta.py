@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from cloud.planning.day import Route
-from cloud.planning.pace import Pace, Shown, Visited, shown
+from cloud.planning.pace import LEAST_S, Pace, Shown, Visited, shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 
 WALKS: Final = 256
 _SEED: Final = 20_240_611
+_AT: Final = [share * (WALKS - 1) for share in (0.1, 0.5, 0.9)]
+_LOWER: Final = [int(at) for at in _AT]
+_UPPER: Final = [int(at) + 1 for at in _AT]
+_SHARE: Final = [at - int(at) for at in _AT]
+_KTH: Final = sorted({*_LOWER, *_UPPER})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,32 +83,63 @@ def forecast(van: Underway, pace: Pace) -> tuple[Eta, ...]:
     """When the van arrives at each stop of ``van.ahead`` it has not arrived at yet."""
     import numpy as np  # the process starts sooner without it
 
-    draws = _draws(len(van.ahead))
+    count = len(van.ahead)
+    if not count:
+        return ()
+    draws = _draws(count)
     day = pace.day_of(van.shown)
-    today = day.mean + day.spread * draws[0]
-    free = np.full(WALKS, max(van.now, van.leaves))
-    arrivals: list[Floats] = []
-    for place, stop in enumerate(van.ahead):
-        leg_draw, service_draw, early_draw = draws[3 * place + 1 : 3 * place + 4]
-        is_there = place == 0 and van.arrived_at is not None
-        if is_there:
-            arrival = np.full(WALKS, van.arrived_at)
-        else:
-            hour = (van.local_hour + (free - van.now) / 3600) % 24
-            drive = pace.drive_s(stop.leg_s, hour, today, leg_draw, stop.left)
-            arrival = free + drive
-            if stop.opens is not None and stop.left == 1.0:
-                early = pace.early_s + pace.early_spread_s * early_draw
-                arrival = np.maximum(arrival, stop.opens - early)
-            arrivals.append(arrival)
-        begin = arrival if stop.opens is None else np.maximum(arrival, stop.opens)
-        elapsed = np.maximum(0.0, van.now - begin) if is_there else None
-        free = begin + pace.service_s(stop.service_s, service_draw, elapsed)
-    first = len(van.ahead) - len(arrivals)
-    return tuple(
-        Eta(stop.stop_id, *(float(at) for at in np.quantile(arrival, (0.1, 0.5, 0.9))))
-        for stop, arrival in zip(van.ahead[first:], arrivals, strict=True)
+    drives = pace.drives(
+        [stop.leg_s * stop.left for stop in van.ahead],
+        day.mean + day.spread * draws[0],
+        draws[1 : 3 * count : 3],
     )
+    services = pace.services([stop.service_s for stop in van.ahead], draws[2 : 3 * count : 3])
+    early = pace.early_s + pace.early_spread_s * draws[3 : 3 * count + 1 : 3]
+    by_hour = np.exp(pace.by_hour)
+    begins_h = van.local_hour - van.now / 3600
+    free = np.full(WALKS, max(van.now, van.leaves))
+    arrivals = np.empty((count, WALKS))
+    for place, stop in enumerate(van.ahead):
+        arrival = arrivals[place]
+        if place == 0 and van.arrived_at is not None:
+            arrival[:] = van.arrived_at
+        else:
+            hour = (free * (1 / 3600) + begins_h).astype(np.intp)
+            np.multiply(drives[place], by_hour.take(hour, mode="wrap"), out=arrival)
+            arrival += free
+            if stop.leg_s * stop.left >= LEAST_S:
+                arrival += pace.start_s * stop.left
+            if stop.opens is not None and stop.left == 1.0:
+                np.maximum(arrival, stop.opens - early[place], out=arrival)
+        begin = arrival if stop.opens is None else np.maximum(arrival, stop.opens)
+        if place == 0 and van.arrived_at is not None:
+            so_far_s = max(0.0, van.now - float(begin[0]))
+            services[0] = _given_that_it_lasts(services[0], so_far_s, stop.service_s)
+        free = begin + services[place]
+    return _read_off(van, arrivals)
+
+
+def _read_off(van: Underway, arrivals: "Floats") -> tuple[Eta, ...]:
+    """The quantiles of each row, by linear interpolation; the walks are put in another order."""
+    first = 0 if van.arrived_at is None else 1
+    ahead = arrivals[first:]
+    ahead.partition(_KTH, axis=1)
+    found = ahead[:, _LOWER] + _SHARE * (ahead[:, _UPPER] - ahead[:, _LOWER])
+    return tuple(
+        Eta(stop.stop_id, *row) for stop, row in zip(van.ahead[first:], found.tolist(), strict=True)
+    )
+
+
+def _given_that_it_lasts(took: "Floats", so_far_s: float, planned_s: float) -> "Floats":
+    """Seconds of a service that has lasted ``so_far_s`` already."""
+    import numpy as np
+
+    longer = np.sort(took[took > so_far_s])
+    if not len(longer):
+        return np.full_like(took, so_far_s + 0.1 * planned_s)
+    ranks = np.argsort(np.argsort(took))
+    rest: Floats = longer[ranks * len(longer) // len(took)]
+    return rest
 
 
 def visited(route: Route, zone: ZoneInfo) -> tuple[Visited, ...]:

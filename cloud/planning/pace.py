@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 _OUTLIER: Final = 1.2
 """Residuals beyond it (a factor of 3.3) are taken as this large."""
-_LEAST_S: Final = 5.0
+LEAST_S: Final = 5.0
+"""A shorter leg is none: it is neither learned from nor made longer."""
+
 _MOST_SPREAD: Final = 1.0
 _LEGS_BELIEVED: Final = 30.0
 """Legs of a fleet after which what was seen counts as much as what is assumed."""
@@ -105,7 +107,7 @@ class Pace:
         """How a van's day goes by the legs it has shown today."""
         weight, pull = 1.0 / self.day_spread**2, 0.0
         for one in shown:
-            if one.leg_s >= _LEAST_S:
+            if one.leg_s >= LEAST_S:
                 trust = 1.0 / self._leg_spread(one.leg_s) ** 2
                 weight += trust
                 pull += trust * self.residual(one)
@@ -114,44 +116,28 @@ class Pace:
     def residual(self, one: Shown) -> float:
         """Logarithm of how much longer than expected a leg took, outliers held."""
         expected = one.leg_s * exp(self.drive + self.by_hour[int(one.hour) % 24])
-        residual = log(max(_LEAST_S, one.took_s - self.start_s) / max(_LEAST_S, expected))
+        residual = log(max(LEAST_S, one.took_s - self.start_s) / max(LEAST_S, expected))
         return min(_OUTLIER, max(-_OUTLIER, residual))
 
-    def drive_s(
-        self,
-        leg_s: float,
-        hour: "Floats",
-        today: "Floats",
-        draw: "Floats",
-        left: float = 1.0,
-    ) -> "Floats":
-        """Real seconds of what is ``left`` of a leg at the local ``hour``, in each walk."""
+    def drives(self, legs_s: Sequence[float], today: "Floats", draws: "Floats") -> "Floats":
+        """Real seconds of legs but for ``start_s`` and ``by_hour``: a row of walks for each."""
         import numpy as np
 
-        leg_s *= left
-        if leg_s < _LEAST_S:
-            return np.full_like(draw, leg_s)
-        by_hour = np.array(self.by_hour)[hour.astype(np.intp)]
-        spread = self._leg_spread(leg_s)
-        exponent = self.drive + by_hour + today + spread * draw
-        took: Floats = self.start_s * left + leg_s * np.exp(exponent)
+        legs = np.array(legs_s)[:, None]
+        short = legs < LEAST_S
+        spread = np.sqrt(self.leg_spread**2 + (self.floor_s / np.maximum(legs, LEAST_S)) ** 2)
+        exponent = self.drive + today + np.minimum(_MOST_SPREAD, spread) * draws
+        took: Floats = legs * np.exp(np.where(short, 0.0, exponent))
         return took
 
-    def service_s(
-        self, planned_s: float, draw: "Floats", elapsed: "Floats | None" = None
-    ) -> "Floats":
-        """Real seconds of a service; of one that has lasted ``elapsed``, given that it has."""
+    def services(self, planned_s: Sequence[float], draws: "Floats") -> "Floats":
+        """Real seconds of services: a row of walks for each."""
         import numpy as np
 
-        took: Floats = planned_s * np.exp(self.service + self.service_spread * draw)
-        if elapsed is None:
-            return took
-        so_far = float(elapsed[0])
-        longer = np.sort(took[took > so_far])
-        if not len(longer):
-            return np.full_like(took, so_far + 0.1 * planned_s)
-        ranks = np.argsort(np.argsort(draw))
-        return longer[ranks * len(longer) // len(took)]
+        took: Floats = np.array(planned_s)[:, None] * np.exp(
+            self.service + self.service_spread * draws
+        )
+        return took
 
     def _leg_spread(self, leg_s: float) -> float:
         return min(_MOST_SPREAD, sqrt(self.leg_spread**2 + (self.floor_s / leg_s) ** 2))
@@ -177,7 +163,7 @@ def shown(day: Sequence[Visited]) -> tuple[Shown, ...]:
 
 def _leg_of(stop: Visited) -> Shown | None:
     """The leg to a stop, unless nobody knows it or the van may have waited for the window."""
-    if stop.leg_s is None or stop.left_s is None or stop.leg_s < _LEAST_S:
+    if stop.leg_s is None or stop.left_s is None or stop.leg_s < LEAST_S:
         return None
     took_s = stop.arrived_s - stop.left_s
     if took_s < 0 or (stop.opens is not None and stop.arrived_s < stop.opens):
@@ -234,7 +220,7 @@ def _with_level(pace: Pace, legs: Sequence[Shown]) -> Pace:
     if leg_high < 1.5 * leg_low:
         start_s, ratio = (
             pace.start_s,
-            median(max(_LEAST_S, one.took_s - pace.start_s) / one.leg_s for one in legs),
+            median(max(LEAST_S, one.took_s - pace.start_s) / one.leg_s for one in legs),
         )
     else:
         ratio = max(0.2, (took_high - took_low) / (leg_high - leg_low))
