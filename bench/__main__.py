@@ -11,6 +11,10 @@ from bench.figure import Figure
 
 BENCHES: Final = {
     "api": ("bench.api_fuzz", "5,000 made-up requests to every operation; up to ten minutes"),
+    "cells": (
+        "bench.cells",
+        "10,000 stops, 20 depots, 1,000 vans in cells; runs five minutes, ROUNDSMAN_STOPS less",
+    ),
     "drain": ("bench.drain", "eight hours of backlog over 150 ms, to the cloud's acknowledgement"),
     "eta": ("bench.arrivals", "arrivals forecast on held-out simulated days; runs ten minutes"),
     "keeping": ("bench.keeping", "fixes kept of a day's drive against their error; arrivals found"),

@@ -34,8 +34,9 @@ type Constraint = Literal["street", "capacity", "skill", "window", "shift", "veh
 NO_LIMIT: Final = 2**50
 """More than all jobs of a problem can weigh or take together."""
 
-MAX_LOCATIONS: Final = 5_000
-MAX_REQUEST_BYTES: Final = 8_000_000
+MAX_LOCATIONS: Final = 20_000
+MAX_JOBS: Final = 10_000
+MAX_REQUEST_BYTES: Final = 16_000_000
 MAX_ANSWER_BYTES: Final = 16_000_000
 
 
@@ -185,7 +186,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
     locations: Annotated[tuple[Location, ...], Meta(max_length=MAX_LOCATIONS)]
     vehicles: Annotated[tuple[Vehicle, ...], Meta(max_length=2_000)]
-    jobs: Annotated[tuple[Job, ...], Meta(max_length=MAX_LOCATIONS)]
+    jobs: Annotated[tuple[Job, ...], Meta(max_length=MAX_JOBS)]
     policy: Policy = Policy()
 
     def __post_init__(self) -> None:

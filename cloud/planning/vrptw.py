@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cloud.foundation.errors import CloudError
-from cloud.planning.model import MAX_LOCATIONS, Job, Location, Policy, Problem, Vehicle, Window
+from cloud.planning.model import Job, Location, Policy, Problem, Vehicle, Window
 from cloud.planning.solvers.port import Sequences
 from cloud.roads.model import Matrix
 
@@ -23,6 +23,8 @@ MOST_COORDINATE: Final = 100_000
 MOST_TIME: Final = 300_000
 MOST_DEMAND: Final = 1_000_000
 MOST_VEHICLES: Final = 2_000
+_MAX_CUSTOMERS: Final = 5_000
+"""They are searched on one matrix: a file does not tell which belong together."""
 _COLUMNS: Final = ("number", "x", "y", "demand", "ready time", "due date", "service time")
 _WORDS: Final = frozenset({"VEHICLE", "NUMBER", "CUSTOMER", "CUST"})
 
@@ -76,9 +78,9 @@ def read(text: str) -> Instance:
             "with number and capacity, CUSTOMER with seven numbers a row"
         )
     vehicles, capacity = _fleet(*numeric[0])
-    if len(numeric) - 1 > MAX_LOCATIONS:
+    if len(numeric) - 2 > _MAX_CUSTOMERS:
         raise BadInstance(
-            f"customers: {len(numeric) - 2}, at most {MAX_LOCATIONS - 1}; cut the file into parts"
+            f"customers: {len(numeric) - 2}, at most {_MAX_CUSTOMERS}; cut the file into parts"
         )
     depot, *customers = _distinct(_customer(*row) for row in numeric[1:])
     for (line, _), customer in zip(numeric[2:], customers, strict=True):

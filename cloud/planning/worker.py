@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -17,11 +18,14 @@ import click
 import msgspec
 
 from cloud.foundation.logs import log_as
+from cloud.planning.cells.division import Cell, divided
+from cloud.planning.cells.planning import planned_in_cells
 from cloud.planning.check import check
 from cloud.planning.model import (
     MAX_REQUEST_BYTES,
     Answer,
     Location,
+    Problem,
     Refused,
     Solved,
     SolveRequest,
@@ -38,6 +42,8 @@ _READ_S: Final = 30.0
 _HEAR_OUT_S: Final = 2.0
 _NICE: Final = 10
 _DIGITS: Final = 6
+_LOOK_S: Final = 0.2
+"""So soon a plan in cells is ended when its caller has left."""
 
 
 class Planner:
@@ -104,6 +110,9 @@ class Planner:
         async with self._free:
             begun = time.perf_counter()
             try:
+                cells = await asyncio.to_thread(divided, request.problem, request.previous)
+                if len(cells) > 1:
+                    return await self._in_cells(request, cells, is_left, begun)
                 matrix, far_m = await self._matrix(request.problem.locations)
                 return await asyncio.to_thread(_solved, request, matrix, far_m, is_left, begun)
             except RoadsUnavailable as error:
@@ -116,6 +125,26 @@ class Planner:
                     reason=f"planner: {type(error).__name__}: {error}; "
                     "this is a fault of the planner, report it with its log"
                 )
+
+    async def _in_cells(
+        self, request: SolveRequest, cells: Sequence[Cell], is_left: threading.Event, begun: float
+    ) -> Answer:
+        """As `_answer`, of a problem too large for one search."""
+        ends = begun + request.seconds
+        planning = asyncio.create_task(
+            planned_in_cells(request, cells, self._table, ends=ends), name="cells"
+        )
+        while not planning.done():
+            await asyncio.wait({planning}, timeout=_LOOK_S)
+            if is_left.is_set() and not planning.done():
+                planning.cancel()
+                await asyncio.wait({planning})
+                return Refused(reason="planner: the caller has left; ask again")
+        plan, found = planning.result()
+        return Solved(plan=plan, check=found, seconds=round(time.perf_counter() - begun, 3))
+
+    async def _table(self, problem: Problem) -> tuple[Matrix, dict[int, float]]:
+        return await self._matrix(problem.locations)
 
     async def _matrix(self, locations: tuple[Location, ...]) -> tuple[Matrix, dict[int, float]]:
         """The matrix between all locations, asked once for each distinct place.

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from msgspec.structs import replace as changed
 
 from cloud.planning.model import Problem, Unserved
+from cloud.planning.portion import portion
 from cloud.planning.solvers.allowed import allows
 from cloud.planning.solvers.port import Sequences, Step, Task
 from cloud.planning.solvers.schedule import feasible, plan_of, price_of
@@ -46,7 +46,7 @@ class Part:
 def improved_in_parts(task: Task, start: Sequences, search: Search, ends: float) -> Sequences:
     """``start``, improved until ``ends`` (of `time.perf_counter`) by ``search`` on its parts."""
     whole = _Whole(task, start, ends)
-    workers = max(1, len(os.sched_getaffinity(0)))
+    workers = task.cores or max(1, len(os.sched_getaffinity(0)))
     with ThreadPoolExecutor(workers, thread_name_prefix="part") as pool:
         running = [pool.submit(whole.improve, search) for _ in range(workers)]
         for each in running:
@@ -144,44 +144,16 @@ class _Whole:
         start = tuple(
             tuple(Step(at[step.job], step.kind) for step in self._routes[van]) for van in vans
         )
-        smaller, matrix = _cut(problem, self._task.matrix, vans, jobs)
+        smaller = portion(problem, vans, jobs)
         task = replace(
             self._task,
-            problem=smaller,
-            matrix=matrix,
+            problem=smaller.problem,
+            matrix=self._task.matrix.cut(smaller.places),
             seconds=max(0.01, min(_PART_S, self._left_s())),
             seed=int(self._dice.integers(2**31)),
             start=start,
         )
         return Part(task, tuple(vans), tuple(jobs))
-
-
-def _cut(
-    problem: Problem, matrix: Matrix, vans: list[int], jobs: list[int]
-) -> tuple[Problem, Matrix]:
-    """Some vans and jobs with their places only."""
-    fleet = [problem.vehicles[van] for van in vans]
-    some = [problem.jobs[job] for job in jobs]
-    used = {place for van in fleet for place in (van.start, van.end)}
-    used |= {place for job in some for place in (job.delivery, job.pickup) if place is not None}
-    kept = sorted(used)
-    at = {place: index for index, place in enumerate(kept)}
-    return (
-        Problem(
-            locations=tuple(problem.locations[place] for place in kept),
-            vehicles=tuple(changed(van, start=at[van.start], end=at[van.end]) for van in fleet),
-            jobs=tuple(
-                changed(
-                    job,
-                    delivery=at[job.delivery],
-                    pickup=None if job.pickup is None else at[job.pickup],
-                )
-                for job in some
-            ),
-            policy=problem.policy,
-        ),
-        matrix.cut(kept),
-    )
 
 
 def _searched(part: Part, search: Search) -> Sequences | None:

@@ -35,6 +35,7 @@ class Task:
         seconds: real time it may take. seed: of its randomness.
         start: where to start the search, or None.
         is_cancelled: asked now and then; when true the best so far is enough.
+        cores: searches it may make at once; 0 is as many as this process may use.
     """
 
     problem: Problem
@@ -43,6 +44,7 @@ class Task:
     seed: int
     start: Sequences | None
     is_cancelled: Callable[[], bool]
+    cores: int = 0
 
 
 class Solver(Protocol):

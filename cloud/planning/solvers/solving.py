@@ -52,6 +52,7 @@ def solve(
     *,
     far_m: dict[int, float] | None = None,
     is_cancelled: Callable[[], bool] = lambda: False,
+    cores: int = 0,
 ) -> Plan:
     """A plan for the request's problem within about its seconds.
 
@@ -60,6 +61,7 @@ def solve(
         matrix: between all its locations.
         far_m: locations without a street near them; orders there are left unserved.
         is_cancelled: when true the search ends with the best so far.
+        cores: searches made at once at the most; 0 is as many as this process may use.
 
     Raises:
         SolverFailed: the solver ended without an answer.
@@ -67,7 +69,7 @@ def solve(
     screen = screened(request.problem, matrix, far_m or {})
     solver = solver_named(request.solver)
     division = divided(screen.problem, matrix)
-    found = _Search(request, division.free, matrix, solver, is_cancelled).run()
+    found = _Search(request, division.free, matrix, solver, is_cancelled, cores).run()
     unserved = (*screen.unserved, *division.unserved, *_left_out(division.free, found))
     sequences = division.joined(found)
     plan = plan_of(screen.problem, matrix, sequences, unserved, solver.name)
@@ -84,12 +86,14 @@ class _Search:
         matrix: Matrix,
         solver: Solver,
         is_cancelled: Callable[[], bool],
+        cores: int,
     ) -> None:
         self._request = request
         self._problem = problem
         self._matrix = matrix
         self._solver = solver
         self._is_cancelled = is_cancelled
+        self._cores = cores
         self._ends = time.perf_counter() + request.seconds
 
     def run(self) -> Sequences:
@@ -138,6 +142,7 @@ class _Search:
             seed=self._request.seed,
             start=start,
             is_cancelled=self._is_cancelled,
+            cores=self._cores,
         )
 
 

@@ -1,0 +1,141 @@
+"""Cells planned side by side, each on travel times of its own, and joined to one checked plan.
+
+At most one cell a core is searched at a time, and the travel times of the next are asked for
+meanwhile. A matrix of each cell is kept for the check: of n orders in cells of m they hold n x m
+entries instead of n x n.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from typing import Final
+
+from msgspec.structs import replace
+
+from cloud.planning.cells.checking import check_in_cells
+from cloud.planning.cells.child import CellTask
+from cloud.planning.cells.division import Cell
+from cloud.planning.cells.joining import Piece, joined
+from cloud.planning.cells.processes import SearchProcess
+from cloud.planning.model import Plan, Problem, SolveRequest, Violation
+from cloud.planning.portion import Portion, portion
+from cloud.roads.model import Matrix
+
+type Table = Callable[[Problem], Awaitable[tuple[Matrix, dict[int, float]]]]
+"""Travel times between a problem's locations, and how far those without a street are from one."""
+
+_JOINING_S: Final = 0.3
+_JOINING_A_JOB_S: Final = 0.000_15
+"""Kept of the time for joining and checking."""
+_LEAST_S: Final = 0.1
+"""So long a cell is searched at least, whatever the travel times took."""
+
+
+async def planned_in_cells(
+    request: SolveRequest, cells: Sequence[Cell], table: Table, *, ends: float
+) -> tuple[Plan, tuple[Violation, ...]]:
+    """A plan of the whole, and what the independent check says of it.
+
+    Args:
+        request: what is asked; its seconds are for everything, travel times and check too.
+        cells: two at least, with each of its vans and jobs once.
+        table: asked for the travel times of one cell after another.
+        ends: when the time is over, by `time.perf_counter`.
+
+    Raises:
+        SolverFailed: a search ended without a plan.
+        RoadsUnavailable: the travel times were not to be had.
+    """
+    search = _InCells(request, table, ends, len(cells))
+    try:
+        pieces = await search.pieces(cells)
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from failed
+    return await asyncio.to_thread(_checked, request.problem, pieces)
+
+
+def lines(sizes: Sequence[int], count: int) -> tuple[tuple[int, ...], ...]:
+    """Cells dealt out to so many lines, by their indices: the largest first to the shortest."""
+    dealt: list[list[int]] = [[] for _ in range(min(count, len(sizes)))]
+    lengths = [0] * len(dealt)
+    for at in sorted(range(len(sizes)), key=lambda at: (-sizes[at], at)):
+        line = lengths.index(min(lengths))
+        dealt[line].append(at)
+        lengths[line] += max(1, sizes[at])
+    return tuple(tuple(line) for line in dealt)
+
+
+def _checked(problem: Problem, pieces: Sequence[Piece]) -> tuple[Plan, tuple[Violation, ...]]:
+    plan = joined(problem, pieces)
+    return plan, check_in_cells(problem, pieces, plan)
+
+
+class _InCells:
+    """One request's searches."""
+
+    def __init__(self, request: SolveRequest, table: Table, ends: float, cells: int) -> None:
+        self._request = request
+        self._table = table
+        self._ends = ends - _JOINING_S - _JOINING_A_JOB_S * len(request.problem.jobs)
+        cores = max(1, len(os.sched_getaffinity(0)))
+        self._lines = min(cores, cells)
+        self._threads = cores // self._lines
+
+    async def pieces(self, cells: Sequence[Cell]) -> list[Piece]:
+        """All cells, planned."""
+        found: list[Piece] = []
+        async with AsyncExitStack() as stack:
+            every = [
+                await stack.enter_async_context(await SearchProcess.started())
+                for _ in range(self._lines)
+            ]
+            dealt = lines([len(cell.jobs) for cell in cells], self._lines)
+            async with asyncio.TaskGroup() as group:
+                for process, line in zip(every, dealt, strict=True):
+                    work = self._line(group, process, [cells[at] for at in line], found)
+                    group.create_task(work, name="cells")
+        return found
+
+    async def _line(
+        self,
+        group: asyncio.TaskGroup,
+        process: SearchProcess,
+        line: Sequence[Cell],
+        found: list[Piece],
+    ) -> None:
+        """One cell after another; the travel times of the next are asked for meanwhile."""
+        coming = group.create_task(self._measured(line[0]), name="cell-roads")
+        for at, cell in enumerate(line):
+            part, matrix, far_m = await coming
+            if at + 1 < len(line):
+                coming = group.create_task(self._measured(line[at + 1]), name="cell-roads")
+            left = sum(len(each.jobs) for each in line[at:])
+            share = len(cell.jobs) / left if left else 1.0
+            task = CellTask(
+                request=replace(
+                    self._request,
+                    problem=part.problem,
+                    seconds=max(_LEAST_S, (self._ends - time.perf_counter()) * share),
+                    seed=(self._request.seed + cell.vehicles[0]) % 2**32,
+                    previous=_of_vans(self._request.previous, part.problem),
+                ),
+                matrix=matrix,
+                far_m=far_m,
+                cores=self._threads,
+            )
+            found.append(Piece(part, matrix, await process.plan(task)))
+
+    async def _measured(self, cell: Cell) -> tuple[Portion, Matrix, dict[int, float]]:
+        part = await asyncio.to_thread(portion, self._request.problem, cell.vehicles, cell.jobs)
+        return part, *await self._table(part.problem)
+
+
+def _of_vans(plan: Plan | None, problem: Problem) -> Plan | None:
+    """The routes of a problem's vans only."""
+    if plan is None:
+        return None
+    vans = {van.id for van in problem.vehicles}
+    routes = tuple(route for route in plan.routes if route.vehicle in vans)
+    return replace(plan, routes=routes, unserved=())

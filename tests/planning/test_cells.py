@@ -1,0 +1,249 @@
+"""Dividing and joining: nothing lost, nothing doubled, what belongs together stays together."""
+
+import asyncio
+import time
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from cloud.planning.cells.checking import check_in_cells
+from cloud.planning.cells.division import WHOLE_ORDERS, Cell, divided
+from cloud.planning.cells.joining import Piece, joined
+from cloud.planning.cells.planning import lines, planned_in_cells
+from cloud.planning.check import check
+from cloud.planning.model import Location, Problem, RouteStep, SolveRequest
+from cloud.planning.portion import portion
+from cloud.planning.solvers.solving import solve
+from cloud.roads.model import Matrix, RoadsUnavailable
+from tests.planning.streets import aboard, order, van, van_under_way
+
+type Roads = tuple[Matrix, dict[int, float]]
+
+
+def roads_of(problem: Problem) -> Matrix:
+    """As the crow flies, at 10 m/s."""
+    at = np.array([(each.lat, each.lon) for each in problem.locations]) * 100_000
+    metres = np.hypot(*np.moveaxis(at[:, None] - at[None, :], 2, 0))
+    return Matrix(np.rint(metres / 10).astype(np.int32), np.rint(metres).astype(np.int32))
+
+
+async def table(problem: Problem) -> Roads:
+    return roads_of(problem), {}
+
+
+@st.composite
+def regions(draw: st.DrawFn) -> Problem:
+    """A few depots; vans that load, are under way, locked, skilled; jobs bound, banned and free."""
+    dice = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    depots, vans, jobs = (draw(st.integers(1, most)) for most in (4, 9, 40))
+    spots = [Location(lat=float(y), lon=float(x)) for y, x in dice.uniform(0, 0.4, (depots, 2))]
+    doors = [Location(lat=float(y), lon=float(x)) for y, x in dice.uniform(0, 0.4, (jobs, 2))]
+    fleet = []
+    for k in range(vans):
+        skills = ("cold",) if dice.random() < 0.3 else ()
+        depot = int(dice.integers(depots))
+        start = depots + int(dice.integers(jobs))
+        is_home = dice.random() < 0.6
+        fleet.append(
+            van(f"van-{k}", depot, end=depot, skills=skills)
+            if is_home
+            else van_under_way(f"van-{k}", start, end=depot, skills=skills)
+        )
+    orders = []
+    for k in range(jobs):
+        bound = f"van-{dice.integers(vans)}"
+        given: dict[str, Any] = {
+            "needs": ("cold",) if dice.random() < 0.2 else (),
+            "banned_vehicles": (bound,) if dice.random() < 0.1 else (),
+            "previous_vehicle": bound if dice.random() < 0.2 else None,
+        }
+        if dice.random() < 0.3:
+            orders.append(aboard(f"o{k}", depots + k, bound))
+        else:
+            pickup = int(dice.integers(depots)) if dice.random() < 0.8 else depots
+            pinned = bound if dice.random() < 0.2 else None
+            given |= {"pickup": pickup, "only_vehicle": pinned}
+            orders.append(order(f"o{k}", depots + k, **given))
+    locked = orders[0]
+    if locked.pickup is None:
+        step = RouteStep(job=locked.id, kind="delivery")
+        fleet = [
+            replace(each, locked=(step,)) if each.id == locked.only_vehicle else each
+            for each in fleet
+        ]
+    return Problem(locations=(*spots, *doors), vehicles=tuple(fleet), jobs=tuple(orders))
+
+
+@given(regions(), st.integers(1, 12))
+@settings(max_examples=200, deadline=None)
+def test_each_van_and_each_job_is_in_one_cell_and_pins_are_kept(
+    problem: Problem, most: int
+) -> None:
+    cells = divided(problem, whole=0, most=most)
+    assert sorted(at for cell in cells for at in cell.vehicles) == list(
+        range(len(problem.vehicles))
+    )
+    assert sorted(at for cell in cells for at in cell.jobs) == list(range(len(problem.jobs)))
+    for cell in cells:
+        vans = {problem.vehicles[at].id for at in cell.vehicles}
+        for job in (problem.jobs[at] for at in cell.jobs):
+            assert job.only_vehicle is None or job.only_vehicle in vans
+        assert portion(problem, cell.vehicles, cell.jobs).problem.policy == problem.policy
+
+
+@given(regions(), st.integers(1, 12))
+@settings(max_examples=40, deadline=None)
+def test_what_is_joined_passes_the_check_and_loses_nothing(problem: Problem, most: int) -> None:
+    pieces = planned_pieces(problem, divided(problem, whole=0, most=most))
+    plan = joined(problem, pieces)
+    assert check_in_cells(problem, pieces, plan) == ()
+    assert check(problem, roads_of(problem), plan) == ()
+
+
+def planned_pieces(problem: Problem, cells: tuple[Cell, ...]) -> list[Piece]:
+    pieces = []
+    for cell in cells:
+        part = portion(problem, cell.vehicles, cell.jobs)
+        request = SolveRequest(problem=part.problem, solver="insertion")
+        matrix = roads_of(problem).cut(part.places)
+        pieces.append(Piece(part, matrix, solve(request, matrix)))
+    return pieces
+
+
+def two_towns(orders: int = 20, vans: int = 4) -> Problem:
+    """Two depots 20 km apart, doors around them, an order in each town that only cold vans take."""
+    dice = np.random.default_rng(5)
+    middles = [(0.0, 0.0), (0.2, 0.0)]
+    spots = [Location(lat=lat, lon=lon) for lat, lon in middles]
+    jobs = []
+    for k in range(orders):
+        lat, lon = middles[k % 2]
+        spots.append(Location(lat=lat + dice.normal(0, 0.02), lon=lon + dice.normal(0, 0.02)))
+        needs = ("cold",) if k < 2 else ()
+        jobs.append(order(f"o{k}", k + 2, pickup=k % 2, needs=needs))
+    fleet = [
+        van(f"van-{k}", k % 2, end=k % 2, skills=("cold",) if k < 2 else ()) for k in range(vans)
+    ]
+    return Problem(locations=tuple(spots), vehicles=tuple(fleet), jobs=tuple(jobs))
+
+
+def test_orders_and_vans_go_with_their_depot() -> None:
+    problem = two_towns()
+    cells = divided(problem, whole=0, most=100)
+    assert len(cells) == 2
+    for cell in cells:
+        assert len({problem.vehicles[at].start for at in cell.vehicles}) == 1
+        assert {problem.jobs[at].pickup for at in cell.jobs} == {
+            problem.vehicles[cell.vehicles[0]].start
+        }
+
+
+def test_a_depot_with_too_many_orders_is_halved_with_vans_and_skills_in_proportion() -> None:
+    problem = two_towns(400, 40)
+    cells = divided(problem, whole=0, most=100)
+    assert len(cells) == 4
+    for cell in cells:
+        assert 90 <= len(cell.jobs) <= 110
+        assert 8 <= len(cell.vehicles) <= 12
+        some = portion(problem, cell.vehicles, cell.jobs).problem
+        if any(job.needs for job in some.jobs):
+            assert any(each.skills for each in some.vehicles)
+
+
+def test_a_small_problem_is_one_cell() -> None:
+    problem = two_towns(20)
+    assert divided(problem) == (Cell(tuple(range(4)), tuple(range(20))),)
+    assert WHOLE_ORDERS >= 1_000
+
+
+def test_rounds_of_the_plan_before_are_not_torn() -> None:
+    problem = two_towns(80, 8)
+    plan = joined(problem, planned_pieces(problem, divided(problem, whole=0, most=100)))
+    fleet = tuple(
+        replace(each, in_force=tuple(RouteStep(job=v.job, kind=v.kind) for v in route.visits))
+        for each, route in zip(problem.vehicles, plan.routes, strict=True)
+    )
+    van_of = {visit.job: route.vehicle for route in plan.routes for visit in route.visits}
+    for again, previous in ((replace(problem, vehicles=fleet), None), (problem, plan)):
+        for cell in divided(again, previous, whole=0, most=20):
+            vans = {again.vehicles[at].id for at in cell.vehicles}
+            assert {van_of[again.jobs[at].id] for at in cell.jobs} <= vans
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=30), st.integers(1, 8))
+def test_lines_have_each_cell_once(sizes: list[int], count: int) -> None:
+    dealt = lines(sizes, count)
+    assert sorted(at for line in dealt for at in line) == list(range(len(sizes)))
+    assert all(dealt)
+
+
+def test_the_checker_finds_what_dividing_could_lose() -> None:
+    problem = two_towns()
+    cells = divided(problem, whole=0, most=100)
+    pieces = planned_pieces(problem, cells)
+    plan = joined(problem, pieces)
+    assert [one.rule for one in check_in_cells(problem, pieces[:1], plan)].count("cells") >= 10
+    busy = next(route for route in plan.routes if route.visits)
+    bare = replace(
+        plan, routes=tuple(r if r != busy else replace(r, visits=()) for r in plan.routes)
+    )
+    assert {one.rule for one in check_in_cells(problem, pieces, bare)} >= {"once"}
+    elsewhere = replace(
+        busy.visits[0],
+        location=next(
+            at for at in range(len(problem.locations)) if at not in pieces[0].portion.places
+        ),
+    )
+    moved = replace(busy, visits=(elsewhere, *busy.visits[1:]))
+    strange = replace(plan, routes=tuple(moved if r == busy else r for r in plan.routes))
+    assert {one.rule for one in check_in_cells(problem, pieces, strange)} == {"place"}
+    heavier = [
+        Piece(replace_portion(pieces[0], weight_g=1), pieces[0].matrix, pieces[0].plan),
+        *pieces[1:],
+    ]
+    assert {one.rule for one in check_in_cells(problem, heavier, plan)} == {"cells"}
+    cheap = replace(plan, cost=replace(plan.cost, drive_s=0))
+    assert {one.rule for one in check_in_cells(problem, pieces, cheap)} == {"cost"}
+
+
+def replace_portion(piece: Piece, **changes: Any) -> Any:
+    part = piece.portion
+    jobs = (replace(part.problem.jobs[0], **changes), *part.problem.jobs[1:])
+    return type(part)(replace(part.problem, jobs=jobs), part.places)
+
+
+@pytest.mark.slow
+def test_cells_are_searched_in_processes_and_joined_within_the_time() -> None:
+    problem = two_towns(60, 8)
+    cells = divided(problem, whole=0, most=20)
+    request = SolveRequest(problem=problem, seconds=3.0)
+    begun = time.perf_counter()
+    plan, found = asyncio.run(planned_in_cells(request, cells, table, ends=begun + 3.0))
+    assert found == ()
+    assert plan.unserved == ()
+    assert check(problem, roads_of(problem), plan) == ()
+    assert msgspec.json.decode(msgspec.json.encode(plan), type=type(plan)) == plan
+
+
+@pytest.mark.slow
+def test_roads_that_fail_end_all_searches() -> None:
+    problem = two_towns(60, 8)
+    cells = divided(problem, whole=0, most=20)
+    asked: list[Problem] = []
+
+    async def failing(part: Problem) -> Roads:
+        asked.append(part)
+        if len(asked) == 3:
+            raise RoadsUnavailable("roads: gone")
+        return await table(part)
+
+    request = SolveRequest(problem=problem, seconds=30.0)
+    begun = time.perf_counter()
+    with pytest.raises(RoadsUnavailable):
+        asyncio.run(planned_in_cells(request, cells, failing, ends=begun + 30.0))
+    assert time.perf_counter() - begun < 20
