@@ -427,6 +427,7 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
         parts.publisher.stop()
         await parts.roads.close()
         await parts.matching_roads.close()
+        await asyncio.get_running_loop().shutdown_default_executor()  # what still reads or writes
         parts.business.close()
         parts.telemetry.close()
 

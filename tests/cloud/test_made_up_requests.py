@@ -4,6 +4,7 @@
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,12 @@ import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cloud import roles
-from cloud.app import create_app
 from cloud.foundation.layout import DataFolder
 from cloud.foundation.settings import Settings
 from tests.cloud.desk import run
 from tests.parts.api_cases import document_of, try_all
 from tests.parts.small_fleet import furnish
+from tests.parts.whole_app import whole_app
 
 pytestmark = pytest.mark.slow
 
@@ -38,13 +39,14 @@ class Idle:
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> tuple[ASGIApp, dict[str, Any], str]:
+def office(tmp_path: Path) -> Iterator[tuple[ASGIApp, dict[str, Any], str]]:
     """The interface, its document, and an administrator's token."""
     data = DataFolder(tmp_path)
     roles.migrate(data, "business", "telemetry")
     roles._choose_ports(data, Settings(), "all")
-    app = create_app(data, Settings())
-    return Idle(app), app.openapi(), json.loads(data.first_login.read_bytes())["api_token"]
+    with whole_app(data, Settings()) as app:
+        token = json.loads(data.first_login.read_bytes())["api_token"]
+        yield Idle(app), app.openapi(), token
 
 
 def test_made_up_requests_break_nothing_and_are_answered_as_described(

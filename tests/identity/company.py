@@ -18,7 +18,6 @@ from fastapi import FastAPI
 from sqlalchemy import insert
 
 from cloud import grants, roles
-from cloud.app import create_app
 from cloud.foundation.clock import RealClock
 from cloud.foundation.database import Database
 from cloud.foundation.identity import Identity, People
@@ -31,6 +30,7 @@ from cloud.orders.service import Orders
 from cloud.planning import store as planning_store
 from cloud.roads.model import Snapped
 from tests.parts.migrated import migrate
+from tests.parts.whole_app import whole_app
 
 MAIN, OTHER = "main", "other"
 LETTERS = {
@@ -140,12 +140,11 @@ def open_company(root: Path) -> Iterator[Company]:
     data = DataFolder(root)
     migrate(data, "business", "telemetry")
     roles._choose_ports(data, Settings(), "all")
-    app = create_app(data, Settings())
-    login = json.loads(data.first_login.read_bytes())
     database, real_time = Database(data.business), RealClock()
     identity = Identity(database, real_time, random_id)
     people = People(database, identity, real_time, random_id, grants.require_reach)
-    with asyncio.Runner() as runner:
+    with whole_app(data, Settings()) as app, asyncio.Runner() as runner:
+        login = json.loads(data.first_login.read_bytes())
         company = Company(app, people, identity, database, runner)
         company.tokens[MAIN, "admin"] = login["api_token"]
         other = people.add_tenant(OTHER, "Other Ltd", "admin")
