@@ -23,6 +23,8 @@ type Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
 type Parcels = Annotated[int, Field(ge=0, le=100_000)]
 type Load = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)]
 type Height = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)]
+type Range = Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)]
+type Price = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 type Word = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 type Words = Annotated[list[Word], Field(max_length=MOST_SKILLS)]
 type Helpers = Annotated[list[Name], Field(max_length=MOST_HELPERS)]
@@ -142,7 +144,9 @@ class NewVehicle(Body):
     """A van: what it holds in parcels, kilograms and litres, what it can, and who runs it.
 
     ``capacity_kg`` and ``capacity_litres`` null are not limited; ``height_m`` is over the road,
-    ``weight_kg`` full. One that is not active is not sent out, and its gateway is shut out.
+    ``weight_kg`` full, ``range_km`` on a full battery. What a kilometre, an hour out and sending
+    it out cost, in seconds of driving, is the planning policy's unless it is said here. One that
+    is not active is not sent out, and its gateway is shut out.
     """
 
     id: Name
@@ -155,6 +159,10 @@ class NewVehicle(Body):
     skills: Words = []
     height_m: Height | None = None
     weight_kg: Load | None = None
+    range_km: Range | None = None
+    price_km: Price | None = None
+    price_hour: Price | None = None
+    price_use: Price | None = None
     is_active: bool = True
 
 
@@ -174,6 +182,10 @@ class VehicleChange(Change):
     skills: Words | None = None
     height_m: Height | None = None
     weight_kg: Load | None = None
+    range_km: Range | None = None
+    price_km: Price | None = None
+    price_hour: Price | None = None
+    price_use: Price | None = None
     is_active: bool | None = None
 
 

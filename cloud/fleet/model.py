@@ -73,6 +73,9 @@ class Vehicle:
         capacity_litres: load it has room for, litres; None is not limited.
         skills: words that an order may ask for, such as ``fridge`` or ``tail_lift``.
         height_m: over the road, metres. weight_kg: full, kilograms; None is not known.
+        range_km: how far it comes on a full battery, kilometres; None is not limited.
+        price_km, price_hour, price_use: what a kilometre, an hour out and sending it out cost, in
+            seconds of driving; None is what the tenant's planning policy says.
         carrier_id: who runs it.
         is_active: whether it may be sent out and its gateway is let in.
     """
@@ -88,6 +91,10 @@ class Vehicle:
     skills: tuple[str, ...] = ()
     height_m: float | None = None
     weight_kg: float | None = None
+    range_km: float | None = None
+    price_km: float | None = None
+    price_hour: float | None = None
+    price_use: float | None = None
     is_active: bool = True
     retired_at: float | None = None
     version: int = 1

@@ -19,7 +19,17 @@ from cloud.foundation.given import ServiceDate
 from cloud.foundation.identity import READERS, Caller, Gate
 
 _NULLABLE: Final = frozenset(
-    {"calendar", "capacity_kg", "capacity_litres", "height_m", "weight_kg"}
+    {
+        "calendar",
+        "capacity_kg",
+        "capacity_litres",
+        "height_m",
+        "price_hour",
+        "price_km",
+        "price_use",
+        "range_km",
+        "weight_kg",
+    }
 )
 """What a change may set to null; of everything else null is as if it were left out."""
 

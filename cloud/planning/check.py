@@ -43,6 +43,7 @@ class _Check:
             found += self._load(van, route)
             found += self._times(van, route)
             found += self._end(van, route)
+            found += self._range(van, route)
             for visit in route.visits:
                 found += self._visit(van, visit)
         return (*found, *self._cost())
@@ -223,6 +224,12 @@ class _Check:
         if max(route.ends_at, last.departure + leg_s) > van.shift_end:
             text = f"the route ends at {route.ends_at}, the shift at {van.shift_end}"
             yield _broken("shift", text, last, route)
+
+    def _range(self, van: Vehicle, route: PlannedRoute) -> Iterator[Violation]:
+        metres = sum(visit.leg_m for visit in route.visits) + route.end_leg_m
+        if van.range_m is not None and route.visits and metres > van.range_m:
+            text = f"it drives {metres} m and reaches {van.range_m} m"
+            yield _broken("range", text, None, route)
 
     def _visit(self, van: Vehicle, visit: Visit) -> Iterator[Violation]:
         job = self._jobs[visit.job]

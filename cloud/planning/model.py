@@ -28,7 +28,9 @@ type Load = tuple[int, int, int]
 type Priority = Literal["normal", "urgent"]
 type SolverName = Literal["auto", "pyvrp", "ortools", "insertion"]
 type VisitKind = Literal["pickup", "delivery"]
-type Constraint = Literal["street", "capacity", "skill", "window", "shift", "vehicle", "time"]
+type Constraint = Literal[
+    "street", "capacity", "skill", "window", "shift", "range", "vehicle", "time"
+]
 """What keeps an order from being served; ``time`` means: each alone would fit, not all together."""
 
 NO_LIMIT: Final = 2**50
@@ -86,6 +88,9 @@ class Vehicle(msgspec.Struct, frozen=True, kw_only=True):
         in_force: its open visits in the plan in force, in their order; the search starts there
             when no other plan is given, and another order of deliveries costs
             `Policy.changed_sequence`. Jobs that are gone may still stand in it.
+        range_m: it can still drive so far until it is at ``end``; None is as far as it likes.
+        km, hour, use: what a kilometre, an hour and sending it out cost instead of what
+            `Policy` says.
     """
 
     id: Id
@@ -101,6 +106,10 @@ class Vehicle(msgspec.Struct, frozen=True, kw_only=True):
     loading_s: Seconds = 0
     locked: Annotated[tuple[RouteStep, ...], Meta(max_length=10_000)] | None = None
     in_force: Annotated[tuple[RouteStep, ...], Meta(max_length=10_000)] = ()
+    range_m: Metres | None = None
+    km: Price | None = None
+    hour: Price | None = None
+    use: Price | None = None
 
     @property
     def room(self) -> Load:
@@ -159,6 +168,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         km: driving one kilometre, beside the time it takes.
+        hour: an hour of a van that is sent out, from when it is available until it is back,
+            waiting and service too, beside the driving.
         vehicle: sending out one more van.
         late_s: one second of lateness (of jobs that may be late).
         unserved, unserved_urgent: leaving an order out of the plan.
@@ -168,6 +179,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     km: Price = 60.0
+    hour: Price = 0.0
     vehicle: Price = 0.0
     late_s: Price = 5.0
     unserved: Price = 36_000.0

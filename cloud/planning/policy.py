@@ -16,7 +16,8 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """A tenant's prices, all in seconds of driving, and when a re-plan waits for a dispatcher.
 
     Attributes:
-        km: one kilometre, beside the time it takes. vehicle: one more van sent out.
+        km: one kilometre, beside the time it takes. hour: of a van that is out, beside the driving.
+        vehicle: one more van sent out. A van may have prices of its own.
         late_s: one second after a promise. unserved, unserved_urgent: an order left out.
         changed_vehicle: an order that gets another van than in the plan in force.
         changed_sequence: an order that gets another place in its round.
@@ -26,6 +27,7 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     km: model.Price = 60.0
+    hour: model.Price = 0.0
     vehicle: model.Price = 0.0
     late_s: model.Price = 5.0
     unserved: model.Price = 36_000.0
@@ -40,6 +42,7 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
         """The same as the planner takes it."""
         return model.Policy(
             km=self.km,
+            hour=self.hour,
             vehicle=self.vehicle,
             late_s=self.late_s,
             unserved=self.unserved,

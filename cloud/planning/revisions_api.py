@@ -24,13 +24,15 @@ type Number = Annotated[int, Field(ge=1, le=1_000_000)]
 class PolicyBody(BaseModel):
     """Prices in seconds of driving, and which re-plans are proposed and not published.
 
-    ``km`` beside its time; ``vehicle`` one more van; ``late_s`` a second after a promise;
-    ``unserved`` and ``unserved_urgent`` an order left out; ``changed_vehicle`` and
-    ``changed_sequence`` an order that gets another van, or another place in its round.
+    ``km`` beside its time; ``hour`` of a van that is out, beside the driving; ``vehicle`` one more
+    van; ``late_s`` a second after a promise; ``unserved`` and ``unserved_urgent`` an order left
+    out; ``changed_vehicle`` and ``changed_sequence`` an order that gets another van, or another
+    place in its round.
     """
 
     model_config = ConfigDict(extra="forbid")
     km: Price = 60.0
+    hour: Price = 0.0
     vehicle: Price = 0.0
     late_s: Price = 5.0
     unserved: Price = 36_000.0

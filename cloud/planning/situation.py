@@ -17,6 +17,7 @@ from cloud.planning.day import DayPlan, Route, Stop, Unplanned, served_orders
 from cloud.planning.policy import TenantPolicy
 from cloud.planning.proposals import Sequences
 from cloud.planning.rules import Rule
+from cloud.planning.vans import range_and_prices
 
 LOADING_S: Final = 600
 PICKUP_S: Final = 60
@@ -142,6 +143,12 @@ class Day:
         if at is None or self.now - at.fix_time > POSITION_TOO_OLD_S:
             return None
         return at
+
+    def metres_driven(self, vehicle_id: str) -> int:
+        """What a van has driven today to its stops, the one it is driving to included."""
+        route, frozen = self.plan.route_of(vehicle_id), self.frozen_stop(vehicle_id)
+        stops = route.stops if route else ()
+        return sum(stop.leg_m for stop in stops if stop.state == "done" or stop == frozen)
 
     def drives_to_ask(self) -> dict[str, tuple[At, Stop]]:
         """For each van on its way to a frozen stop: from where to where it drives."""
@@ -279,6 +286,8 @@ def _vehicle(day: Day, shift: Shift, places: _Locations, drive_s: int | None) ->
     route = day.plan.route_of(van.id)
     room = _room(day, van)
     skills = day.skills_of(shift)
+    is_out = route is not None and route.has_begun
+    costs = range_and_prices(van, day.metres_driven(van.id), is_out=is_out)
     depot = places.index(day.depot.lat, day.depot.lon)
     if route is None or not route.has_begun:
         return model.Vehicle(
@@ -293,6 +302,7 @@ def _vehicle(day: Day, shift: Shift, places: _Locations, drive_s: int | None) ->
             skills=skills,
             loads_at_start=True,
             loading_s=LOADING_S,
+            **costs,
         )
     lat, lon, free_at = _free_where_and_when(day, route, drive_s)
     return model.Vehicle(
@@ -305,6 +315,7 @@ def _vehicle(day: Day, shift: Shift, places: _Locations, drive_s: int | None) ->
         capacity_g=room[1],
         capacity_ml=room[2],
         skills=skills,
+        **costs,
     )
 
 

@@ -83,6 +83,10 @@ def test_a_van_keeps_all_that_is_told_of_it(desk: Desk) -> None:
         "skills": ["fridge", "tail_lift"],
         "height_m": 2.6,
         "weight_kg": 3500.0,
+        "range_km": 160.0,
+        "price_km": 45.0,
+        "price_hour": 900.0,
+        "price_use": 0.0,
         "is_active": True,
     }
     kept = {**van, "version": 1, "is_retired": False}

@@ -157,6 +157,20 @@ def test_weight_volume_and_skills_come_from_the_register_and_the_order() -> None
     assert (van(problem, "van-2").capacity_g, van(problem, "van-2").skills) == (None, ())
 
 
+def test_range_left_and_prices_come_from_the_register() -> None:
+    first, second = aboard("a", "van-1", "delivered"), aboard("b", "van-1")
+    driven = route("van-1", stop("s1", first, state="done"), stop("s2", second))
+    here = day(first, second, order("c"), now=EIGHT + 1.2 * HOUR, routes=[driven])
+    electric = {
+        name: replace(one, range_km=100.0, price_km=10.0, price_hour=360.0, price_use=900.0)
+        for name, one in here.vehicles.items()
+    }
+    problem = problem_of(replace(here, vehicles=electric), {})
+    out, home = van(problem, "van-1"), van(problem, "van-2")
+    assert (out.range_m, out.km, out.hour, out.use) == (96_000, 10.0, 360.0, 0.0)
+    assert (home.range_m, home.use) == (100_000, 900.0)
+
+
 def test_what_is_over_and_aboard_takes_its_share_of_the_weight() -> None:
     half = replace(aboard("a", "van-1", "cancelled", parcels=2), weight_kg=10.0)
     half = replace(

@@ -6,7 +6,7 @@ are away): far better to search than pairs. Any other order is a pair of nodes, 
 delivered. While some vans are away, only what was planned for a van at the depot stays a single.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from cloud.planning.model import NO_LIMIT, Job, Load, Problem, Vehicle
 from cloud.planning.solvers.allowed import aboard, allows, holds
 from cloud.planning.solvers.port import Step, Task, sequences_in_force
+from cloud.planning.solvers.rates import Rates, rates
 from cloud.planning.solvers.schedule import price_of_leaving
 from cloud.roads.model import NO_WAY
 
@@ -23,6 +24,8 @@ type Ints = npt.NDArray[np.int64]
 
 _AWAY_SHARE: Final = 0.5
 """An order that is moved changes two arcs: the one to it, and the one to what came behind it."""
+NO_MOST: Final = 2**63 - 1
+_FINE: Final = 100
 HORIZON_S: Final = 40 * 86_400
 """Shifts and windows lie within 40 days of the first instant; a later one never comes."""
 
@@ -55,11 +58,13 @@ class Formulation:
 
     Attributes:
         origin: the instant that all times count from.
-        seconds, prices: between locations; a price is an arc's cost in seconds of driving.
+        seconds: between locations. prices: what that costs, in seconds of driving, for each price
+            of a metre that a van has. rates: of each van.
         forbidden: a surcharge that costs more than leaving any order unserved.
         leaves_at, back_by: for each van when it can set out at the earliest, must be back.
         follows: for each node of the plan in force the one before it there; None: its van starts.
         away: what an arc costs that comes from another node than that.
+        most: what each van's driving may cost at most.
         capacity: of each van, in parcels and whatever else is limited and asked for; what is
             aboard fits, whatever was said of the van.
     """
@@ -67,7 +72,8 @@ class Formulation:
     problem: Problem
     origin: int
     seconds: Ints
-    prices: Ints
+    prices: Mapping[float, Ints]
+    rates: tuple[Rates, ...]
     forbidden: int
     leaves_at: tuple[int, ...]
     back_by: tuple[int, ...]
@@ -76,6 +82,22 @@ class Formulation:
     pairs: tuple[tuple[Node, Node], ...]
     follows: dict[Step, Step | None]
     away: int
+    most: tuple[int, ...]
+
+    @property
+    def scale(self) -> int:
+        """How many units a second of driving costs; hours are priced in parts of it."""
+        return _FINE if any(rate.second for rate in self.rates) else 1
+
+    def use(self, van: int) -> int:
+        """What sending out a van costs, what loads before it leaves included, in units."""
+        rate = self.rates[van]
+        waited_s = self.leaves_at[van] + self.origin - self.problem.vehicles[van].available_from
+        return round((rate.use + waited_s * rate.second) * self.scale)
+
+    def second(self, van: int) -> int:
+        """What a second of a van on duty costs, in units."""
+        return round(self.rates[van].second * self.scale)
 
     def changes(self, steps: Sequence[Step | None]) -> Ints:
         """What arcs between nodes of these steps cost more, because they change the sequence.
@@ -116,10 +138,7 @@ class _Builder:
     def build(self) -> Formulation:
         problem = self._problem
         seconds = self._matrix.seconds.astype(np.int64)
-        prices = seconds + np.rint(self._matrix.metres * (problem.policy.km / 1_000)).astype(
-            np.int64
-        )
-        prices[seconds >= NO_WAY] = self._forbidden
+        rate_of = tuple(rates(problem.policy, van) for van in problem.vehicles)
         singles: list[Node] = []
         pairs: list[tuple[Node, Node]] = []
         for index, job in enumerate(problem.jobs):
@@ -131,7 +150,10 @@ class _Builder:
             problem=problem,
             origin=self._origin,
             seconds=seconds,
-            prices=prices,
+            prices={
+                metre: self._prices(seconds, metre) for metre in {each.metre for each in rate_of}
+            },
+            rates=rate_of,
             forbidden=self._forbidden,
             leaves_at=tuple(self._leaves_at(vehicle) for vehicle in problem.vehicles),
             back_by=tuple(self._relative(vehicle.shift_end) for vehicle in problem.vehicles),
@@ -140,7 +162,13 @@ class _Builder:
             pairs=tuple(pairs),
             follows=self._follows({node.step for node in (*singles, *sum(pairs, ()))}),
             away=round(problem.policy.changed_sequence * _AWAY_SHARE),
+            most=(NO_MOST,) * len(problem.vehicles),
         )
+
+    def _prices(self, seconds: Ints, metre: float) -> Ints:
+        prices: Ints = seconds + np.rint(self._matrix.metres * metre).astype(np.int64)
+        prices[seconds >= NO_WAY] = self._forbidden
+        return prices
 
     def _follows(self, nodes: set[Step]) -> dict[Step, Step | None]:
         follows: dict[Step, Step | None] = {}

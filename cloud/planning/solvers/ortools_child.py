@@ -22,6 +22,9 @@ _NEVER_S: Final = 10 * HORIZON_S
 """Driving time where no way leads: no shift is so long, and sums of it do not overflow."""
 
 
+_NO_RANGE_M: Final = 2**40
+
+
 def main() -> None:
     """Search once."""
     routing = _Routing(msgspec.msgpack.decode(sys.stdin.buffer.read(), type=ChildTask))
@@ -71,12 +74,13 @@ class _Routing:
         self._solver: Any = self._model.solver()
         self._price_arcs()
         self._time = self._keep_time()
+        self._keep_range()
         for dimension in range(len(form.capacity[0]) if form.capacity else 0):
             self._keep_load(dimension)
         for at, node in enumerate(self._nodes):
             self._restrict(self._at(at), node)
         for at in range(len(form.singles)):
-            self._model.AddDisjunction([self._at(at)], self._nodes[at].prize)
+            self._model.AddDisjunction([self._at(at)], self._nodes[at].prize * form.scale)
         for pair in range(len(form.pairs)):
             self._join(len(form.singles) + 2 * pair)
 
@@ -85,15 +89,18 @@ class _Routing:
 
     def _price_arcs(self) -> None:
         steps = [None] * (2 * self._vans) + [node.step for node in self._nodes]
-        base = self._form.prices[np.ix_(self._places, self._places)] + self._form.changes(steps)
-        known: dict[tuple[int, ...], int] = {}
+        form, at = self._form, np.ix_(self._places, self._places)
+        changes = form.changes(steps)
+        known: dict[tuple[float, ...], int] = {}
         for van in range(self._vans):
             extra = tuple(self._extra(node, van) for node in self._nodes)
-            if extra not in known:
-                prices = base + np.array([0] * (2 * self._vans) + list(extra))
-                known[extra] = self._model.RegisterTransitMatrix(prices.tolist())
-            self._model.SetArcCostEvaluatorOfVehicle(known[extra], van)
-            self._model.SetFixedCostOfVehicle(round(self._form.problem.policy.vehicle), van)
+            key = form.rates[van].metre, *extra
+            if key not in known:
+                base = form.prices[key[0]][at] + changes
+                prices = (base + np.array([0] * (2 * self._vans) + list(extra))) * form.scale
+                known[key] = self._model.RegisterTransitMatrix(prices.tolist())
+            self._model.SetArcCostEvaluatorOfVehicle(known[key], van)
+            self._model.SetFixedCostOfVehicle(form.use(van), van)
 
     def _extra(self, node: Node, van: int) -> int:
         """Bans are told apart, by the vehicles allowed."""
@@ -112,7 +119,19 @@ class _Routing:
             leaves_at, back_by = self._form.leaves_at[van], self._form.back_by[van]
             dimension.CumulVar(self._model.Start(van)).SetRange(leaves_at, back_by)
             dimension.CumulVar(self._model.End(van)).SetRange(leaves_at, back_by)
+            if second := self._form.second(van):
+                dimension.SetCumulVarSoftUpperBound(self._model.End(van), leaves_at, second)
         return dimension
+
+    def _keep_range(self) -> None:
+        ranges = [van.range_m for van in self._form.problem.vehicles]
+        if all(limit is None for limit in ranges):
+            return
+        metres = self._task.matrix.metres[np.ix_(self._places, self._places)]
+        transit = self._model.RegisterTransitMatrix(metres.tolist())
+        limits = [_NO_RANGE_M if limit is None else limit for limit in ranges]
+        at_zero = True
+        self._model.AddDimensionWithVehicleCapacity(transit, 0, limits, at_zero, "range")
 
     def _keep_load(self, at: int) -> None:
         """What is aboard at the start and what is fetched, less what is delivered; at last none."""
@@ -152,7 +171,7 @@ class _Routing:
         self._solver.Add(vehicle(pickup) == vehicle(delivery))
         self._solver.Add(self._time.CumulVar(pickup) <= self._time.CumulVar(delivery))
         self._model.AddDisjunction([pickup], 0)
-        self._model.AddDisjunction([delivery], self._nodes[first + 1].prize)
+        self._model.AddDisjunction([delivery], self._nodes[first + 1].prize * self._form.scale)
 
     def search(self) -> None:
         """Search, telling each better plan."""

@@ -22,6 +22,7 @@ from cloud.planning.solvers.formulation import Formulation, Ints, Node, formulat
 from cloud.planning.solvers.insertion.solver import inserted
 from cloud.planning.solvers.parts import LARGE, improved_in_parts
 from cloud.planning.solvers.port import Sequences, Step, Task
+from cloud.planning.solvers.ranges import has_ranges, reined
 from cloud.planning.solvers.schedule import feasible, timed
 
 _IDLE_ITERATIONS: Final = 20_000
@@ -57,11 +58,12 @@ def _searched_part(task: Task) -> Sequences:
 
 def _searched(task: Task, ends: float, parameters: pyvrp.SolveParams = _WHOLE) -> Sequences:
     form = formulate(task)
-    if not has_open_windows(form):
+    if not (has_open_windows(form) or has_ranges(form)):
         return _search(form, task, task.start, ends, parameters)
     middle = (time.perf_counter() + ends) / 2
     half = _search(form, task, task.start, middle, parameters)
-    return _search(narrowed(form, task, half), task, half, ends, parameters)
+    form = reined(narrowed(form, task, half), task, half)
+    return _search(form, task, half, ends, parameters)
 
 
 def has_open_windows(form: Formulation) -> bool:
@@ -140,6 +142,10 @@ class _Kind(NamedTuple):
     back_by: int
     capacity: tuple[int, ...]
     profile: int
+    use: int
+    second: int
+    waits_until: int | None
+    most: int
 
 
 class _Model:
@@ -173,18 +179,21 @@ class _Model:
     def _profiles(self, at: tuple[Ints, ...]) -> tuple[list[Ints], list[int]]:
         """One price matrix for all vans with equal surcharges; which of them each van has."""
         steps = [None] * len(self._depots) + [node.step for node in self._nodes]
-        base = self._form.prices[at] + self._form.changes(steps)
-        known: dict[tuple[int, ...], int] = {}
+        form = self._form
+        changes = form.changes(steps)
+        known: dict[tuple[float, ...], int] = {}
         matrices: list[Ints] = []
         profile_of: list[int] = []
-        for van in range(len(self._form.problem.vehicles)):
+        for van in range(len(form.problem.vehicles)):
             extra = tuple(node.surcharge[van] for node in self._nodes)
-            if extra not in known:
-                known[extra] = len(matrices)
+            key = form.rates[van].metre, *extra
+            if key not in known:
+                known[key] = len(matrices)
+                base = form.prices[key[0]][at] + changes
                 matrix = base + np.array([0] * len(self._depots) + list(extra), dtype=np.int64)
                 np.fill_diagonal(matrix, 0)
                 matrices.append(matrix)
-            profile_of.append(known[extra])
+            profile_of.append(known[key])
         return matrices, profile_of
 
     def _alike(self, profile_of: list[int]) -> tuple[list[pyvrp.VehicleType], list[list[int]]]:
@@ -194,21 +203,42 @@ class _Model:
         for van, vehicle in enumerate(form.problem.vehicles):
             ends = self._depots.index(vehicle.start), self._depots.index(vehicle.end)
             times = form.leaves_at[van], form.back_by[van]
-            kinds[_Kind(*ends, *times, form.capacity[van], profile_of[van])].append(van)
+            kind = _Kind(
+                *ends,
+                *times,
+                form.capacity[van],
+                profile_of[van],
+                form.use(van),
+                form.second(van),
+                self._waits_until(van),
+                form.most[van],
+            )
+            kinds[kind].append(van)
         types = [
             pyvrp.VehicleType(
                 num_available=len(vans),
                 capacity=list(kind.capacity),
                 start_depot=kind.start,
                 end_depot=kind.end,
-                fixed_cost=round(form.problem.policy.vehicle),
+                fixed_cost=kind.use,
                 tw_early=kind.leaves_at,
                 tw_late=kind.back_by,
+                max_distance=kind.most,
+                unit_distance_cost=form.scale,
+                unit_duration_cost=kind.second,
                 profile=kind.profile,
+                start_late=kind.waits_until,
             )
             for kind, vans in kinds.items()
         ]
         return types, list(kinds.values())
+
+    def _waits_until(self, van: int) -> int | None:
+        """A van whose hours cost is paid from the first on, unless it waits for what it loads."""
+        if not self._form.second(van):
+            return None
+        ready = (node.leaves_after for node in self._form.singles)
+        return min(max(self._form.leaves_at[van], *ready, 0), self._form.back_by[van])
 
     def _client_list(self) -> list[pyvrp.Client]:
         groups = {job: at for at, job in enumerate(self._groups())}
@@ -220,7 +250,7 @@ class _Model:
                 tw_early=opens,
                 tw_late=closes,
                 release_time=min(node.leaves_after, closes),
-                prize=node.prize,
+                prize=node.prize * self._form.scale,
                 required=self._is_required and node.step.job not in groups,
                 group=groups.get(node.step.job),
             )
@@ -247,7 +277,7 @@ class _Model:
                 delivery_tw_late=delivery.windows[-1][1],
                 delivery_service_duration=delivery.service_s,
                 amount=list(delivery.load),
-                prize=delivery.prize,
+                prize=delivery.prize * self._form.scale,
                 required=False,
             )
             for at, (pickup, delivery) in enumerate(self._form.pairs)

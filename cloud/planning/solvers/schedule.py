@@ -20,6 +20,7 @@ from cloud.planning.model import (
 from cloud.planning.sequence import out_of_order
 from cloud.planning.solvers.allowed import aboard, allows
 from cloud.planning.solvers.port import Sequences, Step
+from cloud.planning.solvers.rates import price_of_route
 from cloud.roads.model import NO_WAY, Matrix
 
 
@@ -116,15 +117,14 @@ def prices_of(problem: Problem, plan: Plan) -> Prices:
         for visit in route.visits
         if visit.kind == "delivery"
     )
+    vans = {van.id: van for van in problem.vehicles}
     in_force = {van.id: _deliveries(van.in_force) for van in problem.vehicles}
     resequenced = sum(
         len(out_of_order(in_force[route.vehicle], _deliveries(route.visits)))
         for route in plan.routes
     )
     return Prices(
-        driving=plan.cost.drive_s
-        + plan.cost.distance_m / 1_000 * policy.km
-        + sum(bool(route.visits) for route in plan.routes) * policy.vehicle,
+        driving=sum(price_of_route(policy, vans[route.vehicle], route) for route in plan.routes),
         lateness=plan.cost.late_s * policy.late_s,
         change=changed * policy.changed_vehicle + resequenced * policy.changed_sequence,
         unserved=sum(price_of_leaving(problem, jobs[left.job]) for left in plan.unserved),
@@ -157,6 +157,7 @@ class _Drive:
         self._clock = vehicle.available_from
         self._load = aboard(vehicle, problem.jobs)
         self._room = vehicle.room
+        self._left_m = vehicle.range_m
         self._visits: list[Visit] = []
         self._broken_by: int | None = None
 
@@ -165,6 +166,8 @@ class _Drive:
         for step in steps[loaded:]:
             self._drive_to(step)
         seconds, metres = self._leg(self._vehicle.end) if steps else (0, 0)
+        if steps and self._is_out_of_range(metres):
+            self._break(steps[-1].job)
         ends_at = self._clock + seconds
         if steps and ends_at > self._vehicle.shift_end:
             self._break(steps[-1].job)
@@ -199,6 +202,8 @@ class _Drive:
         job = self._job(step)
         place = _place(job, step)
         leg = self._leg(place)
+        if self._is_out_of_range(leg[1], place):
+            self._break(step.job)
         arrival = self._clock + leg[0]
         if step.kind == "pickup":
             start = max(arrival, job.ready_from or 0)
@@ -241,6 +246,14 @@ class _Drive:
             more and there > room
             for there, more, room in zip(self._load, change, self._room, strict=True)
         )
+
+    def _is_out_of_range(self, metres: int, place: int | None = None) -> bool:
+        """Drive so far; whether it was too far to come back from ``place``."""
+        if self._left_m is None:
+            return False
+        self._left_m -= metres
+        back = 0 if place is None else int(self._matrix.metres[place, self._vehicle.end])
+        return self._left_m < back
 
     def _leg(self, place: int) -> tuple[int, int]:
         return (

@@ -97,7 +97,14 @@ class _Screen:
 
     def verdict(self) -> tuple[Constraint, str] | None:
         """What stands against the job, or None."""
-        return self._street() or self._vehicle() or self._size() or self._way() or self._time()
+        return (
+            self._street()
+            or self._vehicle()
+            or self._size()
+            or self._way()
+            or self._range()
+            or self._time()
+        )
 
     def _street(self) -> tuple[Constraint, str] | None:
         for place, what in ((self.job.pickup, "the pickup"), (self.job.delivery, "the door")):
@@ -183,8 +190,31 @@ class _Screen:
             return None
         return "street", "no way along streets leads there and back; correct the place"
 
-    def _time(self) -> tuple[Constraint, str] | None:
+    def _range(self) -> tuple[Constraint, str] | None:
         vans = [van for van in self._able() if self._back(van) < NO_WAY]
+        if any(self._reaches(van) for van in vans):
+            return None
+        needed = min(self._metres(van) for van in vans)
+        longest = max(van.range_m for van in vans if van.range_m is not None)
+        return "range", (
+            f"it takes {needed / 1_000:.1f} km there and back and the van that reaches furthest "
+            f"has {longest / 1_000:.1f} km left; send a van with more range, or charge one"
+        )
+
+    def _metres(self, vehicle: Vehicle) -> int:
+        metres = self.matrix.metres
+        pickup = vehicle.start if self.job.pickup is None else self.job.pickup
+        return (
+            int(metres[vehicle.start, pickup])
+            + int(metres[pickup, self.job.delivery])
+            + int(metres[self.job.delivery, vehicle.end])
+        )
+
+    def _reaches(self, vehicle: Vehicle) -> bool:
+        return vehicle.range_m is None or self._metres(vehicle) <= vehicle.range_m
+
+    def _time(self) -> tuple[Constraint, str] | None:
+        vans = [van for van in self._able() if self._back(van) < NO_WAY and self._reaches(van)]
         if any(self._fits(van) for van in vans):
             return None
         earliest = min(earliest_delivery(self.matrix, van, self.job) for van in vans)

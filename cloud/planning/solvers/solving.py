@@ -190,10 +190,15 @@ def _left_out(problem: Problem, sequences: Sequences) -> list[Unserved]:
             Unserved(job=problem.jobs[at].id, constraint="capacity", reason=reason) for at in left
         ]
     reason = (
-        "it fits no van beside the other orders within windows and shifts; "
+        f"it fits no van beside the other orders within {_limits(problem)}; "
         "add a van, lengthen a shift, or move orders to another day"
     )
     return [Unserved(job=problem.jobs[at].id, constraint="time", reason=reason) for at in left]
+
+
+def _limits(problem: Problem) -> str:
+    is_ranged = any(van.range_m is not None for van in problem.vehicles)
+    return "windows, shifts and range" if is_ranged else "windows and shifts"
 
 
 def _with_idle_vans(problem: Problem, plan: Plan) -> Plan:

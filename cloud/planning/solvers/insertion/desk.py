@@ -18,12 +18,15 @@ from cloud.planning.solvers.insertion.board import Board, Floats, Ints, Ways
 from cloud.planning.solvers.insertion.rows import Legs, Row, Timetable, window_at
 from cloud.planning.solvers.insertion.search import Order, Place, Search
 from cloud.planning.solvers.port import Sequences, Step, sequences_of
+from cloud.planning.solvers.rates import rates
 from cloud.planning.solvers.schedule import lateness_s, price_of_leaving, with_pickups
 from cloud.roads.model import Matrix
 
 _TRIED: Final = 8
 _TRIED_SOFT: Final = 64
 """So many of the cheapest places are driven through; more where promises have to be broken."""
+_MORE: Final = (8, 64, 512)
+"""The same where vans have limits that only the clock knows: so many, and then more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,13 @@ class InsertionDesk:
             timetable.row(with_pickups(problem, steps), self._leg)
             for timetable, steps in zip(self._timetables, sequences, strict=True)
         ]
+        rate_of = [rates(problem.policy, van) for van in vans]
+        self._use = np.array([rate.use for rate in rate_of])
+        self._metre = np.array([rate.metre for rate in rate_of])
+        is_usual = bool((self._metre == problem.policy.km / 1_000).all())
+        self._own_metre = None if is_usual else self._metre
+        self._is_ranked = not any(rate.second for rate in rate_of)
+        self._is_limited = any(van.range_m is not None for van in vans)
         self._is_idle = np.array([not row.steps for row in self._rows], dtype=np.bool_)
         self._board = Board.of(self._rows)
 
@@ -117,19 +127,32 @@ class InsertionDesk:
         order = Order(self._jobs[index], self._problem.policy, door, pickup)
         legs = _legs_with(order, self._leg)
         for is_soft in (False, True):
-            best: Insertion | None = None
-            for place in self._ranked(order, is_soft=is_soft):
-                if best is not None and not is_soft:
-                    break
-                found = self._driven(index, place, legs)
-                if found is None or (found.breaks_promises and not is_soft):
-                    continue
-                if best is None or found.price < best.price:
-                    best = found
-            if best is not None:
-                dear = price_of_leaving(self._problem, order.job)
-                return best if best.price < dear else None
+            for count in self._counts(is_soft=is_soft):
+                best = self._best(index, order, legs, count, is_soft=is_soft)
+                if best is not None:
+                    dear = price_of_leaving(self._problem, order.job)
+                    return best if best.price < dear else None
         return None
+
+    def _counts(self, *, is_soft: bool) -> tuple[int, ...]:
+        if self._is_limited:
+            return _MORE
+        return (_TRIED_SOFT,) if is_soft else (_TRIED,)
+
+    def _best(
+        self, index: int, order: Order, legs: Legs, count: int, *, is_soft: bool
+    ) -> Insertion | None:
+        """The cheapest that the clock passes, of so many places that the arrays show."""
+        best: Insertion | None = None
+        for place in self._ranked(order, count, is_soft=is_soft):
+            if best is not None and self._is_ranked and not is_soft:
+                break
+            found = self._driven(index, place, legs)
+            if found is None or (found.breaks_promises and not is_soft):
+                continue
+            if best is None or found.price < best.price:
+                best = found
+        return best
 
     def take(self, insertion: Insertion, door: Ways, pickup: Ways | None = None) -> None:
         """Make an insertion part of the routes."""
@@ -159,9 +182,8 @@ class InsertionDesk:
     def _leg(self, one: int, other: int) -> tuple[int, int]:
         return self._learned.get((one, other)) or self._legs(one, other)
 
-    def _ranked(self, order: Order, *, is_soft: bool) -> list[Place]:
+    def _ranked(self, order: Order, count: int, *, is_soft: bool) -> list[Place]:
         """The cheapest places by the arrays, cheapest first."""
-        count = _TRIED_SOFT if is_soft else _TRIED
         surcharge = self._surcharges(order.job)
         able = surcharge < np.inf
         places: list[Place] = []
@@ -195,12 +217,14 @@ class InsertionDesk:
 
     def _search(self, order: Order, rows: Ints, surcharge: Floats, *, is_soft: bool) -> Search:
         board = self._board if len(rows) == len(self._rows) else self._board.cut(rows)
-        return Search(board, order, self._capacity[:, rows], surcharge[rows], is_soft=is_soft)
+        metre = None if self._own_metre is None else self._own_metre[rows]
+        capacity = self._capacity[:, rows]
+        return Search(board, order, capacity, surcharge[rows], metre=metre, is_soft=is_soft)
 
     def _surcharges(self, job: Job) -> Floats:
         """What each van costs beside the driving; infinite for those that may not serve it."""
         policy = self._problem.policy
-        surcharge = np.where(self._is_idle, policy.vehicle, 0.0)
+        surcharge = np.where(self._is_idle, self._use, 0.0)
         if job.previous_vehicle is not None:
             surcharge += policy.changed_vehicle
             if (was := self._numbers.get(job.previous_vehicle)) is not None:

@@ -10,6 +10,7 @@ from typing import Final
 
 from cloud.planning.model import Job, Load, Policy, Vehicle, Window
 from cloud.planning.solvers.port import Step
+from cloud.planning.solvers.rates import rates
 
 NEVER: Final = 1 << 60
 """Later than any instant."""
@@ -28,7 +29,7 @@ class Row:
         leaves: when the van leaves the element before. arrives: when it is at the one after.
         latest: when it must be at the one after so that nobody who is served in time is late.
         latest_soft: the same where promises may be broken.
-        price: of the drive between, in seconds of driving.
+        price: of the drive between, in seconds of driving. on_duty: of the hours of the whole.
         waited: seconds waited for windows up to the element before.
         load: parcels, grams and millilitres aboard behind the element before.
         late: how many visits after the position are late already.
@@ -44,6 +45,7 @@ class Row:
     latest: list[int]
     latest_soft: list[int]
     price: list[float]
+    on_duty: float
     waited: list[int]
     load: list[Load]
     late: list[int]
@@ -52,8 +54,8 @@ class Row:
 
     @property
     def cost(self) -> float:
-        """Of all driving, in seconds."""
-        return sum(self.price)
+        """Of all driving and of the hours, in seconds."""
+        return sum(self.price) + self.on_duty
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class Timetable:
         self._vehicle = vehicle
         self._aboard = aboard
         self._jobs = jobs
-        self._km = policy.km / 1_000
+        self._rates = rates(policy, vehicle)
 
     def row(self, steps: tuple[Step, ...], legs: Legs) -> Row:
         """The timetable of ``steps``, each as early as it can be."""
@@ -87,7 +89,7 @@ class Timetable:
         clock = self._leaves(steps[:loaded])
         before, leaves, waited, loads = [van.start], [clock], [0], [load]
         arrives: list[int] = []
-        price: list[float] = []
+        drives: list[tuple[int, int]] = []
         elements: list[_Element] = []
         for step in steps[loaded:]:
             job = self._jobs[step.job]
@@ -100,14 +102,14 @@ class Timetable:
             clock = start + element.service_s
             elements.append(element)
             arrives.append(arrival)
-            price.append(seconds + metres * self._km)
+            drives.append((seconds, metres))
             before.append(place)
             leaves.append(clock)
             waited.append(waited[-1] + start - arrival)
             loads.append(load)
         seconds, metres = legs(before[-1], van.end) if steps else (0, 0)
         arrives.append(clock + seconds)
-        price.append(seconds + metres * self._km if steps else 0.0)
+        drives.append((seconds, metres))
         latest, latest_soft = self._latest(elements, leaves, arrives)
         return Row(
             steps=steps,
@@ -118,13 +120,18 @@ class Timetable:
             arrives=arrives,
             latest=latest,
             latest_soft=latest_soft,
-            price=price,
+            price=[seconds + metres * self._rates.metre for seconds, metres in drives],
+            on_duty=(arrives[-1] - van.available_from) * self._rates.second if steps else 0.0,
             waited=waited,
             load=loads,
             late=_late_after(elements),
             late_s=sum(element.late_s for element in elements),
-            is_feasible=is_feasible and arrives[-1] <= van.shift_end,
+            is_feasible=is_feasible and arrives[-1] <= van.shift_end and self._reaches(drives),
         )
+
+    def _reaches(self, drives: Sequence[tuple[int, int]]) -> bool:
+        limit = self._vehicle.range_m
+        return limit is None or sum(metres for _, metres in drives) <= limit
 
     def _taken(self, step: Step, load: Load) -> tuple[Load, bool]:
         """The load after a visit, and whether it is too much of something that was fetched."""

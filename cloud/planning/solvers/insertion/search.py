@@ -37,7 +37,7 @@ class Order:
     """One order with its ways, priced once."""
 
     def __init__(self, job: Job, policy: Policy, door: Ways, pickup: Ways | None) -> None:
-        km = policy.km / 1_000
+        self.metre = km = policy.km / 1_000
         self.job = job
         self.late_s = policy.late_s
         self.door = door
@@ -48,11 +48,13 @@ class Order:
         self.price_to_pickup: Floats = np.zeros(0)
         self.price_from_pickup: Floats = np.zeros(0)
         self.between_s = 0
+        self.between_m = 0
         self.between_price = 0.0
         if pickup is not None and job.pickup is not None:
             self.price_to_pickup = pickup.seconds_to + pickup.metres_to * km
             self.price_from_pickup = pickup.seconds_from + pickup.metres_from * km
             self.between_s = int(door.seconds_to[job.pickup])
+            self.between_m = int(door.metres_to[job.pickup])
             self.between_price = float(self.price_to[job.pickup])
 
     def served(self, arrival: Ints) -> tuple[Ints, Ints]:
@@ -71,14 +73,22 @@ class Order:
 class Search:
     """One order on one board of vans with that capacity, a row for each dimension of it.
 
-    ``surcharge`` is what each van costs beside the driving.
+    ``surcharge`` is what each van costs beside the driving, ``metre`` what a metre of it does;
+    None is what the policy says of all.
 
     Prices are had for every position at once. What the clock says is asked of the cheapest few, and
     of the others only when none of these is feasible, or lateness makes them dear.
     """
 
     def __init__(
-        self, board: Board, order: Order, capacity: Ints, surcharge: Floats, *, is_soft: bool
+        self,
+        board: Board,
+        order: Order,
+        capacity: Ints,
+        surcharge: Floats,
+        *,
+        metre: Floats | None = None,
+        is_soft: bool,
     ) -> None:
         self._board = board
         self._order = order
@@ -89,9 +99,19 @@ class Search:
         self._latest = board.latest_soft if is_soft else board.latest
         self._is_there: Flags = self._latest > -NEVER
         self._late_price = 0.0 if is_soft else order.late_s
+        self._metre = None if metre is None else (metre - order.metre)[:, None]
         self._detour: Floats = (
-            order.price_to[board.before] + order.price_from[board.after] - board.price
+            order.price_to[board.before]
+            + order.price_from[board.after]
+            - board.price
+            + self._own(order.door.metres_to, order.door.metres_from)
         )
+
+    def _own(self, to: Ints, on: Ints) -> Floats | float:
+        """What such a detour costs more, or less, on each van by its own price of a metre."""
+        if self._metre is None:
+            return 0.0
+        return self._metre * (to[self._board.before] + on[self._board.after])
 
     def alone(self, count: int, delays: Ints | None) -> list[Place]:
         """The cheapest places of the delivery by itself.
@@ -130,10 +150,16 @@ class Search:
         if first.any():
             fits = fits & (np.arange(board.width) >= first[:, None])
         both = to_pickup + order.price_from[board.after] + (order.between_price - board.price)
+        ways = order.pickup
+        assert ways is not None  # noqa: S101 - what is not aboard has a pickup
+        if self._metre is not None:
+            both = both + self._own(ways.metres_to, order.door.metres_from)
+            both = both + self._metre * order.between_m
         found = self._best_of(np.where(fits, both, np.inf), count, self._together_at)
         together = [Place(row, position, position, price) for row, position, price in found]
         bound = together[0].price if together else np.inf
         detour = to_pickup + order.price_from_pickup[board.after] - board.price
+        detour = detour + self._own(ways.metres_to, ways.metres_from)
         least = np.where(self._is_there, self._detour, np.inf).min(axis=1, keepdims=True)
         rows, positions = np.nonzero(fits & (detour + least < bound))
         if not len(rows):

@@ -1,0 +1,32 @@
+"""What a van's kilometres, hours and use cost: its own prices, else the policy's. Pure."""
+
+from typing import NamedTuple
+
+from cloud.planning.model import PlannedRoute, Policy, Vehicle
+
+
+class Rates(NamedTuple):
+    """In seconds of driving, each: a metre, a second on duty, and being sent out."""
+
+    metre: float
+    second: float
+    use: float
+
+
+def rates(policy: Policy, vehicle: Vehicle) -> Rates:
+    """The rates of one van."""
+    km = policy.km if vehicle.km is None else vehicle.km
+    hour = policy.hour if vehicle.hour is None else vehicle.hour
+    use = policy.vehicle if vehicle.use is None else vehicle.use
+    return Rates(km / 1_000, hour / 3_600, use)
+
+
+def price_of_route(policy: Policy, vehicle: Vehicle, route: PlannedRoute) -> float:
+    """What driving a route costs; nothing when the van stays."""
+    if not route.visits:
+        return 0.0
+    rate = rates(policy, vehicle)
+    drive_s = sum(visit.leg_s for visit in route.visits) + route.end_leg_s
+    metres = sum(visit.leg_m for visit in route.visits) + route.end_leg_m
+    on_duty_s = route.ends_at - vehicle.available_from
+    return drive_s + metres * rate.metre + on_duty_s * rate.second + rate.use
