@@ -71,6 +71,7 @@ from cloud.planning.ruling import DayRules
 from cloud.planning.service import Planning
 from cloud.planning.situation import At
 from cloud.planning.store import orders_of_carrier
+from cloud.planning.turns import searches_at_once
 from cloud.roads import api as roads_api
 from cloud.roads.client import RoadsClient
 from cloud.roads.engine import engine_url, url_of
@@ -271,7 +272,14 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         planning=planning,
         rules=DayRules(business, clock, events, random_id),
         decisions=Decisions(business, clock, random_id),
-        loop=PlanningLoop(business, clock, planning, maker, events),
+        loop=PlanningLoop(
+            business,
+            clock,
+            planning,
+            maker,
+            events,
+            at_once=searches_at_once(os.cpu_count()),
+        ),
         forecasts=Forecasts(business, planning, positions, clock),
         drivers=DriverWork(business, clock, events),
         live=live,

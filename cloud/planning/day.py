@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from cloud.orders.model import Span
+from cloud.planning.model import QUICK_S
 from cloud.planning.sequence import out_of_order
 
 type StopKind = Literal["pickup", "delivery"]
@@ -30,6 +31,8 @@ type Trigger = Literal[
     "accepted",
 ]
 type JobState = Literal["queued", "running", "done", "failed"]
+type DepotKey = tuple[str, str]
+"""A company's depot: one job of it is worked on at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,6 +246,21 @@ class Job:
     def is_held(self) -> bool:
         """Whether its sequences are given and nothing is searched."""
         return self.restores is not None or self.proposal_id is not None
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether an urgent order is to be put where it fits at once."""
+        return self.trigger == "urgent_order" and self.is_quick
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether it takes the planner no time to speak of."""
+        return self.seconds <= QUICK_S
+
+    @property
+    def depot_key(self) -> DepotKey:
+        """Whose job it is."""
+        return self.tenant, self.depot_id
 
     def is_of_same_day(self, other: "Job") -> bool:
         """Whether both plan the same depot and service date."""

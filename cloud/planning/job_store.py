@@ -1,5 +1,6 @@
 """The queue of planning jobs, kept over a restart."""
 
+from collections.abc import Collection
 from datetime import date
 from typing import Any, Final
 
@@ -110,9 +111,13 @@ def mark_job(connection: Connection, job_id: str, state: JobState, **values: Any
     connection.execute(update(job_row).where(job_row.c.id == job_id).values(state=state, **values))
 
 
-def queue_again(connection: Connection) -> None:
-    """Jobs that were being worked on when the service stopped wait again."""
-    connection.execute(update(job_row).where(job_row.c.state == "running").values(state="queued"))
+def queue_again(connection: Connection, at_work: Collection[str] = ()) -> None:
+    """Jobs that nobody works on any more wait again: all that run but those ``at_work``."""
+    connection.execute(
+        update(job_row)
+        .where(job_row.c.state == "running", job_row.c.id.not_in(at_work))
+        .values(state="queued")
+    )
 
 
 def _jobs(connection: Connection, wanted: list[ColumnElement[bool]]) -> list[Job]:

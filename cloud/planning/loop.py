@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
-from dataclasses import replace
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from cloud.foundation import outbox
@@ -13,10 +15,11 @@ from cloud.foundation.database import Database
 from cloud.foundation.errors import CloudError, Unavailable
 from cloud.foundation.outbox import DomainEvent
 from cloud.planning import job_store, proposal_store, store
-from cloud.planning.day import Job, PlanningFailed
-from cloud.planning.making import PlanMaker
+from cloud.planning.day import DepotKey, Job, PlanningFailed
+from cloud.planning.making import GaveWay, PlanMaker
 from cloud.planning.service import Planning
 from cloud.planning.triggers import Cause, cause_of
+from cloud.planning.turns import gives_way, joins, retry_after_s, to_begin
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +28,35 @@ DECISION_S: Final = 0.05
 """For an urgent order, which is put where it fits at once; the loop improves on that later."""
 _IDLE_S: Final = 1.0
 _RETRY_S: Final = 2.0
-_RETRY_MOST_S: Final = 30.0
+
+
+@dataclass(slots=True)
+class _AtWork:
+    """A job that was begun, and the word that its search is to give way."""
+
+    job: Job
+    gives_way: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(slots=True)
+class _PutOff:
+    """A depot whose planner or roads did not answer; ``until_s`` of the event loop's time."""
+
+    failures: int
+    until_s: float
 
 
 class PlanningLoop:
-    """Works on one job at a time; triggers for a day that waits already join its job."""
+    """Works on one job of a depot at a time; triggers for a day that waits already join its job.
+
+    Args:
+        database: of the business.
+        clock: domain time.
+        planning: names jobs.
+        maker: makes plans.
+        events: woken when there is news.
+        at_once: how many searches the planner does at a time.
+    """
 
     def __init__(
         self,
@@ -38,17 +65,22 @@ class PlanningLoop:
         planning: Planning,
         maker: PlanMaker,
         events: outbox.Outbox,
+        *,
+        at_once: int = 1,
     ) -> None:
         self._database = database
         self._clock = clock
         self._planning = planning
         self._maker = maker
         self._events = events
+        self._at_once = at_once
         self._waker = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._running: tuple[Job, asyncio.Task[None]] | None = None
-        self._gives_way = False
-        self._failures = 0
+        self._at_work: dict[DepotKey, _AtWork] = {}
+        self._put_off: dict[DepotKey, _PutOff] = {}
+        self._last_turn: dict[DepotKey, int] = {}
+        self._turns = 0
+        self._may_be_torn = True
 
     def wake(self) -> None:
         """Look for queued jobs now; safe from any thread."""
@@ -58,38 +90,45 @@ class PlanningLoop:
     async def run(self) -> None:
         """Work until cancelled. Jobs that a stop of the service cut off are done again."""
         self._loop = asyncio.get_running_loop()
-        is_first = True
-        while True:
-            self._waker.clear()
-            try:
-                if is_first:
-                    await asyncio.to_thread(self._queue_again)
-                    is_first = False
-                await self._work_or_wait()
-            except DBAPIError as error:
-                log.warning("the database does not answer", extra={"reason": error.orig})
-                is_first = True  # a job may have been left marked as running
-                await asyncio.sleep(_RETRY_S)
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                self._waker.clear()
+                try:
+                    await self._begin(tasks)
+                except DBAPIError as error:
+                    log.warning("the database does not answer", extra={"reason": error.orig})
+                    self._may_be_torn = True
+                    await asyncio.sleep(_RETRY_S)
+                else:
+                    await self._wait()
 
-    async def _work_or_wait(self) -> None:
-        job = await asyncio.to_thread(self._take)
-        if job is None:
-            try:
-                async with asyncio.timeout(_IDLE_S):
-                    await self._waker.wait()
-            except TimeoutError:
-                return
-            return
-        self._running = job, asyncio.create_task(self._work(job), name=f"plan {job.id}")
+    async def _wait(self) -> None:
+        now_s = asyncio.get_running_loop().time()
+        again_s = min((one.until_s for one in self._put_off.values()), default=now_s + _IDLE_S)
         try:
-            await self._running[1]
-        except asyncio.CancelledError:
-            if not self._gives_way:
-                self._running[1].cancel()
-                raise
-            await asyncio.to_thread(self._put_back, job)
-        finally:
-            self._running, self._gives_way = None, False
+            async with asyncio.timeout(max(0.0, min(again_s - now_s, _IDLE_S))):
+                await self._waker.wait()
+        except TimeoutError:
+            return
+
+    async def _begin(self, tasks: asyncio.TaskGroup) -> None:
+        """Begin every job whose turn it is."""
+        if self._may_be_torn:
+            at_work = [one.job.id for one in self._at_work.values()]
+            await asyncio.to_thread(self._queue_again, at_work)
+            self._may_be_torn = False
+        now_s = asyncio.get_running_loop().time()
+        held_off = {depot for depot, one in self._put_off.items() if one.until_s > now_s}
+        at_work_now = [one.job for one in self._at_work.values()]
+        chosen, waiting = await asyncio.to_thread(self._take, at_work_now, held_off)
+        for begun in self._at_work.values():
+            if any(gives_way(begun.job, job) for job in waiting):
+                begun.gives_way.set()
+        for job in chosen:
+            self._turns += 1
+            self._last_turn[job.depot_key] = self._turns
+            begun = self._at_work[job.depot_key] = _AtWork(job)
+            tasks.create_task(self._work(begun), name=f"plan {job.id}")
 
     async def on_event(self, event: DomainEvent) -> None:
         """A consumer of the outbox: queues a re-plan when an event touches a published plan."""
@@ -111,8 +150,8 @@ class PlanningLoop:
             seed=1,
         )
         if await asyncio.to_thread(self._queue, job):
-            if cause.trigger == "urgent_order":
-                self._give_way()
+            if job.is_urgent:
+                self._put_off.pop(job.depot_key, None)  # the part may answer again
             self._waker.set()
 
     def _improvement(self, decided: Job) -> Job:
@@ -125,12 +164,6 @@ class PlanningLoop:
             seconds=REPLAN_S,
         )
 
-    def _give_way(self) -> None:
-        """An urgent order does not wait for a long plan somebody asked for: that starts anew."""
-        if self._running is not None and self._running[0].trigger == "optimize":
-            self._gives_way = True
-            self._running[1].cancel()
-
     def _queue(self, job: Job) -> bool:
         """Whether the job waits now, by itself or joined; one a day at the most does."""
         with self._database.reading() as connection:
@@ -139,44 +172,72 @@ class PlanningLoop:
                 return False
         with self._database.writing() as connection:
             for waiting in job_store.queued_jobs(connection):
-                if waiting.is_of_same_day(job) and not waiting.is_held:
+                if joins(waiting, job):
                     job_store.join(connection, waiting, job)
                     return True
             job_store.add_job(connection, job, self._clock.now_s())
         return True
 
-    def _queue_again(self) -> None:
+    def _queue_again(self, at_work: Collection[str]) -> None:
         with self._database.writing() as connection:
-            job_store.queue_again(connection)
+            job_store.queue_again(connection, at_work)
 
-    def _take(self) -> Job | None:
+    def _take(
+        self, at_work: Collection[Job], held_off: Collection[DepotKey]
+    ) -> tuple[list[Job], list[Job]]:
+        """The jobs that begin now, which are marked as running, and those that wait on."""
         with self._database.reading() as connection:
-            if not job_store.queued_jobs(connection):
-                return None
+            queued = job_store.queued_jobs(connection)
+        if not self._chosen(queued, at_work, held_off):
+            return [], queued
         with self._database.writing() as connection:
-            job = job_store.queued_jobs(connection)[0]
-            job_store.mark_job(connection, job.id, "running")
-        return job
+            queued = job_store.queued_jobs(connection)
+            chosen = self._chosen(queued, at_work, held_off)
+            for job in chosen:
+                job_store.mark_job(connection, job.id, "running")
+        return chosen, [job for job in queued if job not in chosen]
+
+    def _chosen(
+        self, queued: list[Job], at_work: Collection[Job], held_off: Collection[DepotKey]
+    ) -> list[Job]:
+        waiting = [job for job in queued if job.depot_key not in held_off]
+        return to_begin(waiting, at_work, at_once=self._at_once, last_turn=self._last_turn)
 
     def _put_back(self, job: Job) -> None:
         with self._database.writing() as connection:
             job_store.mark_job(connection, job.id, "queued")
 
-    async def _work(self, job: Job) -> None:
+    async def _work(self, begun: _AtWork) -> None:
+        """Do a job to its end; nothing that happens to it ends the others."""
         try:
-            revision = await self._maker.make(job)
+            await self._make(begun)
+        except DBAPIError as error:
+            log.warning("the database does not answer", extra={"reason": error.orig})
+            self._may_be_torn = True
+        finally:
+            del self._at_work[begun.job.depot_key]
+            self._waker.set()
+
+    async def _make(self, begun: _AtWork) -> None:
+        job = begun.job
+        try:
+            await self._maker.make(job, begun.gives_way)
+        except GaveWay:
+            log.info("a search gave way to an urgent order", extra={"job": job.id})
+            await asyncio.to_thread(self._put_back, job)
         except Unavailable as error:
             await self._try_later(job, error)
         except CloudError as error:
             log.warning("plan not made", extra={"job": job.id, "reason": error.detail})
             await asyncio.to_thread(self._fail, job, error.detail)
+        except DBAPIError:
+            raise
         except Exception as error:
             log.exception("planning broke", extra={"job": job.id})
             await asyncio.to_thread(self._fail, job, f"{type(error).__name__}; see the log")
         else:
-            self._failures = 0
-            await asyncio.to_thread(self._finish, job, revision)
-            if job.trigger == "urgent_order" and job.solver == "insertion":
+            self._put_off.pop(job.depot_key, None)
+            if job.is_urgent:
                 await asyncio.to_thread(self._queue, self._improvement(job))
 
     async def _try_later(self, job: Job, error: Unavailable) -> None:
@@ -184,35 +245,37 @@ class PlanningLoop:
         if job.trigger == "optimize":
             await asyncio.to_thread(self._fail, job, error.detail)
             return
-        self._failures += 1
+        before = self._put_off.get(job.depot_key)
+        failures = 1 if before is None else before.failures + 1
+        until_s = asyncio.get_running_loop().time() + retry_after_s(failures)
+        self._put_off[job.depot_key] = _PutOff(failures, until_s)
         log.warning("plan put off", extra={"job": job.id, "reason": error.detail})
-        if self._failures == 1:
-            await asyncio.to_thread(self._tell_failure, job, f"{error.detail} It is tried again.")
-        await asyncio.sleep(min(_RETRY_S * self._failures, _RETRY_MOST_S))
         await asyncio.to_thread(self._put_back, job)
-
-    def _finish(self, job: Job, revision: int) -> None:
-        with self._database.writing() as connection:
-            job_store.mark_job(connection, job.id, "done", revision=revision)
+        if failures == 1:
+            await asyncio.to_thread(self._tell_failure, job, f"{error.detail} It is tried again.")
 
     def _fail(self, job: Job, error: str) -> None:
         with self._database.writing() as connection:
             job_store.mark_job(connection, job.id, "failed", error=error)
             if job.proposal_id is not None:
                 proposal_store.overtaken(connection, job.tenant, job.proposal_id)
-        self._tell_failure(job, error)
+            self._append_failure(connection, job, error)
+        self._events.wake()
 
     def _tell_failure(self, job: Job, error: str) -> None:
         with self._database.writing() as connection:
-            outbox.append(
-                connection,
-                job.tenant,
-                self._clock.now_s(),
-                PlanningFailed(
-                    depot_id=job.depot_id,
-                    service_date=job.service_date.isoformat(),
-                    job_id=job.id,
-                    error=error,
-                ),
-            )
+            self._append_failure(connection, job, error)
         self._events.wake()
+
+    def _append_failure(self, connection: Connection, job: Job, error: str) -> None:
+        outbox.append(
+            connection,
+            job.tenant,
+            self._clock.now_s(),
+            PlanningFailed(
+                depot_id=job.depot_id,
+                service_date=job.service_date.isoformat(),
+                job_id=job.id,
+                error=error,
+            ),
+        )

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,7 +16,7 @@ from cloud.foundation.ids import NewId
 from cloud.orders import store as order_store
 from cloud.orders.model import Promise
 from cloud.orders.service import move
-from cloud.planning import proposal_store, store
+from cloud.planning import job_store, proposal_store, store
 from cloud.planning.client import PlannerClient, PlannerUnavailable
 from cloud.planning.day import (
     DayPlan,
@@ -60,6 +60,10 @@ class PlanRefused(CloudError):
     """No plan can be made of the day as it stands; the text says why and what to do."""
 
 
+class GaveWay(Exception):
+    """A search was broken off for something more urgent. Nothing has changed."""
+
+
 class PlanMaker:
     """Turns a job into the next revision of its day."""
 
@@ -82,13 +86,19 @@ class PlanMaker:
         self._events = events
         self._new_id = new_id
 
-    async def make(self, job: Job) -> int:
+    async def make(self, job: Job, gives_way: asyncio.Event | None = None) -> int:
         """Solve the day as it stands now and publish the next revision; gives its number.
 
         When the day has gone on meanwhile in a way the plan does not know of, it is solved anew.
+        The job is done in the same transaction.
+
+        Args:
+            job: what is asked for.
+            gives_way: when it is set, the search is broken off; what was found is published.
 
         Raises:
             PlanRefused: no plan can be made. CloudError: the planner or the roads do not answer.
+            GaveWay: the search was broken off, and nothing has changed.
         """
         news = ""
         for _ in range(MAX_TRIES):
@@ -104,7 +114,7 @@ class PlanMaker:
             policy, held = await asyncio.to_thread(self._asked, job)
             drives_s = await self._drives_s(day)
             problem = await asyncio.to_thread(problem_of, day, drives_s, policy, held)
-            solved = await self._solve(job, problem)
+            solved = await unless(gives_way, self._solve(job, problem))
             new = await asyncio.to_thread(routes_of, day, solved.plan, self._new_id)
             routes = await self._along_streets(day, new.routes)
             new = replace(new, routes=routes, unserved=_left_out(job, held, new.unserved))
@@ -196,59 +206,71 @@ class PlanMaker:
 
         When the plan is outdated, gives what makes it so.
         """
-        job, new, plan = made.job, made.new, made.plan
         with self._database.writing() as connection:
-            now = self._day(connection, job)
-            news = outdated_by(before, now, new.routes)
+            now = self._day(connection, made.job)
+            news = outdated_by(before, now, made.new.routes)
             if news is not None:
                 return news
-            routes = with_progress(new.routes, now.plan)
-            diff = difference(now.plan, routes, new.sacrificed)
-            if job.trigger in _MAY_BE_NOTHING and _is_nothing(diff, now.plan, routes, new):
-                return now.plan.revision
-            cost = RevisionCost(
-                drive_s=sum(route.drive_s for route in routes),
-                distance_m=sum(route.distance_m for route in routes),
-                late_s=plan.cost.late_s,
-            )
-            asks = why_ask(made.policy, job.trigger, diff)
-            if asks is not None and now.plan.revision > 0:
-                self._propose(connection, now, made, routes, cost, diff, asks)
-                return now.plan.revision
-            _tell_orders(connection, now, routes, new.promises)
-            number = now.plan.revision + 1
-            routes = _numbered(now.plan, routes, number)
-            store.commit_revision(
-                connection,
-                now.plan,
-                routes,
-                new.unserved,
-                Revision(
-                    number=number,
-                    trigger=job.trigger,
-                    reason=job.reason,
-                    solver=plan.solver,
-                    created_at=now.now,
-                    cost=cost,
-                    diff=diff,
-                    prices=made.prices,
-                ),
-            )
-            proposal_store.outdate(connection, job.tenant, job.depot_id, job.service_date)
-            outbox.append(
-                connection,
-                job.tenant,
-                now.now,
-                RevisionCommitted(
-                    depot_id=job.depot_id,
-                    service_date=job.service_date.isoformat(),
-                    number=number,
-                    trigger=job.trigger,
-                    reason=job.reason,
-                    routes=tuple(route.id for route in routes if route.revision == number),
-                ),
-            )
+            number = self._in_force(connection, now, made)
+            job_store.mark_job(connection, made.job.id, "done", revision=number)
         return number
+
+    def _in_force(self, connection: Connection, now: Day, made: "_Made") -> int:
+        """Put a plan in force, propose it, or leave all as it is; which revision holds then."""
+        job, new, plan = made.job, made.new, made.plan
+        routes = with_progress(new.routes, now.plan)
+        diff = difference(now.plan, routes, new.sacrificed)
+        if job.trigger in _MAY_BE_NOTHING and _is_nothing(diff, now.plan, routes, new):
+            return now.plan.revision
+        cost = RevisionCost(
+            drive_s=sum(route.drive_s for route in routes),
+            distance_m=sum(route.distance_m for route in routes),
+            late_s=plan.cost.late_s,
+        )
+        asks = why_ask(made.policy, job.trigger, diff)
+        if asks is not None and now.plan.revision > 0:
+            self._propose(connection, now, made, routes, cost, diff, asks)
+            return now.plan.revision
+        number = now.plan.revision + 1
+        revision = Revision(
+            number=number,
+            trigger=job.trigger,
+            reason=job.reason,
+            solver=plan.solver,
+            created_at=now.now,
+            cost=cost,
+            diff=diff,
+            prices=made.prices,
+        )
+        self._commit(connection, now, made, routes, revision)
+        return number
+
+    def _commit(
+        self,
+        connection: Connection,
+        now: Day,
+        made: "_Made",
+        routes: tuple[Route, ...],
+        revision: Revision,
+    ) -> None:
+        job, number = made.job, revision.number
+        _tell_orders(connection, now, routes, made.new.promises)
+        routes = _numbered(now.plan, routes, number)
+        store.commit_revision(connection, now.plan, routes, made.new.unserved, revision)
+        proposal_store.outdate(connection, job.tenant, job.depot_id, job.service_date)
+        outbox.append(
+            connection,
+            job.tenant,
+            now.now,
+            RevisionCommitted(
+                depot_id=job.depot_id,
+                service_date=job.service_date.isoformat(),
+                number=number,
+                trigger=job.trigger,
+                reason=job.reason,
+                routes=tuple(route.id for route in routes if route.revision == number),
+            ),
+        )
 
     def _propose(
         self,
@@ -291,6 +313,27 @@ class PlanMaker:
                 asks_because=asks,
             ),
         )
+
+
+async def unless[T](gives_way: asyncio.Event | None, work: Coroutine[None, None, T]) -> T:
+    """The result of ``work``, which is ended when it is still at it as ``gives_way`` is set.
+
+    Raises:
+        GaveWay: it was ended.
+    """
+    if gives_way is None:
+        return await work
+    working = asyncio.create_task(work, name="search")
+    told = asyncio.create_task(gives_way.wait(), name="give way")
+    try:
+        await asyncio.wait({working, told}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise GaveWay
+        return working.result()
+    finally:
+        working.cancel()
+        told.cancel()
+        await asyncio.wait({working, told})
 
 
 @dataclass(frozen=True, slots=True)

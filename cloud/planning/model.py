@@ -36,6 +36,9 @@ type Constraint = Literal[
 NO_LIMIT: Final = 2**50
 """More than all jobs of a problem can weigh or take together."""
 
+QUICK_S: Final = 0.1
+"""Who asks for no longer than this does not wait for those who search."""
+
 MAX_LOCATIONS: Final = 20_000
 MAX_JOBS: Final = 10_000
 MAX_REQUEST_BYTES: Final = 16_000_000

@@ -23,6 +23,7 @@ from cloud.planning.cells.planning import planned_in_cells
 from cloud.planning.check import check
 from cloud.planning.model import (
     MAX_REQUEST_BYTES,
+    QUICK_S,
     Answer,
     Location,
     Problem,
@@ -32,6 +33,7 @@ from cloud.planning.model import (
 )
 from cloud.planning.solvers.port import SolverFailed
 from cloud.planning.solvers.solving import solve
+from cloud.planning.turns import searches_at_once
 from cloud.roads.client import RoadsClient
 from cloud.roads.model import Matrix, NoStreetNear, Point, RoadsUnavailable
 
@@ -47,11 +49,15 @@ _LOOK_S: Final = 0.2
 
 
 class Planner:
-    """Answers requests, at most ``at_once`` of them at a time; more than a few wait in turn."""
+    """Answers requests, ``at_once`` searches at a time; more than a few wait in turn.
+
+    What takes no time to speak of has a place of its own, so it never waits for a search.
+    """
 
     def __init__(self, roads: RoadsClient, *, at_once: int) -> None:
         self._roads = roads
         self._free = asyncio.Semaphore(at_once)
+        self._quick = asyncio.Semaphore(1)
         self._held = 0
         self._most_held = at_once + _WAITING
 
@@ -107,7 +113,7 @@ class Planner:
             await asyncio.wait({leaving})
 
     async def _answer(self, request: SolveRequest, is_left: threading.Event) -> Answer:
-        async with self._free:
+        async with self._quick if request.seconds <= QUICK_S else self._free:
             begun = time.perf_counter()
             try:
                 cells = await asyncio.to_thread(divided, request.problem, request.previous)
@@ -209,7 +215,7 @@ def main(socket: Path, roads: str) -> None:
     """Compute plans asked for over a Unix socket."""
     log_as("planner")
     os.nice(_NICE)
-    at_once = max(1, (os.cpu_count() or 2) - 1)
+    at_once = searches_at_once(os.cpu_count())
     socket.unlink(missing_ok=True)
     try:
         asyncio.run(serve(socket, roads, at_once=at_once))

@@ -4,135 +4,23 @@ Streets are as the crow flies, so that no road engine has to be started.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from datetime import date, datetime
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
-from cloud.foundation.ids import random_id
-from cloud.foundation.outbox import Outbox
 from cloud.foundation.settings import Settings
-from cloud.planning import job_store
-from cloud.planning.check import check
-from cloud.planning.day import Diff, Job, RouteChange, Trigger
-from cloud.planning.loop import PlanningLoop
-from cloud.planning.making import PlanMaker, PlanRefused
-from cloud.planning.model import RouteStep, Solved, SolveRequest
+from cloud.planning.day import Diff, RouteChange
+from cloud.planning.making import PlanRefused
+from cloud.planning.model import RouteStep
 from cloud.planning.policy import TenantPolicy, why_ask
 from cloud.planning.proposals import compared
-from cloud.planning.service import MAX_QUEUED, Planning
-from cloud.planning.solvers.solving import solve
-from cloud.roads.model import Matrix, Point
-from cloud.roads.model import Path as Way
-from tests.cloud.desk import TODAY, Desk, StillClock, open_desk
+from cloud.planning.service import MAX_QUEUED
+from tests.cloud.desk import TODAY, open_desk
+from tests.planning.office import PLAN, Office
 
-PLAN = f"/depots/la-serena/plans/{TODAY}"
 NOTHING: dict[str, list[str]] = {"added": [], "removed": [], "moved": []}
-
-
-def metres(points: Sequence[tuple[float, float]]) -> Any:
-    lat, lon = (np.radians(np.array(each)) for each in zip(*points, strict=True))
-    north = (lat[:, None] - lat[None, :]) * 6_371_000
-    east = (lon[:, None] - lon[None, :]) * 6_371_000 * np.cos(lat.mean())
-    return np.rint(np.hypot(north, east)).astype(np.int32)
-
-
-class StraightStreets:
-    """A way from place to place at 8 m/s."""
-
-    async def route(self, points: Sequence[Point]) -> Way:
-        there = [(point.lat, point.lon) for point in points]
-        length = int(np.trace(metres(there), offset=1))
-        line = tuple((point.lon, point.lat) for point in points)
-        return Way(seconds=length // 8, metres=length, legs=(), geometry=line)
-
-
-class PlannerHere:
-    """The planner's own work, in this process."""
-
-    async def solve(self, request: SolveRequest, *, timeout_s: float) -> Solved:
-        assert timeout_s > request.seconds
-        length = metres([(place.lat, place.lon) for place in request.problem.locations])
-        matrix = Matrix((length // 8).astype(np.int32), length)
-        plan = solve(request, matrix)
-        return Solved(plan=plan, check=check(request.problem, matrix, plan), seconds=0.1)
-
-
-class Office:
-    """A desk with two vans and six orders, and the work of the planning loop done when asked."""
-
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
-        self.maker = PlanMaker(
-            database=desk.database,
-            clock=StillClock(),
-            roads=StraightStreets(),  # type: ignore[arg-type]
-            planner=PlannerHere(),  # type: ignore[arg-type]
-            positions=lambda _: {},
-            events=Outbox(desk.database),
-            new_id=random_id,
-        )
-        self.shifts: dict[str, str] = {}
-        for van in ("van-1", "van-2"):
-            self.ask("POST", "/vehicles", 201, id=van, name=van, depot_id="la-serena",
-                     capacity_parcels=9)  # fmt: skip
-            driver = self.ask("POST", "/drivers", 201, id=f"of-{van}", name="Ana")["id"]
-            shift = self.ask("POST", "/shifts", 201, vehicle_id=van, driver_id=driver,
-                             service_date=TODAY)  # fmt: skip
-            self.shifts[van] = shift["id"]
-        for number in range(1, 7):
-            where = {"lat": -29.9 - number / 500, "lon": -71.25 - (number % 2) / 50}
-            assert desk.order(**where).status_code == 201
-
-    def ask(self, method: str, path: str, status: int, **body: Any) -> Any:
-        answer = self.desk.ask(method, path, json=body) if body else self.desk.ask(method, path)
-        assert answer.status_code == status, answer.text
-        return answer.json() if answer.content else None
-
-    def replan(self, trigger: Trigger) -> int:
-        """What the planning loop does when something has happened."""
-        return self._make(
-            Job(
-                tenant="main",
-                id=random_id("job"),
-                depot_id="la-serena",
-                service_date=date.fromisoformat(TODAY),
-                trigger=trigger,
-                reason="a test",
-                solver="auto",
-                seconds=0.2,
-                seed=1,
-            )
-        )
-
-    def work(self) -> int:
-        """Do the one job that was asked for."""
-        with self.desk.database.writing() as connection:
-            (job,) = job_store.queued_jobs(connection)
-            job_store.mark_job(connection, job.id, "done")
-        return self._make(job)
-
-    def _make(self, job: Job) -> int:
-        return asyncio.run(self.maker.make(job))
-
-    @property
-    def sequences(self) -> dict[str, list[list[str]]]:
-        plan = self.ask("GET", PLAN, 200)
-        return {
-            route["vehicle_id"]: [stop["order_ids"] for stop in route["stops"]]
-            for route in plan["routes"]
-        }
-
-    def differs(self, one: int, other: int) -> Any:
-        return self.ask("GET", f"{PLAN}/comparison?from={one}&to={other}", 200)
-
-    @property
-    def proposals(self) -> list[Any]:
-        found: list[Any] = self.ask("GET", f"{PLAN}/proposals", 200)["items"]
-        return found
 
 
 @pytest.fixture
@@ -286,10 +174,5 @@ def test_an_accepted_proposal_that_cannot_be_published_is_outdated(office: Offic
     office.ask("POST", f"{PLAN}/proposals/{office.proposals[0]['id']}/accept", 202)
     assert office.replan("optimize") == 2
     assert office.proposals[0]["state"] == "accepted"
-    database, clock = office.desk.database, StillClock()
-    planning = Planning(database, clock, random_id)
-    loop = PlanningLoop(database, clock, planning, office.maker, Outbox(database))
-    asyncio.run(loop._work_or_wait())
+    asyncio.run(office.work_off())
     assert office.proposals[0]["state"] == "outdated"
-    with database.reading() as connection:
-        assert job_store.queued_jobs(connection) == []

@@ -1,0 +1,83 @@
+"""Which of the waiting jobs begin now, and how long one waits that could not be done. Pure.
+
+A depot has one job at a time. Depots work beside each other, as many as the planner can search for;
+what takes it no time to speak of (an urgent order put where it fits, a plan taken back) needs no
+room there. Companies take turns, and so do the depots of each.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final
+
+from cloud.planning.day import DepotKey, Job
+
+_RETRY_S: Final = 2.0
+_RETRY_MOST_S: Final = 30.0
+
+
+def searches_at_once(cores: int | None) -> int:
+    """How many searches a machine does at a time: one core is left for everything else."""
+    return max(1, (cores or 2) - 1)
+
+
+def to_begin(
+    waiting: Iterable[Job],
+    running: Collection[Job],
+    *,
+    at_once: int,
+    last_turn: Mapping[DepotKey, int],
+) -> list[Job]:
+    """The jobs that begin now.
+
+    Args:
+        waiting: in the order they came in.
+        running: those that were begun and are not done.
+        at_once: how many may search at a time.
+        last_turn: for each depot that has had one, the number of its last turn.
+    """
+    busy = {job.depot_key for job in running}
+    searching = sum(not job.is_quick for job in running)
+    at_work = Counter(job.tenant for job in running)
+    company_turn: dict[str, int] = {}
+    for (tenant, _), turn in last_turn.items():
+        company_turn[tenant] = max(turn, company_turn.get(tenant, -1))
+    left = [job for job in waiting if job.depot_key not in busy]
+    chosen: list[Job] = []
+    while True:
+        able = [job for job in left if job.is_quick or searching < at_once]
+        if not able:
+            return chosen
+        job = min(
+            able,
+            key=lambda one: (
+                not one.is_urgent,
+                at_work[one.tenant],
+                company_turn.get(one.tenant, -1),
+                last_turn.get(one.depot_key, -1),
+            ),
+        )
+        chosen.append(job)
+        at_work[job.tenant] += 1
+        searching += not job.is_quick
+        left = [one for one in left if one.depot_key != job.depot_key]
+
+
+def gives_way(running: Job, further: Job) -> bool:
+    """Whether a search is broken off for what has come: it would have to start anew after it."""
+    return further.is_urgent and not running.is_quick and running.depot_key == further.depot_key
+
+
+def joins(waiting: Job, further: Job) -> bool:
+    """Whether a waiting job may serve a further reason too.
+
+    What is given is driven as it was given; and an urgent order does not wait for a long search.
+    """
+    is_long = waiting.trigger == "optimize"
+    return waiting.is_of_same_day(further) and not (
+        waiting.is_held or (is_long and further.is_urgent)
+    )
+
+
+def retry_after_s(failures: int) -> float:
+    """How long a depot waits after so many failures in a row, really."""
+    return min(_RETRY_S * failures, _RETRY_MOST_S)

@@ -1,0 +1,201 @@
+"""A desk with vans and orders, and the work of the planning loop, for tests.
+
+Solver and checker are the real ones. Streets are as the crow flies, so that no road engine has to
+be started.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import date
+from typing import Any
+
+import numpy as np
+from sqlalchemy import func, select
+
+from cloud.foundation.ids import random_id
+from cloud.foundation.outbox import DomainEvent, Outbox, outbox
+from cloud.planning import job_store
+from cloud.planning.check import check
+from cloud.planning.day import Job, Trigger
+from cloud.planning.loop import PlanningLoop
+from cloud.planning.making import PlanMaker
+from cloud.planning.model import Solved, SolveRequest
+from cloud.planning.service import Planning
+from cloud.planning.solvers.solving import solve
+from cloud.roads.model import Matrix, Point
+from cloud.roads.model import Path as Way
+from tests.cloud.desk import TODAY, Desk, StillClock
+
+PLAN = f"/depots/la-serena/plans/{TODAY}"
+
+
+def metres(points: Sequence[tuple[float, float]]) -> Any:
+    lat, lon = (np.radians(np.array(each)) for each in zip(*points, strict=True))
+    north = (lat[:, None] - lat[None, :]) * 6_371_000
+    east = (lon[:, None] - lon[None, :]) * 6_371_000 * np.cos(lat.mean())
+    return np.rint(np.hypot(north, east)).astype(np.int32)
+
+
+class StraightStreets:
+    """A way from place to place at 8 m/s."""
+
+    async def route(self, points: Sequence[Point]) -> Way:
+        there = [(point.lat, point.lon) for point in points]
+        length = int(np.trace(metres(there), offset=1))
+        line = tuple((point.lon, point.lat) for point in points)
+        return Way(seconds=length // 8, metres=length, legs=(), geometry=line)
+
+
+class PlannerHere:
+    """The planner's own work, in this process."""
+
+    async def solve(self, request: SolveRequest, *, timeout_s: float) -> Solved:
+        assert timeout_s > request.seconds
+        length = metres([(place.lat, place.lon) for place in request.problem.locations])
+        matrix = Matrix((length // 8).astype(np.int32), length)
+        plan = solve(request, matrix)
+        return Solved(plan=plan, check=check(request.problem, matrix, plan), seconds=0.1)
+
+
+class Office:
+    """A desk with two vans and six orders, and the work of the planning loop done when asked."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        depot: str = "la-serena",
+        vans: Sequence[str] = ("van-1", "van-2"),
+        planner: Any = None,
+    ) -> None:
+        self.desk = desk
+        self.depot = depot
+        self.plan = f"/depots/{depot}/plans/{TODAY}"
+        self.maker = PlanMaker(
+            database=desk.database,
+            clock=StillClock(),
+            roads=StraightStreets(),  # type: ignore[arg-type]
+            planner=planner or PlannerHere(),
+            positions=lambda _: {},
+            events=Outbox(desk.database),
+            new_id=random_id,
+        )
+        self.shifts: dict[str, str] = {}
+        for van in vans:
+            self.ask("POST", "/vehicles", 201, id=van, name=van, depot_id=depot, capacity_parcels=9)
+            driver = self.ask("POST", "/drivers", 201, id=f"of-{van}", name="Ana")["id"]
+            shift = self.ask("POST", "/shifts", 201, vehicle_id=van, driver_id=driver,
+                             service_date=TODAY)  # fmt: skip
+            self.shifts[van] = shift["id"]
+        for number in range(1, 7):
+            self.order(lat=-29.9 - number / 500, lon=-71.25 - (number % 2) / 50)
+
+    def order(self, **wanted: Any) -> str:
+        """Ask for an order; its id."""
+        answer = self.desk.order(depot_id=self.depot, **wanted)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    def loop(self, maker: PlanMaker | None = None, *, at_once: int = 1) -> PlanningLoop:
+        """The planning loop over this desk; the jobs of every depot are its work."""
+        database, clock = self.desk.database, StillClock()
+        planning = Planning(database, clock, random_id)
+        events = Outbox(database)
+        return PlanningLoop(database, clock, planning, maker or self.maker, events, at_once=at_once)
+
+    @asynccontextmanager
+    async def telling(self, loop: PlanningLoop) -> AsyncIterator[list[str]]:
+        """Bring the loop the events from now on; gives the kinds of those that came."""
+        told: list[str] = []
+        with self.desk.database.reading() as connection:
+            last = connection.execute(select(func.max(outbox.c.position))).scalar() or 0
+
+        async def take(event: DomainEvent) -> None:
+            if event.position > last:
+                told.append(event.kind)
+                await loop.on_event(event)
+
+        task = asyncio.create_task(Outbox(self.desk.database).run("planning", take))
+        try:
+            yield told
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+
+    async def work_off(self) -> None:
+        """Let the planning loop do what waits."""
+        async with working(self.loop()):
+            await until(lambda: not self.unfinished)
+
+    @property
+    def unfinished(self) -> list[str]:
+        """The jobs of every depot that wait or are being worked on."""
+        with self.desk.database.reading() as connection:
+            wanted = job_store.job_row.c.state.in_(("queued", "running"))
+            rows = connection.execute(select(job_store.job_row.c.id).where(wanted))
+            return [str(row.id) for row in rows]
+
+    def ask(self, method: str, path: str, status: int, **body: Any) -> Any:
+        answer = self.desk.ask(method, path, json=body) if body else self.desk.ask(method, path)
+        assert answer.status_code == status, answer.text
+        return answer.json() if answer.content else None
+
+    def replan(self, trigger: Trigger) -> int:
+        """What the planning loop does when something has happened."""
+        return self._make(
+            Job(
+                tenant="main",
+                id=random_id("job"),
+                depot_id=self.depot,
+                service_date=date.fromisoformat(TODAY),
+                trigger=trigger,
+                reason="a test",
+                solver="auto",
+                seconds=0.2,
+                seed=1,
+            )
+        )
+
+    def work(self) -> int:
+        """Do the one job that was asked for."""
+        with self.desk.database.writing() as connection:
+            (job,) = job_store.queued_jobs(connection)
+            job_store.mark_job(connection, job.id, "done")
+        return self._make(job)
+
+    def _make(self, job: Job) -> int:
+        return asyncio.run(self.maker.make(job))
+
+    @property
+    def sequences(self) -> dict[str, list[list[str]]]:
+        plan = self.ask("GET", self.plan, 200)
+        return {
+            route["vehicle_id"]: [stop["order_ids"] for stop in route["stops"]]
+            for route in plan["routes"]
+        }
+
+    def differs(self, one: int, other: int) -> Any:
+        return self.ask("GET", f"{self.plan}/comparison?from={one}&to={other}", 200)
+
+    @property
+    def proposals(self) -> list[Any]:
+        found: list[Any] = self.ask("GET", f"{self.plan}/proposals", 200)["items"]
+        return found
+
+
+@asynccontextmanager
+async def working(loop: PlanningLoop) -> AsyncIterator[None]:
+    """The loop at work."""
+    task = asyncio.create_task(loop.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+async def until(holds: Callable[[], bool], within_s: float = 30.0) -> None:
+    """Wait until something holds."""
+    async with asyncio.timeout(within_s):
+        while not await asyncio.to_thread(holds):  # noqa: ASYNC110 - of a database
+            await asyncio.sleep(0.05)

@@ -1,0 +1,205 @@
+"""The planning loop at work: depots beside each other, and nothing lost when a part fails."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloud.foundation.errors import CloudError
+from cloud.foundation.settings import Settings
+from cloud.planning.client import PlannerUnavailable
+from cloud.planning.making import GaveWay, unless
+from cloud.planning.model import Solved, SolveRequest
+from tests.cloud.desk import DEPOT, Desk, open_desk
+from tests.planning.office import Office, PlannerHere, until, working
+
+
+class Planner:
+    """The planner's own work, which begins for each depot's first van only when it is let."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.ended: list[str] = []
+        self.held: set[str] = set()
+        self.failing: set[str] = set()
+
+    async def solve(self, request: SolveRequest, *, timeout_s: float) -> Solved:
+        van = request.problem.vehicles[0].id
+        self.begun.append(f"{van} {request.solver}")
+        if van in self.failing:
+            raise PlannerUnavailable("planner: it broke off; it is restarted by itself")
+        if request.seconds > 0.1:
+            await until(lambda: van not in self.held)
+        self.ended.append(f"{van} {request.solver}")
+        return await PlannerHere().solve(request, timeout_s=timeout_s)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, kept_in: Settings) -> Iterator[Desk]:
+    found = open_desk(tmp_path, kept_in)
+    assert found.ask("POST", "/depots", json={**DEPOT, "id": "south"}).status_code == 201
+    yield found
+    found.close()
+
+
+def offices(desk: Desk, planner: Planner) -> tuple[Office, Office]:
+    return Office(desk, planner=planner), Office(desk, "south", ("van-3",), planner)
+
+
+async def ask(office: Office, seconds: float = 0.2) -> str:
+    """Ask for a plan; its job."""
+    answer = await away(office.ask, "POST", f"{office.plan}/optimize", 202, seconds=seconds)
+    return str(answer["job_id"])
+
+
+async def away(work: Callable[..., Any], *args: Any, **named: Any) -> Any:
+    return await asyncio.to_thread(lambda: work(*args, **named))
+
+
+def revisions(office: Office) -> list[str]:
+    told = office.ask("GET", f"{office.plan}/revisions", 200)["items"]
+    return [one["trigger"] for one in told]
+
+
+def test_two_depots_are_planned_at_the_same_time_where_there_is_room(desk: Desk) -> None:
+    planner = Planner()
+    north, south = offices(desk, planner)
+    planner.held = {"van-1", "van-3"}
+
+    async def day() -> None:
+        async with working(north.loop(at_once=2)):
+            for office in (north, south, north, south):
+                await ask(office)
+            await until(lambda: len(planner.begun) == 2)
+            await asyncio.sleep(0.1)
+            assert sorted(planner.begun) == ["van-1 auto", "van-3 auto"]
+            planner.held.clear()
+            await until(lambda: not north.unfinished)
+
+    asyncio.run(day())
+    assert revisions(north) == revisions(south) == ["optimize", "optimize"]
+
+
+def test_an_urgent_order_waits_neither_for_another_depot_nor_for_its_own(desk: Desk) -> None:
+    planner = Planner()
+    north, south = offices(desk, planner)
+    assert [north.replan("optimize"), south.replan("optimize")] == [1, 1]
+    planner.held = {"van-1"}
+
+    async def day() -> None:
+        loop = north.loop()
+        async with working(loop), north.telling(loop):
+            await ask(north, seconds=60)
+            await until(lambda: len(planner.begun) == 3)
+            await away(south.order, priority="urgent")
+            await until(lambda: "urgent_order" in revisions(south))
+            await away(north.order, priority="urgent")
+            await until(lambda: "urgent_order" in revisions(north))
+            assert "van-1 auto" not in planner.ended[2:]
+            planner.held.clear()
+            await until(lambda: not north.unfinished)
+
+    asyncio.run(day())
+    assert revisions(north).count("optimize") == 2
+    assert revisions(north).index("urgent_order") == 1
+
+
+def test_a_depot_whose_plan_is_put_off_holds_up_no_other_and_is_told_once(desk: Desk) -> None:
+    planner = Planner()
+    north, south = offices(desk, planner)
+    assert [north.replan("optimize"), south.replan("optimize")] == [1, 1]
+    before = north.sequences
+    planner.failing = {"van-1"}
+
+    async def day() -> None:
+        loop = north.loop()
+        async with working(loop), north.telling(loop) as told:
+            await away(north.order)
+            await until(lambda: "PlanningFailed" in told)
+            await away(south.order)
+            await until(lambda: len(revisions(south)) == 2)
+            assert await away(lambda: north.sequences) == before
+            planner.failing.clear()
+            await until(lambda: not north.unfinished)
+            assert told.count("PlanningFailed") == 1
+
+    asyncio.run(day())
+    assert revisions(north) == ["optimize", "new_order"]
+
+
+def test_a_plan_asked_for_that_cannot_be_made_fails_and_the_next_one_works(desk: Desk) -> None:
+    planner = Planner()
+    north, _ = offices(desk, planner)
+    planner.failing = {"van-1"}
+
+    async def day() -> None:
+        async with working(north.loop()):
+            job = await ask(north)
+            await until(lambda: north.ask("GET", f"/jobs/{job}", 200)["state"] == "failed")
+            planner.failing.clear()
+            await ask(north)
+            await until(lambda: not north.unfinished)
+
+    asyncio.run(day())
+    assert revisions(north) == ["optimize"]
+
+
+def test_a_job_that_a_stop_cuts_off_is_done_again_and_once(desk: Desk) -> None:
+    planner = Planner()
+    north, _ = offices(desk, planner)
+    planner.held = {"van-1"}
+
+    async def day() -> None:
+        async with working(north.loop()):
+            await ask(north)
+            await until(lambda: bool(planner.begun))
+        planner.held.clear()
+        async with working(north.loop()):
+            await until(lambda: not north.unfinished)
+
+    asyncio.run(day())
+    assert revisions(north) == ["optimize"]
+
+
+@pytest.mark.parametrize("is_done_first", [True, False])
+def test_a_search_told_to_give_way_as_it_ends_either_ends_or_has_not_been(
+    *, is_done_first: bool
+) -> None:
+    async def both_at_once() -> None:
+        told, going = asyncio.Event(), asyncio.Event()
+        ended: list[str] = []
+
+        async def search() -> str:
+            try:
+                await going.wait()
+            except asyncio.CancelledError:
+                ended.append("broken off")
+                raise
+            ended.append("found")
+            return "found"
+
+        for first, second in [(going, told), (told, going)][:: 1 if is_done_first else -1]:
+            told.clear()
+            going.clear()
+            ended.clear()
+            asyncio.get_running_loop().call_later(
+                0.01, lambda a=first, b=second: (a.set(), b.set())
+            )
+            try:
+                assert await unless(told, search()) == "found"
+            except GaveWay:
+                assert ended == ["broken off"]
+            else:
+                assert ended == ["found"]
+
+    asyncio.run(both_at_once())
+
+
+def test_what_a_search_raises_is_raised() -> None:
+    async def fail() -> None:
+        raise CloudError("no")
+
+    with pytest.raises(CloudError, match="no"):
+        asyncio.run(unless(asyncio.Event(), fail()))

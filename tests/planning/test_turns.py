@@ -1,0 +1,110 @@
+"""Who may begin: one job a depot, no more searches than there is room for, none forgotten."""
+
+from datetime import date
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloud.planning.day import Job, Trigger
+from cloud.planning.turns import gives_way, joins, retry_after_s, searches_at_once, to_begin
+
+
+def job(
+    name: str,
+    depot: str = "north",
+    *,
+    tenant: str = "main",
+    trigger: Trigger = "new_order",
+    seconds: float = 1.0,
+) -> Job:
+    return Job(
+        tenant=tenant,
+        id=name,
+        depot_id=depot,
+        service_date=date(2026, 11, 23),
+        trigger=trigger,
+        reason="a test",
+        solver="insertion" if seconds < 0.1 else "auto",
+        seconds=seconds,
+        seed=1,
+    )
+
+
+def urgent(name: str, depot: str = "north") -> Job:
+    return job(name, depot, trigger="urgent_order", seconds=0.05)
+
+
+JOBS = st.lists(
+    st.builds(
+        job,
+        st.uuids().map(str),
+        st.sampled_from(["north", "south", "east"]),
+        tenant=st.sampled_from(["main", "other"]),
+        trigger=st.sampled_from(["new_order", "urgent_order", "optimize"]),
+        seconds=st.sampled_from([0.05, 1.0, 60.0]),
+    ),
+    max_size=12,
+    unique_by=lambda one: one.id,
+)
+
+
+@given(JOBS, st.integers(1, 4))
+def test_a_depot_has_one_job_and_no_more_search_than_there_is_room_for(
+    waiting: list[Job], at_once: int
+) -> None:
+    running: list[Job] = []
+    done = 0
+    turns: dict[tuple[str, str], int] = {}
+    while waiting or running:
+        begun = to_begin(waiting, running, at_once=at_once, last_turn=turns)
+        running += begun
+        waiting = [one for one in waiting if one not in begun]
+        for one in begun:
+            turns[one.depot_key] = done = done + 1
+        depots = [one.depot_key for one in running]
+        assert len(set(depots)) == len(depots)
+        assert sum(not one.is_quick for one in running) <= at_once
+        free = {one.depot_key for one in waiting} - set(depots)
+        assert not free or sum(not one.is_quick for one in running) == at_once
+        assert running
+        running.pop(0)
+
+
+def test_an_urgent_order_is_decided_beside_the_searches_of_other_depots() -> None:
+    running = [job("long", "north", trigger="optimize", seconds=60)]
+    waiting = [job("search", "south"), urgent("now", "east"), urgent("too", "north")]
+    assert to_begin(waiting, running, at_once=1, last_turn={}) == [waiting[1]]
+
+
+def test_companies_and_their_depots_take_turns() -> None:
+    waiting = [job(f"{depot}-{n}", depot) for n in range(3) for depot in ("north", "south")]
+    waiting += [job(f"other-{n}", "east", tenant="other") for n in range(3)]
+    turns: dict[tuple[str, str], int] = {}
+    order = []
+    while waiting:
+        (one,) = to_begin(waiting, [], at_once=1, last_turn=turns)
+        turns[one.depot_key] = len(order)
+        order.append(one.id)
+        waiting.remove(one)
+    assert order[:6] == ["north-0", "other-0", "south-0", "other-1", "north-1", "other-2"]
+
+
+def test_a_search_gives_way_to_an_urgent_order_of_its_own_depot_only() -> None:
+    assert gives_way(job("long", trigger="optimize", seconds=60), urgent("now"))
+    assert gives_way(job("short"), urgent("now"))
+    assert not gives_way(job("long", "south"), urgent("now"))
+    assert not gives_way(urgent("before"), urgent("now"))
+    assert not gives_way(job("long"), job("later"))
+
+
+def test_an_urgent_order_does_not_join_a_long_search_and_nothing_joins_what_is_given() -> None:
+    long = job("long", trigger="optimize", seconds=60)
+    assert not joins(long, urgent("now"))
+    assert joins(long, job("later"))
+    assert joins(job("first"), urgent("now"))
+    assert not joins(job("north"), job("south", "south"))
+
+
+def test_a_depot_waits_longer_with_each_failure_but_never_long() -> None:
+    assert [retry_after_s(failures) for failures in (1, 2, 100)] == [2.0, 4.0, 30.0]
+    assert [searches_at_once(cores) for cores in (None, 1, 2, 8)] == [1, 1, 1, 7]
