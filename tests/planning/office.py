@@ -71,11 +71,12 @@ class Office:
         self.desk = desk
         self.depot = depot
         self.plan = f"/depots/{depot}/plans/{TODAY}"
+        asked: Any = PlannerHere() if planner is None else planner
         self.maker = PlanMaker(
             database=desk.database,
             clock=StillClock(),
             roads=StraightStreets(),  # type: ignore[arg-type]
-            planner=planner or PlannerHere(),
+            planner=asked,
             positions=lambda _: {},
             events=Outbox(desk.database),
             new_id=random_id,

@@ -167,34 +167,31 @@ def test_a_job_that_a_stop_cuts_off_is_done_again_and_once(desk: Desk) -> None:
 def test_a_search_told_to_give_way_as_it_ends_either_ends_or_has_not_been(
     *, is_done_first: bool
 ) -> None:
-    async def both_at_once() -> None:
+    ended: list[str] = []
+
+    async def search(going: asyncio.Event) -> str:
+        try:
+            await going.wait()
+        except asyncio.CancelledError:
+            ended.append("broken off")
+            raise
+        ended.append("found")
+        return "found"
+
+    async def both_at_once() -> str:
         told, going = asyncio.Event(), asyncio.Event()
-        ended: list[str] = []
 
-        async def search() -> str:
-            try:
-                await going.wait()
-            except asyncio.CancelledError:
-                ended.append("broken off")
-                raise
-            ended.append("found")
-            return "found"
+        def set_both() -> None:
+            for event in (going, told) if is_done_first else (told, going):
+                event.set()
 
-        for first, second in [(going, told), (told, going)][:: 1 if is_done_first else -1]:
-            told.clear()
-            going.clear()
-            ended.clear()
-            asyncio.get_running_loop().call_later(
-                0.01, lambda a=first, b=second: (a.set(), b.set())
-            )
-            try:
-                assert await unless(told, search()) == "found"
-            except GaveWay:
-                assert ended == ["broken off"]
-            else:
-                assert ended == ["found"]
+        asyncio.get_running_loop().call_later(0.01, set_both)
+        try:
+            return await unless(told, search(going))
+        except GaveWay:
+            return "broken off"
 
-    asyncio.run(both_at_once())
+    assert [asyncio.run(both_at_once())] == ended
 
 
 def test_what_a_search_raises_is_raised() -> None:

@@ -80,7 +80,7 @@ def test_companies_and_their_depots_take_turns() -> None:
     waiting = [job(f"{depot}-{n}", depot) for n in range(3) for depot in ("north", "south")]
     waiting += [job(f"other-{n}", "east", tenant="other") for n in range(3)]
     turns: dict[tuple[str, str], int] = {}
-    order = []
+    order: list[str] = []
     while waiting:
         (one,) = to_begin(waiting, [], at_once=1, last_turn=turns)
         turns[one.depot_key] = len(order)
