@@ -16,7 +16,7 @@ BENCHES: Final = {
         "10,000 stops, 20 depots, 1,000 vans in cells; runs five minutes, ROUNDSMAN_STOPS less",
     ),
     "drain": ("bench.drain", "eight hours of backlog over 150 ms, to the cloud's acknowledgement"),
-    "eta": ("bench.arrivals", "arrivals forecast on held-out simulated days; runs ten minutes"),
+    "eta": ("bench.arrivals", "arrivals forecast on held-out simulated days; runs five minutes"),
     "keeping": ("bench.keeping", "fixes kept of a day's drive against their error; arrivals found"),
     "loss": ("bench.loss", "100,000 fixes over 60 random faults: lost, doubled; runs 15 minutes"),
     "matching": ("bench.matching", "drives in a street canyon: metres on the right street"),

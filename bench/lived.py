@@ -15,13 +15,15 @@ from msgspec import structs
 
 from cloud.fleet.model import Depot, Shift, Vehicle
 from cloud.orders.model import Order, Parcel, Promise, Span, Whereabouts
-from cloud.planning.arrivals import arrivals_of
+from cloud.planning.arrivals import Learned, arrivals_of, forecast_of
 from cloud.planning.day import DayPlan, Stop, difference
+from cloud.planning.eta import underway
 from cloud.planning.model import Location, SolveRequest
-from cloud.planning.pace import ASSUMED, Pace
+from cloud.planning.pace import ASSUMED
 from cloud.planning.revising import routes_of, with_progress
 from cloud.planning.situation import At, Day, problem_of
 from cloud.planning.solvers.solving import solve
+from cloud.planning.worth import Worth
 from cloud.roads.client import RoadsClient
 from cloud.roads.model import Matrix, Point
 from sim.day import HOUR_S, Errand, LivedDay, Rates, Script, Task, attempted, script_of
@@ -32,6 +34,7 @@ from sim.streets import Streets
 from sim.traffic import Traffic, TrafficTruth, crossings
 
 CITY_FILE: Final = Path(__file__).parents[1] / "sim" / "city" / "coquimbo.osm.pbf"
+LEARNED_NOTHING: Final = Learned(ASSUMED, Worth(), ZoneInfo(ZONE))
 _TENANT: Final = "main"
 _CAPACITY: Final = 60
 _URGENT_DOORS: Final = 40
@@ -137,13 +140,13 @@ class KeptPlan:
         *,
         seconds: float,
         seed: int,
-        pace: Pace = ASSUMED,
+        learned: Learned = LEARNED_NOTHING,
     ) -> None:
         self.day: LivedDay | None = None
         self._told: set[tuple[str, Promise | None]] = set()
         self._to_fetch: dict[str, list[str]] = {}
         self.moved = 0
-        self._pace = pace
+        self._learned = learned
         self._script = script
         self._distances = distances
         self._seconds = seconds
@@ -336,9 +339,9 @@ class Replanned(KeptPlan):
         route = self.plan.route_of(van)
         if route is None:
             return
-        at = At(*task.point, now_s)
-        zone = ZoneInfo(ZONE)
-        expected = arrivals_of(route, at, self.orders, self._pace, zone, now_s)
+        van_there = underway(route, self._learned.zone, now_s)
+        forecast = forecast_of(van_there, self._learned)
+        expected = arrivals_of(route, At(*task.point, now_s), self.orders, forecast, now_s)
         late = {
             (order, self.orders[order].promise)
             for arrival in expected.items

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from bench.figure import Figure
 from bench.lived import (
+    LEARNED_NOTHING,
     City,
     Distances,
     FullResolve,
@@ -23,7 +24,7 @@ from bench.lived import (
 )
 from cloud.planning.eta import visited
 from cloud.planning.model import Policy
-from cloud.planning.pace import ASSUMED, learned
+from cloud.planning.pace import learned
 from sim.day import Rates
 from sim.opening import ZONE
 from sim.traffic import TrafficTruth
@@ -81,14 +82,14 @@ def run() -> Iterator[Figure]:
 
 def _lived(city: City, url: str, policy: type[KeptPlan], seed: int) -> Week:
     traffic = city.traffic(TrafficTruth(), seed=f"city {seed}")
-    pace, shown, zone = ASSUMED, [], ZoneInfo(ZONE)
+    known, shown, zone = LEARNED_NOTHING, [], ZoneInfo(ZONE)
     late = moved = revisions = 0
     cost_s = 0.0
     for number in range(_DAYS):
         script = day_script(
             city, number=number, orders=_ORDERS, vans=_VANS, rates=_RATES, seed=seed
         )
-        planner = policy(script, Distances(url, script), seconds=_PLAN_S, seed=seed, pace=pace)
+        planner = policy(script, Distances(url, script), seconds=_PLAN_S, seed=seed, learned=known)
         day = lived(script, city, traffic, planner)
         late += planner.broken_promises(day)
         cost_s += day.driven_s + day.driven_m / 1000 * _KM_S
@@ -96,7 +97,7 @@ def _lived(city: City, url: str, policy: type[KeptPlan], seed: int) -> Week:
         moved += planner.moved
         revisions += planner.revision
         shown += [visited(route, zone) for route in planner.plan.routes]
-        pace = learned(shown)
+        known = known._replace(pace=learned(shown))
     return Week(late, cost_s / 3600, moved, revisions)
 
 

@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -19,13 +19,14 @@ from cloud.foundation.database import Database
 from cloud.foundation.identity import EVERYTHING, Reach
 from cloud.orders import store as order_store
 from cloud.orders.model import Order
-from cloud.planning import risk_store, store
+from cloud.planning import risk_store, store, told_store
 from cloud.planning.day import PromiseAtRisk, Route
-from cloud.planning.eta import Eta, forecast, underway, visited
+from cloud.planning.eta import Underway, forecast, still_holds, underway, visited
+from cloud.planning.leg_left import Way, left_share, way_of
 from cloud.planning.pace import Pace, learned
 from cloud.planning.service import Planning
 from cloud.planning.situation import TO_DELIVER, At
-from cloud.tracking.progress import Line, progress
+from cloud.planning.worth import Eta, Worth, put_right, worth_noting, worth_of
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +39,8 @@ LOOK_EVERY_S: Final = 10.0
 _LEARN_EVERY_S: Final = 3_600.0
 _LEARN_ROUTES: Final = 300
 _TOO_OLD_S: Final = 900.0
-_NEAR_M: Final = 100.0
-_NOT_YET: Final = 0.97
-"""Who has so much of a leg ahead has not set out, as far as its position can tell."""
-_NEARLY_THERE: Final = 0.05
+_MOST_REMEMBERED: Final = 5_000
+"""Routes whose last forecast is at hand; the one asked for longest ago is let go first."""
 
 
 class Arrival(NamedTuple):
@@ -67,8 +66,31 @@ class Arrivals:
     items: tuple[Arrival, ...]
 
 
+class Learned(NamedTuple):
+    """What a depot's newest routes have shown, and what their forecasts were worth."""
+
+    pace: Pace
+    worth: Worth
+    zone: ZoneInfo
+
+
+class Forecast(NamedTuple):
+    """What a route was expected to do, of what that was made, and as told before it was put right.
+
+    It stands until something is known that it does not tell.
+    """
+
+    made_of: Underway
+    learned: Learned
+    uncorrected: tuple[Eta, ...]
+    etas: tuple[Eta, ...]
+
+
 class Forecasts:
     """Forecasts routes by what their fleet has shown.
+
+    A forecast that still holds is not made again: a fix matters when the van is elsewhere than was
+    expected of it, when a stop was reached or done, or the route has changed.
 
     Args:
         database: of the business.
@@ -84,7 +106,8 @@ class Forecasts:
         self._planning = planning
         self._positions = positions
         self._clock = clock
-        self._paces: dict[tuple[str, str], tuple[float, Pace, ZoneInfo]] = {}
+        self._learned: dict[tuple[str, str], tuple[float, Learned]] = {}
+        self._standing: OrderedDict[tuple[str, str], _Standing] = OrderedDict()
 
     def of_route(self, tenant: str, route_id: str) -> Arrivals:
         """What is expected of one route.
@@ -110,86 +133,93 @@ class Forecasts:
         """What is expected of each route that is at work or soon will be."""
         return self._expect(tenant, self._planning.routes_at_work(tenant))
 
+    def uncorrected(self, tenant: str, route_id: str) -> tuple[Eta, ...]:
+        """What was last forecast of a route by its pace alone; nothing when it never was."""
+        known = self._standing.get((tenant, route_id))
+        return () if known is None else known.forecast.uncorrected
+
     def _expect(self, tenant: str, routes: Iterable[Route]) -> list[Arrivals]:
         positions = self._positions(tenant)
         expected = []
         for day, of_day in _by_day(routes).items():
-            pace, zone = self._pace(tenant, day[0])
+            learned = self._what_was_learned(tenant, day[0])
             orders = self._planning.orders_of_day(tenant, *day)
-            expected += [
-                arrivals_of(
-                    route, positions.get(route.vehicle_id), orders, pace, zone, self._clock.now_s()
+            for route in of_day:
+                at = positions.get(route.vehicle_id)
+                standing = self._stands(route, at, learned)
+                expected.append(
+                    arrivals_of(route, at, orders, standing.forecast, self._clock.now_s())
                 )
-                for route in of_day
-            ]
         return expected
 
-    def _pace(self, tenant: str, depot_id: str) -> tuple[Pace, ZoneInfo]:
+    def _stands(self, route: Route, at: At | None, learned: Learned) -> "_Standing":
+        """The forecast of a route, made anew when the one before does not hold any more."""
+        key = route.tenant, route.id
+        known, now = self._standing.get(key), self._clock.now_s()
+        way = known.way if known and known.revision == route.revision else way_of(route)
+        van = van_at(route, at, learned.zone, now, way)
+        if known is None or known.forecast.learned is not learned or not holds(known.forecast, van):
+            known = _Standing(route.revision, way, forecast_of(van, learned))
+        self._standing[key] = known
+        self._standing.move_to_end(key)
+        while len(self._standing) > _MOST_REMEMBERED:
+            self._standing.popitem(last=False)
+        return known
+
+    def _what_was_learned(self, tenant: str, depot_id: str) -> Learned:
         """What the depot's newest routes have shown; learned anew each hour."""
         now = self._clock.now_s()
-        known = self._paces.get((tenant, depot_id))
+        known = self._learned.get((tenant, depot_id))
         if known is None or not 0 <= now - known[0] < _LEARN_EVERY_S:
             with self._database.reading() as connection:
                 zone = ZoneInfo(require_depot(connection, tenant, depot_id).zone)
                 routes = store.newest_routes(connection, tenant, depot_id, _LEARN_ROUTES)
-            known = (now, learned([visited(route, zone) for route in routes]), zone)
-            self._paces[tenant, depot_id] = known
-        return known[1], known[2]
+                judged = told_store.judged(connection, tenant, routes)
+            pace = learned([visited(route, zone) for route in routes])
+            known = now, Learned(pace, worth_of(judged), zone)
+            self._learned[tenant, depot_id] = known
+        return known[1]
+
+
+class _Standing(NamedTuple):
+    """A route's last forecast, and its way as long as the route does not change."""
+
+    revision: int
+    way: Way | None
+    forecast: Forecast
+
+
+def van_at(route: Route, at: At | None, zone: ZoneInfo, now: float, way: Way | None) -> Underway:
+    """A route as it stands with its van ``at`` a place, if that is known and not too long ago."""
+    is_known = at is not None and now - at.fix_time <= _TOO_OLD_S
+    return underway(route, zone, now, left_share(route, at if is_known else None, now, way))
+
+
+def forecast_of(van: Underway, learned: Learned) -> Forecast:
+    """What is expected of a van by what was learned."""
+    raw = forecast(van, learned.pace)
+    return Forecast(van, learned, raw, put_right(raw, van.now, learned.worth))
+
+
+def holds(before: Forecast, van: Underway) -> bool:
+    """Whether a forecast still tells all that is known of a van now."""
+    return still_holds(before.made_of, before.uncorrected, van)
 
 
 def arrivals_of(
-    route: Route,
-    at: At | None,
-    orders: Mapping[str, Order],
-    pace: Pace,
-    zone: ZoneInfo,
-    now: float,
+    route: Route, at: At | None, orders: Mapping[str, Order], expected: Forecast, now: float
 ) -> Arrivals:
-    """What is expected of ``route`` at ``now`` with its van ``at`` a place."""
-    is_known = at is not None and now - at.fix_time <= _TOO_OLD_S
-    van = underway(route, zone, now, left_share(route, at if is_known else None, now))
+    """What a forecast means for ``orders`` at ``now`` with the van ``at`` a place."""
     stops = {stop.id: stop for stop in route.stops}
     return Arrivals(
         route=route,
-        computed_at=now,
+        computed_at=expected.made_of.now,
         position_age_s=None if at is None else max(0.0, now - at.fix_time),
         items=tuple(
             Arrival(eta, (ids := stops[eta.stop_id].order_ids), _risk(eta, ids, orders))
-            for eta in forecast(van, pace)
+            for eta in expected.etas
         ),
     )
-
-
-def left_share(route: Route, at: At | None, now: float) -> float:
-    """How much of the leg to its next stop a van still has to drive, 0 to 1.
-
-    By where it is on the route's path; without a position by the time since it was done.
-    """
-    if not route.has_begun or not route.open_stops or route.open_stops[0].state != "open":
-        return 1.0
-    following = route.open_stops[0]
-    if at is not None and route.geometry and following.leg_m > 0:
-        line = _line(route.geometry)
-        places = [(stop.lat, stop.lon) for stop in route.stops]
-        # The path leads through the stops that were open when it was made.
-        through = [place for place in places if line.place(*place).off_m <= _NEAR_M]
-        done = max(0, len(through) - len(route.open_stops))
-        to_next_m = progress(line, through, done, (at.lat, at.lon)).to_next_m
-        if to_next_m is not None:
-            left = to_next_m / following.leg_m
-            driven_since = (now - at.fix_time) / max(1, following.leg_s) if left < _NOT_YET else 0.0
-            return _whole(max(min(left, _NEARLY_THERE), left - driven_since))
-    left_at = max((stop.done_at or 0.0 for stop in route.stops if stop.state == "done"), default=0)
-    return _whole(max(_NEARLY_THERE, 1.0 - (now - left_at) / max(1, following.leg_s)))
-
-
-def _whole(left: float) -> float:
-    return 1.0 if left >= _NOT_YET else max(0.0, left)
-
-
-@lru_cache(2_000)
-def _line(geometry: tuple[tuple[float, float], ...]) -> Line:
-    return Line([(lat, lon) for lon, lat in geometry])
 
 
 def _risk(eta: Eta, order_ids: Iterable[str], orders: Mapping[str, Order]) -> Risk:
@@ -237,6 +267,8 @@ class PromiseWatch:
         self._database = database
         self._events = events
         self._clock = clock
+        self._slot = -1
+        self._noted: set[tuple[str, str, int]] = set()
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -253,9 +285,11 @@ class PromiseWatch:
         return sum(self._look(tenant) for tenant in self._tenants())
 
     def _look(self, tenant: str) -> int:
+        of_now = self._forecasts.of_now(tenant)
+        self._note(tenant, of_now)
         late = {
             order_id: (expected, arrival.eta)
-            for expected in self._forecasts.of_now(tenant)
+            for expected in of_now
             for arrival in expected.items
             if arrival.risk == "late"
             for order_id in arrival.order_ids
@@ -264,6 +298,27 @@ class PromiseWatch:
             return 0
         with self._database.writing() as connection:
             return sum(1 for _ in self._told(connection, tenant, late))
+
+    def _note(self, tenant: str, of_now: Iterable[Arrivals]) -> None:
+        """Keep now and then what was forecast, to learn what it was worth when it has come."""
+        now = self._clock.now_s()
+        slot = told_store.slot_of(now)
+        if slot != self._slot:
+            self._slot, self._noted = slot, set()
+        told = []
+        for expected in of_now:
+            etas = self._forecasts.uncorrected(tenant, expected.route.id)
+            new = {
+                horizon: eta
+                for horizon, eta in worth_noting(etas, expected.computed_at).items()
+                if (tenant, expected.route.id, horizon) not in self._noted
+            }
+            self._noted |= {(tenant, expected.route.id, horizon) for horizon in new}
+            if new:
+                told.append(told_store.Told(expected.route.id, expected.computed_at, new))
+        if told:
+            with self._database.writing() as connection:
+                told_store.note(connection, tenant, told, now)
 
     def _told(
         self, connection: Connection, tenant: str, late: Mapping[str, tuple[Arrivals, Eta]]

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from cloud.planning.day import Route
 from cloud.planning.pace import LEAST_S, Pace, Shown, Visited, shown
+from cloud.planning.worth import Eta
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 WALKS: Final = 256
 _SEED: Final = 20_240_611
+_HOLDS_S: Final = 60.0
+_MATTERS_S: Final = 15.0
+"""A van that is so much of its drive ahead or behind is elsewhere than was forecast."""
 _AT: Final = [share * (WALKS - 1) for share in (0.1, 0.5, 0.9)]
 _LOWER: Final = [int(at) for at in _AT]
 _UPPER: Final = [int(at) + 1 for at in _AT]
@@ -68,15 +72,6 @@ class Underway:
     ahead: tuple[Ahead, ...]
     shown: Sequence[Shown] = ()
     local_hour: float = 12.0
-
-
-class Eta(NamedTuple):
-    """Arrival at a stop: one in ten arrivals is before ``p10``, one in two before ``p50``."""
-
-    stop_id: str
-    p10: float
-    p50: float
-    p90: float
 
 
 def forecast(van: Underway, pace: Pace) -> tuple[Eta, ...]:
@@ -127,6 +122,40 @@ def _read_off(van: Underway, arrivals: "Floats") -> tuple[Eta, ...]:
     found = ahead[:, _LOWER] + _SHARE * (ahead[:, _UPPER] - ahead[:, _LOWER])
     return tuple(
         Eta(stop.stop_id, *row) for stop, row in zip(van.ahead[first:], found.tolist(), strict=True)
+    )
+
+
+def still_holds(before: Underway, etas: Sequence[Eta], now: Underway) -> bool:
+    """Whether the forecast ``etas`` of ``before`` tells all that is known ``now``.
+
+    It does for a while, as long as the van is about where the forecast takes it to be by now, and
+    no stop was reached, done or changed.
+    """
+    passed_s = now.now - before.now
+    if not 0 <= passed_s < _HOLDS_S or len(before.shown) != len(now.shown):
+        return False
+    if before.arrived_at != now.arrived_at or (before.leaves > before.now) != (
+        now.leaves > now.now
+    ):
+        return False
+    if not all(_is_same(one, other) for one, other in zip(before.ahead, now.ahead, strict=False)):
+        return False
+    if len(before.ahead) != len(now.ahead) or not etas:
+        return len(before.ahead) == len(now.ahead)
+    if now.arrived_at is not None or now.leaves > now.now:
+        return True
+    drive_s = etas[0].p50 - before.now
+    was, is_now = before.ahead[0], now.ahead[0]
+    expected = max(0.0, was.left * (1.0 - passed_s / drive_s)) if drive_s > 0 else 0.0
+    return abs(expected - is_now.left) * was.leg_s <= _MATTERS_S
+
+
+def _is_same(one: Ahead, other: Ahead) -> bool:
+    return (one.stop_id, one.leg_s, one.service_s, one.opens) == (
+        other.stop_id,
+        other.leg_s,
+        other.service_s,
+        other.opens,
     )
 
 

@@ -1,6 +1,6 @@
 """What is expected of a route by where its van is, and promises that are told once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,13 +16,23 @@ from cloud.foundation.outbox import DomainEvent, Outbox, outbox
 from cloud.orders import store as order_store
 from cloud.orders.model import Order, Promise, Span
 from cloud.places import store as place_store
-from cloud.planning import store
-from cloud.planning.arrivals import Forecasts, PromiseWatch, arrivals_of, left_share
+from cloud.planning import store, told_store
+from cloud.planning.arrivals import (
+    Arrivals,
+    Forecasts,
+    Learned,
+    PromiseWatch,
+    arrivals_of,
+    forecast_of,
+    van_at,
+)
 from cloud.planning.day import DayPlan, Diff, PromiseAtRisk, Revision, RevisionCost, Route
+from cloud.planning.leg_left import left_share, way_of
 from cloud.planning.pace import ASSUMED
 from cloud.planning.service import Planning
 from cloud.planning.situation import At
 from cloud.planning.triggers import cause_of
+from cloud.planning.worth import Worth
 from tests.parts.migrated import upgrade
 from tests.planning import days
 
@@ -48,28 +58,38 @@ def at(lon: float, age_s: float = 0.0) -> At:
     return At(-29.90, lon, NOW - age_s)
 
 
+def left(route: Route, van: At | None, now: float = NOW) -> float:
+    return left_share(route, van, now, way_of(route))
+
+
+def arrivals(route: Route, van: At | None, orders: Mapping[str, Order]) -> Arrivals:
+    learned = Learned(ASSUMED, Worth(), ZONE)
+    expected = forecast_of(van_at(route, van, ZONE, NOW, way_of(route)), learned)
+    return arrivals_of(route, van, orders, expected, NOW)
+
+
 def test_the_share_that_is_left_follows_the_van_along_its_path() -> None:
     route = on_the_road()
-    assert left_share(route, at(-71.25), NOW) == 1.0
-    assert left_share(route, at(-71.24), NOW) == pytest.approx(0.5, abs=0.02)
-    assert left_share(route, at(-71.2302), NOW) < 0.05
+    assert left(route, at(-71.25), NOW) == 1.0
+    assert left(route, at(-71.24), NOW) == pytest.approx(0.5, abs=0.02)
+    assert left(route, at(-71.2302), NOW) < 0.05
 
 
 def test_an_old_position_is_driven_on_and_none_is_the_clock() -> None:
     route = on_the_road()
-    fresh, old = left_share(route, at(-71.24), NOW), left_share(route, at(-71.24, 120.0), NOW)
+    fresh, old = left(route, at(-71.24), NOW), left(route, at(-71.24, 120.0), NOW)
     assert old == pytest.approx(fresh - 0.2, abs=0.01)
-    assert left_share(route, None, NOW) == pytest.approx(0.5)
-    assert left_share(route, None, NOW + 10_000) == pytest.approx(0.05)
+    assert left(route, None, NOW) == pytest.approx(0.5)
+    assert left(route, None, NOW + 10_000) == pytest.approx(0.05)
 
 
 def test_who_has_not_begun_or_stands_at_the_door_has_all_of_it_ahead() -> None:
     route = on_the_road()
     fresh = replace(route, stops=tuple(replace(s, state="open") for s in route.stops))
-    assert left_share(fresh, at(-71.24), NOW) == 1.0
+    assert left(fresh, at(-71.24), NOW) == 1.0
     there = replace(route.stops[-1], state="arrived", arrived_at=NOW)
     standing = replace(route, stops=(*route.stops[:-1], there))
-    assert left_share(standing, at(-71.23), NOW) == 1.0
+    assert left(standing, at(-71.23), NOW) == 1.0
 
 
 def test_a_promise_is_none_at_risk_or_late() -> None:
@@ -77,10 +97,10 @@ def test_a_promise_is_none_at_risk_or_late() -> None:
 
     def risk(until: float) -> str:
         told = replace(order, promise=Promise(Span(NOW, until), Span(NOW, until)))
-        found = arrivals_of(route, at(-71.24), {"bb": told}, ASSUMED, ZONE, NOW)
+        found = arrivals(route, at(-71.24), {"bb": told})
         return found.items[0].risk
 
-    (eta,) = (one.eta for one in arrivals_of(route, at(-71.24), {}, ASSUMED, ZONE, NOW).items)
+    (eta,) = (one.eta for one in arrivals(route, at(-71.24), {}).items)
     assert risk(eta.p90 + 1) == "none"
     assert risk((eta.p50 + eta.p90) / 2) == "at_risk"
     assert risk(eta.p50 - 1) == "late"
@@ -90,7 +110,7 @@ def test_what_is_delivered_is_at_no_risk() -> None:
     route = on_the_road()
     past = Promise(Span(NOW - 9, NOW - 8), Span(NOW - 9, NOW - 8))
     done = replace(days.order("bb", "delivered"), promise=past)
-    found = arrivals_of(route, at(-71.24), {"bb": done}, ASSUMED, ZONE, NOW)
+    found = arrivals(route, at(-71.24), {"bb": done})
     assert [one.risk for one in found.items] == ["none"]
     assert found.position_age_s == 0.0
 
@@ -190,6 +210,35 @@ def test_a_promise_in_danger_is_told_once_and_anew_when_another_was_given(
         order_store.change(connection, found, promise_current_end=NOW + 90)
     assert watch().look() == 1
     assert [each.promised_until for each in told(database)] == [NOW + 60, NOW + 90]
+
+
+def test_what_was_forecast_is_kept_once_and_judged_when_it_has_come(database: Database) -> None:
+    late = Promise(Span(NOW - 3600, NOW + 60), Span(NOW - 3600, NOW + 60))
+    orders = [
+        replace(days.order("a", "delivered"), promise=late),
+        replace(days.order("bb", "out_for_delivery"), promise=late),
+    ]
+    route = on_the_road()
+    store_day(database, route, orders)
+    clock = Then(NOW)
+    planning = Planning(database, clock, lambda kind: kind)
+    for _ in range(2):  # as after a restart
+        forecasts = Forecasts(database, planning, lambda tenant: {"van-1": at(-71.24)}, clock)
+        watch = PromiseWatch(
+            forecasts, tenants=lambda: ["main"], database=database, events=Outbox(database),
+            clock=clock,
+        )  # fmt: skip
+        watch.look()
+    came = tuple(
+        replace(stop, state="arrived", arrived_at=NOW + 400) if stop.state == "open" else stop
+        for stop in route.stops
+    )
+    with database.reading() as connection:
+        assert told_store.judged(connection, "main", [route]) == []
+        (one,) = told_store.judged(connection, "main", [replace(route, stops=came)])
+    assert (one.day, one.route, one.came) == (route.service_date, route.id, NOW + 400)
+    assert one.p10 < one.p50 < one.p90
+    assert one.ahead_s == pytest.approx(one.p50 - NOW)
 
 
 def test_the_news_of_a_promise_in_danger_asks_for_a_plan(database: Database) -> None:

@@ -1,0 +1,69 @@
+"""How much of the leg to its next stop a van still has to drive. Pure."""
+
+from typing import Final
+
+from cloud.planning.day import Route
+from cloud.planning.situation import At
+from cloud.tracking.progress import Line
+
+NOT_YET: Final = 0.97
+"""Who has so much of a leg ahead has not set out, as far as its position can tell."""
+_NEAR_M: Final = 100.0
+_NEARLY_THERE: Final = 0.05
+
+
+class Way:
+    """The path of a route, and where on it the stops lie that it leads through.
+
+    The path leads through the stops that were open when it was made.
+    """
+
+    def __init__(self, route: Route) -> None:
+        self._line = Line([(lat, lon) for lon, lat in route.geometry])
+        places = ((stop.lat, stop.lon) for stop in route.stops)
+        self._through = [at for at in places if self._line.place(*at).off_m <= _NEAR_M]
+        self._along_m: list[float] = []
+
+    def to_next_m(self, open_stops: int, at: At) -> float | None:
+        """From where a van is to the first of the stops still open; None when none is on it."""
+        done = max(0, len(self._through) - open_stops)
+        if done >= len(self._through):
+            return None
+        before_m = self._passed_m(done - 1) if done else 0.0
+        next_m = self._passed_m(done)
+        return next_m - self._line.place(at.lat, at.lon, from_m=before_m, to_m=next_m).along_m
+
+    def _passed_m(self, number: int) -> float:
+        """Metres from the path's begin to a stop; found once, each after the one before it."""
+        while len(self._along_m) <= number:
+            before_m = self._along_m[-1] if self._along_m else 0.0
+            stop = self._through[len(self._along_m)]
+            self._along_m.append(self._line.first_pass(*stop, from_m=before_m).along_m)
+        return self._along_m[number]
+
+
+def way_of(route: Route) -> Way | None:
+    """Its way, when it has a path."""
+    return Way(route) if route.geometry else None
+
+
+def left_share(route: Route, at: At | None, now: float, way: Way | None) -> float:
+    """How much of the leg to its next stop a van still has to drive, 0 to 1.
+
+    By where it is on the route's path; without a position by the time since it was done.
+    """
+    if not route.has_begun or not route.open_stops or route.open_stops[0].state != "open":
+        return 1.0
+    following = route.open_stops[0]
+    if at is not None and way is not None and following.leg_m > 0:
+        to_next_m = way.to_next_m(len(route.open_stops), at)
+        if to_next_m is not None:
+            left = to_next_m / following.leg_m
+            driven_since = (now - at.fix_time) / max(1, following.leg_s) if left < NOT_YET else 0.0
+            return _whole(max(min(left, _NEARLY_THERE), left - driven_since))
+    left_at = max((stop.done_at or 0.0 for stop in route.stops if stop.state == "done"), default=0)
+    return _whole(max(_NEARLY_THERE, 1.0 - (now - left_at) / max(1, following.leg_s)))
+
+
+def _whole(left: float) -> float:
+    return 1.0 if left >= NOT_YET else max(0.0, left)
