@@ -5,7 +5,10 @@ A plan with a violation is never used. Lateness of jobs that may be late is no v
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from itertools import pairwise
+from math import inf
+from typing import Final
 
 from cloud.planning.model import (
     Job,
@@ -16,19 +19,29 @@ from cloud.planning.model import (
     Violation,
     Visit,
 )
+from cloud.roads.hours import Travel
 from cloud.roads.model import NO_WAY, Matrix
 
+_ROUNDED_S: Final = 1
+"""A leg over a change of hours is a sum of shares, and may be rounded otherwise than here."""
 
-def check(problem: Problem, matrix: Matrix, plan: Plan) -> tuple[Violation, ...]:
-    """Every rule that ``plan`` breaks; ``matrix`` is between the problem's locations."""
-    return _Check(problem, matrix, plan).violations()
+
+def check(problem: Problem, travel: Travel, plan: Plan) -> tuple[Violation, ...]:
+    """Every rule that ``plan`` breaks.
+
+    Args:
+        problem: what was asked.
+        travel: between its locations; each leg must take as long as it does at its hour.
+        plan: the answer.
+    """
+    return _Check(problem, travel, plan).violations()
 
 
 class _Check:
-    def __init__(self, problem: Problem, matrix: Matrix, plan: Plan) -> None:
+    def __init__(self, problem: Problem, travel: Travel, plan: Plan) -> None:
         self._jobs = {job.id: job for job in problem.jobs}
         self._vehicles = {vehicle.id: vehicle for vehicle in problem.vehicles}
-        self._matrix = matrix
+        self._legs = _Legs(travel)
         self._plan = plan
 
     def violations(self) -> tuple[Violation, ...]:
@@ -168,7 +181,8 @@ class _Check:
         place, free_at = van.start, van.available_from
         for number, visit in enumerate(route.visits):
             is_loading = self._is_loading(van, route, number)
-            leg_s, leg_m = self._leg(place, visit.location)
+            leaves = max(free_at, visit.arrival - visit.leg_s)
+            leg_s, leg_m = self._legs.of(place, visit.location, leaves, visit.leg_s)
             if (visit.leg_s, visit.leg_m) != (leg_s, leg_m) or leg_s >= NO_WAY:
                 text = f"the drive there takes {leg_s} s and {leg_m} m, not {visit.leg_s}"
                 yield _broken("roads", text, visit, route)
@@ -216,7 +230,8 @@ class _Check:
         if not route.visits:
             return
         last = route.visits[-1]
-        leg_s, leg_m = self._leg(last.location, van.end)
+        leaves = max(last.departure, route.ends_at - route.end_leg_s)
+        leg_s, leg_m = self._legs.of(last.location, van.end, leaves, route.end_leg_s)
         if (route.end_leg_s, route.end_leg_m) != (leg_s, leg_m) or leg_s >= NO_WAY:
             yield _broken("roads", f"the drive back takes {leg_s} s and {leg_m} m", last, route)
         if route.ends_at < last.departure + leg_s:
@@ -265,8 +280,47 @@ class _Check:
                 text=f"its cost is {drive_s} s, {distance_m} m, {late_s} s late; it says {told}",
             )
 
-    def _leg(self, origin: int, goal: int) -> tuple[int, int]:
-        return int(self._matrix.seconds[origin, goal]), int(self._matrix.metres[origin, goal])
+
+class _Legs:
+    """How long drives take that begin at a time: the share of the way driven in each hour, summed.
+
+    In fractions, and written apart from `cloud.roads.hours`, by which plans are made.
+    """
+
+    def __init__(self, travel: Travel) -> None:
+        self._metres = travel.metres
+        if isinstance(travel, Matrix):
+            self._seconds = travel.seconds[None]
+            self._spells: list[tuple[float, int]] = [(inf, 0)]
+        else:
+            self._seconds = travel.seconds
+            ends = *travel.hours.changes[1:], inf
+            self._spells = list(zip(ends, travel.hours.classes, strict=True))
+
+    def of(self, origin: int, goal: int, leaves: int, told_s: int) -> tuple[int, int]:
+        """Seconds and metres; ``told_s`` itself when it is right but for the rounding."""
+        metres = int(self._metres[origin, goal])
+        first = next(at for at, (ends, _) in enumerate(self._spells) if leaves < ends)
+        ends, kind = self._spells[first]
+        whole_s = int(self._seconds[kind, origin, goal])
+        if leaves + whole_s <= ends:
+            return whole_s, metres
+        exact = self._across(origin, goal, leaves, first)
+        return told_s if abs(exact - told_s) <= _ROUNDED_S else round(exact), metres
+
+    def _across(self, origin: int, goal: int, leaves: int, first: int) -> Fraction:
+        """Seconds of a drive over changes of hours; while no way leads there it waits."""
+        left, clock = Fraction(1), Fraction(leaves)
+        for ends, kind in self._spells[first:]:
+            whole_s = int(self._seconds[kind, origin, goal])
+            if whole_s < NO_WAY:
+                if clock + left * whole_s <= ends:
+                    return clock + left * whole_s - leaves
+                left -= (Fraction(ends) - clock) / whole_s
+            elif ends == inf:
+                return Fraction(NO_WAY)
+            clock = Fraction(ends)
+        raise AssertionError("the last hours hold for ever")
 
 
 def _is_in_window(job: Job, start: int) -> bool:

@@ -48,6 +48,11 @@ class Matrix:
     seconds: Ints
     metres: Ints
 
+    def leg(self, origin: int, goal: int, departs_s: float) -> tuple[int, int]:
+        """Seconds and metres from one place to another, the same at every hour."""
+        del departs_s
+        return int(self.seconds[origin, goal]), int(self.metres[origin, goal])
+
     def cut(self, kept: Sequence[int]) -> "Matrix":
         """The square matrix between the places ``kept``, in that order."""
         import numpy as np  # web asks for no matrix and starts sooner without it

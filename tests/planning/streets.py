@@ -21,6 +21,7 @@ from cloud.planning.model import (
     Window,
 )
 from cloud.planning.solvers.solving import solve
+from cloud.roads.hours import Travel
 from cloud.roads.model import Matrix
 
 EIGHT = 1_790_000_000 // 86_400 * 86_400 + 8 * 3_600
@@ -107,7 +108,7 @@ def planned(
     solver: SolverName,
     *,
     seconds: float = 0.2,
-    matrix: Matrix | None = None,
+    matrix: Travel | None = None,
     previous: Plan | None = None,
     far_m: dict[int, float] | None = None,
 ) -> Plan:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from cloud.planning.model import Problem, Unserved, Vehicle
 from cloud.planning.solvers.port import Sequences, Step
 from cloud.planning.solvers.schedule import timed
-from cloud.roads.model import Matrix
+from cloud.roads.hours import Travel
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Divided:
         return tuple((self.held | found)[van.id] for van in self.problem.vehicles)
 
 
-def divided(problem: Problem, matrix: Matrix) -> Divided:
+def divided(problem: Problem, travel: Travel) -> Divided:
     """Take the locked routes out of ``problem``."""
     locked = [van for van in problem.vehicles if van.locked is not None]
     if not locked:
@@ -44,7 +44,7 @@ def divided(problem: Problem, matrix: Matrix) -> Divided:
     held: dict[str, tuple[Step, ...]] = {}
     unserved: list[Unserved] = []
     for van in locked:
-        held[van.id], left = _held(problem, matrix, van)
+        held[van.id], left = _held(problem, travel, van)
         unserved += left
     names = {van.id for van in locked}
     free = replace(
@@ -60,12 +60,12 @@ def divided(problem: Problem, matrix: Matrix) -> Divided:
 
 
 def _held(
-    problem: Problem, matrix: Matrix, van: Vehicle
+    problem: Problem, travel: Travel, van: Vehicle
 ) -> tuple[tuple[Step, ...], list[Unserved]]:
     at = {job.id: index for index, job in enumerate(problem.jobs)}
     steps = tuple(Step(at[step.job], step.kind) for step in van.locked or ())
     left: list[Unserved] = []
-    while (broken := timed(problem, matrix, van, steps).broken_by) is not None:
+    while (broken := timed(problem, travel, van, steps).broken_by) is not None:
         steps = tuple(step for step in steps if step.job != broken)
         reason = (
             f"it does not fit any more where it stands on the locked route of {van.id}; "

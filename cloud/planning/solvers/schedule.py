@@ -21,7 +21,8 @@ from cloud.planning.sequence import out_of_order
 from cloud.planning.solvers.allowed import aboard, allows
 from cloud.planning.solvers.port import Sequences, Step
 from cloud.planning.solvers.rates import price_of_route
-from cloud.roads.model import NO_WAY, Matrix
+from cloud.roads.hours import Travel
+from cloud.roads.model import NO_WAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +33,12 @@ class Timed:
     broken_by: int | None
 
 
-def timed(problem: Problem, matrix: Matrix, vehicle: Vehicle, steps: Iterable[Step]) -> Timed:
-    """Drive ``steps`` with ``vehicle``, each as early as it can be."""
-    return _Drive(problem, matrix, vehicle).through(with_pickups(problem, tuple(steps)))
+def timed(problem: Problem, travel: Travel, vehicle: Vehicle, steps: Iterable[Step]) -> Timed:
+    """Drive ``steps`` with ``vehicle``, each leg at its hour and each visit as early as it can be.
+
+    No later departure arrives earlier (`cloud.roads.hours`), so waiting never gains anything.
+    """
+    return _Drive(problem, travel, vehicle).through(with_pickups(problem, tuple(steps)))
 
 
 def with_pickups(problem: Problem, steps: tuple[Step, ...]) -> tuple[Step, ...]:
@@ -50,12 +54,12 @@ def with_pickups(problem: Problem, steps: tuple[Step, ...]) -> tuple[Step, ...]:
     return (*loaded, *steps)
 
 
-def feasible(problem: Problem, matrix: Matrix, sequences: Sequences) -> Sequences:
+def feasible(problem: Problem, travel: Travel, sequences: Sequences) -> Sequences:
     """The same sequences without the jobs that break a rule where they stand."""
     kept: list[tuple[Step, ...]] = []
     for vehicle, steps in zip(problem.vehicles, sequences, strict=True):
         left = with_pickups(problem, steps)
-        while (broken := timed(problem, matrix, vehicle, left).broken_by) is not None:
+        while (broken := timed(problem, travel, vehicle, left).broken_by) is not None:
             left = tuple(step for step in left if step.job != broken)
         kept.append(left)
     return tuple(kept)
@@ -63,14 +67,14 @@ def feasible(problem: Problem, matrix: Matrix, sequences: Sequences) -> Sequence
 
 def plan_of(
     problem: Problem,
-    matrix: Matrix,
+    travel: Travel,
     sequences: Sequences,
     unserved: Iterable[Unserved],
     solver: str,
 ) -> Plan:
     """The plan that drives ``sequences``."""
     routes = tuple(
-        timed(problem, matrix, vehicle, steps).route
+        timed(problem, travel, vehicle, steps).route
         for vehicle, steps in zip(problem.vehicles, sequences, strict=True)
     )
     return Plan(
@@ -149,9 +153,9 @@ def lateness_s(job: Job, start: int) -> int:
 class _Drive:
     """One van on its way through its visits."""
 
-    def __init__(self, problem: Problem, matrix: Matrix, vehicle: Vehicle) -> None:
+    def __init__(self, problem: Problem, travel: Travel, vehicle: Vehicle) -> None:
         self._problem = problem
-        self._matrix = matrix
+        self._travel = travel
         self._vehicle = vehicle
         self._at = vehicle.start
         self._clock = vehicle.available_from
@@ -252,14 +256,11 @@ class _Drive:
         if self._left_m is None:
             return False
         self._left_m -= metres
-        back = 0 if place is None else int(self._matrix.metres[place, self._vehicle.end])
+        back = 0 if place is None else int(self._travel.metres[place, self._vehicle.end])
         return self._left_m < back
 
     def _leg(self, place: int) -> tuple[int, int]:
-        return (
-            int(self._matrix.seconds[self._at, place]),
-            int(self._matrix.metres[self._at, place]),
-        )
+        return self._travel.leg(self._at, place, self._clock)
 
     def _job(self, step: Step) -> Job:
         return self._problem.jobs[step.job]

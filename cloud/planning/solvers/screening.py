@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from msgspec.structs import replace
 
 from cloud.planning.model import Constraint, Job, Problem, Unserved, Vehicle
 from cloud.planning.solvers.allowed import aboard, allows, holds
-from cloud.roads.model import NO_WAY, Matrix
+from cloud.roads.hours import Travel
+from cloud.roads.model import NO_WAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,19 +20,19 @@ class Screened:
     unserved: tuple[Unserved, ...]
 
 
-def screened(problem: Problem, matrix: Matrix, far_m: dict[int, float]) -> Screened:
+def screened(problem: Problem, travel: Travel, far_m: dict[int, float]) -> Screened:
     """Leave out each job that no van can serve even when it does nothing else.
 
     Args:
         problem: the whole problem.
-        matrix: between its locations; anything for those without a street.
+        travel: between its locations; anything for those without a street.
         far_m: locations without a street near, and how far away the nearest is.
     """
-    vehicles = [van for van in problem.vehicles if _can_work(van, matrix, far_m)]
+    vehicles = [van for van in problem.vehicles if _can_work(van, travel, far_m)]
     kept: list[Job] = []
     unserved: list[Unserved] = []
     for job in problem.jobs:
-        against = _Screen(problem, matrix, far_m, vehicles, job).verdict()
+        against = _Screen(problem, travel, far_m, vehicles, job).verdict()
         if against is None:
             kept.append(job)
         else:
@@ -46,24 +48,25 @@ def screened(problem: Problem, matrix: Matrix, far_m: dict[int, float]) -> Scree
     return Screened(replace(problem, vehicles=vans, jobs=jobs), tuple(unserved))
 
 
-def earliest_delivery(matrix: Matrix, vehicle: Vehicle, job: Job) -> int:
+def earliest_delivery(travel: Travel, vehicle: Vehicle, job: Job) -> int:
     """The earliest instant at which ``vehicle`` can be at the job's door, doing nothing else."""
     leaves = vehicle.available_from
     if job.pickup is None:
-        return leaves + int(matrix.seconds[vehicle.start, job.delivery])
-    there = leaves + int(matrix.seconds[vehicle.start, job.pickup])
+        return leaves + travel.leg(vehicle.start, job.delivery, leaves)[0]
+    there = leaves + travel.leg(vehicle.start, job.pickup, leaves)[0]
     is_loaded = vehicle.loads_at_start and job.pickup == vehicle.start
     fetching_s = vehicle.loading_s if is_loaded else job.pickup_service_s
     fetched = max(there, job.ready_from or 0) + fetching_s
-    return fetched + int(matrix.seconds[job.pickup, job.delivery])
+    return fetched + travel.leg(job.pickup, job.delivery, fetched)[0]
 
 
-def _can_work(vehicle: Vehicle, matrix: Matrix, far_m: dict[int, float]) -> bool:
+def _can_work(vehicle: Vehicle, travel: Travel, far_m: dict[int, float]) -> bool:
     if vehicle.start in far_m or vehicle.end in far_m:
         return False
-    home = int(matrix.seconds[vehicle.start, vehicle.end])
+    leaves = vehicle.available_from
+    home = travel.leg(vehicle.start, vehicle.end, leaves)[0]
     loading_s = vehicle.loading_s if vehicle.loads_at_start else 0
-    return vehicle.available_from + max(home, loading_s) <= vehicle.shift_end
+    return leaves + max(home, loading_s) <= vehicle.shift_end
 
 
 def _without_room_for(vehicle: Vehicle, left_aboard: list[Job]) -> Vehicle:
@@ -90,7 +93,7 @@ def _less(room: int | None, taken: int) -> int | None:
 @dataclass(frozen=True, slots=True)
 class _Screen:
     problem: Problem
-    matrix: Matrix
+    travel: Travel
     far_m: dict[int, float]
     working: list[Vehicle]
     job: Job
@@ -202,7 +205,7 @@ class _Screen:
         )
 
     def _metres(self, vehicle: Vehicle) -> int:
-        metres = self.matrix.metres
+        metres = self.travel.metres
         pickup = vehicle.start if self.job.pickup is None else self.job.pickup
         return (
             int(metres[vehicle.start, pickup])
@@ -217,7 +220,7 @@ class _Screen:
         vans = [van for van in self._able() if self._back(van) < NO_WAY and self._reaches(van)]
         if any(self._fits(van) for van in vans):
             return None
-        earliest = min(earliest_delivery(self.matrix, van, self.job) for van in vans)
+        earliest = min(earliest_delivery(self.travel, van, self.job) for van in vans)
         last = self.job.windows[-1] if self.job.windows else None
         if last and last.closes < earliest and not self.job.may_be_late:
             return "window", (
@@ -243,21 +246,23 @@ class _Screen:
 
     def _back(self, vehicle: Vehicle) -> int:
         """Seconds of driving for this job alone; `NO_WAY` or more when no way leads there."""
-        seconds = self.matrix.seconds
         pickup = vehicle.start if self.job.pickup is None else self.job.pickup
-        return (
-            int(seconds[vehicle.start, pickup])
-            + int(seconds[pickup, self.job.delivery])
-            + int(seconds[self.job.delivery, vehicle.end])
-        )
+        clock = vehicle.available_from
+        for origin, goal in pairwise((vehicle.start, pickup, self.job.delivery, vehicle.end)):
+            clock += self.travel.leg(origin, goal, clock)[0]
+        return clock - vehicle.available_from
 
     def _fits(self, vehicle: Vehicle) -> bool:
-        arrival = earliest_delivery(self.matrix, vehicle, self.job)
-        home = self.job.service_s + int(self.matrix.seconds[self.job.delivery, vehicle.end])
+        arrival = earliest_delivery(self.travel, vehicle, self.job)
         starts = [max(arrival, each.opens) for each in self.job.windows if arrival <= each.closes]
         if not starts and (self.job.may_be_late or not self.job.windows):
             starts = [arrival]
-        return any(start + home <= vehicle.shift_end for start in starts)
+        return any(self._home(vehicle, start) <= vehicle.shift_end for start in starts)
+
+    def _home(self, vehicle: Vehicle, start: int) -> int:
+        """When the van is back whose service at the door begins at ``start``."""
+        done = start + self.job.service_s
+        return done + self.travel.leg(self.job.delivery, vehicle.end, done)[0]
 
 
 def _clock(instant: int) -> str:

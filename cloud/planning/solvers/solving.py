@@ -24,6 +24,7 @@ from cloud.planning.solvers.port import Sequences, Solver, Task, sequences_in_fo
 from cloud.planning.solvers.pyvrp_solver import PyvrpSolver
 from cloud.planning.solvers.schedule import feasible, plan_of
 from cloud.planning.solvers.screening import earliest_delivery, screened
+from cloud.roads.hours import TimedMatrix, Travel
 from cloud.roads.model import Matrix
 
 _JUST_LATE_S: Final = 900
@@ -48,7 +49,7 @@ def solver_named(name: SolverName) -> Solver:
 
 def solve(
     request: SolveRequest,
-    matrix: Matrix,
+    travel: Travel,
     *,
     far_m: dict[int, float] | None = None,
     is_cancelled: Callable[[], bool] = lambda: False,
@@ -58,7 +59,8 @@ def solve(
 
     Args:
         request: what is asked.
-        matrix: between all its locations.
+        travel: between all its locations; solvers search on one matrix, and what they find is
+            driven, trimmed and priced with the speeds of the hour of each leg.
         far_m: locations without a street near them; orders there are left unserved.
         is_cancelled: when true the search ends with the best so far.
         cores: searches made at once at the most; 0 is as many as this process may use.
@@ -66,13 +68,13 @@ def solve(
     Raises:
         SolverFailed: the solver ended without an answer.
     """
-    screen = screened(request.problem, matrix, far_m or {})
+    screen = screened(request.problem, travel, far_m or {})
     solver = solver_named(request.solver)
-    division = divided(screen.problem, matrix)
-    found = _Search(request, division.free, matrix, solver, is_cancelled, cores).run()
+    division = divided(screen.problem, travel)
+    found = _Search(request, division.free, travel, solver, is_cancelled, cores).run()
     unserved = (*screen.unserved, *division.unserved, *_left_out(division.free, found))
     sequences = division.joined(found)
-    plan = plan_of(screen.problem, matrix, sequences, unserved, solver.name)
+    plan = plan_of(screen.problem, travel, sequences, unserved, solver.name)
     return _with_idle_vans(request.problem, plan)
 
 
@@ -83,14 +85,15 @@ class _Search:
         self,
         request: SolveRequest,
         problem: Problem,
-        matrix: Matrix,
+        travel: Travel,
         solver: Solver,
         is_cancelled: Callable[[], bool],
         cores: int,
     ) -> None:
         self._request = request
         self._problem = problem
-        self._matrix = matrix
+        self._travel = travel
+        self._matrix = search_matrix(problem, travel)
         self._solver = solver
         self._is_cancelled = is_cancelled
         self._cores = cores
@@ -103,19 +106,20 @@ class _Search:
         start = self._start()
         later: dict[int, int] = {}
         share = _LATE_SHARE if any(job.may_be_late for job in problem.jobs) else 0.0
-        sequences = self._search(_relaxed(problem, self._matrix, later), start, share)
+        sequences = self._search(_relaxed(problem, self._travel, later), start, share)
         for later_s in _LATER_S:
             left = [at for at in _jobs_left(problem, sequences) if problem.jobs[at].may_be_late]
             if not left:
                 break
             later |= dict.fromkeys(left, later_s)
-            relaxed = _relaxed(problem, self._matrix, later)
+            relaxed = _relaxed(problem, self._travel, later)
             share = 0.0 if later_s == _LATER_S[-1] else _LATE_SHARE / 2
             sequences = self._search(relaxed, sequences, share)
         if _jobs_left(problem, sequences):
-            return inserted(self._task(problem, sequences, 0.0), sequences)
+            sequences = inserted(self._task(problem, sequences, 0.0), sequences)
+            return feasible(problem, self._travel, sequences)
         if share and self._ends - time.perf_counter() > _WORTH_S:
-            relaxed = _relaxed(problem, self._matrix, later)
+            relaxed = _relaxed(problem, self._travel, later)
             sequences = self._search(relaxed, sequences, 0.0)
         return sequences
 
@@ -132,7 +136,7 @@ class _Search:
     def _search(self, problem: Problem, start: Sequences | None, spared: float) -> Sequences:
         """Search in what is left of the time but the share ``spared``."""
         task = self._task(problem, start, spared)
-        return feasible(problem, self._matrix, self._solver.solve(task))
+        return feasible(problem, self._travel, self._solver.solve(task))
 
     def _task(self, problem: Problem, start: Sequences | None, spared: float) -> Task:
         return Task(
@@ -146,7 +150,16 @@ class _Search:
         )
 
 
-def _relaxed(problem: Problem, matrix: Matrix, later: dict[int, int]) -> Problem:
+def search_matrix(problem: Problem, travel: Travel) -> Matrix:
+    """The one matrix that a solver searches on: the mean over the time that vans work."""
+    if not isinstance(travel, TimedMatrix):
+        return travel
+    begins = min((van.available_from for van in problem.vehicles), default=0)
+    ends = max((van.shift_end for van in problem.vehicles), default=0)
+    return travel.mean(begins, ends)
+
+
+def _relaxed(problem: Problem, travel: Travel, later: dict[int, int]) -> Problem:
     """Lengthen the last window of what may be late.
 
     Where no van can keep it, just enough to be reached; for each job in ``later``, which a search
@@ -159,7 +172,7 @@ def _relaxed(problem: Problem, matrix: Matrix, later: dict[int, int]) -> Problem
             return job
         last = job.windows[-1]
         able = [van for van in vans if allows(van, job)]
-        earliest = min(earliest_delivery(matrix, van, job) for van in able)
+        earliest = min(earliest_delivery(travel, van, job) for van in able)
         within = later.get(at, _JUST_LATE_S if earliest > last.closes else 0)
         closes = min(max(last.closes, earliest) + within, max(van.shift_end for van in able))
         if not within or closes <= last.closes:

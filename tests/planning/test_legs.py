@@ -1,0 +1,147 @@
+"""Plans are timed, priced and checked with the speeds of the hour in which each leg is driven."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from cloud.planning.check import check
+from cloud.planning.model import Problem
+from cloud.planning.solvers.port import Step
+from cloud.planning.solvers.schedule import plan_of, timed
+from cloud.planning.solvers.solving import search_matrix
+from cloud.roads.hours import TimedMatrix, Timetable, Travel, untimed
+from cloud.roads.model import NO_WAY, Matrix
+from tests.planning.streets import (
+    MINUTE,
+    at,
+    between,
+    day,
+    deliveries,
+    left,
+    order,
+    planned,
+    route_of,
+    street,
+    van,
+    visits,
+)
+
+ROADS = street(range(31))
+DOORS = st.lists(st.integers(1, 30), min_size=1, max_size=6)
+
+
+def by_hour(*factors: float, changes: tuple[float, ...]) -> TimedMatrix:
+    """The street, at each change of hours so many times as slow as it is long."""
+    return TimedMatrix(
+        hours=Timetable(
+            changes=tuple(at(one) for one in changes), classes=tuple(range(len(factors)))
+        ),
+        seconds=np.stack([np.rint(ROADS.seconds * one).astype(np.int32) for one in factors]),
+        metres=ROADS.metres,
+    )
+
+
+RUSH = by_hour(1, 2, 1, changes=(0, 9, 10))
+
+
+@st.composite
+def travels(draw: st.DrawFn) -> TimedMatrix:
+    changes = sorted(draw(st.sets(st.floats(7.5, 12), min_size=1, max_size=5)))
+    factors = [draw(st.sampled_from((0.5, 1.0, 1.7, 2.3))) for _ in changes]
+    return by_hour(*factors, changes=tuple(changes))
+
+
+def through(doors: list[int]) -> tuple[Problem, tuple[Step, ...]]:
+    problem = day([van(capacity=50)], [order(f"o{n}", one) for n, one in enumerate(doors)])
+    return problem, tuple(Step(n, "delivery") for n in range(len(doors)))
+
+
+def test_a_round_through_the_rush_takes_as_long_as_the_rush_does() -> None:
+    plan = planned(
+        day([van(available_from=at(9), loading_s=0)], [order("a", 30)]), "insertion", matrix=RUSH
+    )
+    fetched, there = visits(plan)
+    assert (fetched.leg_s, there.leg_s) == (0, 2 * 30 * MINUTE)
+    assert route_of(plan, "van-1").end_leg_s == 30 * MINUTE
+    assert plan.cost.drive_s == 90 * MINUTE
+
+
+@given(DOORS)
+def test_hours_that_are_all_alike_change_nothing(doors: list[int]) -> None:
+    problem, steps = through(doors)
+    alike = by_hour(1, 1, 1, changes=(0, 8.5, 9))
+    plans = [
+        plan_of(problem, travel, (steps,), (), "") for travel in (ROADS, untimed(ROADS), alike)
+    ]
+    assert plans[0] == plans[1] == plans[2]
+
+
+@given(travels(), DOORS, st.integers(0, 5_000))
+def test_a_round_that_begins_later_ends_no_sooner(
+    travel: TimedMatrix, doors: list[int], later_s: int
+) -> None:
+    problem, steps = through(doors)
+    first = problem.vehicles[0]
+    second = replace(first, available_from=first.available_from + later_s)
+    ends = [timed(problem, travel, one, steps).route.ends_at for one in (first, second)]
+    assert ends[0] <= ends[1]
+
+
+@given(travels(), DOORS)
+def test_the_checker_times_each_leg_as_the_plan_does(travel: TimedMatrix, doors: list[int]) -> None:
+    problem, steps = through(doors)
+    assert check(problem, travel, plan_of(problem, travel, (steps,), (), "")) == ()
+
+
+@given(travels(), DOORS, st.floats(1.2, 3))
+def test_the_checker_names_a_plan_that_is_timed_with_another_hour(
+    travel: TimedMatrix, doors: list[int], factor: float
+) -> None:
+    problem, steps = through(doors)
+    wrong = replace_seconds(travel, factor)
+    found = check(problem, travel, plan_of(problem, wrong, (steps,), (), ""))
+    assert "roads" in {each.rule for each in found}
+
+
+def replace_seconds(travel: TimedMatrix, factor: float) -> TimedMatrix:
+    seconds = np.rint(travel.seconds * factor).astype(np.int32)
+    return TimedMatrix(hours=travel.hours, seconds=seconds, metres=travel.metres)
+
+
+def test_the_checker_names_the_speeds_of_eight_at_nine() -> None:
+    problem, steps = through([30])
+    late = replace(problem, vehicles=(replace(problem.vehicles[0], available_from=at(9)),))
+    told = plan_of(late, RUSH.at(at(8)), (steps,), (), "")
+    assert [each.rule for each in check(late, RUSH, told)][:2] == ["roads", "time"]
+
+
+def test_what_only_the_rush_makes_late_is_left_with_a_reason() -> None:
+    problem = day([van(available_from=at(9), loading_s=0)], [order("a", 30, between(9, 9.6))])
+    assert deliveries(planned(problem, "insertion", matrix=ROADS)) == ["a"]
+    assert left(planned(problem, "insertion", matrix=RUSH))["a"].constraint == "window"
+
+
+@settings(max_examples=20, deadline=None)
+@given(travels(), DOORS)
+def test_every_plan_by_the_hour_passes_the_checker(travel: TimedMatrix, doors: list[int]) -> None:
+    orders = [order(f"o{n}", one, between(8, 9 + n / 4)) for n, one in enumerate(doors)]
+    planned(day([van(), van("van-2")], orders), "insertion", matrix=travel)
+
+
+def test_a_search_weighs_the_hours_by_how_long_they_last() -> None:
+    problem = day([van(available_from=at(8), shift_end=at(12))], [])
+    found = search_matrix(problem, RUSH)
+    assert int(found.seconds[0, 20]) == 20 * MINUTE * 5 / 4
+    assert search_matrix(problem, ROADS) is ROADS
+
+
+def test_a_street_that_is_closed_in_some_hours_is_searched_by_the_others() -> None:
+    closed = np.full_like(ROADS.seconds, NO_WAY)
+    travel: Travel = TimedMatrix(
+        hours=RUSH.hours, seconds=np.stack([ROADS.seconds, closed, closed]), metres=ROADS.metres
+    )
+    found = search_matrix(day([van(shift_end=at(9.5))], []), travel)
+    assert found.seconds.tolist() == ROADS.seconds.tolist()
+    nowhere = Matrix(closed, ROADS.metres)
+    assert search_matrix(day([van()], []), untimed(nowhere)).seconds.tolist() == closed.tolist()
