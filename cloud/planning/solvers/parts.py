@@ -25,9 +25,11 @@ from cloud.roads.model import Matrix
 LARGE: Final = 250
 """From so many orders on a problem is improved in parts."""
 _PART: Final = 100
-_PART_S: Final = 0.6
 _LEFT_OUT: Final = 10
-"""A part has about so many orders, is searched so long, and tries so many that are left out."""
+"""A part has about so many orders, and tries so many that are left out."""
+_PART_S: Final = (0.3, 0.6)
+_ROUNDS: Final = 3
+"""A part is searched so long, the less the sooner: each should have its turn a few times."""
 _LOOK_AGAIN_S: Final = 0.02
 """A worker that finds all routes in others' hands looks again so soon."""
 
@@ -45,8 +47,8 @@ class Part:
 
 def improved_in_parts(task: Task, start: Sequences, search: Search, ends: float) -> Sequences:
     """``start``, improved until ``ends`` (of `time.perf_counter`) by ``search`` on its parts."""
-    whole = _Whole(task, start, ends)
     workers = task.cores or max(1, len(os.sched_getaffinity(0)))
+    whole = _Whole(task, start, ends, workers)
     with ThreadPoolExecutor(workers, thread_name_prefix="part") as pool:
         running = [pool.submit(whole.improve, search) for _ in range(workers)]
         for each in running:
@@ -60,9 +62,12 @@ class _Whole:
     An order that is left out is tried by one worker at a time, or two might serve it.
     """
 
-    def __init__(self, task: Task, start: Sequences, ends: float) -> None:
+    def __init__(self, task: Task, start: Sequences, ends: float, workers: int) -> None:
         self._task = task
         self._ends = ends
+        parts = max(1.0, len(task.problem.jobs) / _PART)
+        turn_s = (ends - time.perf_counter()) * workers / parts / _ROUNDS
+        self._part_s = min(max(turn_s, _PART_S[0]), _PART_S[1])
         self._routes = list(start)
         self._busy: set[int] = set()
         self._tried: set[int] = set()
@@ -149,7 +154,7 @@ class _Whole:
             self._task,
             problem=smaller.problem,
             matrix=self._task.matrix.cut(smaller.places),
-            seconds=max(0.01, min(_PART_S, self._left_s())),
+            seconds=max(0.01, min(self._part_s, self._left_s())),
             seed=int(self._dice.integers(2**31)),
             start=start,
         )

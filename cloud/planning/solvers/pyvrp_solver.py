@@ -47,7 +47,8 @@ class PyvrpSolver:
         first = task.start
         if first is None:
             first_s = min(max(_FIRST_LEAST_S, task.seconds * _FIRST_SHARE), task.seconds)
-            first = _searched(task, time.perf_counter() + first_s)
+            ends_first = time.perf_counter() + first_s
+            first = _searched(task, ends_first, _IN_PARTS, is_inserted=False)
         first = feasible(task.problem, task.matrix, first)
         return improved_in_parts(task, first, _searched_part, ends)
 
@@ -56,12 +57,22 @@ def _searched_part(task: Task) -> Sequences:
     return _searched(task, time.perf_counter() + task.seconds, _IN_PARTS)
 
 
-def _searched(task: Task, ends: float, parameters: pyvrp.SolveParams = _WHOLE) -> Sequences:
+def _searched(
+    task: Task,
+    ends: float,
+    parameters: pyvrp.SolveParams = _WHOLE,
+    *,
+    is_inserted: bool = True,
+) -> Sequences:
+    """The best found until ``ends``; by ``is_inserted`` a start is sought by insertion first.
+
+    That takes a second for 500 orders, and what is left of a short time then begins far off.
+    """
     form = formulate(task)
     if not (has_open_windows(form) or has_ranges(form)):
-        return _search(form, task, task.start, ends, parameters)
+        return _search(form, task, task.start, ends, parameters, is_inserted=is_inserted)
     middle = (time.perf_counter() + ends) / 2
-    half = _search(form, task, task.start, middle, parameters)
+    half = _search(form, task, task.start, middle, parameters, is_inserted=is_inserted)
     form = reined(narrowed(form, task, half), task, half)
     return _search(form, task, half, ends, parameters)
 
@@ -98,8 +109,11 @@ def _search(
     start: Sequences | None,
     ends: float,
     parameters: pyvrp.SolveParams,
+    *,
+    is_inserted: bool = True,
 ) -> Sequences:
-    whole = _whole_plan(form, task, start)
+    is_known = is_inserted or start is not None
+    whole = _whole_plan(form, task, start) if is_known else None
     model = _Model(form, is_required=whole is not None)
     limit = MaxRuntime(max(0.0, ends - time.perf_counter()))
     idle = NoImprovement(_IDLE_ITERATIONS)
