@@ -14,7 +14,7 @@ from cloud.orders.model import Order, Parcel, Whereabouts
 from cloud.orders.service import move, require_order
 from cloud.orders.states import DELIVERED_TO, FAILED_FOR
 from cloud.planning import store
-from cloud.planning.day import Route, Stop
+from cloud.planning.day import Route, Stop, is_served_at
 from cloud.planning.service import has_driven, require_open_stop, require_route_of_driver
 
 _TO_FETCH: Final = frozenset({"planned", "loaded", "out_for_delivery"})
@@ -82,16 +82,13 @@ class DriverWork:
             if parcel.whereabouts == aboard:
                 return parcel
             stop = _require_pickup(route, parcel)
-            if parcel.whereabouts.kind != "depot":
-                raise Conflict(
-                    f"parcel {parcel_id} is {parcel.whereabouts.kind} {parcel.whereabouts.at}, "
-                    "not at the depot"
-                )
+            order = require_order(connection, tenant, parcel.order_id)
+            _require_there(order, parcel)
             self._arrive(connection, route, stop, now)
             order_store.move_parcels(connection, tenant, [parcel_id], aboard)
             order = require_order(connection, tenant, parcel.order_id)
             if order.is_aboard(route.vehicle_id):
-                move(connection, order, "load", now)
+                move(connection, order, "collect" if order.is_return else "load", now)
             loaded = _require_parcel(connection, tenant, parcel_id)
         self._events.wake()
         return loaded
@@ -131,7 +128,7 @@ class DriverWork:
                 _pick_up(connection, route, stop, report, when)
             else:
                 _close_deliveries(connection, route, stop, report, when)
-            is_left_open = stop.kind == "pickup" and report.outcome == "failed"
+            is_left_open = stop.kind == "pickup" and _is_left(connection, route, stop)
             if stop.state != "done" and not is_left_open and _is_complete(connection, tenant, stop):
                 store.mark_stop(connection, tenant, stop_id, state="done", done_at=when)
             after = _require_stop(connection, tenant, route, stop_id)
@@ -142,17 +139,17 @@ class DriverWork:
         if stop.state != "open":
             return
         store.mark_stop(connection, route.tenant, stop.id, state="arrived", arrived_at=at)
-        if stop.kind != "delivery":
-            return
         for order_id in stop.order_ids:
-            order_store.open_attempt(
-                connection,
-                require_order(connection, route.tenant, order_id),
-                stop_id=stop.id,
-                vehicle_id=route.vehicle_id,
-                driver_id=route.driver_id,
-                arrived_at=at,
-            )
+            order = require_order(connection, route.tenant, order_id)
+            if is_served_at(stop, order):
+                order_store.open_attempt(
+                    connection,
+                    order,
+                    stop_id=stop.id,
+                    vehicle_id=route.vehicle_id,
+                    driver_id=route.driver_id,
+                    arrived_at=at,
+                )
 
 
 def _not_later(at: float | None, now: float) -> float:
@@ -165,6 +162,17 @@ def _require_parcel(connection: Connection, tenant: str, parcel_id: str) -> Parc
     if parcel is None:
         raise NotFound(f"parcel {parcel_id!r} is not known; scan its label again")
     return parcel
+
+
+def _require_there(order: Order, parcel: Parcel) -> None:
+    """The parcel lies where its order is fetched: at the depot, in a shop, or with the customer."""
+    here = "handed_over" if order.is_return else "depot" if order.pickup is None else "shop"
+    if parcel.whereabouts.kind != here:
+        where = {"handed_over": "with the customer", "depot": "at the depot", "shop": "in its shop"}
+        raise Conflict(
+            f"parcel {parcel.id} is {parcel.whereabouts.kind} {parcel.whereabouts.at}, "
+            f"not {where[here]}"
+        )
 
 
 def _require_route_of_stop(
@@ -203,6 +211,7 @@ def _pick_up(connection: Connection, route: Route, stop: Stop, report: Report, a
         order
         for order_id in stop.order_ids
         if (order := require_order(connection, route.tenant, order_id)).state in _TO_FETCH
+        or order.state == "returning"
     ]
     if report.outcome == "failed":
         _fail_to_load(connection, route, stop, report, at)
@@ -225,19 +234,34 @@ def _pick_up(connection: Connection, route: Route, stop: Stop, report: Report, a
     for order in wanted:
         if order.state == "loaded":
             move(connection, order, "depart", at)
+        if order.is_return:
+            _close_attempt(connection, order, stop, report, at)
+
+
+def _is_left(connection: Connection, route: Route, stop: Stop) -> bool:
+    """Whether something is still to be fetched at a pickup."""
+    orders = (require_order(connection, route.tenant, order_id) for order_id in stop.order_ids)
+    return any(
+        order.state in _TO_FETCH and not order.is_aboard(route.vehicle_id) for order in orders
+    )
 
 
 def _fail_to_load(
     connection: Connection, route: Route, stop: Stop, report: Report, at: float
 ) -> None:
     """One order cannot be taken along: its parcels are missing or damaged."""
-    if report.order_id is None:
+    order_id = report.order_id
+    if order_id is None and len(stop.order_ids) == 1:
+        order_id = stop.order_ids[0]
+    if order_id is None:
         raise Invalid.field("order_id", "is missing", "say which order cannot be loaded")
-    if report.order_id not in stop.order_ids:
-        raise NotFound(f"order {report.order_id!r} is not fetched at stop {stop.id}")
-    order = require_order(connection, route.tenant, report.order_id)
+    if order_id not in stop.order_ids:
+        raise NotFound(f"order {order_id!r} is not fetched at stop {stop.id}")
+    order = require_order(connection, route.tenant, order_id)
     if order.state != "failed_attempt":
         move(connection, order, "fail", at)
+        if order.is_return:
+            _close_attempt(connection, order, stop, report, at)
 
 
 def _close_deliveries(
@@ -250,6 +274,9 @@ def _close_deliveries(
     chosen = stop.order_ids if report.order_id is None else (report.order_id,)
     for order_id in chosen:
         order = require_order(connection, route.tenant, order_id)
+        if order.is_return:
+            _give_back(connection, route, order, report, at)
+            continue
         known = order_store.attempt_at(connection, route.tenant, order_id, stop.id)
         if known is not None and known["outcome"] is not None:
             _require_same(order, known["outcome"], known["reason"], report)
@@ -278,6 +305,32 @@ def _close_delivery(
         )
     elif order.state != "cancelled":  # of a cancelled one the parcels stay aboard and go back
         move(connection, order, "fail", at)
+    _close_attempt(connection, order, stop, report, at)
+
+
+def _give_back(
+    connection: Connection, route: Route, order: Order, report: Report, at: float
+) -> None:
+    """A return is at the depot."""
+    if order.state == "returned":
+        return
+    if report.outcome != "delivered":
+        raise Conflict(
+            f"order {order.id} is a return that ends at the depot; report delivered when it is "
+            "unloaded, or let the office tell that it is lost"
+        )
+    move(connection, order, "give_back", at)
+    order_store.move_parcels(
+        connection,
+        order.tenant,
+        [parcel.id for parcel in order.parcels],
+        Whereabouts("depot", route.depot_id),
+    )
+
+
+def _close_attempt(
+    connection: Connection, order: Order, stop: Stop, report: Report, at: float
+) -> None:
     order_store.close_attempt(
         connection,
         order,
@@ -292,6 +345,11 @@ def _is_complete(connection: Connection, tenant: str, stop: Stop) -> bool:
     if stop.kind == "pickup":
         return True
     for order_id in stop.order_ids:
+        order = require_order(connection, tenant, order_id)
+        if order.is_return:
+            if order.state == "returning":
+                return False
+            continue
         attempt = order_store.attempt_at(connection, tenant, order_id, stop.id)
         if attempt is None or attempt["outcome"] is None:
             return False

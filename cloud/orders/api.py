@@ -1,7 +1,7 @@
 """Orders over HTTP."""
 
 from collections.abc import Callable
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -31,7 +31,7 @@ from cloud.orders.intake import (
     MAX_WEIGHT_KG,
     NewOrder,
 )
-from cloud.orders.model import Order, Span
+from cloud.orders.model import Order, OrderKind, Pickup, Span
 from cloud.orders.service import Orders
 from cloud.orders.states import OrderState
 
@@ -71,6 +71,23 @@ class WindowBody(_Body):
         return Span(self.begin.astimezone(UTC).timestamp(), self.end.astimezone(UTC).timestamp())
 
 
+class PickupBody(_Body):
+    """Where the parcels are fetched when they do not lie at the depot, such as a shop.
+
+    ``window``: when they can be fetched there; without it at any time.
+    """
+
+    address: FilledLine
+    lat: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
+    lon: Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
+    window: WindowBody | None = None
+
+    def pickup(self) -> Pickup:
+        """The same as the business knows it."""
+        window = self.window.span() if self.window else None
+        return Pickup(address=self.address, lat=self.lat, lon=self.lon, window=window)
+
+
 class RecipientBody(_Body):
     """Whom it is for; never leaves the office and the assigned driver."""
 
@@ -82,7 +99,9 @@ class NewOrderBody(_Body):
     """An order. Without a service date it is for today at the depot.
 
     ``weight_kg`` and ``volume_litres`` are of all parcels together; ``needs`` are skills that van
-    and crew must have, such as ``fridge``; ``two_man`` is a driver with a helper.
+    and crew must have, such as ``fridge``; ``two_man`` is a driver with a helper. A ``return`` is
+    fetched at the address within the window and brought to the depot; a delivery is fetched at
+    ``pickup``, or else at the depot, not before ``ready_from``.
     """
 
     reference: Reference = ""
@@ -98,6 +117,9 @@ class NewOrderBody(_Body):
     volume_litres: Volume | None = None
     needs: Needs = []
     priority: Literal["normal", "urgent"] = "normal"
+    kind: OrderKind = "delivery"
+    pickup: PickupBody | None = None
+    ready_from: Instant | None = None
     recipient: RecipientBody = RecipientBody()
     note: Note | None = None
 
@@ -120,6 +142,9 @@ class NewOrderBody(_Body):
             weight_kg=self.weight_kg,
             volume_litres=self.volume_litres,
             needs=require_words("needs", tuple(self.needs)),
+            kind=self.kind,
+            pickup=self.pickup.pickup() if self.pickup else None,
+            ready_from=seconds_of(self.ready_from),
         )
 
 
@@ -131,6 +156,7 @@ class OrderChange(_Body):
     weight_kg: Weight | None = None
     volume_litres: Volume | None = None
     needs: Needs = []
+    ready_from: Instant | None = None
     note: Note | None = None
 
 
@@ -146,6 +172,15 @@ class InstantSpan(BaseModel):
     model_config = ConfigDict(populate_by_name=True)
     begin: Annotated[str, Field(alias="from")]
     end: Annotated[str, Field(alias="to")]
+
+
+class PickupAt(BaseModel):
+    """Where parcels are fetched that do not lie at the depot."""
+
+    address: str
+    lat: float
+    lon: float
+    window: InstantSpan | None
 
 
 class PromiseBody(BaseModel):
@@ -187,6 +222,9 @@ class OrderBody(BaseModel):
     weight_kg: float | None
     volume_litres: float | None
     needs: list[str]
+    kind: OrderKind
+    pickup: PickupAt | None
+    ready_from: str | None
     parcels: list[ParcelBody]
     promise: PromiseBody | None
     route_id: str | None
@@ -234,6 +272,18 @@ def span_body(span: Span | None) -> InstantSpan | None:
     return InstantSpan(begin=to_rfc3339(span.begin), end=to_rfc3339(span.end))
 
 
+def seconds_of(instant: datetime | None) -> float | None:
+    """Seconds since 1970."""
+    return None if instant is None else instant.astimezone(UTC).timestamp()
+
+
+def _pickup_at(pickup: Pickup | None) -> PickupAt | None:
+    if pickup is None:
+        return None
+    at = pickup.address, pickup.lat, pickup.lon
+    return PickupAt(address=at[0], lat=at[1], lon=at[2], window=span_body(pickup.window))
+
+
 def parcel_bodies(order: Order) -> list[ParcelBody]:
     """The parcels of an order as they look over HTTP."""
     return [ParcelBody.model_validate(p, from_attributes=True) for p in order.parcels]
@@ -243,10 +293,12 @@ def _fields(order: Order, where: tuple[str | None, str | None]) -> dict[str, obj
     promise = order.promise
     names = (
         "id", "reference", "depot_id", "service_date", "state", "priority", "address", "lat",
-        "lon", "service_s", "weight_kg", "volume_litres", "version",
+        "lon", "service_s", "weight_kg", "volume_litres", "version", "kind",
     )  # fmt: skip
     return {name: getattr(order, name) for name in names} | {
         "needs": list(order.needs),
+        "pickup": _pickup_at(order.pickup),
+        "ready_from": None if order.ready_from is None else to_rfc3339(order.ready_from),
         "window": span_body(order.window),
         "parcels": parcel_bodies(order),
         "promise": promise
@@ -284,8 +336,9 @@ def routes(orders: Orders, whose: Whose, gate: Gate) -> APIRouter:
             orders.service_date, caller.tenant, body.depot_id, caller.reach
         )
         street = await orders.snap(body.lat, body.lon)
+        shop = await orders.snap_pickup(body.pickup.lat, body.pickup.lon) if body.pickup else None
         new = body.new_order(today)
-        made = await run_in_threadpool(orders.add, caller.tenant, new, street)
+        made = await run_in_threadpool(orders.add, caller.tenant, new, street, shop)
         return await run_in_threadpool(detail, made)
 
     @router.post(IMPORT_PATH, openapi_extra=_CSV_BODY)
@@ -341,6 +394,8 @@ def routes(orders: Orders, whose: Whose, gate: Gate) -> APIRouter:
         values = body.model_dump(include=body.model_fields_set)
         if "needs" in values:
             values["needs"] = require_words("needs", tuple(body.needs))
+        if "ready_from" in values:
+            values["ready_from"] = seconds_of(body.ready_from)
         window = body.window.span() if body.window else None
         return detail(orders.change(caller.tenant, order_id, values, window))
 

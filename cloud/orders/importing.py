@@ -17,7 +17,7 @@ from cloud.roads.model import Snapped
 
 type Door = tuple[float, float]
 type Read = tuple[list[tuple[int, NewOrder]], list[RefusedRow]]
-type Found = tuple[int, NewOrder, Snapped]
+type Found = tuple[int, NewOrder, Snapped, Snapped | None]
 
 _AT_ONCE: Final = 2
 """Files read at once."""
@@ -54,7 +54,7 @@ class OrderImport:
             good, refused = await asyncio.to_thread(
                 self._read, tenant, depot_id, service_date, text
             )
-            streets = await self._streets({(new.lat, new.lon): None for _, new in good})
+            streets = await self._streets(dict.fromkeys(_doors(new for _, new in good)))
             found = list(_with_streets(good, streets, refused))
             order_ids: list[str] = []
             for part in _parts(found):
@@ -96,9 +96,9 @@ class OrderImport:
     def _store(
         self, tenant: str, depot_id: str, part: Sequence[Found], refused: list[RefusedRow]
     ) -> list[str]:
-        wanted = [(new, street) for _, new, street in part]
+        wanted = [(new, street, shop) for _, new, street, shop in part]
         taken: list[str] = []
-        for (line, new, _), made in zip(
+        for (line, new, *_), made in zip(
             part, self._orders.add_many(tenant, depot_id, wanted), strict=True
         ):
             if isinstance(made, Order):
@@ -115,10 +115,25 @@ def _with_streets(
 ) -> Iterator[Found]:
     for line, new in good:
         street = streets[new.lat, new.lon]
+        shop = streets[new.pickup.lat, new.pickup.lon] if new.pickup is not None else None
         if isinstance(street, Invalid):
             refused.append(_refusal(line, new, street))
+        elif isinstance(shop, Invalid):
+            refused.append(_refusal(line, new, _of_pickup(shop)))
         else:
-            yield line, new, street
+            yield line, new, street, shop
+
+
+def _doors(orders: Iterable[NewOrder]) -> Iterator[Door]:
+    for new in orders:
+        yield new.lat, new.lon
+        if new.pickup is not None:
+            yield new.pickup.lat, new.pickup.lon
+
+
+def _of_pickup(error: Invalid) -> Invalid:
+    told = error.problems[0]
+    return Invalid.field("pickup_lat, pickup_lon", told.problem, told.remedy)
 
 
 def _parts(found: Iterable[Found]) -> Iterator[list[Found]]:

@@ -5,7 +5,7 @@ import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 from cloud.fleet.hours import local_instant
@@ -19,7 +19,7 @@ from cloud.foundation.given import (
     require_line,
     require_note,
 )
-from cloud.orders.model import Priority, Span
+from cloud.orders.model import OrderKind, Pickup, Priority, Span
 
 DEFAULT_SERVICE_S: Final = 180
 MAX_ROWS: Final = 10_000
@@ -40,9 +40,25 @@ COLUMNS: Final = (
     "volume_litres",
     "needs",
     "priority",
+    "kind",
+    "ready_from",
+    "pickup_address",
+    "pickup_lat",
+    "pickup_lon",
+    "pickup_from",
+    "pickup_to",
     "recipient_name",
     "recipient_phone",
     "note",
+)
+
+
+_PICKUP_CELLS: Final = (
+    "pickup_address",
+    "pickup_lat",
+    "pickup_lon",
+    "pickup_from",
+    "pickup_to",
 )
 
 
@@ -66,6 +82,9 @@ class NewOrder:
     weight_kg: float | None = None
     volume_litres: float | None = None
     needs: tuple[str, ...] = ()
+    kind: OrderKind = "delivery"
+    pickup: Pickup | None = None
+    ready_from: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +104,38 @@ def require_window_on_day(window: Span, service_date: date, zone: str) -> None:
     Raises:
         Invalid: it lies on another day.
     """
-    begins = datetime.fromtimestamp(window.begin, ZoneInfo(zone)).date()
+    require_on_day("window", window.begin, service_date, zone)
+
+
+def require_on_day(field: str, instant: float, service_date: date, zone: str) -> None:
+    """An instant must lie on the service date, or the day after it, by the depot's clock.
+
+    Raises:
+        Invalid: it lies on another day.
+    """
+    begins = datetime.fromtimestamp(instant, ZoneInfo(zone)).date()
     if not service_date <= begins <= service_date + timedelta(days=1):
         raise Invalid.field(
-            "window",
+            field,
             f"begins on {begins} at the depot, the service date is {service_date}",
-            "give a window of that day, or another service_date",
+            "give a time of that day, or another service_date",
         )
+
+
+def require_fetchable(new: NewOrder, zone: str) -> None:
+    """Where and when the parcels are to be fetched makes sense, by the depot's clock.
+
+    Raises:
+        Invalid: a return names a pickup place or a ready time, or a time lies on another day.
+    """
+    if new.kind == "return" and new.pickup is not None:
+        raise Invalid.field("pickup", "is given for a return", "a return is fetched at its address")
+    if new.kind == "return" and new.ready_from is not None:
+        raise Invalid.field("ready_from", "is given for a return", "give a window instead")
+    if new.ready_from is not None:
+        require_on_day("ready_from", new.ready_from, new.service_date, zone)
+    if new.pickup is not None and new.pickup.window is not None:
+        require_on_day("pickup.window", new.pickup.window.begin, new.service_date, zone)
 
 
 def read_csv(
@@ -170,14 +214,18 @@ def _new_order(cells: dict[str, str], depot: Depot, service_date: date) -> NewOr
     priority = cells.get("priority") or "normal"
     if priority not in {"normal", "urgent"}:
         raise Invalid.field("priority", "is neither normal nor urgent", "use one of the two")
-    return NewOrder(
+    kind = cells.get("kind") or "delivery"
+    if kind not in {"delivery", "return"}:
+        raise Invalid.field("kind", "is neither delivery nor return", "use one of the two")
+    ready = cells.get("ready_from", "")
+    new = NewOrder(
         reference=_text(cells, "reference", most=MAX_REFERENCE),
         depot_id=depot.id,
         service_date=service_date,
         address=_text(cells, "address", needed=True),
         lat=_number(cells, "lat", -90, 90),
         lon=_number(cells, "lon", -180, 180),
-        window=_window(cells, depot, service_date),
+        window=_window(cells, depot, service_date, "window"),
         service_s=round(
             60 * _number(cells, "service_minutes", 0, MAX_SERVICE_MINUTES, DEFAULT_SERVICE_S / 60)
         ),
@@ -192,6 +240,23 @@ def _new_order(cells: dict[str, str], depot: Depot, service_date: date) -> NewOr
             "needs",
             tuple(word for part in cells.get("needs", "").split(";") if (word := part.strip())),
         ),
+        kind="return" if kind == "return" else "delivery",
+        pickup=_pickup(cells, depot, service_date),
+        ready_from=_instant("ready_from", ready, depot, service_date) if ready else None,
+    )
+    require_fetchable(new, depot.zone)
+    return new
+
+
+def _pickup(cells: dict[str, str], depot: Depot, service_date: date) -> Pickup | None:
+    given = [name for name in _PICKUP_CELLS if cells.get(name)]
+    if not given:
+        return None
+    return Pickup(
+        address=_text(cells, "pickup_address", needed=True),
+        lat=_number(cells, "pickup_lat", -90, 90),
+        lon=_number(cells, "pickup_lon", -180, 180),
+        window=_window(cells, depot, service_date, "pickup"),
     )
 
 
@@ -240,28 +305,29 @@ def _whole(cells: dict[str, str], field: str, least: int, most: int, default: in
     return int(value)
 
 
-def _window(cells: dict[str, str], depot: Depot, service_date: date) -> Span | None:
-    begin, end = cells.get("window_from", ""), cells.get("window_to", "")
+def _window(
+    cells: dict[str, str], depot: Depot, service_date: date, name: Literal["window", "pickup"]
+) -> Span | None:
+    first, last = f"{name}_from", f"{name}_to"
+    begin, end = cells.get(first, ""), cells.get(last, "")
     if not begin and not end:
         return None
-    begin_at = _instant("window_from", begin, depot, service_date)
-    end_at = _instant("window_to", end, depot, service_date)
+    begin_at = _instant(first, begin, depot, service_date)
+    end_at = _instant(last, end, depot, service_date)
     if end_at <= begin_at:
-        raise Invalid.field(
-            "window_to", f"{end!r} is not after window_from {begin!r}", "swap or mend them"
-        )
+        raise Invalid.field(last, f"{end!r} is not after {first} {begin!r}", "swap or mend them")
     window = Span(begin_at, end_at)
     try:
         require_window_on_day(window, service_date, depot.zone)
     except Invalid as error:
         found = error.problems[0]
-        raise Invalid.field("window_from", found.problem, found.remedy) from error
+        raise Invalid.field(first, found.problem, found.remedy) from error
     return window
 
 
 def _instant(field: str, text: str, depot: Depot, service_date: date) -> float:
     if not text:
-        raise Invalid.field(field, "is empty", "give both window_from and window_to, or neither")
+        raise Invalid.field(field, "is empty", "give both its _from and its _to, or neither")
     try:
         if len(text) == 5:
             return local_instant(service_date, text, depot.zone)

@@ -12,6 +12,7 @@ import msgspec
 from cloud.orders.states import OrderState
 
 type Priority = Literal["normal", "urgent"]
+type OrderKind = Literal["delivery", "return"]
 type WhereaboutsKind = Literal["shop", "depot", "van", "handed_over"]
 
 _QUARTER_S: Final = 900.0
@@ -59,15 +60,31 @@ class Parcel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pickup:
+    """A place other than the depot where an order's parcels are fetched, such as a shop.
+
+    ``window``: when they can be fetched; None means at any time.
+    """
+
+    address: str
+    lat: float
+    lon: float
+    window: Span | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A request to bring parcels to a place on a service date.
+    """A request to bring parcels to a place on a service date, or from there to the depot.
 
     Attributes:
+        kind: a ``return`` is fetched at its door, within its window, and brought to the depot.
         window: when the recipient can be served; None means any time of the shift.
         service_s: expected time at the door. promise: None until a plan was published.
         version: counts each change.
         weight_kg, volume_litres: of all parcels together; None is not known, and counts as nothing.
         needs: skills that van and crew must have, such as ``fridge`` or ``two_man``.
+        pickup: where a delivery is fetched; None is the depot.
+        ready_from: its parcels cannot be fetched before; None: they lie there already.
     """
 
     tenant: str
@@ -89,6 +106,14 @@ class Order:
     weight_kg: float | None = None
     volume_litres: float | None = None
     needs: tuple[str, ...] = ()
+    kind: OrderKind = "delivery"
+    pickup: Pickup | None = None
+    ready_from: float | None = None
+
+    @property
+    def is_return(self) -> bool:
+        """Whether it is fetched at its door and brought to the depot."""
+        return self.kind == "return"
 
     def is_aboard(self, vehicle_id: str) -> bool:
         """Whether every parcel is in this van."""

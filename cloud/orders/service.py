@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 
 from sqlalchemy import Connection
@@ -16,13 +17,14 @@ from cloud.foundation.errors import CloudError, Conflict, Invalid, NotFound
 from cloud.foundation.identity import EVERYTHING, Reach
 from cloud.foundation.ids import NewId
 from cloud.orders import store
-from cloud.orders.intake import NewOrder, require_window_on_day
+from cloud.orders.intake import NewOrder, require_fetchable, require_on_day, require_window_on_day
 from cloud.orders.model import (
     Order,
     OrderChanged,
     OrderMoved,
     OrderReceived,
     Parcel,
+    Pickup,
     Span,
     Whereabouts,
     promise_after_change,
@@ -32,6 +34,10 @@ from cloud.orders.states import FINAL, Move, moved
 from cloud.places.store import known_or_new
 from cloud.roads.client import RoadsClient
 from cloud.roads.model import NoStreetNear, Snapped
+
+
+type Wanted = tuple[NewOrder, Snapped, Snapped | None]
+"""A new order, the street at its door, and that at its pickup when it names one."""
 
 
 class Orders:
@@ -74,6 +80,18 @@ class Orders:
         except NoStreetNear as error:
             raise Invalid(error.detail, *error.problems) from error
 
+    async def snap_pickup(self, lat: float, lon: float) -> Snapped:
+        """The street point nearest to where parcels are fetched.
+
+        Raises:
+            Invalid: there is no street near it. Unavailable: roads do not answer.
+        """
+        try:
+            return await self._roads.snap(lat, lon)
+        except NoStreetNear as error:
+            told = error.problems[0]
+            raise Invalid.field("pickup.lat, pickup.lon", told.problem, told.remedy) from error
+
     def depot_for(self, tenant: str, depot_id: str, service_date: date) -> Depot:
         """The depot that is to serve orders on a date.
 
@@ -85,20 +103,22 @@ class Orders:
         require_not_past(service_date, depot, self._clock.now_s())
         return depot
 
-    def add(self, tenant: str, new: NewOrder, street: Snapped) -> Order:
-        """Take one order.
+    def add(
+        self, tenant: str, new: NewOrder, street: Snapped, pickup_street: Snapped | None = None
+    ) -> Order:
+        """Take one order; ``pickup_street`` is needed when it names a pickup.
 
         Raises:
-            NotFound: no such depot. Invalid: the date is past, or the window is not on it.
+            NotFound: no such depot. Invalid: the date is past, or a time is not on it.
             Conflict: the reference is known already.
         """
-        (made,) = self.add_many(tenant, new.depot_id, [(new, street)])
+        (made,) = self.add_many(tenant, new.depot_id, [(new, street, pickup_street)])
         if isinstance(made, CloudError):
             raise made
         return made
 
     def add_many(
-        self, tenant: str, depot_id: str, wanted: Sequence[tuple[NewOrder, Snapped]]
+        self, tenant: str, depot_id: str, wanted: Sequence[Wanted]
     ) -> list[Order | CloudError]:
         """Take orders for one depot in one transaction; what is made of each, or why it is not.
 
@@ -166,6 +186,8 @@ class Orders:
             if order.state in FINAL:
                 raise Conflict(f"order {order_id} is {order.state}, so it cannot change any more")
             columns: dict[str, object] = {k: v for k, v in values.items() if k != "window"}
+            if isinstance(ready := values.get("ready_from"), float):
+                _require_ready(connection, order, ready)
             if "window" in values:
                 if window is not None:
                     depot = require_depot(connection, tenant, order.depot_id)
@@ -207,23 +229,28 @@ class Orders:
         return order
 
     def _add(
-        self, connection: Connection, depot: Depot, wanted: Sequence[tuple[NewOrder, Snapped]]
+        self, connection: Connection, depot: Depot, wanted: Sequence[Wanted]
     ) -> list[Order | CloudError]:
-        references = {new.reference for new, _ in wanted if new.reference}
+        references = {new.reference for new, *_ in wanted if new.reference}
         known = store.known_references(connection, depot.tenant, references)
         results: list[Order | CloudError] = []
         rows: list[store.NewRow] = []
-        for new, street in wanted:
+        for new, street, pickup_street in wanted:
             try:
                 order = self._received(depot, new, known)
             except (Invalid, Conflict) as error:
                 results.append(error)
                 continue
             known.add(order.reference)
+            door = self._place_id(connection, order.tenant, order, street)
+            shop = None
+            if order.pickup is not None and pickup_street is not None:
+                shop = self._place_id(connection, order.tenant, order.pickup, pickup_street)
+            order = _lying_at(order, shop)
             results.append(order)
-            rows.append((order, self._place_id(connection, order, street), _personal(new)))
+            rows.append((order, door, shop, _personal(new)))
         store.add_orders(connection, rows)
-        for order, _, _ in rows:
+        for order, *_ in rows:
             outbox.append(connection, depot.tenant, order.created_at, _received_event(order))
         return results
 
@@ -233,6 +260,7 @@ class Orders:
         if new.reference in known:
             raise Conflict(f"reference {new.reference!r} is known already")
         require_not_past(new.service_date, depot, now)
+        require_fetchable(new, depot.zone)
         window = new.window
         if window is not None:
             require_window_on_day(window, new.service_date, depot.zone)
@@ -267,19 +295,44 @@ class Orders:
             weight_kg=new.weight_kg,
             volume_litres=new.volume_litres,
             needs=new.needs,
+            kind=new.kind,
+            pickup=new.pickup,
+            ready_from=new.ready_from,
         )
 
-    def _place_id(self, connection: Connection, order: Order, street: Snapped) -> str:
+    def _place_id(
+        self, connection: Connection, tenant: str, at: Order | Pickup, street: Snapped
+    ) -> str:
         return known_or_new(
             connection,
-            tenant=order.tenant,
-            address=order.address,
-            lat=order.lat,
-            lon=order.lon,
+            tenant=tenant,
+            address=at.address,
+            lat=at.lat,
+            lon=at.lon,
             street=street.street,
             street_distance_m=street.distance_m,
             new_id=self._new_id,
         )
+
+
+def _require_ready(connection: Connection, order: Order, ready: float) -> None:
+    if order.is_return:
+        raise Invalid.field("ready_from", "is given for a return", "change its window instead")
+    depot = require_depot(connection, order.tenant, order.depot_id)
+    require_on_day("ready_from", ready, order.service_date, depot.zone)
+
+
+def _lying_at(order: Order, shop: str | None) -> Order:
+    """The order with its parcels where they are at first: depot, shop, or with the customer."""
+    if order.is_return:
+        there = Whereabouts("handed_over", order.id)
+    elif shop is not None:
+        there = Whereabouts("shop", shop)
+    else:
+        return order
+    return replace(
+        order, parcels=tuple(replace(piece, whereabouts=there) for piece in order.parcels)
+    )
 
 
 def _personal(new: NewOrder) -> dict[str, str | None]:

@@ -27,11 +27,11 @@ from cloud.fleet.columns import WORDS
 from cloud.foundation.database import BUSINESS
 from cloud.foundation.identity.reach import Reach
 from cloud.foundation.identity.within import within
-from cloud.orders.model import Order, Parcel, Promise, Span, Whereabouts
+from cloud.orders.model import Order, Parcel, Pickup, Promise, Span, Whereabouts
 from cloud.places.store import place
 
-type NewRow = tuple[Order, str, Mapping[str, str | None]]
-"""An order, the id of its place, and name, phone and note by column."""
+type NewRow = tuple[Order, str, str | None, Mapping[str, str | None]]
+"""An order, ids of its place and of where it is fetched, and name, phone and note by column."""
 
 order_row = Table(
     "customer_order",
@@ -44,6 +44,11 @@ order_row = Table(
     Column("state", String, nullable=False),
     Column("priority", String, nullable=False),
     Column("place_id", String, nullable=False),
+    Column("kind", String, nullable=False, server_default="delivery"),
+    Column("pickup_place_id", String),
+    Column("pickup_begin", Float),
+    Column("pickup_end", Float),
+    Column("ready_from", Float),
     Column("window_begin", Float),
     Column("window_end", Float),
     Column("service_s", Integer, nullable=False),
@@ -90,6 +95,13 @@ attempt = Table(
 )
 
 
+_shop = place.alias("pickup_place")
+_PICKUP_COLUMNS = (
+    _shop.c.address.label("pickup_address"),
+    _shop.c.lat.label("pickup_lat"),
+    _shop.c.lon.label("pickup_lon"),
+)
+
 type OrdersOfCarrier = Callable[[ColumnElement[str], str], Select[Any]]
 """Ids of the orders that a carrier's vans have on their routes, by the tenant's column."""
 
@@ -131,15 +143,16 @@ def add_orders(connection: Connection, rows: Sequence[NewRow]) -> None:
                 "whereabouts_kind": piece.whereabouts.kind,
                 "whereabouts_at": piece.whereabouts.at,
             }
-            for order, _, _ in rows
+            for order, *_ in rows
             for piece in order.parcels
         ],
     )
 
 
 def _order_values(
-    order: Order, place_id: str, personal: Mapping[str, str | None]
+    order: Order, place_id: str, pickup_place_id: str | None, personal: Mapping[str, str | None]
 ) -> dict[str, object]:
+    fetched = order.pickup.window if order.pickup else None
     return {
         "tenant": order.tenant,
         "id": order.id,
@@ -149,6 +162,11 @@ def _order_values(
         "state": order.state,
         "priority": order.priority,
         "place_id": place_id,
+        "kind": order.kind,
+        "pickup_place_id": pickup_place_id,
+        "pickup_begin": fetched.begin if fetched else None,
+        "pickup_end": fetched.end if fetched else None,
+        "ready_from": order.ready_from,
         "window_begin": order.window.begin if order.window else None,
         "window_end": order.window.end if order.window else None,
         "service_s": order.service_s,
@@ -317,10 +335,15 @@ def _orders(
 ) -> list[Order]:
     rows = (
         connection.execute(
-            select(order_row, place.c.address, place.c.lat, place.c.lon)
+            select(order_row, place.c.address, place.c.lat, place.c.lon, *_PICKUP_COLUMNS)
             .join(
                 place,
                 (place.c.tenant == order_row.c.tenant) & (place.c.id == order_row.c.place_id),
+            )
+            .outerjoin(
+                _shop,
+                (_shop.c.tenant == order_row.c.tenant)
+                & (_shop.c.id == order_row.c.pickup_place_id),
             )
             .where(*wanted)
             .order_by(order_row.c.created_at, order_row.c.id)
@@ -379,4 +402,18 @@ def _order(row: RowMapping, parcels: tuple[Parcel, ...]) -> Order:
         weight_kg=row["weight_kg"],
         volume_litres=row["volume_litres"],
         needs=row["needs"],
+        kind=row["kind"],
+        pickup=_pickup(row),
+        ready_from=row["ready_from"],
+    )
+
+
+def _pickup(row: RowMapping) -> Pickup | None:
+    if row["pickup_place_id"] is None:
+        return None
+    return Pickup(
+        address=row["pickup_address"],
+        lat=row["pickup_lat"],
+        lon=row["pickup_lon"],
+        window=_span(row, "pickup"),
     )

@@ -20,7 +20,7 @@ from cloud.foundation.identity import EVERYTHING, Reach
 from cloud.orders import store as order_store
 from cloud.orders.model import Order
 from cloud.planning import risk_store, store, told_store
-from cloud.planning.day import PromiseAtRisk, Route
+from cloud.planning.day import PromiseAtRisk, Route, Stop, is_served_at
 from cloud.planning.eta import Underway, forecast, still_holds, underway, visited
 from cloud.planning.leg_left import Way, left_share, way_of
 from cloud.planning.pace import Pace, learned
@@ -216,19 +216,20 @@ def arrivals_of(
         computed_at=expected.made_of.now,
         position_age_s=None if at is None else max(0.0, now - at.fix_time),
         items=tuple(
-            Arrival(eta, (ids := stops[eta.stop_id].order_ids), _risk(eta, ids, orders))
+            Arrival(eta, stops[eta.stop_id].order_ids, _risk(eta, stops[eta.stop_id], orders))
             for eta in expected.etas
         ),
     )
 
 
-def _risk(eta: Eta, order_ids: Iterable[str], orders: Mapping[str, Order]) -> Risk:
+def _risk(eta: Eta, stop: Stop, orders: Mapping[str, Order]) -> Risk:
     ends = [
         order.promise.current.end
-        for order_id in order_ids
+        for order_id in stop.order_ids
         if (order := orders.get(order_id)) is not None
         and order.promise is not None
         and order.state in TO_DELIVER
+        and is_served_at(stop, order)
     ]
     if not ends or eta.p90 <= min(ends):
         return "none"

@@ -132,7 +132,8 @@ class _Check:
         left = {each.job for each in self._plan.unserved}
         wanted = [(step.job, step.kind) for step in van.locked if step.job not in left]
         while van.loads_at_start and wanted and wanted[0][1] == "pickup":
-            if self._jobs[wanted[0][0]].pickup != van.start:
+            first = self._jobs[wanted[0][0]]
+            if first.pickup != van.start or first.pickup_windows:
                 break
             wanted.pop(0)
         driven = [
@@ -204,7 +205,9 @@ class _Check:
         return (
             van.loads_at_start
             and all(
-                visit.kind == "pickup" and visit.location == van.start
+                visit.kind == "pickup"
+                and visit.location == van.start
+                and not self._jobs[visit.job].pickup_windows
                 for visit in route.visits[: number + 1]
             )
             and number < len(route.visits)
@@ -259,6 +262,8 @@ class _Check:
             yield _broken("skill", f"the van has not {', '.join(sorted(lacking))}", visit, van)
         if visit.kind == "pickup" and job.ready_from and visit.start < job.ready_from:
             yield _broken("ready", f"it is not ready before {job.ready_from}", visit, van)
+        if visit.kind == "pickup" and not _is_open(job, visit.start):
+            yield _broken("window", f"nobody is there at {visit.start} to fetch it", visit, van)
         if visit.kind == "delivery" and not _is_in_window(job, visit.start):
             yield _broken("window", f"service at {visit.start} is outside its windows", visit, van)
 
@@ -329,6 +334,11 @@ def _is_in_window(job: Job, start: int) -> bool:
     if job.may_be_late and start > job.windows[-1].closes:
         return True
     return any(window.opens <= start <= window.closes for window in job.windows)
+
+
+def _is_open(job: Job, start: int) -> bool:
+    windows = job.pickup_windows
+    return not windows or any(window.opens <= start <= window.closes for window in windows)
 
 
 def _broken(rule: str, text: str, visit: Visit | None, on: PlannedRoute | Vehicle) -> Violation:

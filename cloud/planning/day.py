@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from cloud.orders.model import Span
+from cloud.orders.model import Order, Span
 from cloud.planning.model import QUICK_S
 from cloud.planning.sequence import out_of_order
 
@@ -61,6 +61,11 @@ class Stop:
     leg_m: int
     arrived_at: float | None = None
     done_at: float | None = None
+
+
+def is_served_at(stop: Stop, order: Order) -> bool:
+    """Whether the customer of ``order`` is served at ``stop``: a return where it is fetched."""
+    return stop.kind == ("pickup" if order.is_return else "delivery")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

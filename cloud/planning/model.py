@@ -135,6 +135,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         pickup: index of the place where the parcels lie; None when they are aboard
             ``only_vehicle``.
         ready_from: the parcels cannot be fetched earlier.
+        pickup_windows: when they may be fetched, in order and apart, as where a shop is open; none
+            means at any time. What has some is fetched by a visit of its own, at the start too.
         only_vehicle: no other van may serve it: its parcels are aboard, or a dispatcher wants it.
         banned_vehicles: vans that may not fetch it; of no force once its parcels are aboard.
         may_be_late: when it cannot be served within its windows it is still served, after the last
@@ -154,6 +156,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     volume_ml: Millilitres = 0
     needs: Annotated[tuple[Word, ...], Meta(max_length=20)] = ()
     ready_from: Instant | None = None
+    pickup_windows: Annotated[tuple[Window, ...], Meta(max_length=8)] = ()
     only_vehicle: Id | None = None
     banned_vehicles: Annotated[tuple[Id, ...], Meta(max_length=2_000)] = ()
     may_be_late: bool = False
@@ -247,7 +250,8 @@ def _require_van(field: str, job: Job, known: set[str]) -> None:
             f"{field}.only_vehicle: {job.only_vehicle!r} is none of the vehicles; "
             "add the van or free the job"
         )
-    _require_order(field, job.windows)
+    _require_order(f"{field}.windows", job.windows)
+    _require_order(f"{field}.pickup_windows", job.pickup_windows)
 
 
 def _require_locked(field: str, vehicle: Vehicle, only: dict[str, str | None]) -> None:
@@ -266,7 +270,7 @@ def _require_order(field: str, windows: tuple[Window, ...]) -> None:
     for at, (earlier, later) in enumerate(pairwise(windows), start=1):
         if later.opens <= earlier.closes:
             raise ValueError(
-                f"{field}.windows[{at}]: opens before the one before it has closed; "
+                f"{field}[{at}]: opens before the one before it has closed; "
                 "put them in order and apart"
             )
 

@@ -1,13 +1,22 @@
 """From the planner's plan back to routes that keep what is fixed. Pure."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import Final
 
 from cloud.fleet.model import Depot, Shift
 from cloud.orders.model import Order, Promise, Span, promise_span
 from cloud.planning import model
-from cloud.planning.day import DayPlan, Route, Sacrifice, Stop, Unplanned
-from cloud.planning.situation import EARLY_S, TO_DELIVER, Day, stranded, van_of
+from cloud.planning.day import DayPlan, Route, Sacrifice, Stop, Unplanned, is_served_at
+from cloud.planning.situation import EARLY_S, Day, is_to_serve, stranded, van_of
+
+
+class _Apart(Enum):
+    APART = auto()
+
+
+_APART: Final = _Apart.APART
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +41,7 @@ def routes_of(day: Day, plan: model.Plan, new_id: Callable[[str], str]) -> NewRo
             continue
         routes.append(_route(day, shift, known, visits, new_id))
     promises, lost = _promises(day, routes)
-    told = [_with_promised_windows(route, promises) for route in routes]
+    told = [_with_promised_windows(day, route, promises) for route in routes]
     unserved = [Unplanned(order_id=left.job, reason=left.reason) for left in plan.unserved]
     return NewRoutes(
         routes=tuple(told),
@@ -51,7 +60,8 @@ def _route(
 ) -> Route:
     route_id = known.id if known is not None else new_id("route")
     fixed = _fixed_stops(day, known)
-    made = _new_stops(day, known, route_id, planned.visits if planned else (), new_id)
+    visits = planned.visits if planned else ()
+    made = _new_stops(day, known, route_id, visits, shift.ends_at, new_id)
     stops = tuple(replace(stop, position=at) for at, stop in enumerate((*fixed, *made)))
     return Route(
         tenant=day.plan.tenant,
@@ -83,65 +93,107 @@ def _new_stops(
     known: Route | None,
     route_id: str,
     visits: Iterable[model.Visit],
+    shift_ends_at: float,
     new_id: Callable[[str], str],
 ) -> list[Stop]:
-    fixed = {stop.id for stop in _fixed_stops(day, known)}
-    pickups = [
-        stop.id
-        for stop in (known.open_stops if known else ())
-        if stop.kind == "pickup" and stop.id not in fixed
-    ]
-    deliveries = {
-        order_id: stop.id
-        for route in day.plan.routes
-        for stop in route.open_stops
-        if stop.kind == "delivery"
-        for order_id in stop.order_ids
-    }
+    known_ids = _KnownIds(day, known, {stop.id for stop in _fixed_stops(day, known)})
     stops: list[Stop] = []
+    is_at_yard = False
     for visit in visits:
         order = day.orders[visit.job]
-        if visit.kind == "delivery":
-            known_id = deliveries.get(order.id)
-            stops.append(_delivery_stop(order, visit, route_id, known_id or new_id("stop")))
-        elif stops and stops[-1].kind == "pickup" and visit.leg_m == 0:
-            stops[-1] = _joined(stops[-1], visit)
-        else:
-            stop_id = pickups.pop(0) if pickups else new_id("stop")
-            stops.append(_pickup_stop(day.depot, visit, route_id, stop_id))
+        made = _made_stop(day.depot, order, visit, route_id, shift_ends_at)
+        was_at_yard, is_at_yard = is_at_yard, not is_served_at(made, order)
+        window = _common(stops[-1], made) if was_at_yard and is_at_yard else _APART
+        if not isinstance(window, _Apart):
+            stops[-1] = _joined(stops[-1], visit, window)
+            continue
+        known_id = known_ids.of(made)
+        stops.append(replace(made, id=known_id or new_id("stop")))
     return stops
 
 
-def _delivery_stop(order: Order, visit: model.Visit, route_id: str, stop_id: str) -> Stop:
-    return _stop(
-        visit,
-        route_id,
-        stop_id,
-        door=(order.lat, order.lon, order.address),
-        service_s=order.service_s,
-        window=_told_or_asked(order),
-    )
+class _KnownIds:
+    """The ids that stops keep: a delivery wherever it goes, a pickup on its van."""
+
+    def __init__(self, day: Day, known: Route | None, fixed: Container[str]) -> None:
+        self._deliveries = {
+            order_id: stop.id
+            for route in day.plan.routes
+            for stop in route.open_stops
+            if stop.kind == "delivery"
+            for order_id in stop.order_ids
+        }
+        self._pickups = [
+            stop
+            for stop in (known.open_stops if known else ())
+            if stop.kind == "pickup" and stop.id not in fixed
+        ]
+        self._given: set[str] = set()
+
+    def of(self, made: Stop) -> str | None:
+        """The id of the stop that ``made`` follows on, each once."""
+        if made.kind == "delivery":
+            found = self._deliveries.get(made.order_ids[0])
+        else:
+            same = [one.id for one in self._pickups if _is_same_place(one, made)]
+            found = next((one for one in same if one not in self._given), None)
+        if found is None or found in self._given:
+            return None
+        self._given.add(found)
+        return found
+
+
+def _made_stop(
+    depot: Depot, order: Order, visit: model.Visit, route_id: str, shift_ends_at: float
+) -> Stop:
+    """The stop of one visit, without an id yet."""
+    if (visit.kind == "pickup") == order.is_return:
+        window = _told_or_asked(order)
+        door = order.lat, order.lon, order.address
+        return _stop(visit, route_id, door=door, service_s=order.service_s, window=window)
+    window = None
+    door = depot.lat, depot.lon, depot.name
+    if visit.kind == "pickup":
+        window = _fetched_within(order, shift_ends_at)
+        if order.pickup is not None:
+            door = order.pickup.lat, order.pickup.lon, order.pickup.address
+    service_s = visit.departure - visit.start
+    return _stop(visit, route_id, door=door, service_s=service_s, window=window)
+
+
+def _fetched_within(order: Order, shift_ends_at: float) -> Span | None:
+    """When its parcels can be fetched; None when they always can."""
+    opening = order.pickup.window if order.pickup is not None else None
+    if order.ready_from is None:
+        return opening
+    end = shift_ends_at if opening is None else opening.end
+    begin = order.ready_from if opening is None else max(opening.begin, order.ready_from)
+    return Span(begin, max(begin, end))
+
+
+def _is_same_place(stop: Stop, other: Stop) -> bool:
+    return (stop.lat, stop.lon) == (other.lat, other.lon)
+
+
+def _common(stop: Stop, following: Stop) -> "Span | _Apart | None":
+    """When two stops can be one halt: within both windows, or apart; None is at any time."""
+    is_one = stop.kind == following.kind and stop.address == following.address
+    if not is_one or not _is_same_place(stop, following):
+        return _APART
+    windows = [one for one in (stop.window, following.window) if one is not None]
+    if not windows:
+        return None
+    begin, end = max(one.begin for one in windows), min(one.end for one in windows)
+    return Span(begin, end) if begin <= end else _APART
 
 
 def _told_or_asked(order: Order) -> Span | None:
     return order.promise.current if order.promise is not None else order.window
 
 
-def _pickup_stop(depot: Depot, visit: model.Visit, route_id: str, stop_id: str) -> Stop:
-    return _stop(
-        visit,
-        route_id,
-        stop_id,
-        door=(depot.lat, depot.lon, depot.name),
-        service_s=visit.departure - visit.start,
-        window=None,
-    )
-
-
 def _stop(
     visit: model.Visit,
     route_id: str,
-    stop_id: str,
     *,
     door: tuple[float, float, str],
     service_s: int,
@@ -149,7 +201,7 @@ def _stop(
 ) -> Stop:
     lat, lon, address = door
     return Stop(
-        id=stop_id,
+        id="",
         route_id=route_id,
         kind=visit.kind,
         position=0,
@@ -167,20 +219,24 @@ def _stop(
     )
 
 
-def _joined(stop: Stop, visit: model.Visit) -> Stop:
-    """One halt at a place serves every order that is fetched there."""
+def _joined(stop: Stop, visit: model.Visit, window: Span | None) -> Stop:
+    """One halt at a place serves every order that is fetched, or unloaded, there."""
+    departure = max(stop.planned_departure, visit.departure)
+    begin = stop.planned_arrival if window is None else max(stop.planned_arrival, window.begin)
     return replace(
         stop,
         order_ids=(*stop.order_ids, visit.job),
-        planned_departure=max(stop.planned_departure, visit.departure),
-        service_s=int(max(stop.planned_departure, visit.departure) - stop.planned_arrival),
+        planned_departure=departure,
+        service_s=max(0, int(departure - begin)),
+        window=window,
     )
 
 
-def _with_promised_windows(route: Route, promises: Mapping[str, Promise]) -> Route:
+def _with_promised_windows(day: Day, route: Route, promises: Mapping[str, Promise]) -> Route:
     def told(stop: Stop) -> Stop:
-        promise = next((promises[one] for one in stop.order_ids if one in promises), None)
-        if promise is None or stop.kind != "delivery" or stop.state != "open":
+        served = [one for one in stop.order_ids if is_served_at(stop, day.orders[one])]
+        promise = next((promises[one] for one in served if one in promises), None)
+        if promise is None or stop.state != "open":
             return stop
         return replace(stop, window=promise.current)
 
@@ -195,20 +251,21 @@ def _promises(
     lost: list[Sacrifice] = []
     for route in routes:
         for stop in route.open_stops:
-            if stop.kind != "delivery" or stop.state != "open":
+            if stop.state != "open":
                 continue
-            for order_id in stop.order_ids:
-                order = day.orders[order_id]
+            for order in (day.orders[order_id] for order_id in stop.order_ids):
+                if not is_served_at(stop, order):
+                    continue
                 service = _planned_service(stop)
                 if order.promise is None:
                     span = promise_span(service, order.window)
-                    promises[order_id] = Promise(span, span)
+                    promises[order.id] = Promise(span, span)
                 elif service > order.promise.current.end:
                     span = promise_span(service, None)
-                    promises[order_id] = Promise(order.promise.original, span)
+                    promises[order.id] = Promise(order.promise.original, span)
                     told = order.promise.current.end
                     lost.append(
-                        Sacrifice(order_id=order_id, promised_until=told, served_at=service)
+                        Sacrifice(order_id=order.id, promised_until=told, served_at=service)
                     )
     return promises, tuple(lost)
 
@@ -248,7 +305,7 @@ def _news_of_route(before: Day, now: Day, route: Route) -> str | None:
 
 
 def _news_of(was: Order, order: Order, vehicle_id: str) -> str | None:
-    if order.state not in TO_DELIVER:
+    if not is_to_serve(order):
         return f"order {order.id} is {order.state}"
     if _asked(was) != _asked(order):
         return f"order {order.id} was changed"
@@ -260,7 +317,8 @@ def _news_of(was: Order, order: Order, vehicle_id: str) -> str | None:
 
 def _asked(order: Order) -> tuple[object, ...]:
     """What a plan keeps to; a promise on what is asked no more must not be told."""
-    return order.window, order.service_s, order.weight_kg, order.volume_litres, order.needs
+    load = order.weight_kg, order.volume_litres
+    return order.window, order.service_s, load, order.needs, order.ready_from
 
 
 def _goes_along(was: Stop | None, is_now: Stop | None, following: Stop | None) -> bool:

@@ -5,7 +5,7 @@ What is fixed: a stop that is done, the stop being driven to or stood at, and pa
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypedDict
 
 from msgspec.structs import replace
 
@@ -17,10 +17,12 @@ from cloud.planning.day import DayPlan, Route, Stop, Unplanned, served_orders
 from cloud.planning.policy import TenantPolicy
 from cloud.planning.proposals import Sequences
 from cloud.planning.rules import Rule
+from cloud.planning.solvers.allowed import is_loaded_at_start
 from cloud.planning.vans import range_and_prices
 
 LOADING_S: Final = 600
 PICKUP_S: Final = 60
+UNLOADING_S: Final = 30
 LEAST_REST_S: Final = 30
 EARLY_S: Final = 600
 """A driver sets out so as to stand at the door this long before its window opens, not earlier."""
@@ -34,6 +36,11 @@ TO_DELIVER: Final[frozenset[OrderState]] = frozenset(
     {"received", "planned", "loaded", "out_for_delivery"}
 )
 _ABOARD: Final[frozenset[OrderState]] = frozenset({"loaded", "out_for_delivery"})
+
+
+def is_to_serve(order: Order) -> bool:
+    """Whether something of it is still to be driven: to its door, or of a return to the depot."""
+    return order.state in TO_DELIVER or (order.is_return and order.state == "returning")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +101,7 @@ class Day:
     def is_wanted(self, stop: Stop) -> bool:
         """Whether anything of a stop is still to be done for somebody."""
         return any(
-            order.state in TO_DELIVER
+            is_to_serve(order)
             for order_id in stop.order_ids
             if (order := self.orders.get(order_id)) is not None
         )
@@ -216,9 +223,9 @@ def stranded(day: Day) -> tuple[Unplanned, ...]:
     told = []
     for order in day.orders.values():
         van, pinned = van_of(order), day.pinned_vehicle(order.id)
-        if order.state in _ABOARD and van not in on_shift:
+        if is_aboard(order) and van not in on_shift:
             reason = f"its parcels are aboard {van}, which has no shift; give it one"
-        elif order.state in TO_DELIVER and van is None and _is_off(pinned, on_shift):
+        elif is_to_serve(order) and van is None and _is_off(pinned, on_shift):
             reason = f"it is pinned to {pinned}, which has no shift; give it one, or lift the pin"
         else:
             continue
@@ -273,7 +280,12 @@ def _is_step(job: model.Job, kind: model.VisitKind, vehicle: model.Vehicle) -> b
     """Whether a planned visit is still one by itself: what is loaded at the start is not."""
     if job.pickup is None and job.only_vehicle != vehicle.id:
         return False
-    return kind == "delivery" or not (vehicle.loads_at_start or job.pickup is None)
+    return kind == "delivery" or not (job.pickup is None or is_loaded_at_start(vehicle, job))
+
+
+def is_aboard(order: Order) -> bool:
+    """Whether its parcels were taken aboard a van and are to be brought somewhere."""
+    return order.state in _ABOARD or (order.is_return and order.state == "returning")
 
 
 def van_of(order: Order) -> str | None:
@@ -323,7 +335,7 @@ def _room(day: Day, van: Vehicle) -> tuple[int, int | None, int | None]:
     """Parcels, grams and millilitres that fit beside what is over and still aboard."""
     parcels, grams, millilitres = 0, 0, 0
     for order in day.orders.values():
-        count = 0 if order.state in TO_DELIVER else order.aboard_count(van.id)
+        count = 0 if is_to_serve(order) else order.aboard_count(van.id)
         if count:
             parcels += count
             grams += thousandths(order.weight_kg) * count // len(order.parcels)
@@ -399,13 +411,13 @@ class _Known:
 
 
 def _job(day: Day, order: Order, places: _Locations, depot: int, known: _Known) -> model.Job | None:
-    if order.state not in TO_DELIVER:
+    if not is_to_serve(order):
         return None
     van = van_of(order) or known.fetched_by.get(order.id)
-    is_aboard = van is not None
+    is_fetched = van is not None
     if van is not None and known.driven_to.get(order.id) == van:
         return None
-    pinned = van if is_aboard else day.pinned_vehicle(order.id)
+    pinned = van if is_fetched else day.pinned_vehicle(order.id)
     if _is_off(pinned, known.on_shift):
         return None
     previous = known.previous.get(order.id)
@@ -415,16 +427,54 @@ def _job(day: Day, order: Order, places: _Locations, depot: int, known: _Known) 
         weight_g=thousandths(order.weight_kg),
         volume_ml=thousandths(order.volume_litres),
         needs=order.needs,
-        delivery=places.index(order.lat, order.lon),
-        windows=_windows(order, known.last, is_aboard=is_aboard),
-        service_s=order.service_s,
-        pickup=None if is_aboard else depot,
-        pickup_service_s=PICKUP_S,
         only_vehicle=pinned,
         banned_vehicles=tuple(sorted(day.banned_vehicles(order.id) & known.on_shift)),
-        may_be_late=is_aboard or order.promise is not None or order.priority == "urgent",
         priority=order.priority,
         previous_vehicle=previous if previous in known.on_shift else None,
+        **_visits(order, places, depot, known.last, is_fetched=is_fetched),
+    )
+
+
+class _Visits(TypedDict):
+    """Where and when an order is fetched and delivered, as `model.Job` has it."""
+
+    delivery: int
+    windows: tuple[model.Window, ...]
+    service_s: int
+    pickup: int | None
+    pickup_windows: tuple[model.Window, ...]
+    pickup_service_s: int
+    ready_from: int | None
+    may_be_late: bool
+
+
+def _visits(
+    order: Order, places: _Locations, depot: int, last: float, *, is_fetched: bool
+) -> _Visits:
+    door = places.index(order.lat, order.lon)
+    if order.is_return:
+        return _Visits(
+            delivery=depot,
+            windows=(),
+            service_s=UNLOADING_S,
+            pickup=None if is_fetched else door,
+            pickup_windows=() if is_fetched else _windows(order, last, is_aboard=False),
+            pickup_service_s=order.service_s,
+            ready_from=None,
+            may_be_late=is_fetched,
+        )
+    shop = order.pickup
+    fetched_at = depot if shop is None else places.index(shop.lat, shop.lon)
+    opening = shop.window if shop is not None and not is_fetched else None
+    return _Visits(
+        delivery=door,
+        windows=_windows(order, last, is_aboard=is_fetched),
+        service_s=order.service_s,
+        pickup=None if is_fetched else fetched_at,
+        pickup_windows=() if opening is None else (_window(opening),),
+        pickup_service_s=PICKUP_S,
+        ready_from=None if order.ready_from is None or is_fetched else int(order.ready_from),
+        may_be_late=is_fetched or order.promise is not None or order.priority == "urgent",
     )
 
 

@@ -2,7 +2,7 @@
 
 from cloud.orders.model import Order
 from cloud.planning.rules import Rule
-from cloud.planning.situation import TO_DELIVER, Day, van_of
+from cloud.planning.situation import Day, is_to_serve, van_of
 
 
 def obstacle(day: Day, rule: Rule) -> str | None:
@@ -15,7 +15,7 @@ def obstacle(day: Day, rule: Rule) -> str | None:
     order = day.orders.get(rule.order_id or "")
     if order is None:
         return "the order is not of this day any more; lift the rule"
-    if order.state not in TO_DELIVER:
+    if not is_to_serve(order):
         return f"the order is {order.state}; nothing is left to plan"
     if rule.kind == "ban":
         return _against_ban(order, rule)

@@ -10,7 +10,9 @@ from cloud.orders.model import OrderChanged, OrderMoved, OrderReceived
 from cloud.planning.day import PromiseAtRisk, Trigger
 from cloud.planning.rules import RuleChanged
 
-_REPLANNED_FIELDS: Final = frozenset({"window", "service_s", "weight_kg", "volume_litres", "needs"})
+_REPLANNED_FIELDS: Final = frozenset(
+    {"window", "service_s", "weight_kg", "volume_litres", "needs", "ready_from"}
+)
 
 
 class Cause(NamedTuple):

@@ -143,7 +143,10 @@ def test_the_arrays_find_what_trying_every_position_finds() -> None:
         last = len(problem.jobs) - 1
         earlier = day(problem.vehicles, problem.jobs[:last], policy=problem.policy)
         plan = planned(earlier, "insertion", matrix=roads)
-        sequences = tuple(with_pickups(problem, each) for each in sequences_of(plan, problem))
+        sequences = tuple(
+            with_pickups(problem, van, each)
+            for van, each in zip(problem.vehicles, sequences_of(plan, problem), strict=True)
+        )
         desk = InsertionDesk.of_matrix(problem, roads, sequences)
         door, pickup = ways(problem, roads, last)
         found = desk.decide(last, door, pickup)

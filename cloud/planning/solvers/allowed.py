@@ -22,6 +22,11 @@ def allows(vehicle: Vehicle, job: Job) -> bool:
     return not job.needs or set(job.needs) <= set(vehicle.skills)
 
 
+def is_loaded_at_start(vehicle: Vehicle, job: Job) -> bool:
+    """Whether the van can take it along when it loads at its depot before it leaves."""
+    return vehicle.loads_at_start and job.pickup == vehicle.start and not job.pickup_windows
+
+
 def holds(vehicle: Vehicle, job: Job) -> bool:
     """Whether the job fits into the van when nothing else is aboard; what is aboard does."""
     return job.pickup is None or fits(job.load, vehicle.room)

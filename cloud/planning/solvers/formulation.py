@@ -186,7 +186,7 @@ class _Builder:
 
     def _is_loaded(self, job: Job) -> bool:
         """Whether the job's parcels are loaded by a van before it leaves."""
-        if job.pickup is None:
+        if job.pickup is None or job.pickup_windows:
             return False
         if self._all_load:
             return job.pickup in self._loading.values()
@@ -224,17 +224,26 @@ class _Builder:
         )
 
     def _pickup(self, index: int, job: Job, place: int) -> Node:
-        ready = self._relative(job.ready_from or 0)
         return Node(
             step=Step(index, "pickup"),
             place=place,
-            windows=((ready, max(ready, HORIZON_S)),),
+            windows=self._fetched_within(job),
             service_s=job.pickup_service_s,
             load=self._told(job.load),
             leaves_after=0,
             prize=0,
             surcharge=tuple(self._ban(job, vehicle) for vehicle in self._problem.vehicles),
         )
+
+    def _fetched_within(self, job: Job) -> tuple[tuple[int, int], ...]:
+        ready = self._relative(job.ready_from or 0)
+        asked = [
+            (self._relative(one.opens), self._relative(one.closes)) for one in job.pickup_windows
+        ]
+        if not asked:
+            return ((ready, HORIZON_S),)
+        left = tuple((max(ready, opens), closes) for opens, closes in asked if closes >= ready)
+        return left or (asked[-1],)
 
     def _relative(self, instant: int) -> int:
         return min(max(0, instant - self._origin), HORIZON_S)

@@ -79,20 +79,22 @@ def _searched(
 
 def has_open_windows(form: Formulation) -> bool:
     """Whether a fetched order has several windows: PyVRP takes one, so two searches are made."""
-    return any(len(delivery.windows) > 1 for _, delivery in form.pairs)
+    return any(len(node.windows) > 1 for pair in form.pairs for node in pair)
 
 
 def narrowed(form: Formulation, task: Task, sequences: Sequences) -> Formulation:
     """The formulation where each fetched order keeps the one window it is served in now."""
-    starts: dict[int, int] = {}
+    starts: dict[Step, int] = {}
     for vehicle, steps in zip(task.problem.vehicles, sequences, strict=True):
         drive = timed(task.problem, task.matrix, vehicle, steps).route
         ids = {job.id: at for at, job in enumerate(task.problem.jobs)}
         for visit in drive.visits:
-            if visit.kind == "delivery":
-                starts[ids[visit.job]] = visit.start - form.origin
+            starts[Step(ids[visit.job], visit.kind)] = visit.start - form.origin
     pairs = tuple(
-        (pickup, _in_one_window(delivery, starts.get(delivery.step.job, 0)))
+        (
+            _in_one_window(pickup, starts.get(pickup.step, 0)),
+            _in_one_window(delivery, starts.get(delivery.step, 0)),
+        )
         for pickup, delivery in form.pairs
     )
     return replace(form, pairs=pairs)
@@ -285,7 +287,7 @@ class _Model:
                 pickup_location=first + 2 * at,
                 delivery_location=first + 2 * at + 1,
                 pickup_tw_early=pickup.windows[0][0],
-                pickup_tw_late=pickup.windows[0][1],
+                pickup_tw_late=pickup.windows[-1][1],
                 pickup_service_duration=pickup.service_s,
                 delivery_tw_early=delivery.windows[0][0],
                 delivery_tw_late=delivery.windows[-1][1],

@@ -16,9 +16,10 @@ from cloud.planning.model import (
     Unserved,
     Vehicle,
     Visit,
+    Window,
 )
 from cloud.planning.sequence import out_of_order
-from cloud.planning.solvers.allowed import aboard, allows
+from cloud.planning.solvers.allowed import aboard, allows, is_loaded_at_start
 from cloud.planning.solvers.port import Sequences, Step
 from cloud.planning.solvers.rates import price_of_route
 from cloud.roads.hours import Travel
@@ -38,11 +39,15 @@ def timed(problem: Problem, travel: Travel, vehicle: Vehicle, steps: Iterable[St
 
     No later departure arrives earlier (`cloud.roads.hours`), so waiting never gains anything.
     """
-    return _Drive(problem, travel, vehicle).through(with_pickups(problem, tuple(steps)))
+    whole = with_pickups(problem, vehicle, tuple(steps))
+    return _Drive(problem, travel, vehicle).through(whole)
 
 
-def with_pickups(problem: Problem, steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    """Put the pickups that ``steps`` leave out in front: they are loaded at the start."""
+def with_pickups(problem: Problem, vehicle: Vehicle, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Put the pickups that ``steps`` leave out in front: they are loaded at the start.
+
+    What lies elsewhere comes behind that.
+    """
     fetched = {step.job for step in steps if step.kind == "pickup"}
     loaded = [
         Step(step.job, "pickup")
@@ -51,6 +56,7 @@ def with_pickups(problem: Problem, steps: tuple[Step, ...]) -> tuple[Step, ...]:
         and step.job not in fetched
         and problem.jobs[step.job].pickup is not None
     ]
+    loaded.sort(key=lambda step: not is_loaded_at_start(vehicle, problem.jobs[step.job]))
     return (*loaded, *steps)
 
 
@@ -58,7 +64,7 @@ def feasible(problem: Problem, travel: Travel, sequences: Sequences) -> Sequence
     """The same sequences without the jobs that break a rule where they stand."""
     kept: list[tuple[Step, ...]] = []
     for vehicle, steps in zip(problem.vehicles, sequences, strict=True):
-        left = with_pickups(problem, steps)
+        left = with_pickups(problem, vehicle, steps)
         while (broken := timed(problem, travel, vehicle, left).broken_by) is not None:
             left = tuple(step for step in left if step.job != broken)
         kept.append(left)
@@ -190,7 +196,7 @@ class _Drive:
             return 0
         loaded: list[Step] = []
         for step in steps:
-            if step.kind != "pickup" or self._job(step).pickup != self._vehicle.start:
+            if step.kind != "pickup" or not is_loaded_at_start(self._vehicle, self._job(step)):
                 break
             loaded.append(step)
         if not loaded:
@@ -210,10 +216,12 @@ class _Drive:
             self._break(step.job)
         arrival = self._clock + leg[0]
         if step.kind == "pickup":
-            start = max(arrival, job.ready_from or 0)
+            start = _start_in(job.pickup_windows, max(arrival, job.ready_from or 0))
             service_s = job.pickup_service_s
+            if job.pickup_windows and start > job.pickup_windows[-1].closes:
+                self._break(step.job)
         else:
-            start = _start_in_window(job, arrival)
+            start = _start_in(job.windows, arrival)
             service_s = job.service_s
             if not job.may_be_late and lateness_s(job, start):
                 self._break(step.job)
@@ -273,8 +281,8 @@ def _place(job: Job, step: Step) -> int:
     return job.pickup if step.kind == "pickup" and job.pickup is not None else job.delivery
 
 
-def _start_in_window(job: Job, arrival: int) -> int:
-    for window in job.windows:
+def _start_in(windows: Iterable[Window], arrival: int) -> int:
+    for window in windows:
         if arrival <= window.closes:
             return max(arrival, window.opens)
     return arrival

@@ -7,7 +7,7 @@ from itertools import pairwise
 from msgspec.structs import replace
 
 from cloud.planning.model import Constraint, Job, Problem, Unserved, Vehicle
-from cloud.planning.solvers.allowed import aboard, allows, holds
+from cloud.planning.solvers.allowed import aboard, allows, holds, is_loaded_at_start
 from cloud.roads.hours import Travel
 from cloud.roads.model import NO_WAY
 
@@ -53,11 +53,22 @@ def earliest_delivery(travel: Travel, vehicle: Vehicle, job: Job) -> int:
     leaves = vehicle.available_from
     if job.pickup is None:
         return leaves + travel.leg(vehicle.start, job.delivery, leaves)[0]
-    there = leaves + travel.leg(vehicle.start, job.pickup, leaves)[0]
-    is_loaded = vehicle.loads_at_start and job.pickup == vehicle.start
+    is_loaded = is_loaded_at_start(vehicle, job)
     fetching_s = vehicle.loading_s if is_loaded else job.pickup_service_s
-    fetched = max(there, job.ready_from or 0) + fetching_s
+    fetched = earliest_pickup(travel, vehicle, job, job.pickup) + fetching_s
     return fetched + travel.leg(job.pickup, job.delivery, fetched)[0]
+
+
+def earliest_pickup(travel: Travel, vehicle: Vehicle, job: Job, place: int) -> int:
+    """The earliest instant at which ``vehicle`` can begin to fetch the job at ``place``.
+
+    After the last of its windows when it cannot within any.
+    """
+    leaves = vehicle.available_from
+    there = leaves + travel.leg(vehicle.start, place, leaves)[0]
+    ready = max(there, job.ready_from or 0)
+    opens = [max(ready, window.opens) for window in job.pickup_windows if ready <= window.closes]
+    return min(opens, default=ready)
 
 
 def _can_work(vehicle: Vehicle, travel: Travel, far_m: dict[int, float]) -> bool:
@@ -220,6 +231,8 @@ class _Screen:
         vans = [van for van in self._able() if self._back(van) < NO_WAY and self._reaches(van)]
         if any(self._fits(van) for van in vans):
             return None
+        if closed := self._closed(vans):
+            return closed
         earliest = min(earliest_delivery(self.travel, van, self.job) for van in vans)
         last = self.job.windows[-1] if self.job.windows else None
         if last and last.closes < earliest and not self.job.may_be_late:
@@ -238,6 +251,20 @@ class _Screen:
             "lengthen a shift or agree on another window"
         )
 
+    def _closed(self, vans: list[Vehicle]) -> tuple[Constraint, str] | None:
+        """Whether nobody can fetch it while that is possible."""
+        job, place = self.job, self.job.pickup
+        if place is None or not job.pickup_windows:
+            return None
+        earliest = min(earliest_pickup(self.travel, van, job, place) for van in vans)
+        closes = job.pickup_windows[-1].closes
+        if earliest <= closes:
+            return None
+        return "window", (
+            f"it can be fetched until {_clock(closes)} and no van can be there before "
+            f"{_clock(earliest)}; agree on a later pickup"
+        )
+
     def _allowed(self) -> list[Vehicle]:
         return [van for van in self.working if allows(van, self.job)]
 
@@ -253,6 +280,11 @@ class _Screen:
         return clock - vehicle.available_from
 
     def _fits(self, vehicle: Vehicle) -> bool:
+        windows, place = self.job.pickup_windows, self.job.pickup
+        if windows and place is not None:
+            fetched = earliest_pickup(self.travel, vehicle, self.job, place)
+            if fetched > windows[-1].closes:
+                return False
         arrival = earliest_delivery(self.travel, vehicle, self.job)
         starts = [max(arrival, each.opens) for each in self.job.windows if arrival <= each.closes]
         if not starts and (self.job.may_be_late or not self.job.windows):

@@ -16,7 +16,7 @@ from cloud.planning.model import Job, Load, Plan, Problem
 from cloud.planning.solvers.allowed import allows, total
 from cloud.planning.solvers.insertion.board import Board, Floats, Ints, Ways
 from cloud.planning.solvers.insertion.rows import Legs, Row, Timetable, window_at
-from cloud.planning.solvers.insertion.search import Order, Place, Search
+from cloud.planning.solvers.insertion.search import Flags, Order, Place, Search
 from cloud.planning.solvers.port import Sequences, Step, sequences_of
 from cloud.planning.solvers.rates import rates
 from cloud.planning.solvers.schedule import lateness_s, price_of_leaving, with_pickups
@@ -68,8 +68,8 @@ class InsertionDesk:
             Timetable(van, there.get(van.id, (0, 0, 0)), self._jobs, problem.policy) for van in vans
         ]
         self._rows = [
-            timetable.row(with_pickups(problem, steps), self._leg)
-            for timetable, steps in zip(self._timetables, sequences, strict=True)
+            timetable.row(with_pickups(problem, van, steps), self._leg)
+            for timetable, van, steps in zip(self._timetables, vans, sequences, strict=True)
         ]
         rate_of = [rates(problem.policy, van) for van in vans]
         self._use = np.array([rate.use for rate in rate_of])
@@ -190,8 +190,7 @@ class InsertionDesk:
         if order.job.pickup is None:
             places += self._alone(order, np.flatnonzero(able), surcharge, count, is_soft=is_soft)
         else:
-            loads = self._loads_at == order.job.pickup
-            rows = np.flatnonzero(able & loads)
+            rows = np.flatnonzero(able & self._loads(order.job))
             places += self._alone(order, rows, surcharge, count, is_soft=is_soft)
             places += self._pairs(order, np.flatnonzero(able), surcharge, count, is_soft=is_soft)
         places.sort(key=lambda place: place.price)
@@ -211,9 +210,16 @@ class InsertionDesk:
     ) -> list[Place]:
         if not len(rows):
             return []
-        first = (self._loads_at[rows] == order.job.pickup).astype(np.int64)
+        first = self._loads(order.job)[rows].astype(np.int64)
         search = self._search(order, rows, surcharge, is_soft=is_soft)
         return [_on(place, rows) for place in search.pairs(count, first)]
+
+    def _loads(self, job: Job) -> Flags:
+        """Which vans load the order at their start, if they take it along from there."""
+        if job.pickup_windows:
+            return np.zeros(len(self._loads_at), dtype=np.bool_)
+        loads: Flags = self._loads_at == job.pickup
+        return loads
 
     def _search(self, order: Order, rows: Ints, surcharge: Floats, *, is_soft: bool) -> Search:
         board = self._board if len(rows) == len(self._rows) else self._board.cut(rows)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cloud.planning.model import Job, Load, Policy, Vehicle, Window
+from cloud.planning.solvers.allowed import is_loaded_at_start
 from cloud.planning.solvers.port import Step
 from cloud.planning.solvers.rates import rates
 
@@ -147,7 +148,7 @@ class Timetable:
         if not self._vehicle.loads_at_start:
             return 0
         for at, step in enumerate(steps):
-            if step.kind != "pickup" or self._jobs[step.job].pickup != self._vehicle.start:
+            if step.kind != "pickup" or not is_loaded_at_start(self._vehicle, self._jobs[step.job]):
                 return at
         return len(steps)
 
@@ -182,9 +183,7 @@ def window_at(windows: Sequence[Window], arrival: int) -> Window | None:
 def _served(job: Job, step: Step, arrival: int) -> tuple[int, _Element]:
     """When a visit begins, and what that leaves of its window. It keeps the window it is in."""
     if step.kind == "pickup":
-        place = place_of(job, step)
-        start = max(arrival, job.ready_from or 0)
-        return start, _Element(place, job.pickup_service_s, NEVER, NEVER, 0)
+        return _fetched(job, place_of(job, step), max(arrival, job.ready_from or 0))
     if not job.windows:
         return arrival, _Element(job.delivery, job.service_s, NEVER, NEVER, 0)
     window = window_at(job.windows, arrival)
@@ -195,6 +194,14 @@ def _served(job: Job, step: Step, arrival: int) -> tuple[int, _Element]:
     last = job.windows[-1].closes
     closes = NEVER if job.may_be_late else last
     return arrival, _Element(job.delivery, job.service_s, closes, closes, arrival - last)
+
+
+def _fetched(job: Job, place: int, ready: int) -> tuple[int, _Element]:
+    service_s = job.pickup_service_s
+    if not job.pickup_windows:
+        return ready, _Element(place, service_s, NEVER, NEVER, 0)
+    window = window_at(job.pickup_windows, ready) or job.pickup_windows[-1]
+    return max(ready, window.opens), _Element(place, service_s, window.closes, window.closes, 0)
 
 
 def _late_after(elements: Sequence[_Element]) -> list[int]:

@@ -3,14 +3,14 @@
 Savelsbergh's forward time slack (1992) tells in constant time whether what follows bears a delay.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from cloud.planning.model import Job, Policy
+from cloud.planning.model import Job, Policy, Window
 from cloud.planning.solvers.insertion.board import Board, Floats, Ints, Ways
 from cloud.planning.solvers.insertion.rows import NEVER
 
@@ -62,12 +62,18 @@ class Order:
         windows = self.job.windows
         if not windows:
             return arrival + self.job.service_s, np.zeros_like(arrival)
-        start = arrival
-        for window in reversed(windows):
-            within = np.maximum(arrival, window.opens)
-            is_before = arrival <= window.closes
-            start = within if window is windows[-1] else np.where(is_before, within, start)
+        start = begun(windows, arrival)
         return start + self.job.service_s, np.maximum(0, arrival - windows[-1].closes)
+
+
+def begun(windows: Sequence[Window], arrival: Ints) -> Ints:
+    """When a service begins for each arrival: at once, or when the next window opens."""
+    start = arrival
+    for window in reversed(windows):
+        within = np.maximum(arrival, window.opens)
+        is_before = arrival <= window.closes
+        start = within if window is windows[-1] else np.where(is_before, within, start)
+    return start
 
 
 class Search:
@@ -175,7 +181,10 @@ class Search:
         job, ways = self._order.job, self._order.pickup
         assert ways is not None  # noqa: S101 - what is not aboard has a pickup
         arrival = self._board.leaves[at] + ways.seconds_to[self._board.before[at]]
-        fetched: Ints = np.maximum(arrival, job.ready_from or 0) + job.pickup_service_s
+        start = begun(job.pickup_windows, np.maximum(arrival, job.ready_from or 0))
+        if job.pickup_windows:
+            start = np.where(start <= job.pickup_windows[-1].closes, start, NEVER)
+        fetched: Ints = start + job.pickup_service_s
         return fetched
 
     def _apart(self, count: int, rows: Ints, positions: Ints, detour: Floats) -> list[Place]:
