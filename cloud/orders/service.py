@@ -35,7 +35,6 @@ from cloud.places.store import known_or_new
 from cloud.roads.client import RoadsClient
 from cloud.roads.model import NoStreetNear, Snapped
 
-
 type Wanted = tuple[NewOrder, Snapped, Snapped | None]
 """A new order, the street at its door, and that at its pickup when it names one."""
 

@@ -197,8 +197,10 @@ def problem_of(
     """
     places = _Locations()
     depot = places.index(day.depot.lat, day.depot.lon)
+    over = [order for order in day.orders.values() if not is_to_serve(order)]
     vehicles = [
-        _vehicle(day, shift, places, drives_s.get(shift.vehicle_id)) for shift in day.open_shifts()
+        _vehicle(day, shift, places, drives_s.get(shift.vehicle_id), over)
+        for shift in day.open_shifts()
     ]
     known = _Known.of(day)
     jobs = [
@@ -293,10 +295,12 @@ def van_of(order: Order) -> str | None:
     return next((p.whereabouts.at for p in order.parcels if p.whereabouts.kind == "van"), None)
 
 
-def _vehicle(day: Day, shift: Shift, places: _Locations, drive_s: int | None) -> model.Vehicle:
+def _vehicle(
+    day: Day, shift: Shift, places: _Locations, drive_s: int | None, over: Iterable[Order]
+) -> model.Vehicle:
     van = day.vehicles[shift.vehicle_id]
     route = day.plan.route_of(van.id)
-    room = _room(day, van)
+    room = _room(van, over)
     skills = day.skills_of(shift)
     is_out = route is not None and route.has_begun
     costs = range_and_prices(van, day.metres_driven(van.id), is_out=is_out)
@@ -331,11 +335,11 @@ def _vehicle(day: Day, shift: Shift, places: _Locations, drive_s: int | None) ->
     )
 
 
-def _room(day: Day, van: Vehicle) -> tuple[int, int | None, int | None]:
+def _room(van: Vehicle, over: Iterable[Order]) -> tuple[int, int | None, int | None]:
     """Parcels, grams and millilitres that fit beside what is over and still aboard."""
     parcels, grams, millilitres = 0, 0, 0
-    for order in day.orders.values():
-        count = 0 if is_to_serve(order) else order.aboard_count(van.id)
+    for order in over:
+        count = order.aboard_count(van.id)
         if count:
             parcels += count
             grams += thousandths(order.weight_kg) * count // len(order.parcels)

@@ -149,7 +149,7 @@ def store_day(database: Database, route: Route, orders: Sequence[Order]) -> None
                 street="", street_distance_m=0.0, new_id=partial("{1}-{0}".format, order.id),
             )  # fmt: skip
             personal = dict.fromkeys(("recipient_name", "recipient_phone", "note"))
-            order_store.add_orders(connection, [(order, place_id, personal)])
+            order_store.add_orders(connection, [(order, place_id, None, personal)])
             assert order.promise is not None
             order_store.change(
                 connection, order, promise_original_begin=order.promise.original.begin,

@@ -3,7 +3,8 @@
 An order is one node, its delivery, when its parcels are aboard a van (and forbidden to the others)
 or when vans that still stand at their depot load it before they leave (and forbidden to those that
 are away): far better to search than pairs. Any other order is a pair of nodes, fetched and
-delivered. While some vans are away, only what was planned for a van at the depot stays a single.
+delivered: from a shop, to the depot, or ready only when vans may have left. While some vans are
+away, only what was planned for a van at the depot stays a single.
 """
 
 from collections.abc import Mapping, Sequence
@@ -130,6 +131,10 @@ class _Builder:
         self._origin = min((vehicle.available_from for vehicle in problem.vehicles), default=0)
         self._loading = {van.id: van.start for van in problem.vehicles if van.loads_at_start}
         self._all_load = len(self._loading) == len(problem.vehicles)
+        self._first_leaves = min(
+            (van.available_from for van in problem.vehicles if van.loads_at_start),
+            default=self._origin,
+        )
         self._most_loading_s = max((vehicle.loading_s for vehicle in problem.vehicles), default=0)
         self._dimensions = _dimensions(problem)
         policy = problem.policy
@@ -186,11 +191,15 @@ class _Builder:
 
     def _is_loaded(self, job: Job) -> bool:
         """Whether the job's parcels are loaded by a van before it leaves."""
-        if job.pickup is None or job.pickup_windows:
+        if job.pickup is None or job.pickup_windows or self._is_later(job):
             return False
         if self._all_load:
             return job.pickup in self._loading.values()
         return self._loading.get(job.previous_vehicle or "") == job.pickup
+
+    def _is_later(self, job: Job) -> bool:
+        """Whether vans could be away by when it is ready: they may come back for it."""
+        return job.ready_from is not None and job.ready_from > self._first_leaves
 
     def _capacity(self, vehicle: Vehicle) -> tuple[int, ...]:
         there = aboard(vehicle, self._problem.jobs)
