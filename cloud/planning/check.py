@@ -10,6 +10,7 @@ from itertools import pairwise
 from math import inf
 from typing import Final
 
+from cloud.planning.check_breaks import check_breaks
 from cloud.planning.model import (
     Job,
     Plan,
@@ -57,6 +58,7 @@ class _Check:
             found += self._times(van, route)
             found += self._end(van, route)
             found += self._range(van, route)
+            found += check_breaks(van, route)
             for visit in route.visits:
                 found += self._visit(van, visit)
         return (*found, *self._cost())

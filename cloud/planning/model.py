@@ -11,6 +11,8 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from cloud.planning.working import Worked, WorkRules
+
 type Id = Annotated[str, Meta(min_length=1, max_length=128)]
 type Instant = Annotated[int, Meta(ge=0, le=2**40)]
 type Seconds = Annotated[int, Meta(ge=0, le=1_000_000)]
@@ -28,6 +30,9 @@ type Load = tuple[int, int, int]
 type Priority = Literal["normal", "urgent"]
 type SolverName = Literal["auto", "pyvrp", "ortools", "insertion"]
 type VisitKind = Literal["pickup", "delivery"]
+type Pause = tuple[Instant, Instant]
+"""From and to."""
+
 type Constraint = Literal[
     "street", "capacity", "skill", "window", "shift", "range", "vehicle", "time"
 ]
@@ -94,6 +99,9 @@ class Vehicle(msgspec.Struct, frozen=True, kw_only=True):
         range_m: it can still drive so far until it is at ``end``; None is as far as it likes.
         km, hour, use: what a kilometre, an hour and sending it out cost instead of what
             `Policy` says.
+        work_rules: what may be asked of its driver; None is anything. worked: what of the driver's
+            day is over when the van is available.
+        pauses: times at which it neither drives nor serves, in order and apart; breaks, too.
     """
 
     id: Id
@@ -113,6 +121,9 @@ class Vehicle(msgspec.Struct, frozen=True, kw_only=True):
     km: Price | None = None
     hour: Price | None = None
     use: Price | None = None
+    work_rules: WorkRules | None = None
+    worked: Worked = Worked()
+    pauses: Annotated[tuple[Pause, ...], Meta(max_length=20)] = ()
 
     @property
     def room(self) -> Load:
@@ -221,6 +232,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
         only = {job.id: job.only_vehicle for job in self.jobs}
         for at, vehicle in enumerate(self.vehicles):
             _require_locked(f"vehicles[{at}].locked", vehicle, only)
+            _require_pauses(f"vehicles[{at}].pauses", vehicle.pauses)
 
     def _require_location(self, field: str, index: int | None) -> None:
         if index is not None and index >= len(self.locations):
@@ -266,6 +278,13 @@ def _require_locked(field: str, vehicle: Vehicle, only: dict[str, str | None]) -
             )
 
 
+def _require_pauses(field: str, pauses: tuple[Pause, ...]) -> None:
+    if any(begins >= ends for begins, ends in pauses) or any(
+        after[0] < before[1] for before, after in pairwise(pauses)
+    ):
+        raise ValueError(f"{field}: one has no length or overlaps another; put them in order")
+
+
 def _require_order(field: str, windows: tuple[Window, ...]) -> None:
     for at, (earlier, later) in enumerate(pairwise(windows), start=1):
         if later.opens <= earlier.closes:
@@ -294,6 +313,19 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     leg_m: Metres
 
 
+class PlannedBreak(msgspec.Struct, frozen=True, kw_only=True):
+    """A break of the driver, on the way to the visit of index ``before``.
+
+    It is taken where the van sets out from, or at the visit's door before the service;
+    ``location`` tells. Behind the last visit comes the van's end.
+    """
+
+    before: Index
+    location: Index
+    begins: Instant
+    ends: Instant
+
+
 class PlannedRoute(msgspec.Struct, frozen=True, kw_only=True):
     """One van's visits in order. Each van of the problem has one, without visits when unused.
 
@@ -307,6 +339,7 @@ class PlannedRoute(msgspec.Struct, frozen=True, kw_only=True):
     end_leg_s: Seconds
     end_leg_m: Metres
     ends_at: Instant
+    breaks: tuple[PlannedBreak, ...] = ()
 
 
 class Unserved(msgspec.Struct, frozen=True, kw_only=True):

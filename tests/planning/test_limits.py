@@ -6,11 +6,16 @@ from msgspec.structs import replace
 from cloud.planning.check import check
 from cloud.planning.model import Policy, Problem, SolverName
 from cloud.planning.solvers.schedule import price_of
+from cloud.planning.working import RULE_SETS, Worked, WorkRules
 from tests.planning.streets import (
+    HOUR,
     MINUTE,
+    aboard,
+    at,
     between,
     day,
     deliveries,
+    delivery_of,
     left,
     order,
     planned,
@@ -83,6 +88,96 @@ def test_a_price_is_the_sum_of_what_it_is_made_of() -> None:
     assert price_of(problem, plan) == pytest.approx(20 * MINUTE + 10 * 120 + hours * 360 + 40)
     usual = _with(problem, km=None, hour=None, use=None)
     assert price_of(usual, plan) == pytest.approx(20 * MINUTE + hours * 1_800 + 500)
+
+
+FOUR_HOURS = WorkRules(work_s=4 * HOUR, break_s=30 * MINUTE)
+
+
+def test_a_break_lies_in_the_waiting_when_there_is_any(solver: SolverName) -> None:
+    """From half past nine to eleven there is nothing to do; no other break delays anybody."""
+    orders = [order("a", 5), order("b", 6, between(11, 11.1)), order("c", 7, between(14, 14.1))]
+    plan = planned(day([van(work_rules=FOUR_HOURS)], orders), solver)
+    assert not plan.unserved
+    assert delivery_of(plan, "b").start == at(11)
+    assert delivery_of(plan, "c").start == at(14)
+    for each in route_of(plan, "van-1").breaks:
+        assert each.ends - each.begins >= 30 * MINUTE
+
+
+def test_a_full_day_has_its_break_before_the_limit(solver: SolverName) -> None:
+    orders = [order(f"o{k}", k, service_s=30 * MINUTE) for k in range(1, 11)]
+    one = van(work_rules=FOUR_HOURS)
+    plan = planned(day([one], orders), solver)
+    assert not plan.unserved
+    (only,) = route_of(plan, "van-1").breaks
+    assert only.ends - only.begins == 30 * MINUTE
+    assert one.available_from < only.begins <= one.available_from + 4 * HOUR
+    assert route_of(plan, "van-1").ends_at == at(8) + (10 + 300 + 20 + 30) * MINUTE
+
+
+def test_hours_worked_this_morning_bring_the_break_nearer(solver: SolverName) -> None:
+    worked = Worked(work_s=3 * HOUR, day_s=3 * HOUR)
+    out = van_under_way(start=5, work_rules=FOUR_HOURS, worked=worked)
+    orders = [aboard(f"o{k}", k, "van-1", service_s=20 * MINUTE) for k in range(5, 11)]
+    plan = planned(day([out], orders), solver)
+    assert not plan.unserved
+    (only,) = route_of(plan, "van-1").breaks
+    assert only.begins <= at(13)
+
+
+def test_nobody_works_longer_than_the_day_may_be(solver: SolverName) -> None:
+    rules = WorkRules(work_s=6 * HOUR, day_s=8 * HOUR)
+    worked = Worked(day_s=6 * HOUR)
+    out = van_under_way(start=1, work_rules=rules, worked=worked)
+    orders = [aboard(f"o{k}", k, "van-1", service_s=30 * MINUTE) for k in range(1, 7)]
+    plan = planned(day([out], orders), solver)
+    assert 0 < len(plan.unserved) < len(orders)
+    assert "working time" in plan.unserved[0].reason
+    assert route_of(plan, "van-1").ends_at <= at(14)
+
+
+def test_a_planned_pause_is_kept(solver: SolverName) -> None:
+    noon = van(pauses=((at(12), at(13)),))
+    orders = [order(f"o{k}", k, service_s=40 * MINUTE) for k in range(1, 9)]
+    plan = planned(day([noon], orders), solver)
+    assert not plan.unserved
+    (only,) = route_of(plan, "van-1").breaks
+    assert (only.begins, only.ends) == (at(12), at(13))
+
+
+def test_german_rules_ask_for_a_second_break_after_nine_hours() -> None:
+    rules = RULE_SETS["de-van"].rules
+    orders = [order(f"o{k}", k, service_s=35 * MINUTE) for k in range(1, 16)]
+    long = van(work_rules=rules, shift_end=at(20))
+    plan = planned(day([long], orders), "insertion")
+    breaks = route_of(plan, "van-1").breaks
+    assert sum(each.ends - each.begins for each in breaks) == 45 * MINUTE
+    assert breaks[0].begins <= at(14)
+
+
+def test_driving_is_broken_off_after_four_and_a_half_hours() -> None:
+    rules = RULE_SETS["eu-lorry"].rules
+    roads = street([60 * k for k in range(31)])
+    far = van(work_rules=rules, shift_end=at(20))
+    plan = planned(day([far], [order("a", 3), order("b", 4)]), "insertion", matrix=roads)
+    (only,) = route_of(plan, "van-1").breaks
+    assert only.ends - only.begins == 45 * MINUTE
+
+
+def test_the_checker_finds_breaks_that_are_missing_or_in_the_way() -> None:
+    orders = [order(f"o{k}", k, service_s=30 * MINUTE) for k in range(1, 11)]
+    problem = day([van(work_rules=FOUR_HOURS)], orders)
+    plan = planned(problem, "insertion")
+    route = route_of(plan, "van-1")
+    without = replace(plan, routes=(replace(route, breaks=()),))
+    assert {each.rule for each in check(problem, street(range(31)), without)} == {"work"}
+    (only,) = route.breaks
+    early = replace(only, begins=only.begins - HOUR, ends=only.ends - HOUR)
+    moved = replace(plan, routes=(replace(route, breaks=(early,)),))
+    assert {each.rule for each in check(problem, street(range(31)), moved)} == {"break"}
+    short = replace(only, ends=only.ends - 10 * MINUTE)
+    cut = replace(plan, routes=(replace(route, breaks=(short,)),))
+    assert "work" in {each.rule for each in check(problem, street(range(31)), cut)}
 
 
 def _with(problem: Problem, **given: object) -> Problem:

@@ -13,9 +13,11 @@ from ortools.constraint_solver import (  # type: ignore[import-untyped]  # it ha
     routing_enums_pb2,
 )
 
+from cloud.planning.model import Vehicle
 from cloud.planning.solvers.formulation import HORIZON_S, Node, formulate
 from cloud.planning.solvers.ortools_solver import ChildTask
 from cloud.planning.solvers.port import Sequences, Step, Task
+from cloud.planning.solvers.resting import most_breaks
 from cloud.roads.model import NO_WAY, Matrix
 
 _NEVER_S: Final = 10 * HORIZON_S
@@ -75,6 +77,7 @@ class _Routing:
         self._price_arcs()
         self._time = self._keep_time()
         self._keep_range()
+        self._keep_breaks()
         for dimension in range(len(form.capacity[0]) if form.capacity else 0):
             self._keep_load(dimension)
         for at, node in enumerate(self._nodes):
@@ -122,6 +125,46 @@ class _Routing:
             if second := self._form.second(van):
                 dimension.SetCumulVarSoftUpperBound(self._model.End(van), leaves_at, second)
         return dimension
+
+    def _keep_breaks(self) -> None:
+        """Pauses at their times, and a break within each stretch of work that is allowed."""
+        vans = self._form.problem.vehicles
+        service = [0] * self._model.Size()
+        for at, node in enumerate(self._nodes):
+            service[self._at(at)] = node.service_s
+        for number, van in enumerate(vans):
+            breaks = [*self._pauses(van), *self._work_breaks(number, van)]
+            if breaks:
+                self._time.SetBreakIntervalsOfVehicle(breaks, number, service)
+
+    def _pauses(self, van: Vehicle) -> list[Any]:
+        origin, is_optional = self._form.origin, False
+        return [
+            self._solver.FixedDurationIntervalVar(
+                begins - origin, begins - origin, ends - begins, is_optional, "pause"
+            )
+            for begins, ends in van.pauses
+            if begins >= origin
+        ]
+
+    def _work_breaks(self, number: int, van: Vehicle) -> list[Any]:
+        rules = van.work_rules
+        if rules is None or rules.work_s is None:
+            return []
+        available = van.available_from - self._form.origin
+        first = available + max(0, rules.work_s - van.worked.work_s)
+        is_optional = False
+        breaks: list[Any] = []
+        for at in range(most_breaks(van, rules)):
+            latest = first + at * (rules.work_s + rules.break_s)
+            one = self._solver.FixedDurationIntervalVar(
+                self._form.leaves_at[number], latest, rules.break_s, is_optional, f"break {at}"
+            )
+            if breaks:
+                self._solver.Add(one.StartExpr() - breaks[-1].EndExpr() <= rules.work_s)
+                self._solver.Add(one.StartExpr() >= breaks[-1].EndExpr())
+            breaks.append(one)
+        return breaks
 
     def _keep_range(self) -> None:
         ranges = [van.range_m for van in self._form.problem.vehicles]

@@ -23,6 +23,7 @@ from cloud.planning.solvers.insertion.solver import inserted
 from cloud.planning.solvers.parts import LARGE, improved_in_parts
 from cloud.planning.solvers.port import Sequences, Step, Task
 from cloud.planning.solvers.ranges import has_ranges, reined
+from cloud.planning.solvers.resting import back_by
 from cloud.planning.solvers.schedule import feasible, timed
 
 _IDLE_ITERATIONS: Final = 20_000
@@ -218,7 +219,7 @@ class _Model:
         kinds: dict[_Kind, list[int]] = defaultdict(list)
         for van, vehicle in enumerate(form.problem.vehicles):
             ends = self._depots.index(vehicle.start), self._depots.index(vehicle.end)
-            times = form.leaves_at[van], form.back_by[van]
+            times = form.leaves_at[van], self._back_by(van)
             kind = _Kind(
                 *ends,
                 *times,
@@ -249,12 +250,18 @@ class _Model:
         ]
         return types, list(kinds.values())
 
+    def _back_by(self, van: int) -> int:
+        """With what breaks will take of the shift kept free: PyVRP knows none."""
+        form = self._form
+        latest = min(form.back_by[van], back_by(form.problem.vehicles[van]) - form.origin)
+        return max(form.leaves_at[van], latest)
+
     def _waits_until(self, van: int) -> int | None:
         """A van whose hours cost is paid from the first on, unless it waits for what it loads."""
         if not self._form.second(van):
             return None
         ready = (node.leaves_after for node in self._form.singles)
-        return min(max(self._form.leaves_at[van], *ready, 0), self._form.back_by[van])
+        return min(max(self._form.leaves_at[van], *ready, 0), self._back_by(van))
 
     def _client_list(self) -> list[pyvrp.Client]:
         groups = {job: at for at, job in enumerate(self._groups())}

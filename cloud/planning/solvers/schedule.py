@@ -10,18 +10,20 @@ from cloud.planning.model import (
     Cost,
     Job,
     Plan,
+    PlannedBreak,
     PlannedRoute,
     Problem,
     RouteStep,
     Unserved,
     Vehicle,
     Visit,
-    Window,
 )
 from cloud.planning.sequence import out_of_order
 from cloud.planning.solvers.allowed import aboard, allows, is_loaded_at_start
+from cloud.planning.solvers.breaks import Rest, is_limited, legs_of, needs_breaks, placed
 from cloud.planning.solvers.port import Sequences, Step
 from cloud.planning.solvers.rates import price_of_route
+from cloud.planning.solvers.service import is_missed, lateness_s, place_of, service_s_of, start_of
 from cloud.roads.hours import Travel
 from cloud.roads.model import NO_WAY
 
@@ -38,9 +40,20 @@ def timed(problem: Problem, travel: Travel, vehicle: Vehicle, steps: Iterable[St
     """Drive ``steps`` with ``vehicle``, each leg at its hour and each visit as early as it can be.
 
     No later departure arrives earlier (`cloud.roads.hours`), so waiting never gains anything.
+    Breaks that the route needs are taken where they delay it least.
     """
-    whole = with_pickups(problem, vehicle, tuple(steps))
-    return _Drive(problem, travel, vehicle).through(whole)
+    told = with_pickups(problem, vehicle, tuple(steps))
+    drive = _Drive(problem, travel, vehicle)
+    straight = drive.through(told)
+    if not is_limited(vehicle) or not needs_breaks(vehicle, straight.route):
+        return straight
+    legs = legs_of(problem.jobs, problem.policy, vehicle, told[drive.loaded :], drive.drive_s)
+    found = placed(vehicle, drive.leaves_at, legs)
+    with_breaks = _Drive(problem, travel, vehicle, found.rests).through(told)
+    if found.stuck_at is None or with_breaks.broken_by is not None:
+        return with_breaks
+    stuck = min(len(told) - 1, drive.loaded + found.stuck_at)
+    return Timed(with_breaks.route, told[stuck].job)
 
 
 def with_pickups(problem: Problem, vehicle: Vehicle, steps: tuple[Step, ...]) -> tuple[Step, ...]:
@@ -151,15 +164,12 @@ def price_of_leaving(problem: Problem, job: Job) -> float:
     return problem.policy.unserved_urgent if urgent else problem.policy.unserved
 
 
-def lateness_s(job: Job, start: int) -> int:
-    """How long after the job's last window its service starts."""
-    return max(0, start - job.windows[-1].closes) if job.windows else 0
-
-
 class _Drive:
     """One van on its way through its visits."""
 
-    def __init__(self, problem: Problem, travel: Travel, vehicle: Vehicle) -> None:
+    def __init__(
+        self, problem: Problem, travel: Travel, vehicle: Vehicle, rests: Iterable[Rest] = ()
+    ) -> None:
         self._problem = problem
         self._travel = travel
         self._vehicle = vehicle
@@ -168,13 +178,19 @@ class _Drive:
         self._load = aboard(vehicle, problem.jobs)
         self._room = vehicle.room
         self._left_m = vehicle.range_m
+        self._rests = tuple(rests)
+        self._breaks: list[PlannedBreak] = []
+        self.loaded = 0
+        self.leaves_at = self._clock
         self._visits: list[Visit] = []
         self._broken_by: int | None = None
 
     def through(self, steps: tuple[Step, ...]) -> Timed:
-        loaded = self._load_at_start(steps)
-        for step in steps[loaded:]:
+        self.loaded = self._load_at_start(steps)
+        self.leaves_at = self._clock
+        for step in steps[self.loaded :]:
             self._drive_to(step)
+        self._rest(self._at, is_at_end=False)
         seconds, metres = self._leg(self._vehicle.end) if steps else (0, 0)
         if steps and self._is_out_of_range(metres):
             self._break(steps[-1].job)
@@ -187,6 +203,7 @@ class _Drive:
             end_leg_s=seconds,
             end_leg_m=metres,
             ends_at=ends_at,
+            breaks=tuple(self._breaks),
         )
         return Timed(route, self._broken_by)
 
@@ -210,24 +227,40 @@ class _Drive:
 
     def _drive_to(self, step: Step) -> None:
         job = self._job(step)
-        place = _place(job, step)
+        place = place_of(job, step)
+        self._rest(self._at, is_at_end=False)
         leg = self._leg(place)
         if self._is_out_of_range(leg[1], place):
             self._break(step.job)
         arrival = self._clock + leg[0]
-        if step.kind == "pickup":
-            start = _start_in(job.pickup_windows, max(arrival, job.ready_from or 0))
-            service_s = job.pickup_service_s
-            if job.pickup_windows and start > job.pickup_windows[-1].closes:
-                self._break(step.job)
-        else:
-            start = _start_in(job.windows, arrival)
-            service_s = job.service_s
-            if not job.may_be_late and lateness_s(job, start):
-                self._break(step.job)
+        start = start_of(job, step, max(arrival, self._rest(place, is_at_end=True)))
+        service_s = service_s_of(job, step)
+        if is_missed(job, step, start):
+            self._break(step.job)
         self._visit(step, start, service_s, leg)
         self._clock = start + service_s
         self._at = place
+
+    def _rest(self, place: int, *, is_at_end: bool) -> int:
+        """Take the breaks that belong here; gives when the last of them ends, 0 without any."""
+        if not self._rests:
+            return 0
+        ends = 0
+        for rest in self._rests:
+            if (rest.leg, rest.is_at_end) == (len(self._visits) - self.loaded, is_at_end):
+                ends = rest.ends
+                self._breaks.append(
+                    PlannedBreak(
+                        before=len(self._visits), location=place, begins=rest.begins, ends=ends
+                    )
+                )
+        if not is_at_end:
+            self._clock = max(self._clock, ends)
+        return ends
+
+    def drive_s(self, origin: int, goal: int, leaves: int) -> int:
+        """How long a drive takes that is set out on at an instant."""
+        return self._travel.leg(origin, goal, leaves)[0]
 
     def _visit(self, step: Step, start: int, service_s: int, leg: tuple[int, int]) -> None:
         job = self._job(step)
@@ -237,7 +270,7 @@ class _Drive:
             Visit(
                 job=job.id,
                 kind=step.kind,
-                location=_place(job, step),
+                location=place_of(job, step),
                 arrival=self._clock + leg[0],
                 start=start,
                 departure=start + service_s,
@@ -275,14 +308,3 @@ class _Drive:
 
     def _break(self, job: int) -> None:
         self._broken_by = job if self._broken_by is None else self._broken_by
-
-
-def _place(job: Job, step: Step) -> int:
-    return job.pickup if step.kind == "pickup" and job.pickup is not None else job.delivery
-
-
-def _start_in(windows: Iterable[Window], arrival: int) -> int:
-    for window in windows:
-        if arrival <= window.closes:
-            return max(arrival, window.opens)
-    return arrival

@@ -17,6 +17,7 @@ from cloud.planning.model import (
     Window,
 )
 from cloud.planning.solvers.allowed import allows, total
+from cloud.planning.solvers.breaks import is_limited
 from cloud.planning.solvers.insertion.solver import InsertionSolver, inserted
 from cloud.planning.solvers.locked import divided
 from cloud.planning.solvers.ortools_solver import OrtoolsSolver
@@ -210,8 +211,10 @@ def _left_out(problem: Problem, sequences: Sequences) -> list[Unserved]:
 
 
 def _limits(problem: Problem) -> str:
-    is_ranged = any(van.range_m is not None for van in problem.vehicles)
-    return "windows, shifts and range" if is_ranged else "windows and shifts"
+    told = ["windows", "shifts"]
+    told += ["range"] if any(van.range_m is not None for van in problem.vehicles) else []
+    told += ["working time"] if any(is_limited(van) for van in problem.vehicles) else []
+    return f"{', '.join(told[:-1])} and {told[-1]}"
 
 
 def _with_idle_vans(problem: Problem, plan: Plan) -> Plan:

@@ -14,12 +14,14 @@ import numpy as np
 
 from cloud.planning.model import Job, Load, Plan, Problem
 from cloud.planning.solvers.allowed import allows, total
+from cloud.planning.solvers.breaks import is_limited
 from cloud.planning.solvers.insertion.board import Board, Floats, Ints, Ways
 from cloud.planning.solvers.insertion.rows import Legs, Row, Timetable, window_at
 from cloud.planning.solvers.insertion.search import Flags, Order, Place, Search
 from cloud.planning.solvers.port import Sequences, Step, sequences_of
 from cloud.planning.solvers.rates import rates
-from cloud.planning.solvers.schedule import lateness_s, price_of_leaving, with_pickups
+from cloud.planning.solvers.schedule import price_of_leaving, with_pickups
+from cloud.planning.solvers.service import lateness_s
 from cloud.roads.model import Matrix
 
 _TRIED: Final = 8
@@ -77,7 +79,7 @@ class InsertionDesk:
         is_usual = bool((self._metre == problem.policy.km / 1_000).all())
         self._own_metre = None if is_usual else self._metre
         self._is_ranked = not any(rate.second for rate in rate_of)
-        self._is_limited = any(van.range_m is not None for van in vans)
+        self._is_limited = any(van.range_m is not None or is_limited(van) for van in vans)
         self._is_idle = np.array([not row.steps for row in self._rows], dtype=np.bool_)
         self._board = Board.of(self._rows)
 

@@ -5,13 +5,15 @@ Element 0 is the start (after what is loaded there), then come the visits, then 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from cloud.planning.model import Job, Load, Policy, Vehicle, Window
 from cloud.planning.solvers.allowed import is_loaded_at_start
+from cloud.planning.solvers.breaks import Rest, is_limited, lacks_breaks, legs_of, placed
 from cloud.planning.solvers.port import Step
 from cloud.planning.solvers.rates import rates
+from cloud.planning.solvers.service import place_of
 
 NEVER: Final = 1 << 60
 """Later than any instant."""
@@ -77,16 +79,35 @@ class Timetable:
         self._vehicle = vehicle
         self._aboard = aboard
         self._jobs = jobs
+        self._policy = policy
         self._rates = rates(policy, vehicle)
+        self._is_limited = is_limited(vehicle)
 
     def row(self, steps: tuple[Step, ...], legs: Legs) -> Row:
-        """The timetable of ``steps``, each as early as it can be."""
+        """The timetable of ``steps``, each as early as it can be, with the breaks it needs."""
+        straight = self._row(steps, legs, ())
+        if not self._is_limited or not steps or not self._lacks_breaks(straight, legs):
+            return straight
+        driven = legs_of(
+            self._jobs,
+            self._policy,
+            self._vehicle,
+            steps[straight.loaded :],
+            lambda one, other, _: legs(one, other)[0],
+        )
+        found = placed(self._vehicle, straight.leaves[0], driven)
+        row = self._row(steps, legs, found.rests)
+        return row if found.stuck_at is None else replace(row, is_feasible=False)
+
+    def _lacks_breaks(self, row: Row, legs: Legs) -> bool:
+        drives = zip(row.before, row.after, strict=True)
+        driven_s = sum(legs(one, other)[0] for one, other in drives)
+        return lacks_breaks(self._vehicle, row.arrives[-1], driven_s)
+
+    def _row(self, steps: tuple[Step, ...], legs: Legs, rests: Sequence[Rest]) -> Row:
         van = self._vehicle
         loaded = self._loaded(steps)
-        load, is_feasible = self._aboard, True
-        for step in steps[:loaded]:
-            load, is_over = self._taken(step, load)
-            is_feasible = is_feasible and not is_over
+        load, is_feasible = self._laden(steps[:loaded])
         clock = self._leaves(steps[:loaded])
         before, leaves, waited, loads = [van.start], [clock], [0], [load]
         arrives: list[int] = []
@@ -96,8 +117,12 @@ class Timetable:
             job = self._jobs[step.job]
             place = place_of(job, step)
             seconds, metres = legs(before[-1], place)
+            leaves[-1] = clock = (
+                _rested(rests, len(elements), clock, is_at_end=False) if rests else clock
+            )
             arrival = clock + seconds
-            start, element = _served(job, step, arrival)
+            free_at = _rested(rests, len(elements), arrival, is_at_end=True) if rests else arrival
+            start, element = _served(job, step, free_at)
             load, is_over = self._taken(step, load)
             is_feasible = is_feasible and start <= element.closes and not is_over
             clock = start + element.service_s
@@ -109,6 +134,7 @@ class Timetable:
             waited.append(waited[-1] + start - arrival)
             loads.append(load)
         seconds, metres = legs(before[-1], van.end) if steps else (0, 0)
+        leaves[-1] = clock = _rested(rests, len(elements), clock, is_at_end=False)
         arrives.append(clock + seconds)
         drives.append((seconds, metres))
         latest, latest_soft = self._latest(elements, leaves, arrives)
@@ -129,6 +155,14 @@ class Timetable:
             late_s=sum(element.late_s for element in elements),
             is_feasible=is_feasible and arrives[-1] <= van.shift_end and self._reaches(drives),
         )
+
+    def _laden(self, steps: Sequence[Step]) -> tuple[Load, bool]:
+        """What is aboard after the loading, and whether it fits."""
+        load, fits = self._aboard, True
+        for step in steps:
+            load, is_over = self._taken(step, load)
+            fits = fits and not is_over
+        return load, fits
 
     def _reaches(self, drives: Sequence[tuple[int, int]]) -> bool:
         limit = self._vehicle.range_m
@@ -170,9 +204,12 @@ class Timetable:
         return hard[::-1], soft[::-1]
 
 
-def place_of(job: Job, step: Step) -> int:
-    """Where a visit is made."""
-    return job.pickup if step.kind == "pickup" and job.pickup is not None else job.delivery
+def _rested(rests: Sequence[Rest], leg: int, clock: int, *, is_at_end: bool) -> int:
+    """When the breaks before or behind a leg are over."""
+    for rest in rests:
+        if rest.leg == leg and rest.is_at_end == is_at_end:
+            clock = max(clock, rest.ends)
+    return clock
 
 
 def window_at(windows: Sequence[Window], arrival: int) -> Window | None:

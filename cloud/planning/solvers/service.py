@@ -1,0 +1,42 @@
+"""What is done at a visit's place, from when, for how long, and how late that is. Pure."""
+
+from collections.abc import Iterable
+
+from cloud.planning.model import Job, Window
+from cloud.planning.solvers.port import Step
+
+
+def place_of(job: Job, step: Step) -> int:
+    """Where a visit is made."""
+    return job.pickup if step.kind == "pickup" and job.pickup is not None else job.delivery
+
+
+def start_of(job: Job, step: Step, arrival: int) -> int:
+    """When the service begins: once the parcels are ready, and in the first window still open."""
+    if step.kind == "pickup":
+        return _start_in(job.pickup_windows, max(arrival, job.ready_from or 0))
+    return _start_in(job.windows, arrival)
+
+
+def _start_in(windows: Iterable[Window], arrival: int) -> int:
+    for window in windows:
+        if arrival <= window.closes:
+            return max(arrival, window.opens)
+    return arrival
+
+
+def is_missed(job: Job, step: Step, start: int) -> bool:
+    """Whether a service that begins then breaks a window that binds."""
+    if step.kind == "pickup":
+        return bool(job.pickup_windows) and start > job.pickup_windows[-1].closes
+    return not job.may_be_late and lateness_s(job, start) > 0
+
+
+def service_s_of(job: Job, step: Step) -> int:
+    """How long the service takes by itself."""
+    return job.pickup_service_s if step.kind == "pickup" else job.service_s
+
+
+def lateness_s(job: Job, start: int) -> int:
+    """How long after the job's last window its service starts."""
+    return max(0, start - job.windows[-1].closes) if job.windows else 0
