@@ -19,6 +19,7 @@ from cloud.foundation.probes import socket_answers, tcp_answers
 from cloud.roads.city import City, read_city
 from cloud.roads.client import RoadsClient
 from cloud.roads.model import CityError, PlaceError, RoadsUnavailable
+from cloud.roads.timed import hours_missing
 from cloud.tracking.status import ingest_health
 from wire import __version__
 
@@ -112,10 +113,10 @@ class Checks:
             west, south, east, north = read_city(self._data.city).bbox
             await self._roads.snap((south + north) / 2, (west + east) / 2)
         except PlaceError:
-            return "ok"
+            pass
         except (RoadsUnavailable, CityError) as error:
             return error.detail
-        return "ok"
+        return await asyncio.to_thread(hours_missing, self._data.roads) or "ok"
 
 
 def routes(data: DataFolder, checks: Checks, clock: Clock, gate: Gate) -> APIRouter:

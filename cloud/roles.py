@@ -246,6 +246,8 @@ def _planner_command(serving: Serving) -> list[str]:
     data = serving.data
     roads = engine_url(serving.settings.roads.url, read_ports(data.ports).roads)
     options = [f"--socket={data.planner_socket}", f"--roads={roads}"]
+    if serving.settings.roads.url is None:
+        options.append(f"--roads-folder={data.roads}")
     return [sys.executable, "-m", "cloud.planning.worker", *options]
 
 

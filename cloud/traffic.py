@@ -92,6 +92,7 @@ class SpeedLearning:
         self._recent: deque[tuple[float, Met]] = deque()
         self._followed_s: float | None = None
         self._pattern: tuple[int, Segments, Pattern] | None = None
+        self._hours: tuple[Pattern, Hours] | None = None
         self._began_s: int | None = None
         self._turn = 0
         self._version = 0
@@ -161,12 +162,15 @@ class SpeedLearning:
         pattern = self._learned(segments, at_s)
         if pattern is None or not len(pattern.place):
             return None
-        found = classes(pattern, _CLASSES)
-        return Hours(
-            version=self._version,
-            week=Week(zone=self._zone.key, classes=tuple(found)),
-            factors=tuple(pattern.mean(found, number) for number in range(_CLASSES)),
-        )
+        if self._hours is None or self._hours[0] is not pattern:
+            found = classes(pattern, _CLASSES)
+            hours = Hours(
+                version=self._version,
+                week=Week(zone=self._zone.key, classes=tuple(found)),
+                factors=tuple(pattern.mean(found, number) for number in range(_CLASSES)),
+            )
+            self._hours = pattern, hours
+        return self._hours[1]
 
     def _learned(self, segments: Segments, at_s: float) -> Pattern | None:
         known = self._pattern

@@ -114,7 +114,7 @@ class PlanMaker:
             policy, held = await asyncio.to_thread(self._asked, job)
             drives_s = await self._drives_s(day)
             problem = await asyncio.to_thread(problem_of, day, drives_s, policy, held)
-            solved = await unless(gives_way, self._solve(job, problem))
+            solved = await unless(gives_way, self._solve(job, problem, day.now))
             new = await asyncio.to_thread(routes_of, day, solved.plan, self._new_id)
             routes = await self._along_streets(day, new.routes)
             new = replace(new, routes=routes, unserved=_left_out(job, held, new.unserved))
@@ -137,12 +137,13 @@ class PlanMaker:
             known = proposal_store.proposals(connection, *day)
             return policy, next((one.sequences for one in known if one.id == job.proposal_id), None)
 
-    async def _solve(self, job: Job, problem: Problem) -> Solved:
+    async def _solve(self, job: Job, problem: Problem, now: float) -> Solved:
         request = SolveRequest(
             problem=problem,
             solver=job.solver,
             seconds=job.seconds,
             seed=job.seed,
+            now=int(now),
         )
         try:
             answer = await self._planner.solve(request, timeout_s=job.seconds + SPARE_S)

@@ -377,13 +377,20 @@ class Violation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SolveRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Asks the planner for a plan. ``previous`` is where the search starts when it is given."""
+    """Asks the planner for a plan.
+
+    Attributes:
+        previous: where the search starts when it is given.
+        now: when it is asked: what vans meet on the streets then counts for what they drive soon
+            after. None: only what is usual at each hour does, as far as that is learned.
+    """
 
     problem: Problem
     solver: SolverName = "auto"
     seconds: Annotated[float, Meta(ge=0.01, le=600)] = 2.0
     seed: Annotated[int, Meta(ge=0, lt=2**32)] = 1
     previous: Plan | None = None
+    now: Instant | None = None
 
 
 class Solved(msgspec.Struct, frozen=True, kw_only=True, tag="solved"):

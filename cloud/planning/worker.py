@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +26,7 @@ from cloud.planning.model import (
     MAX_REQUEST_BYTES,
     QUICK_S,
     Answer,
-    Location,
+    Instant,
     Problem,
     Refused,
     Solved,
@@ -35,7 +36,9 @@ from cloud.planning.solvers.port import SolverFailed
 from cloud.planning.solvers.solving import solve
 from cloud.planning.turns import searches_at_once
 from cloud.roads.client import RoadsClient
-from cloud.roads.model import Matrix, NoStreetNear, Point, RoadsUnavailable
+from cloud.roads.hours import Travel
+from cloud.roads.model import NoStreetNear, Point, RoadsUnavailable
+from cloud.roads.timed import TimedRoads
 
 _log: Final = logging.getLogger(__name__)
 
@@ -54,7 +57,7 @@ class Planner:
     What takes no time to speak of has a place of its own, so it never waits for a search.
     """
 
-    def __init__(self, roads: RoadsClient, *, at_once: int) -> None:
+    def __init__(self, roads: TimedRoads, *, at_once: int) -> None:
         self._roads = roads
         self._free = asyncio.Semaphore(at_once)
         self._quick = asyncio.Semaphore(1)
@@ -119,8 +122,8 @@ class Planner:
                 cells = await asyncio.to_thread(divided, request.problem, request.previous)
                 if len(cells) > 1:
                     return await self._in_cells(request, cells, is_left, begun)
-                matrix, far_m = await self._matrix(request.problem.locations)
-                return await asyncio.to_thread(_solved, request, matrix, far_m, is_left, begun)
+                travel, far_m = await self._travel(request.problem, request.now)
+                return await asyncio.to_thread(_solved, request, travel, far_m, is_left, begun)
             except RoadsUnavailable as error:
                 return Refused(reason=str(error), is_passing=True)
             except SolverFailed as error:
@@ -137,8 +140,9 @@ class Planner:
     ) -> Answer:
         """As `_answer`, of a problem too large for one search."""
         ends = begun + request.seconds
+        table = partial(self._travel, now=request.now)
         planning = asyncio.create_task(
-            planned_in_cells(request, cells, self._table, ends=ends), name="cells"
+            planned_in_cells(request, cells, table, ends=ends), name="cells"
         )
         while not planning.done():
             await asyncio.wait({planning}, timeout=_LOOK_S)
@@ -149,26 +153,29 @@ class Planner:
         plan, found = planning.result()
         return Solved(plan=plan, check=found, seconds=round(time.perf_counter() - begun, 3))
 
-    async def _table(self, problem: Problem) -> tuple[Matrix, dict[int, float]]:
-        return await self._matrix(problem.locations)
-
-    async def _matrix(self, locations: tuple[Location, ...]) -> tuple[Matrix, dict[int, float]]:
-        """The matrix between all locations, asked once for each distinct place.
+    async def _travel(
+        self, problem: Problem, now: Instant | None
+    ) -> tuple[Travel, dict[int, float]]:
+        """Travel times between all locations while vans work, asked once for each distinct place.
 
         Places without a street are told apart; their rows and columns are those of another.
         """
-        points = [Point(round(at.lat, _DIGITS), round(at.lon, _DIGITS)) for at in locations]
+        span = (
+            min((van.available_from for van in problem.vehicles), default=0),
+            max((van.shift_end for van in problem.vehicles), default=0),
+        )
+        points = [Point(round(at.lat, _DIGITS), round(at.lon, _DIGITS)) for at in problem.locations]
         places = list(dict.fromkeys(points))
         far: dict[Point, float] = {}
         try:
-            matrix = await self._roads.table(places)
+            travel = await self._roads.table(places, *span, now)
         except NoStreetNear as error:
             far = {places[at]: distance_m for at, distance_m in error.far_m.items()}
             near = [place for place in places if place not in far]
-            matrix = await self._roads.table(near)
+            travel = await self._roads.table(near, *span, now)
             places = near
         at = {place: index for index, place in enumerate(places)}
-        whole = matrix.cut([at.get(point, 0) for point in points]) if places else matrix
+        whole = travel.cut([at.get(point, 0) for point in points]) if places else travel
         return whole, {index: far[point] for index, point in enumerate(points) if point in far}
 
 
@@ -182,23 +189,23 @@ async def _hear_out(reader: asyncio.StreamReader) -> None:
 
 def _solved(
     request: SolveRequest,
-    matrix: Matrix,
+    travel: Travel,
     far_m: dict[int, float],
     is_left: threading.Event,
     begun: float,
 ) -> Solved:
-    plan = solve(request, matrix, far_m=far_m, is_cancelled=is_left.is_set)
-    found = check(request.problem, matrix, plan)
+    plan = solve(request, travel, far_m=far_m, is_cancelled=is_left.is_set)
+    found = check(request.problem, travel, plan)
     return Solved(plan=plan, check=found, seconds=round(time.perf_counter() - begun, 3))
 
 
-async def serve(socket: Path, roads_url: str, *, at_once: int) -> None:
+async def serve(socket: Path, roads_url: str, folder: Path | None, *, at_once: int) -> None:
     """Listen on ``socket``, which is not there yet, until SIGTERM or SIGINT."""
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    async with RoadsClient(roads_url, lane="bulk") as roads:
+    async with RoadsClient(roads_url, lane="bulk") as now, TimedRoads(folder, now) as roads:
         planner = Planner(roads, at_once=at_once)
         old_mask = os.umask(0o177)
         server = await asyncio.start_unix_server(planner.serve, socket, limit=MAX_REQUEST_BYTES)
@@ -211,14 +218,19 @@ async def serve(socket: Path, roads_url: str, *, at_once: int) -> None:
 @click.command()
 @click.option("--socket", type=click.Path(path_type=Path), required=True, help="Where to listen.")
 @click.option("--roads", required=True, help="Where the road engine answers: http://host:port.")
-def main(socket: Path, roads: str) -> None:
+@click.option(
+    "--roads-folder",
+    type=click.Path(path_type=Path),
+    help="Of the roads' process here: tells of its data sets of the hours.",
+)
+def main(socket: Path, roads: str, roads_folder: Path | None) -> None:
     """Compute plans asked for over a Unix socket."""
     log_as("planner")
     os.nice(_NICE)
     at_once = searches_at_once(os.cpu_count())
     socket.unlink(missing_ok=True)
     try:
-        asyncio.run(serve(socket, roads, at_once=at_once))
+        asyncio.run(serve(socket, roads, roads_folder, at_once=at_once))
     finally:
         socket.unlink(missing_ok=True)
 

@@ -145,6 +145,7 @@ class RoadsClient:
     def __init__(
         self, url: str, *, lane: Lane = "interactive", limit_s: float | None = None
     ) -> None:
+        self.url = url
         self._limit_s = limit_s or _LIMIT_S[lane]
         self._free = asyncio.Semaphore(_IN_FLIGHT[lane])
         self._waiting = 0

@@ -194,6 +194,47 @@ type Travel = Matrix | TimedMatrix
 """
 
 
+_NEWEST_HOLD: Final = ((900, 1.0), (1_800, 0.4))
+"""So many seconds the newest speeds count in full, then so many at that share beside the usual."""
+NEWEST_S: Final = sum(lasts_s for lasts_s, _ in _NEWEST_HOLD)
+"""After so long nothing is left of them: what vans meet now says little of the hour after next."""
+
+
+def with_newest(usual: TimedMatrix, newest: Matrix, now_s: int) -> TimedMatrix:
+    """The usual hours, begun by the newest speeds, which give way to them step by step.
+
+    What is closed by the newest speeds stays so until they no longer count.
+    """
+    import numpy as np  # web asks for no matrix and starts sooner without it
+
+    steps = [now_s]
+    for lasts_s, _ in _NEWEST_HOLD:
+        steps.append(steps[-1] + lasts_s)
+    changes = sorted({*usual.hours.changes, *steps})
+    kinds: dict[tuple[float, int], int] = {}
+    classes: list[int] = []
+    for at_s in changes:
+        place = bisect_right(steps, at_s) - 1
+        share = _NEWEST_HOLD[place][1] if 0 <= place < len(_NEWEST_HOLD) else 0.0
+        kind = share, usual.hours.class_at(at_s) if share < 1 else 0
+        classes.append(kinds.setdefault(kind, len(kinds)))
+
+    def seconds(share: float, number: int) -> Ints:
+        then: Ints = usual.seconds[number]
+        if share in {0, 1}:
+            return newest.seconds if share else then
+        mixed = np.rint(share * newest.seconds + (1 - share) * then)
+        is_closed = (newest.seconds >= NO_WAY) | (then >= NO_WAY)
+        found: Ints = np.where(is_closed, NO_WAY, mixed).astype(newest.seconds.dtype)
+        return found
+
+    return TimedMatrix(
+        hours=Timetable(changes=tuple(changes), classes=tuple(classes)),
+        seconds=np.stack([seconds(*kind) for kind in kinds]),
+        metres=usual.metres,
+    )
+
+
 def untimed(matrix: Matrix) -> TimedMatrix:
     """The same travel times at every hour."""
     return TimedMatrix(hours=ALWAYS, seconds=matrix.seconds[None], metres=matrix.metres)

@@ -19,7 +19,7 @@ from cloud.roads.model import CityError, RoadsUnavailable
 from cloud.roads.publishing import SpeedDesk
 from cloud.roads.segments import Floats, Segments, read_segments
 from cloud.roads.speed_files import speeds_of
-from cloud.roads.speeds import layer_of, lines, next_change, speeds_now
+from cloud.roads.speeds import RoadRule, layer_of, lines, next_change, speeds_now
 from cloud.roads.timed import data_set
 
 _log = logging.getLogger(__name__)
@@ -34,6 +34,8 @@ _SETTLE_S: Final = 0.1
 """Several changes at once are one set of speeds."""
 
 
+type _Drawn = tuple[tuple[RoadRule, ...], tuple[tuple[str, float], ...]]
+"""Rules that hold, and files by name and when they came."""
 type Learned = Callable[[Segments, float], Sequence[Floats]]
 
 
@@ -100,7 +102,7 @@ class SpeedPublisher:
         self._desk = desk
         self._factors = factors
         self._hours = hours
-        self._hours_told: tuple[str, int] = ("", -1)
+        self._hours_told: tuple[str, int, _Drawn] | None = None
         self._segments: tuple[str, Segments] | None = None
         self._next_s = 0.0
         self._changes_s: float | None = None
@@ -164,7 +166,10 @@ class SpeedPublisher:
             self.in_force = InForce(at=at_s, changed=changed, closed=closed)
 
     async def publish_hours(self, desk: SpeedDesk) -> None:
-        """Tell the engine what each class of hours is like, when that was learned anew.
+        """Tell the engine what each class of hours is like, when that has changed.
+
+        It does when more was learned, and when a closure, slow zone or speed file comes or goes:
+        what holds now holds in each class.
 
         Raises:
             CityError: no city is imported. RoadsUnavailable: the old ones hold.
@@ -172,13 +177,16 @@ class SpeedPublisher:
         at_s = self._clock.now_s()
         city, segments = await asyncio.to_thread(self._city_segments)
         hours = await asyncio.to_thread(self._hours, segments, at_s)
-        if hours is None or (city, hours.version) == self._hours_told:
+        if hours is None:
+            return
+        state = city, hours.version, await asyncio.to_thread(self._drawn, at_s)
+        if state == self._hours_told:
             return
         for number, factor in enumerate(hours.factors):
             told = await asyncio.to_thread(self._layered, segments, at_s, [factor])
             await desk.publish(data_set(number), lines(segments, told))
         await asyncio.to_thread(desk.write_week, hours.week)
-        self._hours_told = city, hours.version
+        self._hours_told = state
 
     def _failed(self, reason: str) -> None:
         if reason != self.in_force.problem:
@@ -193,6 +201,16 @@ class SpeedPublisher:
         kmh = self._layered(segments, at_s, self._factors(segments, at_s))
         told = lines(segments, kmh)
         return city, told, told.count(b"\n"), int((kmh == 0).sum())
+
+    def _drawn(self, at_s: float) -> _Drawn:
+        """What people say of the streets now, to see when they say something else."""
+        with self._database.reading() as connection:
+            known = store.rules(connection)
+            files = store.speed_files(connection)
+        return (
+            tuple(one for one in known if one.holds(at_s)),
+            tuple((one.name, one.changed_at) for one in files),
+        )
 
     def _layered(self, segments: Segments, at_s: float, factors: Sequence[Floats]) -> Floats:
         with self._database.reading() as connection:

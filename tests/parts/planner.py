@@ -14,10 +14,12 @@ from cloud.planning.client import PlannerClient
 class PlannerProcess:
     """The planner's process and the socket it answers on."""
 
-    def __init__(self, socket: Path, roads_url: str) -> None:
+    def __init__(self, socket: Path, roads_url: str, roads_folder: Path | None = None) -> None:
         self.socket = socket
         self._argv = [sys.executable, "-m", "cloud.planning.worker"]
         self._argv += ["--socket", str(socket), "--roads", roads_url]
+        if roads_folder is not None:
+            self._argv += ["--roads-folder", str(roads_folder)]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -49,9 +51,11 @@ class PlannerProcess:
 
 
 @contextmanager
-def planner_process(socket: Path, roads_url: str) -> Iterator[PlannerProcess]:
+def planner_process(
+    socket: Path, roads_url: str, roads_folder: Path | None = None
+) -> Iterator[PlannerProcess]:
     """The real planner, listening; killed afterwards."""
-    planner = PlannerProcess(socket, roads_url)
+    planner = PlannerProcess(socket, roads_url, roads_folder)
     try:
         planner.start()
         yield planner

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psutil
 import pytest
 
 from cloud.planning.client import PlannerClient, PlannerUnavailable
@@ -23,10 +24,15 @@ from cloud.planning.model import (
     SolverName,
     Vehicle,
 )
+from cloud.roads.engine import url_of
+from cloud.roads.hours import Week
+from cloud.roads.keeper import NOW
+from cloud.roads.timed import data_set
 from tests.parts.planner import PlannerProcess, planner_process
 from tests.parts.ports import free_port
 from tests.parts.roads_engine import RoadEngine, roads_engine
 from tests.planning.streets import at
+from tests.roads.test_keeper import everywhere, roads_process
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
@@ -273,3 +279,44 @@ def test_a_road_engine_that_is_gone_is_named(tmp_path: Path) -> None:
         pytest.raises(PlannerUnavailable, match="roads"),
     ):
         ask(lost, SolveRequest(problem=day_in_the_city(MALL)))
+
+
+def test_plans_follow_the_hour_and_outlive_its_engines(tmp_path: Path) -> None:
+    """At eight everybody is slow: the same round takes longer, and a promise is not made then."""
+    begins = 1_790_553_600 + 8 * 3_600  # 2026-09-28, a Monday, in UTC
+    classes = tuple(int(hour == 8) for hour in range(24)) * 3
+
+    def round_from(hour: int, now: int | None = None) -> Solved:
+        at_s = begins + (hour - 8) * 3_600
+        shift = {"available_from": at_s, "shift_end": at_s + 3_600}
+        whole = day_in_the_city(MALL)
+        vehicles = tuple(msgspec.structs.replace(one, **shift) for one in whole.vehicles)
+        problem = msgspec.structs.replace(whole, vehicles=vehicles)
+        return ask(running, SolveRequest(problem=problem, seconds=0.2, now=now))
+
+    with (
+        roads_process(tmp_path) as served,
+        planner_process(
+            tmp_path / "planner.sock", url_of(served.port), tmp_path / "roads"
+        ) as running,
+    ):
+        for number, kmh in enumerate((40, 10)):
+            asyncio.run(served.desk.publish(data_set(number), everywhere(kmh)))
+        served.desk.write_week(Week(zone="UTC", classes=classes))
+        rush, free = round_from(8), round_from(9)
+        assert (rush.check, free.check) == ((), ())
+        assert 2 * free.plan.cost.drive_s < rush.plan.cost.drive_s < 5 * free.plan.cost.drive_s
+        asyncio.run(served.desk.publish(NOW, everywhere(5)))
+        assert round_from(9, begins + 3_600).plan.cost.drive_s > rush.plan.cost.drive_s
+        assert served.process is not None
+        keeper = psutil.Process(served.process.pid)
+        keeper.suspend()  # nobody starts an engine again
+        try:
+            for process in keeper.children():
+                if str(served.folder / "roads" / "hours-") in " ".join(process.cmdline()):
+                    process.kill()
+            newest = round_from(9)
+        finally:
+            keeper.resume()
+        assert newest.check == ()
+        assert newest.plan.cost.drive_s > rush.plan.cost.drive_s

@@ -4,14 +4,26 @@ import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.roads.hours import ALWAYS, TimedMatrix, Timetable, Week, travel_s, untimed
-from cloud.roads.model import NO_WAY, Matrix
-from cloud.roads.timed import TimedRoads, data_set
+from cloud.roads.hours import (
+    ALWAYS,
+    NEWEST_S,
+    TimedMatrix,
+    Timetable,
+    Week,
+    travel_s,
+    untimed,
+    with_newest,
+)
+from cloud.roads.keeper import ENGINES, NOW, ports_in_force
+from cloud.roads.model import NO_WAY, Ints, Matrix
+from cloud.roads.timed import TimedRoads, data_set, hours_missing
+from tests.parts.ports import free_port
 from tests.roads.test_keeper import HARBOUR, PLAZA, everywhere, roads_process
 
 EIGHT, NINE, TEN = 28_800, 32_400, 36_000
@@ -68,6 +80,30 @@ def test_a_matrix_without_hours_is_the_same_at_all() -> None:
     assert (rush.travel_s(0, 1, EIGHT), rush.travel_s(0, 1, TEN)) == (10, 5)
 
 
+@given(
+    timetables(),
+    st.lists(seconds, min_size=4, max_size=4),
+    st.integers(0, 20_000),
+    st.lists(st.integers(0, 25_000), min_size=2, max_size=2),
+)
+def test_the_newest_speeds_give_way_to_the_usual_ones(
+    hours: Timetable, by_class: list[int], now_s: int, departs: list[int]
+) -> None:
+    usual = TimedMatrix(hours=hours, seconds=leg(*by_class[:3]), metres=leg(1)[0])
+    mixed = with_newest(usual, Matrix(leg(by_class[3])[0], leg(1)[0]), now_s)
+    first, second = (at + mixed.travel_s(0, 1, at) for at in sorted(departs))
+    assert first <= second
+    over = now_s + NEWEST_S
+    assert mixed.travel_s(0, 1, over) == usual.travel_s(0, 1, over)
+    if by_class[3] <= 900:
+        assert mixed.travel_s(0, 1, now_s) == by_class[3]
+
+
+def leg(*seconds: int) -> Ints:
+    """Matrices of two places, for each class."""
+    return np.array([[[0, one], [one, 0]] for one in seconds], dtype=np.int32)
+
+
 def test_a_timetable_without_order_is_refused() -> None:
     with pytest.raises(ValueError, match="ascend"):
         Timetable(changes=(5, 5), classes=(0, 1))
@@ -91,8 +127,24 @@ def test_legs_are_priced_by_the_hour_they_are_driven_in(tmp_path: Path) -> None:
     monday = 1_790_553_600  # 2026-09-28
 
     async def ask() -> None:
-        async with roads.client() as now:
-            await priced(TimedRoads(roads.folder / "roads", now))
+        async with roads.client() as now, TimedRoads(roads.folder / "roads", now) as timed:
+            await priced(timed)
+            await without_one(timed)
+
+    async def without_one(timed: TimedRoads) -> None:
+        """An engine is dead, then not even known of: the newest hold, and it says so."""
+        known = roads.folder / "roads" / ENGINES
+        served = ports_in_force(roads.folder / "roads")
+        for others, reason in ((served | {data_set(1): free_port()}, "answer"), ({}, "not served")):
+            known.write_bytes(msgspec.json.encode(others))
+            found = await timed.table([PLAZA, HARBOUR], monday, monday + 86_400, monday)
+            assert found.hours == ALWAYS
+            assert reason in timed.problem
+            assert ("hours-" in hours_missing(roads.folder / "roads")) == bool(others)
+        known.write_bytes(msgspec.json.encode(served))
+        found = await timed.table([PLAZA, HARBOUR], monday, monday + 86_400)
+        assert (len(found.seconds), timed.problem) == (2, "")
+        assert hours_missing(roads.folder / "roads") == ""
 
     async def priced(timed: TimedRoads) -> None:
         plain = await timed.table([PLAZA, HARBOUR], monday, monday + 86_400)
@@ -104,6 +156,15 @@ def test_legs_are_priced_by_the_hour_they_are_driven_in(tmp_path: Path) -> None:
         free, rush = found.travel_s(0, 1, monday + 43_200), found.travel_s(0, 1, monday + 28_800)
         assert 2 * free < rush < 4 * free
         assert free < found.travel_s(0, 1, monday + 28_800 - free // 2) < rush
+        await roads.desk.publish(NOW, everywhere(5))
+        begins = monday + 43_200
+        found = await timed.table([PLAZA, HARBOUR], begins, monday + 86_400, begins)
+        soon, later = (found.travel_s(0, 1, at) for at in (begins, begins + NEWEST_S))
+        assert later == free
+        assert soon > 1.5 * free
+        for asked_at in (begins - NEWEST_S, None):
+            found = await timed.table([PLAZA, HARBOUR], begins, monday + 86_400, asked_at)
+            assert found.travel_s(0, 1, begins) == free
 
     with roads_process(tmp_path) as roads:
         asyncio.run(ask())

@@ -19,7 +19,8 @@ from cloud.foundation.errors import Conflict, Invalid, NotAllowed, NotFound
 from cloud.foundation.identity.reach import Reach
 from cloud.roads.cli import main
 from cloud.roads.client import RoadsClient
-from cloud.roads.publisher import SpeedPublisher
+from cloud.roads.hours import Week
+from cloud.roads.publisher import Hours, SpeedPublisher
 from cloud.roads.segments import Segments, read_segments, unpacked
 from cloud.roads.service import Traffic
 from cloud.roads.speed_files import as_geojson, read_rules, read_speeds
@@ -217,6 +218,10 @@ class Heard:
 
     def __init__(self) -> None:
         self.told = asyncio.Queue[bytes]()
+        self.weeks: list[Week] = []
+
+    def write_week(self, week: Week) -> None:
+        self.weeks.append(week)
 
     def is_plain(self, _data_set: str) -> bool:
         return True
@@ -233,6 +238,42 @@ class Clock(RealClock):
 
     def now_s(self) -> float:
         return self.at_s
+
+
+def test_a_closure_counts_in_every_class_of_hours_while_it_holds(tmp_path: Path) -> None:
+    database = Database(tmp_path / "business.db")
+    upgrade(database, "business")
+    traffic, desk, clock = traffic_of(database), Heard(), Clock()
+    lat, lon = float(city().lat[0]), float(city().lon[0])
+    area = tuple((lat + dy, lon + dx) for dy, dx in ((-1e-3, -1e-3), (-1e-3, 1e-3), (1e-3, 0)))
+    closed = RoadRule(id="", name="fair", kind="closed", points=area, is_area=True, from_s=2_000.0)
+    usual = Hours(
+        version=1,
+        week=Week(zone="UTC", classes=tuple(hour % 3 for hour in range(72))),
+        factors=tuple(np.full(len(city()), factor) for factor in (1.0, 1.5, 2.0)),
+    )
+
+    async def ask() -> None:
+        publisher = SpeedPublisher(
+            database=database,
+            clock=clock,
+            city=demo_city(),
+            desk=cast("Any", desk),
+            hours=lambda _segments, _at_s: usual,
+        )
+        closures = []
+        for at_s, rule in ((1_000.0, closed), (1_500.0, None), (2_000.0, None), (2_500.0, None)):
+            clock.at_s = at_s
+            if rule is not None:
+                traffic.add("main", rule, "ana")
+            await publisher.publish_hours(cast("Any", desk))
+            told = [desk.told.get_nowait() for _ in range(desk.told.qsize())]
+            closures.append([b",0," in speeds for speeds in told])
+        assert closures == [[False] * 3, [], [True] * 3, []]
+        assert desk.weeks == [usual.week] * 2
+
+    asyncio.run(ask())
+    database.close()
 
 
 def test_a_closure_begins_at_its_time_though_speeds_are_new_already(

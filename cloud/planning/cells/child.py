@@ -14,7 +14,7 @@ from typing import BinaryIO, Final
 from cloud.planning.model import Plan, SolveRequest
 from cloud.planning.solvers.port import SolverFailed
 from cloud.planning.solvers.solving import solve
-from cloud.roads.model import Matrix
+from cloud.roads.hours import Travel
 
 LENGTH: Final = struct.Struct(">Q")
 
@@ -24,7 +24,7 @@ class CellTask:
     """One cell to be searched, by so many threads."""
 
     request: SolveRequest
-    matrix: Matrix
+    matrix: Travel
     far_m: dict[int, float]
     cores: int
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from cloud.planning.model import Cost, Plan, PlannedRoute, Problem
 from cloud.planning.portion import Portion
-from cloud.roads.model import Matrix
+from cloud.roads.hours import Travel
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,7 +19,7 @@ class Piece:
     """
 
     portion: Portion
-    matrix: Matrix
+    matrix: Travel
     plan: Plan
 
 

@@ -21,9 +21,9 @@ from cloud.planning.cells.joining import Piece, joined
 from cloud.planning.cells.processes import SearchProcess
 from cloud.planning.model import Plan, Problem, SolveRequest, Violation
 from cloud.planning.portion import Portion, portion
-from cloud.roads.model import Matrix
+from cloud.roads.hours import Travel
 
-type Table = Callable[[Problem], Awaitable[tuple[Matrix, dict[int, float]]]]
+type Table = Callable[[Problem], Awaitable[tuple[Travel, dict[int, float]]]]
 """Travel times between a problem's locations, and how far those without a street are from one."""
 
 _JOINING_S: Final = 0.3
@@ -127,7 +127,7 @@ class _InCells:
             )
             found.append(Piece(part, matrix, await process.plan(task)))
 
-    async def _measured(self, cell: Cell) -> tuple[Portion, Matrix, dict[int, float]]:
+    async def _measured(self, cell: Cell) -> tuple[Portion, Travel, dict[int, float]]:
         part = await asyncio.to_thread(portion, self._request.problem, cell.vehicles, cell.jobs)
         return part, *await self._table(part.problem)
 
