@@ -64,7 +64,9 @@ from cloud.planning import api as planning_api
 from cloud.planning import revisions_api, rules_api
 from cloud.planning.arrivals import Forecasts, PromiseWatch
 from cloud.planning.client import PlannerClient
+from cloud.planning.counts import LoopCounts
 from cloud.planning.deciding import Decisions
+from cloud.planning.job_queue import JobQueue
 from cloud.planning.loop import PlanningLoop
 from cloud.planning.making import PlanMaker
 from cloud.planning.ruling import DayRules
@@ -273,11 +275,10 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         rules=DayRules(business, clock, events, random_id),
         decisions=Decisions(business, clock, random_id),
         loop=PlanningLoop(
-            business,
             clock,
-            planning,
+            JobQueue(business, clock, events, random_id),
             maker,
-            events,
+            LoopCounts(registry),
             at_once=searches_at_once(os.cpu_count()),
         ),
         forecasts=Forecasts(business, planning, positions, clock),

@@ -6,12 +6,12 @@ Every instant is in seconds since 1970, UTC; spans are seconds, distances metres
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from cloud.orders.model import Order, Span
-from cloud.planning.model import QUICK_S
+from cloud.planning.model import QUICK_S, Prices
 from cloud.planning.sequence import out_of_order
 
 type StopKind = Literal["pickup", "delivery"]
@@ -24,15 +24,22 @@ type Trigger = Literal[
     "cancellation",
     "changed_order",
     "failed_pickup",
+    "failed_attempt",
     "changed_shift",
     "promise_at_risk",
+    "van_silent",
     "rule",
     "undo",
     "accepted",
 ]
+BY_HAND: Final[frozenset[Trigger]] = frozenset({"optimize", "rule", "undo", "accepted"})
+"""What a person has asked for."""
+
 type JobState = Literal["queued", "running", "done", "failed"]
 type DepotKey = tuple[str, str]
 """A company's depot: one job of it is worked on at a time."""
+type DayKey = tuple[str, str, date]
+"""A company's depot and service date: whose plan it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,26 +186,6 @@ class Diff(msgspec.Struct, frozen=True, kw_only=True):
     sacrificed: tuple[Sacrifice, ...] = ()
 
 
-class Prices(msgspec.Struct, frozen=True, kw_only=True):
-    """What a plan costs by the tenant's policy, in seconds of driving.
-
-    Attributes:
-        driving: time, kilometres and vans. lateness: after windows and promises.
-        change: orders that get another van or another place in their round.
-        unserved: orders that are left out.
-    """
-
-    driving: float
-    lateness: float
-    change: float
-    unserved: float
-
-    @property
-    def total(self) -> float:
-        """All of it."""
-        return self.driving + self.lateness + self.change + self.unserved
-
-
 class RevisionCost(msgspec.Struct, frozen=True, kw_only=True):
     """What is still to be driven after a revision, and the lateness it accepts."""
 
@@ -221,11 +208,22 @@ class Revision:
     prices: Prices | None = None
 
 
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """One piece of news a plan is asked for: of which order, or of which van."""
+
+    trigger: Trigger
+    order_id: str | None = None
+    vehicle_id: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A plan somebody or something asked for; followed until it is done.
 
     Attributes:
+        about: the news it serves; none means it is wanted whatever has happened.
+        due_at: it does not begin earlier, so that news of one moment are planned for together; in
+            seconds since 1970, None is at once.
         base: the revision it must follow on; None is whatever is current.
         restores: an earlier revision whose sequences are driven again. proposal_id: a proposal
             whose sequences are.
@@ -243,6 +241,8 @@ class Job:
     state: JobState = "queued"
     revision: int | None = None
     error: str | None = None
+    about: tuple[About, ...] = ()
+    due_at: float | None = None
     base: int | None = None
     restores: int | None = None
     proposal_id: str | None = None
@@ -251,6 +251,11 @@ class Job:
     def is_held(self) -> bool:
         """Whether its sequences are given and nothing is searched."""
         return self.restores is not None or self.proposal_id is not None
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether a person waits for it."""
+        return self.trigger in BY_HAND
 
     @property
     def is_urgent(self) -> bool:
@@ -263,17 +268,18 @@ class Job:
         return self.seconds <= QUICK_S
 
     @property
+    def day_key(self) -> DayKey:
+        """Which plan it makes."""
+        return self.tenant, self.depot_id, self.service_date
+
+    @property
     def depot_key(self) -> DepotKey:
         """Whose job it is."""
         return self.tenant, self.depot_id
 
     def is_of_same_day(self, other: "Job") -> bool:
         """Whether both plan the same depot and service date."""
-        return (self.tenant, self.depot_id, self.service_date) == (
-            other.tenant,
-            other.depot_id,
-            other.service_date,
-        )
+        return self.day_key == other.day_key
 
 
 class RevisionCommitted(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,9 @@ from collections.abc import Collection
 from datetime import date
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import (
+    JSON,
     Column,
     ColumnElement,
     Connection,
@@ -20,9 +22,11 @@ from sqlalchemy import (
 from cloud.foundation.database import BUSINESS
 from cloud.foundation.identity.reach import Reach
 from cloud.foundation.identity.within import within
-from cloud.planning.day import Job, JobState
+from cloud.planning.day import About, Job, JobState
 
 _MAX_REASON: Final = 500
+_MOST_ABOUT: Final = 200
+"""So much news is surely worth a plan, and is not looked at one by one."""
 
 job_row = Table(
     "planning_job",
@@ -44,6 +48,8 @@ job_row = Table(
     Column("base", Integer),
     Column("restores", Integer),
     Column("proposal_id", String),
+    Column("about", JSON, nullable=False),
+    Column("due_at", Float),
     sqlite_autoincrement=True,
 )
 
@@ -70,6 +76,8 @@ def add_job(connection: Connection, job: Job, created_at: float) -> None:
             base=job.base,
             restores=job.restores,
             proposal_id=job.proposal_id,
+            about=msgspec.to_builtins(job.about),
+            due_at=job.due_at,
             created_at=created_at,
         )
     )
@@ -131,8 +139,9 @@ def _jobs(connection: Connection, wanted: list[ColumnElement[bool]]) -> list[Job
             **{
                 name: row[name]
                 for name in row
-                if name not in {"number", "created_at", "service_date"}
+                if name not in {"number", "created_at", "service_date", "about"}
             },
+            about=msgspec.convert(row["about"], tuple[About, ...]),
             service_date=date.fromisoformat(row["service_date"]),
         )
         for row in rows
@@ -150,10 +159,19 @@ def join(connection: Connection, waiting: Job, further: Job) -> None:
     solver = further.solver if is_urgent else waiting.solver
     seconds = waiting.seconds if is_asked else min(waiting.seconds, further.seconds)
     reason = f"{waiting.reason}; {further.reason}"
+    about = (*waiting.about, *further.about) if waiting.about and further.about else ()
+    due = None if None in {waiting.due_at, further.due_at} else waiting.due_at
     if len(reason) > _MAX_REASON:
         reason = f"{reason[: _MAX_REASON - 1]}…"
     connection.execute(
         update(job_row)
         .where(job_row.c.id == waiting.id)
-        .values(trigger=trigger, reason=reason, solver=solver, seconds=seconds)
+        .values(
+            trigger=trigger,
+            reason=reason,
+            solver=solver,
+            seconds=seconds,
+            about=msgspec.to_builtins(about if len(about) <= _MOST_ABOUT else ()),
+            due_at=due,
+        )
     )

@@ -6,26 +6,21 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from cloud.foundation import outbox
 from cloud.foundation.clock import Clock
-from cloud.foundation.database import Database
 from cloud.foundation.errors import CloudError, Unavailable
 from cloud.foundation.outbox import DomainEvent
-from cloud.planning import job_store, proposal_store, store
-from cloud.planning.day import DepotKey, Job, PlanningFailed
+from cloud.planning.budget import Budget
+from cloud.planning.counts import LoopCounts
+from cloud.planning.day import DayKey, DepotKey, Job
+from cloud.planning.job_queue import REPLAN_S, JobQueue
 from cloud.planning.making import GaveWay, PlanMaker
-from cloud.planning.service import Planning
-from cloud.planning.triggers import Cause, cause_of
-from cloud.planning.turns import gives_way, joins, retry_after_s, to_begin
+from cloud.planning.triggers import cause_of
+from cloud.planning.turns import gives_way, is_due, retry_after_s, to_begin
 
 log = logging.getLogger(__name__)
 
-REPLAN_S: Final = 1.0
-DECISION_S: Final = 0.05
-"""For an urgent order, which is put where it fits at once; the loop improves on that later."""
 _IDLE_S: Final = 1.0
 _RETRY_S: Final = 2.0
 
@@ -50,34 +45,35 @@ class PlanningLoop:
     """Works on one job of a depot at a time; triggers for a day that waits already join its job.
 
     Args:
-        database: of the business.
         clock: domain time.
-        planning: names jobs.
+        queue: of jobs.
         maker: makes plans.
-        events: woken when there is news.
+        counts: of what is done.
         at_once: how many searches the planner does at a time.
+        budget: what the news of a day may cost.
     """
 
     def __init__(
         self,
-        database: Database,
         clock: Clock,
-        planning: Planning,
+        queue: JobQueue,
         maker: PlanMaker,
-        events: outbox.Outbox,
+        counts: LoopCounts,
         *,
         at_once: int = 1,
+        budget: Budget | None = None,
     ) -> None:
-        self._database = database
         self._clock = clock
-        self._planning = planning
+        self._queue = queue
         self._maker = maker
-        self._events = events
+        self._counts = counts
         self._at_once = at_once
+        self._budget = budget or Budget()
         self._waker = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._at_work: dict[DepotKey, _AtWork] = {}
         self._put_off: dict[DepotKey, _PutOff] = {}
+        self._over_budget: set[DayKey] = set()
         self._last_turn: dict[DepotKey, int] = {}
         self._turns = 0
         self._may_be_torn = True
@@ -94,33 +90,46 @@ class PlanningLoop:
             while True:
                 self._waker.clear()
                 try:
-                    await self._begin(tasks)
+                    waiting = await self._begin(tasks)
                 except DBAPIError as error:
                     log.warning("the database does not answer", extra={"reason": error.orig})
                     self._may_be_torn = True
                     await asyncio.sleep(_RETRY_S)
                 else:
-                    await self._wait()
+                    await self._wait(waiting)
 
-    async def _wait(self) -> None:
-        now_s = asyncio.get_running_loop().time()
-        again_s = min((one.until_s for one in self._put_off.values()), default=now_s + _IDLE_S)
+    async def on_event(self, event: DomainEvent) -> None:
+        """A consumer of the outbox: queues a re-plan when an event touches a published plan."""
+        cause = cause_of(event)
+        if cause is None:
+            return
+        jobs = await asyncio.to_thread(self._queue.ask, event.tenant, cause)
+        for job in jobs:
+            if job.is_urgent:
+                self._put_off.pop(job.depot_key, None)  # the part may answer again
+        if jobs:
+            self._waker.set()
+
+    async def _wait(self, waiting: Collection[Job]) -> None:
+        """Until there is news, or something may be due."""
+        loop_s, now = asyncio.get_running_loop().time(), self._clock.now_s()
+        pauses = [one.until_s - loop_s for one in self._put_off.values()]
+        pauses += [(one.due_at - now) / self._clock.speed for one in waiting if one.due_at]
+        ahead = [pause for pause in pauses if pause > 0]
         try:
-            async with asyncio.timeout(max(0.0, min(again_s - now_s, _IDLE_S))):
+            async with asyncio.timeout(min([*ahead, _IDLE_S])):
                 await self._waker.wait()
         except TimeoutError:
             return
 
-    async def _begin(self, tasks: asyncio.TaskGroup) -> None:
-        """Begin every job whose turn it is."""
+    async def _begin(self, tasks: asyncio.TaskGroup) -> list[Job]:
+        """Begin every job whose turn it is; gives those that wait on."""
         if self._may_be_torn:
             at_work = [one.job.id for one in self._at_work.values()]
-            await asyncio.to_thread(self._queue_again, at_work)
+            await asyncio.to_thread(self._queue.queue_again, at_work)
             self._may_be_torn = False
-        now_s = asyncio.get_running_loop().time()
-        held_off = {depot for depot, one in self._put_off.items() if one.until_s > now_s}
-        at_work_now = [one.job for one in self._at_work.values()]
-        chosen, waiting = await asyncio.to_thread(self._take, at_work_now, held_off)
+        chosen, waiting = await asyncio.to_thread(self._queue.take, self._choosing())
+        self._tell_budget(waiting)
         for begun in self._at_work.values():
             if any(gives_way(begun.job, job) for job in waiting):
                 begun.gives_way.set()
@@ -129,153 +138,125 @@ class PlanningLoop:
             self._last_turn[job.depot_key] = self._turns
             begun = self._at_work[job.depot_key] = _AtWork(job)
             tasks.create_task(self._work(begun), name=f"plan {job.id}")
+        return waiting
 
-    async def on_event(self, event: DomainEvent) -> None:
-        """A consumer of the outbox: queues a re-plan when an event touches a published plan."""
-        cause = cause_of(event)
-        if cause is not None:
-            await self._replan(event.tenant, cause)
-
-    async def _replan(self, tenant: str, cause: Cause) -> None:
-        is_urgent = cause.trigger == "urgent_order"
-        job = Job(
-            tenant=tenant,
-            id=self._planning.new_job_id(),
-            depot_id=cause.depot_id,
-            service_date=cause.service_date,
-            trigger=cause.trigger,
-            reason=cause.reason,
-            solver="insertion" if is_urgent else "auto",
-            seconds=DECISION_S if is_urgent else REPLAN_S,
-            seed=1,
+    def _choosing(self) -> "_Choosing":
+        loop_s = asyncio.get_running_loop().time()
+        return _Choosing(
+            now=self._clock.now_s(),
+            at_work=tuple(one.job for one in self._at_work.values()),
+            held_off=frozenset(d for d, one in self._put_off.items() if one.until_s > loop_s),
+            over_budget=frozenset(self._over_budget),
+            at_once=self._at_once,
+            last_turn=dict(self._last_turn),
         )
-        if await asyncio.to_thread(self._queue, job):
-            if job.is_urgent:
-                self._put_off.pop(job.depot_key, None)  # the part may answer again
+
+    def _tell_budget(self, waiting: Collection[Job]) -> None:
+        """Say of a day once that its news waits, and let it go on when the hour is over."""
+        now = self._clock.now_s()
+        for day in [one for one in self._over_budget if not self._budget.is_spent(one, now)]:
+            self._over_budget.discard(day)
             self._waker.set()
+        for job in waiting:
+            day = job.day_key
+            if day in self._over_budget or not self._budget.is_counted(job):
+                continue
+            if self._budget.is_spent(day, now):
+                self._over_budget.add(day)
+                self._counts.budgets_spent.inc()
+                log.warning(
+                    "an hour's searching is spent, the news of the day waits",
+                    extra={"depot": job.depot_id, "date": job.service_date.isoformat()},
+                )
+
+    async def _work(self, begun: _AtWork) -> None:
+        """Do a job to its end; nothing that happens to it ends the others."""
+        job, begun_s = begun.job, asyncio.get_running_loop().time()
+        try:
+            outcome = await self._make(begun)
+            self._counts.jobs.labels(job.trigger, outcome).inc()
+        except DBAPIError as error:
+            log.warning("the database does not answer", extra={"reason": error.orig})
+            self._may_be_torn = True
+        finally:
+            took_s = asyncio.get_running_loop().time() - begun_s
+            self._counts.search_seconds.inc(took_s)
+            if self._budget.is_counted(job):
+                self._budget.spend(job.day_key, self._clock.now_s(), took_s)
+            del self._at_work[job.depot_key]
+            self._waker.set()
+
+    async def _make(self, begun: _AtWork) -> str:
+        job = begun.job
+        try:
+            made = await self._maker.make(job, begun.gives_way)
+        except GaveWay:
+            log.info("a search gave way to an urgent order", extra={"job": job.id})
+            await asyncio.to_thread(self._queue.put_back, job)
+            return "gave_way"
+        except Unavailable as error:
+            return await self._try_later(job, error)
+        except CloudError as error:
+            log.warning("plan not made", extra={"job": job.id, "reason": error.detail})
+            await asyncio.to_thread(self._queue.fail, job, error.detail)
+            return "failed"
+        except DBAPIError:
+            raise
+        except Exception as error:
+            log.exception("planning broke", extra={"job": job.id})
+            reason = f"{type(error).__name__}; see the log"
+            await asyncio.to_thread(self._queue.fail, job, reason)
+            return "failed"
+        self._put_off.pop(job.depot_key, None)
+        if job.is_urgent and made.how == "committed":
+            await asyncio.to_thread(self._queue.add, self._improvement(job))
+        return made.how
 
     def _improvement(self, decided: Job) -> Job:
         """A search from where an urgent order was put at once."""
         return replace(
             decided,
-            id=self._planning.new_job_id(),
+            id=self._queue.new_job_id(),
             reason=f"{decided.reason}, the routes put in order around it",
             solver="auto",
             seconds=REPLAN_S,
+            about=(),
         )
 
-    def _queue(self, job: Job) -> bool:
-        """Whether the job waits now, by itself or joined; one a day at the most does."""
-        with self._database.reading() as connection:
-            known = store.find_plan(connection, job.tenant, job.depot_id, job.service_date)
-            if known.revision == 0 and not job_store.unfinished_of_day(connection, job):
-                return False
-        with self._database.writing() as connection:
-            for waiting in job_store.queued_jobs(connection):
-                if joins(waiting, job):
-                    job_store.join(connection, waiting, job)
-                    return True
-            job_store.add_job(connection, job, self._clock.now_s())
-        return True
-
-    def _queue_again(self, at_work: Collection[str]) -> None:
-        with self._database.writing() as connection:
-            job_store.queue_again(connection, at_work)
-
-    def _take(
-        self, at_work: Collection[Job], held_off: Collection[DepotKey]
-    ) -> tuple[list[Job], list[Job]]:
-        """The jobs that begin now, which are marked as running, and those that wait on."""
-        with self._database.reading() as connection:
-            queued = job_store.queued_jobs(connection)
-        if not self._chosen(queued, at_work, held_off):
-            return [], queued
-        with self._database.writing() as connection:
-            queued = job_store.queued_jobs(connection)
-            chosen = self._chosen(queued, at_work, held_off)
-            for job in chosen:
-                job_store.mark_job(connection, job.id, "running")
-        return chosen, [job for job in queued if job not in chosen]
-
-    def _chosen(
-        self, queued: list[Job], at_work: Collection[Job], held_off: Collection[DepotKey]
-    ) -> list[Job]:
-        waiting = [job for job in queued if job.depot_key not in held_off]
-        return to_begin(waiting, at_work, at_once=self._at_once, last_turn=self._last_turn)
-
-    def _put_back(self, job: Job) -> None:
-        with self._database.writing() as connection:
-            job_store.mark_job(connection, job.id, "queued")
-
-    async def _work(self, begun: _AtWork) -> None:
-        """Do a job to its end; nothing that happens to it ends the others."""
-        try:
-            await self._make(begun)
-        except DBAPIError as error:
-            log.warning("the database does not answer", extra={"reason": error.orig})
-            self._may_be_torn = True
-        finally:
-            del self._at_work[begun.job.depot_key]
-            self._waker.set()
-
-    async def _make(self, begun: _AtWork) -> None:
-        job = begun.job
-        try:
-            await self._maker.make(job, begun.gives_way)
-        except GaveWay:
-            log.info("a search gave way to an urgent order", extra={"job": job.id})
-            await asyncio.to_thread(self._put_back, job)
-        except Unavailable as error:
-            await self._try_later(job, error)
-        except CloudError as error:
-            log.warning("plan not made", extra={"job": job.id, "reason": error.detail})
-            await asyncio.to_thread(self._fail, job, error.detail)
-        except DBAPIError:
-            raise
-        except Exception as error:
-            log.exception("planning broke", extra={"job": job.id})
-            await asyncio.to_thread(self._fail, job, f"{type(error).__name__}; see the log")
-        else:
-            self._put_off.pop(job.depot_key, None)
-            if job.is_urgent:
-                await asyncio.to_thread(self._queue, self._improvement(job))
-
-    async def _try_later(self, job: Job, error: Unavailable) -> None:
+    async def _try_later(self, job: Job, error: Unavailable) -> str:
         """What the day asks for is not forgotten because a part does not answer now."""
         if job.trigger == "optimize":
-            await asyncio.to_thread(self._fail, job, error.detail)
-            return
+            await asyncio.to_thread(self._queue.fail, job, error.detail)
+            return "failed"
         before = self._put_off.get(job.depot_key)
         failures = 1 if before is None else before.failures + 1
         until_s = asyncio.get_running_loop().time() + retry_after_s(failures)
         self._put_off[job.depot_key] = _PutOff(failures, until_s)
         log.warning("plan put off", extra={"job": job.id, "reason": error.detail})
-        await asyncio.to_thread(self._put_back, job)
+        await asyncio.to_thread(self._queue.put_back, job)
         if failures == 1:
-            await asyncio.to_thread(self._tell_failure, job, f"{error.detail} It is tried again.")
+            told = f"{error.detail} It is tried again."
+            await asyncio.to_thread(self._queue.tell_failure, job, told)
+        return "put_off"
 
-    def _fail(self, job: Job, error: str) -> None:
-        with self._database.writing() as connection:
-            job_store.mark_job(connection, job.id, "failed", error=error)
-            if job.proposal_id is not None:
-                proposal_store.overtaken(connection, job.tenant, job.proposal_id)
-            self._append_failure(connection, job, error)
-        self._events.wake()
 
-    def _tell_failure(self, job: Job, error: str) -> None:
-        with self._database.writing() as connection:
-            self._append_failure(connection, job, error)
-        self._events.wake()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Choosing:
+    """Who may begin, as it stood when it was asked; called off the event loop."""
 
-    def _append_failure(self, connection: Connection, job: Job, error: str) -> None:
-        outbox.append(
-            connection,
-            job.tenant,
-            self._clock.now_s(),
-            PlanningFailed(
-                depot_id=job.depot_id,
-                service_date=job.service_date.isoformat(),
-                job_id=job.id,
-                error=error,
-            ),
-        )
+    now: float
+    at_work: tuple[Job, ...]
+    held_off: frozenset[DepotKey]
+    over_budget: frozenset[DayKey]
+    at_once: int
+    last_turn: dict[DepotKey, int]
+
+    def __call__(self, queued: list[Job]) -> list[Job]:
+        able = [
+            job
+            for job in queued
+            if is_due(job, self.now)
+            and job.depot_key not in self.held_off
+            and (job.day_key not in self.over_budget or job.is_asked_for or job.is_quick)
+        ]
+        return to_begin(able, self.at_work, at_once=self.at_once, last_turn=self.last_turn)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -22,7 +22,6 @@ from cloud.planning.day import (
     DayPlan,
     Diff,
     Job,
-    Prices,
     Revision,
     RevisionCommitted,
     RevisionCost,
@@ -31,7 +30,9 @@ from cloud.planning.day import (
     difference,
     served_orders,
 )
-from cloud.planning.model import Plan, Problem, Solved, SolveRequest
+from cloud.planning.keeping import faults
+from cloud.planning.mattering import matters
+from cloud.planning.model import Plan, Prices, Problem, Solved, SolveRequest
 from cloud.planning.policy import TenantPolicy, why_ask
 from cloud.planning.proposals import PlanProposed, Proposal, Sequences, sequences_of_routes
 from cloud.planning.reading import read_day
@@ -43,17 +44,39 @@ from cloud.roads.model import PlaceError, Point
 
 log = logging.getLogger(__name__)
 
+LEAST_GAIN_S: Final = 60.0
+"""A re-plan that only moves orders about gains at least so much, in seconds of driving."""
 MAX_TRIES: Final = 5
 SPARE_S: Final = 20.0
 """What the planner may take beside the solving itself, before it is given up."""
 _RESTART_S: Final = 2.0
 _SHIFTED_S: Final = 300.0
 _MAY_BE_NOTHING: Final = frozenset(
-    {"new_order", "urgent_order", "cancellation", "changed_shift", "promise_at_risk", "rule"}
+    {
+        "new_order",
+        "urgent_order",
+        "cancellation",
+        "failed_attempt",
+        "changed_shift",
+        "promise_at_risk",
+        "van_silent",
+        "rule",
+    }
 )
 
 type Positions = Callable[[str], Mapping[str, At]]
 """Gives where each van of a tenant is."""
+
+
+class Outcome(NamedTuple):
+    """What came of a job: the revision in force, and how it got there.
+
+    ``needless``: nothing that was told could change the plan, and none was sought. ``nothing``:
+    none was found that is worth a revision.
+    """
+
+    revision: int
+    how: Literal["committed", "proposed", "nothing", "needless"]
 
 
 class PlanRefused(CloudError):
@@ -86,8 +109,8 @@ class PlanMaker:
         self._events = events
         self._new_id = new_id
 
-    async def make(self, job: Job, gives_way: asyncio.Event | None = None) -> int:
-        """Solve the day as it stands now and publish the next revision; gives its number.
+    async def make(self, job: Job, gives_way: asyncio.Event | None = None) -> Outcome:
+        """Solve the day as it stands now, and publish the next revision or propose it.
 
         When the day has gone on meanwhile in a way the plan does not know of, it is solved anew.
         The job is done in the same transaction.
@@ -103,6 +126,8 @@ class PlanMaker:
         news = ""
         for _ in range(MAX_TRIES):
             day = await asyncio.to_thread(self._read_day, job)
+            if not matters(day, job.about):
+                return await asyncio.to_thread(self._leave, job, day.plan.revision)
             if not day.open_shifts():
                 raise PlanRefused(
                     f"no shift is open for depot {job.depot_id} on {job.service_date}; add shifts"
@@ -118,9 +143,10 @@ class PlanMaker:
             new = await asyncio.to_thread(routes_of, day, solved.plan, self._new_id)
             routes = await self._along_streets(day, new.routes)
             new = replace(new, routes=routes, unserved=_left_out(job, held, new.unserved))
-            made = _Made(job, policy, new, solved.plan, prices_of(problem, solved.plan))
+            prices = prices_of(problem, solved.plan)
+            made = _Made(job, policy, new, solved.plan, prices, solved.kept)
             outcome = await asyncio.to_thread(self._publish, day, made)
-            if isinstance(outcome, int):
+            if isinstance(outcome, Outcome):
                 self._events.wake()
                 return outcome
             news = outcome
@@ -202,8 +228,14 @@ class PlanMaker:
             positions=self._positions(job.tenant),
         )
 
-    def _publish(self, before: Day, made: "_Made") -> int | str:
-        """Commit the next revision, or propose it; gives the number of the one in force then.
+    def _leave(self, job: Job, revision: int) -> Outcome:
+        """Nothing that was told changes the plan."""
+        with self._database.writing() as connection:
+            job_store.mark_job(connection, job.id, "done", revision=revision)
+        return Outcome(revision, "needless")
+
+    def _publish(self, before: Day, made: "_Made") -> Outcome | str:
+        """Commit the next revision, or propose it; gives what came of it.
 
         When the plan is outdated, gives what makes it so.
         """
@@ -212,17 +244,21 @@ class PlanMaker:
             news = outdated_by(before, now, made.new.routes)
             if news is not None:
                 return news
-            number = self._in_force(connection, now, made)
-            job_store.mark_job(connection, made.job.id, "done", revision=number)
-        return number
+            outcome = self._decide(connection, now, made)
+            job_store.mark_job(connection, made.job.id, "done", revision=outcome.revision)
+        return outcome
 
-    def _in_force(self, connection: Connection, now: Day, made: "_Made") -> int:
-        """Put a plan in force, propose it, or leave all as it is; which revision holds then."""
+    def _decide(self, connection: Connection, now: Day, made: "_Made") -> Outcome:
+        """Put a plan in force, propose it, or leave all as it is."""
         job, new, plan = made.job, made.new, made.plan
         routes = with_progress(new.routes, now.plan)
+        _require_kept(now, routes)
         diff = difference(now.plan, routes, new.sacrificed)
-        if job.trigger in _MAY_BE_NOTHING and _is_nothing(diff, now.plan, routes, new):
-            return now.plan.revision
+        if job.trigger in _MAY_BE_NOTHING and (
+            _is_nothing(diff, now.plan, routes, new)
+            or _is_hardly_better(made, diff, now.plan, routes)
+        ):
+            return Outcome(now.plan.revision, "nothing")
         cost = RevisionCost(
             drive_s=sum(route.drive_s for route in routes),
             distance_m=sum(route.distance_m for route in routes),
@@ -231,7 +267,7 @@ class PlanMaker:
         asks = why_ask(made.policy, job.trigger, diff)
         if asks is not None and now.plan.revision > 0:
             self._propose(connection, now, made, routes, cost, diff, asks)
-            return now.plan.revision
+            return Outcome(now.plan.revision, "proposed")
         number = now.plan.revision + 1
         revision = Revision(
             number=number,
@@ -244,7 +280,7 @@ class PlanMaker:
             prices=made.prices,
         )
         self._commit(connection, now, made, routes, revision)
-        return number
+        return Outcome(number, "committed")
 
     def _commit(
         self,
@@ -339,13 +375,14 @@ async def unless[T](gives_way: asyncio.Event | None, work: Coroutine[None, None,
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """A solved day on its way to being published."""
+    """A solved day on its way to being published; ``kept`` is what the plan in force costs now."""
 
     job: Job
     policy: TenantPolicy
     new: NewRoutes
     plan: Plan
     prices: Prices
+    kept: Prices | None
 
 
 def _left_out(
@@ -362,13 +399,38 @@ def _left_out(
 
 def _is_nothing(diff: Diff, before: DayPlan, routes: Iterable[Route], new: NewRoutes) -> bool:
     """Whether nobody would notice: the same orders in the same places of the same shifts."""
+    is_same = not (diff.added or diff.removed or diff.moved or diff.promises_moved)
+    return is_same and _is_as_before(before, routes, new)
+
+
+def _is_as_before(before: DayPlan, routes: Iterable[Route], new: NewRoutes) -> bool:
+    """Whether there was a plan, and the same is left out in the same shifts."""
     shifts = {route.vehicle_id: _shift_of(route) for route in before.routes}
     return (
-        not (diff.added or diff.removed or diff.moved or diff.promises_moved)
-        and {left.order_id for left in before.unserved} == {left.order_id for left in new.unserved}
+        {left.order_id for left in before.unserved} == {left.order_id for left in new.unserved}
         and all(shifts.get(one.vehicle_id, _shift_of(one)) == _shift_of(one) for one in routes)
         and before.revision > 0
     )
+
+
+def _is_hardly_better(made: "_Made", diff: Diff, before: DayPlan, routes: Iterable[Route]) -> bool:
+    """Whether all that it does is to move orders about for a gain that is not worth the unrest."""
+    serves_same = not (diff.added or diff.removed or diff.promises_moved)
+    if made.kept is None or not serves_same or not _is_as_before(before, routes, made.new):
+        return False
+    return made.kept.total - made.prices.total < LEAST_GAIN_S
+
+
+def _require_kept(now: Day, routes: Iterable[Route]) -> None:
+    """Refuse what would undo what is done or under way; no plan from a sound planner does.
+
+    Raises:
+        PlanRefused: it would; names what.
+    """
+    found = faults(now, routes)
+    if found:
+        log.error("a plan breaks what is fixed and was not used", extra={"faults": found[:5]})
+        raise PlanRefused(f"the plan breaks what is fixed and was not used: {'; '.join(found[:3])}")
 
 
 def _shift_of(route: Route) -> tuple[float, float]:

@@ -367,6 +367,26 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     solver: str
 
 
+class Prices(msgspec.Struct, frozen=True, kw_only=True):
+    """What a plan costs by the tenant's policy, in seconds of driving.
+
+    Attributes:
+        driving: time, kilometres and vans. lateness: after windows and promises.
+        change: orders that get another van or another place in their round.
+        unserved: orders that are left out.
+    """
+
+    driving: float
+    lateness: float
+    change: float
+    unserved: float
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return self.driving + self.lateness + self.change + self.unserved
+
+
 class Violation(msgspec.Struct, frozen=True, kw_only=True):
     """One rule a plan breaks, as the independent checker names it."""
 
@@ -394,11 +414,16 @@ class SolveRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Solved(msgspec.Struct, frozen=True, kw_only=True, tag="solved"):
-    """A plan. ``check`` is empty, or the plan must not be used. ``seconds``: real time taken."""
+    """A plan. ``check`` is empty, or the plan must not be used. ``seconds``: real time taken.
+
+    ``kept`` is what the plan in force costs as things are now, by the same prices; None where there
+    is none, or where it was not computed.
+    """
 
     plan: Plan
     check: tuple[Violation, ...]
     seconds: float
+    kept: Prices | None = None
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):

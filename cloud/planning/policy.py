@@ -1,15 +1,12 @@
 """What driving, lateness and change cost a tenant, and when a dispatcher is asked. Pure."""
 
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from cloud.planning import model
-from cloud.planning.day import Diff, Trigger
-
-_BY_HAND: Final[frozenset[Trigger]] = frozenset({"optimize", "rule", "undo", "accepted"})
-"""What a person has asked for is not asked again."""
+from cloud.planning.day import BY_HAND, Diff, Trigger
 
 
 class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +51,7 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 def why_ask(policy: TenantPolicy, trigger: Trigger, diff: Diff) -> str | None:
     """Why a re-plan waits for a dispatcher; None when it is published at once."""
-    if trigger in _BY_HAND:
+    if trigger in BY_HAND:  # what a person has asked for is not asked again
         return None
     most = policy.ask_above_moved
     if most is not None and len(diff.moved) > most:

@@ -34,13 +34,13 @@ from cloud.orders.model import Span
 from cloud.planning.day import (
     DayPlan,
     Diff,
-    Prices,
     Revision,
     RevisionCost,
     Route,
     Stop,
     Unplanned,
 )
+from cloud.planning.model import Prices
 from cloud.planning.proposals import sequences_of_routes
 
 LATE_S: Final = 86_400.0

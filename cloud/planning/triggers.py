@@ -4,15 +4,18 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Final, NamedTuple
 
-from cloud.fleet.events import ShiftChanged
+from cloud.fleet.events import ShiftChanged, VehicleDisabled
 from cloud.foundation.outbox import DomainEvent
 from cloud.orders.model import OrderChanged, OrderMoved, OrderReceived
-from cloud.planning.day import PromiseAtRisk, Trigger
+from cloud.planning.day import About, PromiseAtRisk, Trigger
 from cloud.planning.rules import RuleChanged
+from cloud.tracking.silence import SilenceChanged
 
 _REPLANNED_FIELDS: Final = frozenset(
     {"window", "service_s", "weight_kg", "volume_litres", "needs", "ready_from"}
 )
+_SETTLE_S: Final[Mapping[Trigger, float]] = {"urgent_order": 0.0, "rule": 1.0}
+_SETTLE_ELSE_S: Final = 3.0
 
 
 class Cause(NamedTuple):
@@ -20,28 +23,44 @@ class Cause(NamedTuple):
 
     depot_id: str
     service_date: date
-    trigger: Trigger
     reason: str
+    about: About
 
 
-def cause_of(event: DomainEvent) -> Cause | None:
+class VanCause(NamedTuple):
+    """Why whatever a van has still to do is to be planned anew."""
+
+    vehicle_id: str
+    reason: str
+    about: About
+
+
+def cause_of(event: DomainEvent) -> Cause | VanCause | None:
     """What an event asks for; None when it changes no plan."""
     rule = _RULES.get(event.kind)
     return None if rule is None else rule(event)
 
 
+def settles_in_s(trigger: Trigger) -> float:
+    """How long further news of the same day is waited for before it is planned, domain time."""
+    return _SETTLE_S.get(trigger, _SETTLE_ELSE_S)
+
+
 def _received(event: DomainEvent) -> Cause | None:
     order = event.body(OrderReceived)
     trigger: Trigger = "urgent_order" if order.priority == "urgent" else "new_order"
-    return _cause(order, trigger, f"{trigger.replace('_', ' ')} {order.order_id}")
+    return _of_order(order, trigger, f"{trigger.replace('_', ' ')} {order.order_id}")
 
 
 def _moved(event: DomainEvent) -> Cause | None:
     order = event.body(OrderMoved)
     if order.after == "cancelled" and order.before != "received":
-        return _cause(order, "cancellation", f"order {order.order_id} was cancelled")
-    if order.after == "failed_attempt" and order.before != "out_for_delivery":
-        return _cause(order, "failed_pickup", f"order {order.order_id} could not be loaded")
+        return _of_order(order, "cancellation", f"order {order.order_id} was cancelled")
+    if order.after == "failed_attempt":
+        if order.before == "out_for_delivery":
+            reason = f"order {order.order_id} could not be delivered"
+            return _of_order(order, "failed_attempt", reason)
+        return _of_order(order, "failed_pickup", f"order {order.order_id} could not be loaded")
     return None
 
 
@@ -49,39 +68,60 @@ def _changed(event: DomainEvent) -> Cause | None:
     order = event.body(OrderChanged)
     if not _REPLANNED_FIELDS.intersection(order.fields):
         return None
-    return _cause(order, "changed_order", f"order {order.order_id}: new {', '.join(order.fields)}")
+    reason = f"order {order.order_id}: new {', '.join(order.fields)}"
+    return _of_order(order, "changed_order", reason)
 
 
 def _shift(event: DomainEvent) -> Cause | None:
     shift = event.body(ShiftChanged)
-    return _cause(shift, "changed_shift", f"shift of {shift.vehicle_id} was {shift.change}")
+    about = About(trigger="changed_shift", vehicle_id=shift.vehicle_id)
+    return _cause(shift, f"shift of {shift.vehicle_id} was {shift.change}", about)
+
+
+def _disabled(event: DomainEvent) -> VanCause | None:
+    van = event.body(VehicleDisabled).vehicle_id
+    about = About(trigger="changed_shift", vehicle_id=van)
+    return VanCause(van, f"{van} is not sent out any more", about)
 
 
 def _risk(event: DomainEvent) -> Cause | None:
     risk = event.body(PromiseAtRisk)
     late_min = round((risk.expected_at - risk.promised_until) / 60)
     reason = f"order {risk.order_id} is expected {late_min} min after its promise"
-    return _cause(risk, "promise_at_risk", reason)
+    return _of_order(risk, "promise_at_risk", reason)
 
 
 def _rule(event: DomainEvent) -> Cause | None:
     rule = event.body(RuleChanged)
-    return _cause(rule, "rule", rule.text)
+    return _cause(rule, rule.text, About(trigger="rule"))
 
 
-def _cause(
-    event: OrderReceived | OrderMoved | OrderChanged | ShiftChanged | PromiseAtRisk | RuleChanged,
-    trigger: Trigger,
-    reason: str,
-) -> Cause:
-    return Cause(event.depot_id, date.fromisoformat(event.service_date), trigger, reason)
+def _silence(event: DomainEvent) -> VanCause | None:
+    silence = event.body(SilenceChanged)
+    if silence.change != "van_silent":
+        return None
+    van = silence.vehicle_id
+    return VanCause(van, f"{van} is silent", About(trigger="van_silent", vehicle_id=van))
 
 
-_RULES: Final[Mapping[str, Callable[[DomainEvent], Cause | None]]] = {
+type _OfOrder = OrderReceived | OrderMoved | OrderChanged | PromiseAtRisk
+
+
+def _of_order(event: _OfOrder, trigger: Trigger, reason: str) -> Cause:
+    return _cause(event, reason, About(trigger=trigger, order_id=event.order_id))
+
+
+def _cause(event: _OfOrder | ShiftChanged | RuleChanged, reason: str, about: About) -> Cause:
+    return Cause(event.depot_id, date.fromisoformat(event.service_date), reason, about)
+
+
+_RULES: Final[Mapping[str, Callable[[DomainEvent], Cause | VanCause | None]]] = {
     "OrderReceived": _received,
     "OrderMoved": _moved,
     "OrderChanged": _changed,
     "ShiftChanged": _shift,
+    "VehicleDisabled": _disabled,
     "PromiseAtRisk": _risk,
     "RuleChanged": _rule,
+    "SilenceChanged": _silence,
 }

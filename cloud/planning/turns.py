@@ -13,6 +13,8 @@ from cloud.planning.day import DepotKey, Job
 
 _RETRY_S: Final = 2.0
 _RETRY_MOST_S: Final = 30.0
+_SETTLED_S: Final = 60.0
+"""Nothing is ever put off for longer."""
 
 
 def searches_at_once(cores: int | None) -> int:
@@ -60,6 +62,11 @@ def to_begin(
         at_work[job.tenant] += 1
         searching += not job.is_quick
         left = [one for one in left if one.depot_key != job.depot_key]
+
+
+def is_due(job: Job, now: float) -> bool:
+    """Whether it may begin at ``now``; a clock that was set back holds up nothing for long."""
+    return job.due_at is None or job.due_at <= now or job.due_at > now + _SETTLED_S
 
 
 def gives_way(running: Job, further: Job) -> bool:

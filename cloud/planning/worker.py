@@ -32,6 +32,7 @@ from cloud.planning.model import (
     Solved,
     SolveRequest,
 )
+from cloud.planning.solvers.keeping import prices_kept
 from cloud.planning.solvers.port import SolverFailed
 from cloud.planning.solvers.solving import solve
 from cloud.planning.turns import searches_at_once
@@ -196,7 +197,9 @@ def _solved(
 ) -> Solved:
     plan = solve(request, travel, far_m=far_m, is_cancelled=is_left.is_set)
     found = check(request.problem, travel, plan)
-    return Solved(plan=plan, check=found, seconds=round(time.perf_counter() - begun, 3))
+    kept = prices_kept(request.problem, travel)
+    seconds = round(time.perf_counter() - begun, 3)
+    return Solved(plan=plan, check=found, seconds=seconds, kept=kept)
 
 
 async def serve(socket: Path, roads_url: str, folder: Path | None, *, at_once: int) -> None:

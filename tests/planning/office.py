@@ -5,27 +5,32 @@ be started.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import date
 from typing import Any
 
 import numpy as np
+from prometheus_client import CollectorRegistry
 from sqlalchemy import func, select
 
 from cloud.foundation.ids import random_id
 from cloud.foundation.outbox import DomainEvent, Outbox, outbox
 from cloud.planning import job_store
+from cloud.planning.budget import Budget
 from cloud.planning.check import check
+from cloud.planning.counts import LoopCounts
 from cloud.planning.day import Job, Trigger
+from cloud.planning.job_queue import JobQueue
 from cloud.planning.loop import PlanningLoop
 from cloud.planning.making import PlanMaker
 from cloud.planning.model import Solved, SolveRequest
-from cloud.planning.service import Planning
+from cloud.planning.solvers.keeping import prices_kept
 from cloud.planning.solvers.solving import solve
 from cloud.roads.model import Matrix, Point
 from cloud.roads.model import Path as Way
-from tests.cloud.desk import TODAY, Desk, StillClock
+from tests.cloud.desk import NOW, TODAY, Desk, StillClock
 
 PLAN = f"/depots/la-serena/plans/{TODAY}"
 
@@ -47,6 +52,20 @@ class StraightStreets:
         return Way(seconds=length // 8, metres=length, legs=(), geometry=line)
 
 
+class GoingClock:
+    """It is ten to eight when it is made."""
+
+    def __init__(self, speed: float) -> None:
+        self.speed = speed
+        self._begun_s = time.monotonic()
+
+    def now_s(self) -> float:
+        return NOW + (time.monotonic() - self._begun_s) * self.speed
+
+    async def sleep_until(self, instant_s: float) -> None:
+        await asyncio.sleep(max(0.0, instant_s - self.now_s()) / self.speed)
+
+
 class PlannerHere:
     """The planner's own work, in this process."""
 
@@ -55,7 +74,9 @@ class PlannerHere:
         length = metres([(place.lat, place.lon) for place in request.problem.locations])
         matrix = Matrix((length // 8).astype(np.int32), length)
         plan = solve(request, matrix)
-        return Solved(plan=plan, check=check(request.problem, matrix, plan), seconds=0.1)
+        found = check(request.problem, matrix, plan)
+        kept = prices_kept(request.problem, matrix)
+        return Solved(plan=plan, check=found, seconds=0.1, kept=kept)
 
 
 class Office:
@@ -97,12 +118,14 @@ class Office:
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
 
-    def loop(self, maker: PlanMaker | None = None, *, at_once: int = 1) -> PlanningLoop:
+    def loop(
+        self, *, at_once: int = 1, budget: Budget | None = None, speed: float = 10
+    ) -> PlanningLoop:
         """The planning loop over this desk; the jobs of every depot are its work."""
-        database, clock = self.desk.database, StillClock()
-        planning = Planning(database, clock, random_id)
-        events = Outbox(database)
-        return PlanningLoop(database, clock, planning, maker or self.maker, events, at_once=at_once)
+        database, clock = self.desk.database, GoingClock(speed)
+        queue = JobQueue(database, clock, Outbox(database), random_id)
+        counts = LoopCounts(CollectorRegistry())
+        return PlanningLoop(clock, queue, self.maker, counts, at_once=at_once, budget=budget)
 
     @asynccontextmanager
     async def telling(self, loop: PlanningLoop) -> AsyncIterator[list[str]]:
@@ -165,7 +188,7 @@ class Office:
         return self._make(job)
 
     def _make(self, job: Job) -> int:
-        return asyncio.run(self.maker.make(job))
+        return asyncio.run(self.maker.make(job)).revision
 
     @property
     def sequences(self) -> dict[str, list[list[str]]]:

@@ -31,7 +31,7 @@ from cloud.planning.leg_left import left_share, way_of
 from cloud.planning.pace import ASSUMED
 from cloud.planning.service import Planning
 from cloud.planning.situation import At
-from cloud.planning.triggers import cause_of
+from cloud.planning.triggers import Cause, cause_of
 from cloud.planning.worth import Worth
 from tests.parts.migrated import upgrade
 from tests.planning import days
@@ -250,6 +250,6 @@ def test_the_news_of_a_promise_in_danger_asks_for_a_plan(database: Database) -> 
     cause = cause_of(
         DomainEvent(position=1, tenant="main", kind="PromiseAtRisk", payload=payload, at=NOW)
     )
-    assert cause is not None
-    assert (cause.trigger, cause.service_date) == ("promise_at_risk", days.DATE)
+    assert isinstance(cause, Cause)
+    assert (cause.about.trigger, cause.service_date) == ("promise_at_risk", days.DATE)
     assert cause.reason == "order bb is expected 12 min after its promise"

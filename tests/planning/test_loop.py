@@ -9,6 +9,7 @@ import pytest
 
 from cloud.foundation.errors import CloudError
 from cloud.foundation.settings import Settings
+from cloud.planning.budget import Budget
 from cloud.planning.client import PlannerUnavailable
 from cloud.planning.making import GaveWay, unless
 from cloud.planning.model import Solved, SolveRequest
@@ -127,6 +128,53 @@ def test_a_depot_whose_plan_is_put_off_holds_up_no_other_and_is_told_once(desk: 
 
     asyncio.run(day())
     assert revisions(north) == ["optimize", "new_order"]
+
+
+def test_news_of_one_moment_is_planned_for_together_and_what_came_to_nothing_is_not(
+    desk: Desk,
+) -> None:
+    planner = Planner()
+    north, _ = offices(desk, planner)
+    assert north.replan("optimize") == 1
+
+    async def day() -> None:
+        loop = north.loop(speed=1)
+        async with working(loop), north.telling(loop) as told:
+            for _ in range(3):
+                await away(north.order)
+            await until(lambda: told.count("OrderReceived") == 3)
+            await until(lambda: not north.unfinished)
+            assert len(planner.begun) == 2
+            gone = await away(north.order)
+            await away(north.ask, "POST", f"/orders/{gone}/cancel", 200, reason="a test")
+            await until(lambda: "OrderMoved" in told)
+            await until(lambda: not north.unfinished)
+            assert len(planner.begun) == 2
+
+    asyncio.run(day())
+    assert revisions(north) == ["optimize", "new_order"]
+
+
+def test_a_day_that_has_spent_its_hour_waits_but_not_its_dispatcher(desk: Desk) -> None:
+    planner = Planner()
+    north, south = offices(desk, planner)
+    assert [north.replan("optimize"), south.replan("optimize")] == [1, 1]
+
+    async def day() -> None:
+        loop = north.loop(budget=Budget(an_hour_s=0.01))
+        async with working(loop), north.telling(loop):
+            await away(north.order)
+            await until(lambda: len(revisions(north)) == 2)
+            await away(north.order)
+            await away(south.order)
+            await until(lambda: len(revisions(south)) == 2)
+            assert len(await away(revisions, north)) == 2
+            await ask(north)
+            await until(lambda: len(revisions(north)) == 3)
+            await away(north.order, priority="urgent")
+            await until(lambda: "urgent_order" in revisions(north))
+
+    asyncio.run(day())
 
 
 def test_a_plan_asked_for_that_cannot_be_made_fails_and_the_next_one_works(desk: Desk) -> None:

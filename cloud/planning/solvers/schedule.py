@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import msgspec
 
-from cloud.planning.day import Prices
 from cloud.planning.model import (
     Cost,
     Job,
     Plan,
     PlannedBreak,
     PlannedRoute,
+    Prices,
     Problem,
     RouteStep,
     Unserved,

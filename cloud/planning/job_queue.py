@@ -1,0 +1,143 @@
+"""The transactions of the planning loop: news becomes jobs, and jobs are begun and ended."""
+
+from collections.abc import Callable, Collection
+from datetime import date
+from typing import Final
+
+from sqlalchemy import Connection
+
+from cloud.foundation import outbox
+from cloud.foundation.clock import Clock
+from cloud.foundation.database import Database
+from cloud.foundation.ids import NewId
+from cloud.planning import job_store, proposal_store, store
+from cloud.planning.day import DayKey, Job, PlanningFailed
+from cloud.planning.triggers import Cause, VanCause, settles_in_s
+from cloud.planning.turns import joins
+
+REPLAN_S: Final = 1.0
+DECISION_S: Final = 0.05
+"""For an urgent order, which is put where it fits at once; the loop improves on that later."""
+
+
+class JobQueue:
+    """Jobs by what asks for them; each use case is one transaction."""
+
+    def __init__(
+        self, database: Database, clock: Clock, events: outbox.Outbox, new_id: NewId
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._events = events
+        self._new_id = new_id
+
+    def ask(self, tenant: str, cause: Cause | VanCause) -> list[Job]:
+        """Let a job wait for each day that something touches; those that wait now, or joined."""
+        return [
+            job
+            for depot_id, service_date in self._days(tenant, cause)
+            if self.add(job := self._job((tenant, depot_id, service_date), cause))
+        ]
+
+    def _job(self, day: DayKey, cause: Cause | VanCause) -> Job:
+        tenant, depot_id, service_date = day
+        trigger = cause.about.trigger
+        is_urgent = trigger == "urgent_order"
+        return Job(
+            tenant=tenant,
+            id=self.new_job_id(),
+            depot_id=depot_id,
+            service_date=service_date,
+            trigger=trigger,
+            reason=cause.reason,
+            solver="insertion" if is_urgent else "auto",
+            seconds=DECISION_S if is_urgent else REPLAN_S,
+            seed=1,
+            about=(cause.about,),
+            due_at=None if is_urgent else self._clock.now_s() + settles_in_s(trigger),
+        )
+
+    def _days(self, tenant: str, cause: Cause | VanCause) -> list[tuple[str, date]]:
+        if isinstance(cause, Cause):
+            return [(cause.depot_id, cause.service_date)]
+        now = self._clock.now_s()
+        with self._database.reading() as connection:
+            routes = store.routes_between(connection, tenant, now - store.LATE_S, now + 1)
+        days = [
+            (route.depot_id, route.service_date)
+            for route in routes
+            if route.vehicle_id == cause.vehicle_id and route.open_stops
+        ]
+        return list(dict.fromkeys(days))
+
+    def add(self, job: Job) -> bool:
+        """Whether the job waits now, by itself or joined; one a day at the most does."""
+        with self._database.reading() as connection:
+            known = store.find_plan(connection, job.tenant, job.depot_id, job.service_date)
+            if known.revision == 0 and not job_store.unfinished_of_day(connection, job):
+                return False
+        with self._database.writing() as connection:
+            for waiting in job_store.queued_jobs(connection):
+                if joins(waiting, job):
+                    job_store.join(connection, waiting, job)
+                    return True
+            job_store.add_job(connection, job, self._clock.now_s())
+        return True
+
+    def new_job_id(self) -> str:
+        """An id for a job."""
+        return self._new_id("job")
+
+    def queue_again(self, at_work: Collection[str]) -> None:
+        """Jobs that run by the book and nobody works on wait again."""
+        with self._database.writing() as connection:
+            job_store.queue_again(connection, at_work)
+
+    def take(self, choose: Callable[[list[Job]], list[Job]]) -> tuple[list[Job], list[Job]]:
+        """The jobs that ``choose`` picks of those that wait, and those that wait on.
+
+        What is picked is marked as running.
+        """
+        with self._database.reading() as connection:
+            queued = job_store.queued_jobs(connection)
+        if not choose(queued):
+            return [], queued
+        with self._database.writing() as connection:
+            queued = job_store.queued_jobs(connection)
+            chosen = choose(queued)
+            for job in chosen:
+                job_store.mark_job(connection, job.id, "running")
+        return chosen, [job for job in queued if job not in chosen]
+
+    def put_back(self, job: Job) -> None:
+        """A job waits again."""
+        with self._database.writing() as connection:
+            job_store.mark_job(connection, job.id, "queued")
+
+    def fail(self, job: Job, error: str) -> None:
+        """A job is given up, and that is told."""
+        with self._database.writing() as connection:
+            job_store.mark_job(connection, job.id, "failed", error=error)
+            if job.proposal_id is not None:
+                proposal_store.overtaken(connection, job.tenant, job.proposal_id)
+            self._append_failure(connection, job, error)
+        self._events.wake()
+
+    def tell_failure(self, job: Job, error: str) -> None:
+        """A plan could not be made yet; the one before stays in force."""
+        with self._database.writing() as connection:
+            self._append_failure(connection, job, error)
+        self._events.wake()
+
+    def _append_failure(self, connection: Connection, job: Job, error: str) -> None:
+        outbox.append(
+            connection,
+            job.tenant,
+            self._clock.now_s(),
+            PlanningFailed(
+                depot_id=job.depot_id,
+                service_date=job.service_date.isoformat(),
+                job_id=job.id,
+                error=error,
+            ),
+        )
