@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -12,15 +13,17 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from cloud.planning.cells.checking import check_in_cells
-from cloud.planning.cells.division import WHOLE_ORDERS, Cell, divided
-from cloud.planning.cells.joining import Piece, joined
+from cloud.planning.cells.division import WHOLE_ORDERS, Cell, Ground, divided
+from cloud.planning.cells.joining import Piece, joined, sewn_in
 from cloud.planning.cells.planning import lines, planned_in_cells
+from cloud.planning.cells.seams import Standing, borders, rescues
 from cloud.planning.check import check
-from cloud.planning.model import Location, Problem, RouteStep, SolveRequest
+from cloud.planning.model import Location, Plan, Problem, RouteStep, SolveRequest
 from cloud.planning.portion import portion
+from cloud.planning.solvers.schedule import price_of
 from cloud.planning.solvers.solving import solve
 from cloud.roads.model import Matrix, RoadsUnavailable
-from tests.planning.streets import aboard, order, van, van_under_way
+from tests.planning.streets import aboard, at, order, van, van_under_way
 
 type Roads = tuple[Matrix, dict[int, float]]
 
@@ -91,7 +94,7 @@ def test_each_van_and_each_job_is_in_one_cell_and_pins_are_kept(
     assert sorted(at for cell in cells for at in cell.jobs) == list(range(len(problem.jobs)))
     for cell in cells:
         vans = {problem.vehicles[at].id for at in cell.vehicles}
-        for job in (problem.jobs[at] for at in cell.jobs):
+        for job in (problem.jobs[index] for index in cell.jobs):
             assert job.only_vehicle is None or job.only_vehicle in vans
         assert portion(problem, cell.vehicles, cell.jobs).problem.policy == problem.policy
 
@@ -105,11 +108,37 @@ def test_what_is_joined_passes_the_check_and_loses_nothing(problem: Problem, mos
     assert check(problem, roads_of(problem), plan) == ()
 
 
-def planned_pieces(problem: Problem, cells: tuple[Cell, ...]) -> list[Piece]:
+@given(regions(), st.integers(1, 12), st.integers(5, 30))
+@settings(max_examples=60, deadline=None)
+def test_seams_lose_nothing_break_no_rule_and_never_cost_more(
+    problem: Problem, most: int, seam: int
+) -> None:
+    ground = Ground(problem, None)
+    pieces = planned_pieces(problem, divided(problem, whole=0, most=most))
+    for seams in (
+        partial(borders, most=seam),
+        partial(rescues, is_near=True),
+        partial(rescues, is_near=False),
+    ):
+        before, found = joined(problem, pieces), seams(Standing(ground, pieces))
+        vans = [van for cell in found for van in cell.vehicles]
+        jobs = [job for cell in found for job in cell.jobs]
+        assert len(set(vans)) == len(vans)
+        assert len(set(jobs)) == len(jobs)
+        pieces = sewn_in(pieces, before, planned_pieces(problem, found, before))
+        after = joined(problem, pieces)
+        assert check_in_cells(problem, pieces, after) == ()
+        assert check(problem, roads_of(problem), after) == ()
+        assert price_of(problem, after) <= price_of(problem, before) + 1e-6
+
+
+def planned_pieces(
+    problem: Problem, cells: tuple[Cell, ...], previous: Plan | None = None
+) -> list[Piece]:
     pieces = []
     for cell in cells:
         part = portion(problem, cell.vehicles, cell.jobs)
-        request = SolveRequest(problem=part.problem, solver="insertion")
+        request = SolveRequest(problem=part.problem, solver="insertion", previous=previous)
         matrix = roads_of(problem).cut(part.places)
         pieces.append(Piece(part, matrix, solve(request, matrix)))
     return pieces
@@ -228,6 +257,19 @@ def test_cells_are_searched_in_processes_and_joined_within_the_time() -> None:
     assert plan.unserved == ()
     assert check(problem, roads_of(problem), plan) == ()
     assert msgspec.json.decode(msgspec.json.encode(plan), type=type(plan)) == plan
+
+
+def test_a_van_of_another_depot_comes_for_what_its_own_cell_cannot_serve() -> None:
+    problem = two_towns(60, 4)
+    short_shift = replace(problem.vehicles[0], shift_end=at(9))
+    short = replace(problem, vehicles=(short_shift, problem.vehicles[1], problem.vehicles[3]))
+    pieces = planned_pieces(short, divided(short, whole=0, most=100))
+    before = joined(short, pieces)
+    assert before.unserved
+    assert rescues(Standing(Ground(short, None), pieces), is_near=True) == ()
+    seams = rescues(Standing(Ground(short, None), pieces), is_near=False)
+    after = joined(short, sewn_in(pieces, before, planned_pieces(short, seams, before)))
+    assert len(after.unserved) < len(before.unserved)
 
 
 @pytest.mark.slow

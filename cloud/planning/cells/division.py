@@ -58,7 +58,7 @@ def divided(
     everything = Cell(tuple(range(len(problem.vehicles))), tuple(range(len(problem.jobs))))
     if len(problem.jobs) <= whole or len(problem.vehicles) < 2:
         return (everything,)
-    ground = _Ground(problem, previous)
+    ground = Ground(problem, previous)
     cells = [part for cell in _by_depot(ground) for part in _parted(ground, cell, most)]
     return tuple(sorted(cells, key=lambda cell: (cell.vehicles, cell.jobs)))
 
@@ -89,24 +89,37 @@ def vans_before(problem: Problem, previous: Plan | None) -> dict[int, int]:
     return found
 
 
-class _Ground:
-    """What dividing looks up again and again."""
+class Ground:
+    """Where everything lies, what it asks for and gives.
+
+    Attributes:
+        where: of each location, in metres. same: for each location the first at the same place.
+        depots: their locations. home: for each van, which of the depots is its own.
+        spots: of each job, in metres. van_of: the van that a job is bound to, or had before.
+    """
 
     def __init__(self, problem: Problem, previous: Plan | None) -> None:
         self.problem = problem
         self.where = plane(problem)
-        self.doors = np.array([job.delivery for job in problem.jobs], dtype=np.intp)
+        self.same = _first_there(problem)
         self.van_of = vans_before(problem, previous)
         self.needs = np.array([_need(job) for job in problem.jobs])
         self.gives = np.array([_gift(van) for van in problem.vehicles])
+        self.depots, self.home = _homes(problem, self.where, self.same)
+        spots = [_spot(job, self.same, set(self.depots)) for job in problem.jobs]
+        self.spots = self.where[np.array(spots, dtype=np.intp)]
 
-    def same(self) -> list[int]:
-        """For each location the first that lies at the same place."""
-        first: dict[tuple[float, float], int] = {}
-        return [
-            first.setdefault((each.lat, each.lon), at)
-            for at, each in enumerate(self.problem.locations)
-        ]
+
+def _first_there(problem: Problem) -> list[int]:
+    """For each location the first that lies at the same place."""
+    first: dict[tuple[float, float], int] = {}
+    return [first.setdefault((each.lat, each.lon), at) for at, each in enumerate(problem.locations)]
+
+
+def _spot(job: Job, same: list[int], depots: set[int]) -> int:
+    """The place a job is about: its door, and of what is brought to a depot where it is fetched."""
+    is_return = job.pickup is not None and same[job.delivery] in depots
+    return job.delivery if job.pickup is None or not is_return else job.pickup
 
 
 def _need(job: Job) -> tuple[float, ...]:
@@ -122,9 +135,9 @@ def _gift(van: Vehicle) -> tuple[float, ...]:
     return (*room, works_s, works_s)
 
 
-def _by_depot(ground: _Ground) -> list[Cell]:
+def _by_depot(ground: Ground) -> list[Cell]:
     problem = ground.problem
-    depots, home = _homes(ground)
+    depots, home = ground.depots, ground.home
     groups: dict[int, list[int]] = defaultdict(list)
     able: dict[_Wanted, list[int]] = {}
     for index, job in enumerate(problem.jobs):
@@ -147,27 +160,26 @@ def _by_depot(ground: _Ground) -> list[Cell]:
     ]
 
 
-def _homes(ground: _Ground) -> tuple[list[int], list[int]]:
+def _homes(problem: Problem, where: Floats, same: list[int]) -> tuple[list[int], list[int]]:
     """The depots' locations, and for each van which of them is its own.
 
     Where several vans load or return is a depot, and where one does and parcels lie.
     """
-    problem, same = ground.problem, ground.same()
     anchors = [same[van.start if van.loads_at_start else van.end] for van in problem.vehicles]
     lying = {same[job.pickup] for job in problem.jobs if job.pickup is not None}
     count = Counter(anchors)
     depots = sorted(at for at, vans in count.items() if vans > 1 or at in lying)
     depots = depots or [anchors[0]]
     at = {depot: index for index, depot in enumerate(depots)}
-    places = ground.where[depots]
+    places = where[depots]
     home = []
     for van, anchor in zip(problem.vehicles, anchors, strict=True):
-        away = np.hypot(*(places - ground.where[van.start]).T)
+        away = np.hypot(*(places - where[van.start]).T)
         home.append(at.get(anchor, int(away.argmin())))
     return depots, home
 
 
-def _nearest(ground: _Ground, job: Job, depots: list[int], among: Sequence[int]) -> int:
+def _nearest(ground: Ground, job: Job, depots: list[int], among: Sequence[int]) -> int:
     """The depot from which a van fetches and delivers the job and returns by the shortest way."""
     where = ground.where
     some = where[[depots[at] for at in among]]
@@ -176,7 +188,7 @@ def _nearest(ground: _Ground, job: Job, depots: list[int], among: Sequence[int])
     return among[int(way.argmin())]
 
 
-def _parted(ground: _Ground, cell: Cell, most: int) -> list[Cell]:
+def _parted(ground: Ground, cell: Cell, most: int) -> list[Cell]:
     """The cell, halved until each part is small enough or has one van that is free to choose."""
     parts = min(ceil(len(cell.jobs) / most), _free_vans(ground, cell))
     if len(cell.jobs) <= most * _OVER or parts < 2:
@@ -187,11 +199,11 @@ def _parted(ground: _Ground, cell: Cell, most: int) -> list[Cell]:
     return [part for half in halves for part in _parted(ground, half, most)]
 
 
-def _free_vans(ground: _Ground, cell: Cell) -> int:
+def _free_vans(ground: Ground, cell: Cell) -> int:
     return sum(ground.problem.vehicles[van].locked is None for van in cell.vehicles)
 
 
-def _halved(ground: _Ground, cell: Cell, share: float) -> tuple[Cell, Cell]:
+def _halved(ground: Ground, cell: Cell, share: float) -> tuple[Cell, Cell]:
     """Two cells, of which the first has about ``share`` of the jobs."""
     rounds: dict[int, list[int]] = defaultdict(list)
     for job in cell.jobs:
@@ -199,19 +211,20 @@ def _halved(ground: _Ground, cell: Cell, share: float) -> tuple[Cell, Cell]:
             rounds[van].append(job)
     loose = [job for job in cell.jobs if job not in ground.van_of]
     bundles = [*rounds.values(), *([job] for job in loose)]
+    lies = _sides(ground, bundles, share)
     sides = _Sides(ground)
-    for van, side in zip(rounds, _sides(ground, bundles, share), strict=False):
+    for van, side in zip(rounds, lies[: len(rounds)], strict=True):
         sides.put(van, rounds[van], side)
-    for job, side in zip(loose, _sides(ground, bundles, share)[len(rounds) :], strict=True):
+    for job, side in zip(loose, lies[len(rounds) :], strict=True):
         sides.jobs[side].append(job)
     sides.deal(van for van in cell.vehicles if van not in rounds)
     sides.mend(loose)
     return sides.cell(0), sides.cell(1)
 
 
-def _sides(ground: _Ground, bundles: list[list[int]], share: float) -> list[int]:
+def _sides(ground: Ground, bundles: list[list[int]], share: float) -> list[int]:
     """For each bundle of jobs, 0 or 1: on which side of a cut across their longest axis it lies."""
-    middles = np.array([ground.where[ground.doors[bundle]].mean(axis=0) for bundle in bundles])
+    middles = np.array([ground.spots[bundle].mean(axis=0) for bundle in bundles])
     weights = np.array([len(bundle) for bundle in bundles], dtype=np.float64)
     about = middles - np.average(middles, axis=0, weights=weights)
     _, axes = np.linalg.eigh((about * weights[:, None]).T @ about)
@@ -227,7 +240,7 @@ def _sides(ground: _Ground, bundles: list[list[int]], share: float) -> list[int]
 class _Sides:
     """Two halves in the making."""
 
-    def __init__(self, ground: _Ground) -> None:
+    def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._vehicles = ground.problem.vehicles
         self.vans: tuple[list[int], list[int]] = ([], [])
@@ -273,7 +286,7 @@ class _Lack:
     """What two sides ask for and have: skills, room in each dimension, working time."""
 
     def __init__(
-        self, ground: _Ground, vans: tuple[list[int], list[int]], jobs: tuple[list[int], list[int]]
+        self, ground: Ground, vans: tuple[list[int], list[int]], jobs: tuple[list[int], list[int]]
     ) -> None:
         self._ground = ground
         asked = np.array([ground.needs[side].sum(axis=0) for side in jobs])

@@ -1,12 +1,14 @@
 """Pieces of a problem, each with its own travel times and plan, and the plan of them all. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 
 from cloud.planning.model import Cost, Plan, PlannedRoute, Problem
 from cloud.planning.portion import Portion
+from cloud.planning.solvers.port import sequences_of
+from cloud.planning.solvers.schedule import cost_of, plan_of, price_of
 from cloud.roads.hours import Travel
 
 
@@ -21,6 +23,45 @@ class Piece:
     portion: Portion
     matrix: Travel
     plan: Plan
+
+
+def without(piece: Piece, vans: Container[str], jobs: Container[str]) -> Piece:
+    """The piece when some of its vans and jobs have gone to another; its places stay."""
+    whole = piece.portion.problem
+    problem = replace(
+        whole,
+        vehicles=tuple(van for van in whole.vehicles if van.id not in vans),
+        jobs=tuple(job for job in whole.jobs if job.id not in jobs),
+    )
+    routes = tuple(route for route in piece.plan.routes if route.vehicle not in vans)
+    plan = replace(
+        piece.plan,
+        routes=routes,
+        unserved=tuple(left for left in piece.plan.unserved if left.job not in jobs),
+        cost=cost_of(problem, routes),
+    )
+    return Piece(Portion(problem, piece.portion.places), piece.matrix, plan)
+
+
+def sewn_in(pieces: Sequence[Piece], before: Plan, seams: Sequence[Piece]) -> list[Piece]:
+    """The pieces, with each seam that costs less on its own travel times than what it replaces.
+
+    Args:
+        pieces: what the whole consists of.
+        before: the plan of them.
+        seams: of vans with all their jobs, no van and no job in two of them.
+    """
+    every = list(pieces)
+    for seam in seams:
+        problem = seam.portion.problem
+        vans, jobs = {van.id for van in problem.vehicles}, {job.id for job in problem.jobs}
+        left = (each for each in before.unserved if each.job in jobs)
+        was = plan_of(problem, seam.matrix, sequences_of(before, problem), left, "")
+        if price_of(problem, seam.plan) < price_of(problem, was):
+            every = [*(without(piece, vans, jobs) for piece in every), seam]
+    return [
+        piece for piece in every if piece.portion.problem.vehicles or piece.portion.problem.jobs
+    ]
 
 
 def joined(problem: Problem, pieces: Sequence[Piece]) -> Plan:

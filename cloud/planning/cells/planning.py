@@ -10,15 +10,17 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Final
 
 from msgspec.structs import replace
 
 from cloud.planning.cells.checking import check_in_cells
 from cloud.planning.cells.child import CellTask
-from cloud.planning.cells.division import Cell
-from cloud.planning.cells.joining import Piece, joined
+from cloud.planning.cells.division import Cell, Ground
+from cloud.planning.cells.joining import Piece, joined, sewn_in
 from cloud.planning.cells.processes import SearchProcess
+from cloud.planning.cells.seams import Standing, borders, rescues
 from cloud.planning.model import Plan, Problem, SolveRequest, Violation
 from cloud.planning.portion import Portion, portion
 from cloud.roads.hours import Travel
@@ -31,6 +33,11 @@ _JOINING_A_JOB_S: Final = 0.000_15
 """Kept of the time for joining and checking."""
 _LEAST_S: Final = 0.1
 """So long a cell is searched at least, whatever the travel times took."""
+_BORDER_SHARE: Final = 0.2
+_RESCUE_SHARE: Final = 0.03
+"""Of the time: for borders between cells of one depot, and for orders that cells left out."""
+_SEAM_LEAST_S: Final = 0.4
+"""Rather fewer seams than less time for each."""
 
 
 async def planned_in_cells(
@@ -84,18 +91,72 @@ class _InCells:
         self._threads = cores // self._lines
 
     async def pieces(self, cells: Sequence[Cell]) -> list[Piece]:
-        """All cells, planned."""
-        found: list[Piece] = []
+        """All cells, planned, and sewn together where that gains."""
+        ground = await asyncio.to_thread(Ground, self._request.problem, self._request.previous)
+        homes = [{ground.home[van] for van in cell.vehicles} for cell in cells]
+        is_split = sum(map(len, homes)) > len(set[int]().union(*homes))
+        rescue_s = (self._ends - time.perf_counter()) * _RESCUE_SHARE
+        border_s = (self._ends - time.perf_counter()) * _BORDER_SHARE * is_split
         async with AsyncExitStack() as stack:
-            every = [
+            processes = [
                 await stack.enter_async_context(await SearchProcess.started())
                 for _ in range(self._lines)
             ]
-            dealt = lines([len(cell.jobs) for cell in cells], self._lines)
-            async with asyncio.TaskGroup() as group:
-                for process, line in zip(every, dealt, strict=True):
-                    work = self._line(group, process, [cells[at] for at in line], found)
-                    group.create_task(work, name="cells")
+            first_ends = self._ends - rescue_s - border_s
+            search = _Searches(processes, self._request, self._table, self._threads)
+            found = await search.all_of(cells, self._request.previous, first_ends)
+            for seams, seams_end in (
+                (borders, self._ends - rescue_s),
+                (partial(rescues, is_near=True), self._ends - rescue_s / 2),
+                (partial(rescues, is_near=False), self._ends),
+            ):
+                found = await self._sewn(search, ground, found, seams, seams_end)
+        return found
+
+    async def _sewn(
+        self,
+        search: "_Searches",
+        ground: Ground,
+        pieces: list[Piece],
+        seams: Callable[[Standing], tuple[Cell, ...]],
+        ends: float,
+    ) -> list[Piece]:
+        """The pieces with those seams that are better than what they had been."""
+        wanted = await asyncio.to_thread(lambda: seams(Standing(ground, pieces)))
+        able = int((ends - time.perf_counter()) * self._lines / _SEAM_LEAST_S)
+        if not wanted or able < 1:
+            return pieces
+        before = joined(self._request.problem, pieces)
+        sewn = await search.all_of(wanted[:able], before, ends)
+        return await asyncio.to_thread(sewn_in, pieces, before, sewn)
+
+
+class _Searches:
+    """The processes that search, each a line of cells at a time."""
+
+    def __init__(
+        self,
+        processes: Sequence[SearchProcess],
+        request: SolveRequest,
+        table: Table,
+        threads: int,
+    ) -> None:
+        self._processes = processes
+        self._request = request
+        self._table = table
+        self._threads = threads
+
+    async def all_of(
+        self, cells: Sequence[Cell], previous: Plan | None, ends: float
+    ) -> list[Piece]:
+        """All cells, planned until ``ends``."""
+        found: list[Piece] = []
+        dealt = lines([len(cell.jobs) for cell in cells], len(self._processes))
+        async with asyncio.TaskGroup() as group:
+            for process, line in zip(self._processes, dealt, strict=False):
+                some = [cells[at] for at in line]
+                work = self._line(group, process, some, previous, ends, found)
+                group.create_task(work, name="cells")
         return found
 
     async def _line(
@@ -103,6 +164,8 @@ class _InCells:
         group: asyncio.TaskGroup,
         process: SearchProcess,
         line: Sequence[Cell],
+        previous: Plan | None,
+        ends: float,
         found: list[Piece],
     ) -> None:
         """One cell after another; the travel times of the next are asked for meanwhile."""
@@ -117,9 +180,9 @@ class _InCells:
                 request=replace(
                     self._request,
                     problem=part.problem,
-                    seconds=max(_LEAST_S, (self._ends - time.perf_counter()) * share),
+                    seconds=max(_LEAST_S, (ends - time.perf_counter()) * share),
                     seed=(self._request.seed + cell.vehicles[0]) % 2**32,
-                    previous=_of_vans(self._request.previous, part.problem),
+                    previous=_of_vans(previous, part.problem),
                 ),
                 matrix=matrix,
                 far_m=far_m,
