@@ -41,7 +41,10 @@ BENCHES: Final = {
         "bench.postgres_history",
         "100 million fixes on PostgreSQL: bytes, a van's day, a week dropped; runs minutes",
     ),
-    "plans": ("bench.plans", "plans of a morning and of noon on the demo city"),
+    "plans": (
+        "bench.plans",
+        "200 stops, morning and noon, beside PyVRP, OR-Tools, VROOM; an hour, see its first lines",
+    ),
     "recordings": (
         "bench.recordings",
         "recordings of real receivers through the whole service, against gpsd; runs ten minutes",

@@ -1,6 +1,7 @@
 """Days in the demo city for benchmarks: doors on its streets, drawn from a seed."""
 
 import json
+import math
 import random
 from pathlib import Path
 
@@ -98,6 +99,49 @@ def before_leaving(day: Problem, plan: Plan, city: Path, *, urgent: int, seed: i
     jobs = [replace(job, previous_vehicle=van_of.get(job.id)) for job in day.jobs]
     planned = replace(day, vehicles=tuple(vans), jobs=tuple(jobs))
     return _with_urgent(planned, city, EIGHT, urgent=urgent, seed=seed)
+
+
+def two_waves(day: Problem) -> Problem:
+    """The day with every second van on duty from noon on; each wave has room for about half."""
+    noon_s = 4 * HOUR
+    room = math.ceil(1.1 * sum(job.size for job in day.jobs) / len(day.vehicles))
+    vans = [
+        replace(van, capacity=room)
+        if number % 2
+        else replace(
+            van,
+            capacity=room,
+            available_from=van.available_from + noon_s,
+            shift_end=van.shift_end + noon_s,
+        )
+        for number, van in enumerate(day.vehicles, start=1)
+    ]
+    return replace(day, vehicles=tuple(vans))
+
+
+def half_done(day: Problem, plan: Plan, city: Path, *, fresh: int, seed: int) -> Problem:
+    """A day of two waves at noon: the first under way, the second at its depot; new orders.
+
+    What the second wave was to take lies at the depot, and any van that still stands there may.
+    """
+    now = EIGHT + 4 * HOUR
+    jobs = {job.id: job for job in day.jobs}
+    vans: list[Vehicle] = []
+    left: list[Job] = []
+    for van, route in zip(day.vehicles, plan.routes, strict=True):
+        is_away = van.available_from < now
+        moved, still = _under_way(van, route, now) if is_away else _at_depot(van, route)
+        vans.append(moved)
+        aboard = {"pickup": None, "only_vehicle": van.id} if is_away else {}
+        left += [replace(jobs[job], previous_vehicle=van.id, **aboard) for job in still]
+    return _with_urgent(
+        replace(day, vehicles=tuple(vans), jobs=tuple(left)), city, now, urgent=fresh, seed=seed
+    )
+
+
+def _at_depot(van: Vehicle, route: PlannedRoute) -> tuple[Vehicle, list[str]]:
+    planned = [visit.job for visit in route.visits if visit.kind == "delivery"]
+    return replace(van, in_force=_in_force(route, set(planned))), planned
 
 
 def _with_urgent(day: Problem, city: Path, now: int, *, urgent: int, seed: int) -> Problem:

@@ -8,6 +8,7 @@ into foreign orders cost more than leaving them (docs/decisions/solvers.md).
 import time
 import warnings
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final, NamedTuple, cast
 
@@ -20,9 +21,10 @@ from pyvrp.stop import MaxRuntime, NoImprovement
 
 from cloud.planning.solvers.formulation import Formulation, Ints, Node, formulate
 from cloud.planning.solvers.insertion.solver import inserted
-from cloud.planning.solvers.parts import LARGE, improved_in_parts
+from cloud.planning.solvers.parts import LARGE, improved_in_parts, price
 from cloud.planning.solvers.port import Sequences, Step, Task
 from cloud.planning.solvers.ranges import has_ranges, reined
+from cloud.planning.solvers.reloads import Reloading
 from cloud.planning.solvers.resting import back_by
 from cloud.planning.solvers.schedule import feasible, timed
 
@@ -79,8 +81,14 @@ def _searched(
 
 
 def has_open_windows(form: Formulation) -> bool:
-    """Whether a fetched order has several windows: PyVRP takes one, so two searches are made."""
-    return any(len(node.windows) > 1 for pair in form.pairs for node in pair)
+    """Whether a pair has several windows: PyVRP takes one, so two searches are made."""
+    return any(len(node.windows) > 1 for pair in pairs_of(form) for node in pair)
+
+
+def pairs_of(form: Formulation) -> tuple[tuple[Node, Node], ...]:
+    """What is told as a pair of visits."""
+    reloading = Reloading.of(form)
+    return form.pairs if reloading is None else reloading.pairs
 
 
 def narrowed(form: Formulation, task: Task, sequences: Sequences) -> Formulation:
@@ -117,7 +125,7 @@ def _search(
 ) -> Sequences:
     is_known = is_inserted or start is not None
     whole = _whole_plan(form, task, start) if is_known else None
-    model = _Model(form, is_required=whole is not None)
+    model = PyvrpModel(form, start, is_required=whole is not None)
     limit = MaxRuntime(max(0.0, ends - time.perf_counter()))
     idle = NoImprovement(_IDLE_ITERATIONS)
     with warnings.catch_warnings():
@@ -131,23 +139,39 @@ def _search(
             display=False,
             initial_solution=None if start is None else model.solution(start),
         )
-    if whole is not None and not result.is_feasible():
-        return whole
-    return model.sequences(result.best)
+    found = model.sequences(result.best)
+    return found if whole is None else _cheaper(task, whole, found)
+
+
+def _cheaper(task: Task, whole: Sequences, found: Sequences) -> Sequences:
+    """By the policy and the clock; what PyVRP minimises, and holds possible, is not quite that."""
+    kept = feasible(task.problem, task.matrix, found)
+    served = {step.job for steps in kept for step in steps}
+    if len(served) < len(task.problem.jobs):
+        kept = inserted(task, kept)
+    return min(whole, kept, key=lambda each: price(task.problem, task.matrix, each))
 
 
 def _whole_plan(form: Formulation, task: Task, start: Sequences | None) -> Sequences | None:
     """A plan that serves every order: where the search starts, or one by insertion; or None.
 
     With it every order is told to PyVRP as one that must be served, which makes the search
-    nearly twice as fast. Where a van may not serve all, it would put some on the wrong van.
+    nearly twice as fast. What it puts on a wrong van in the end is left out, and `_cheaper` tells.
     """
-    if form.pairs or any(max(node.surcharge) >= form.forbidden for node in form.singles):
+    if pairs_of(form):
         return None
     plan = start if start is not None else inserted(task, tuple(() for _ in task.problem.vehicles))
     kept = feasible(task.problem, task.matrix, plan)
     served = {step.job for steps in kept for step in steps}
     return kept if len(served) == len(task.problem.jobs) else None
+
+
+def _clients(
+    form: Formulation, reloading: Reloading | None
+) -> Iterator[tuple[Node, tuple[int, int]]]:
+    """What is visited alone, once for each of its windows."""
+    nodes = [*form.singles, *(reloading.visited() if reloading else ())]
+    return ((node, window) for node in nodes for window in node.windows)
 
 
 class _Kind(NamedTuple):
@@ -163,19 +187,26 @@ class _Kind(NamedTuple):
     second: int
     waits_until: int | None
     most: int
+    room: tuple[int, ...]
+    must_load: bool
 
 
-class _Model:
+class PyvrpModel:
     """A formulation as PyVRP's data, and the way back."""
 
-    def __init__(self, form: Formulation, *, is_required: bool) -> None:
+    def __init__(self, form: Formulation, start: Sequences | None, *, is_required: bool) -> None:
         self._form = form
         self._is_required = is_required
         vehicles = form.problem.vehicles
-        self._clients = [(node, window) for node in form.singles for window in node.windows]
+        self._reloading = Reloading.of(form, start)
+        self._pairs = form.pairs if self._reloading is None else self._reloading.pairs
+        self._clients = list(_clients(form, self._reloading))
         self._nodes = [node for node, _ in self._clients]
-        self._nodes += [node for pair in form.pairs for node in pair]
+        self._nodes += [node for pair in self._pairs for node in pair]
         self._depots = sorted({place for each in vehicles for place in (each.start, each.end)})
+        self._ends = len(self._depots)
+        if self._reloading is not None:
+            self._depots.append(self._reloading.place)
         places = [*self._depots, *(node.place for node in self._nodes)]
         distances, profile_of = self._profiles(np.ix_(places, places))
         durations: Any = form.seconds[np.ix_(places, places)]
@@ -183,7 +214,7 @@ class _Model:
         self.data = pyvrp.ProblemData(
             locations=[pyvrp.Location(0, 0) for _ in places],
             clients=self._client_list(),
-            depots=[pyvrp.Depot(at) for at in range(len(self._depots))],
+            depots=self._depot_list(),
             vehicle_types=types,
             distance_matrices=cast("list[Any]", distances),
             duration_matrices=[durations] * len(distances),
@@ -192,6 +223,17 @@ class _Model:
             ],
             shipments=self._shipments(),
         )
+
+    def _load(self, node: Node) -> list[int]:
+        """What a node takes; as many dimensions again tell what must be fetched first."""
+        room = len(self._form.capacity[0]) * (1 if self._reloading is None else 2)
+        return [*node.load, *(0 for _ in range(room - len(node.load)))]
+
+    def _depot_list(self) -> list[pyvrp.Depot]:
+        depots = [pyvrp.Depot(at) for at in range(self._ends)]
+        if self._reloading is not None:
+            depots.append(pyvrp.Depot(self._ends))
+        return depots
 
     def _profiles(self, at: tuple[Ints, ...]) -> tuple[list[Ints], list[int]]:
         """One price matrix for all vans with equal surcharges; which of them each van has."""
@@ -229,12 +271,13 @@ class _Model:
                 form.second(van),
                 self._waits_until(van),
                 form.most[van],
+                *self._reloads(van),
             )
             kinds[kind].append(van)
         types = [
             pyvrp.VehicleType(
                 num_available=len(vans),
-                capacity=list(kind.capacity),
+                **self._room(kind),
                 start_depot=kind.start,
                 end_depot=kind.end,
                 fixed_cost=kind.use,
@@ -263,12 +306,29 @@ class _Model:
         ready = (node.leaves_after for node in self._form.singles)
         return min(max(self._form.leaves_at[van], *ready, 0), self._back_by(van))
 
+    def _reloads(self, van: int) -> tuple[tuple[int, ...], bool]:
+        """The room for what is fetched, and whether it is there after a reload only."""
+        if self._reloading is None:
+            return (), False
+        return self._reloading.room[van], self._reloading.needs[van]
+
+    def _room(self, kind: _Kind) -> dict[str, Any]:
+        """A van's capacity; what must be fetched first has no room before the first reload."""
+        if self._reloading is None:
+            return {"capacity": list(kind.capacity)}
+        before = kind.room if kind.must_load else [0] * len(kind.room)
+        return {
+            "capacity": [*kind.capacity, *kind.room],
+            "initial_load": [*(0 for _ in kind.capacity), *before],
+            "reload_depots": [self._ends],
+        }
+
     def _client_list(self) -> list[pyvrp.Client]:
         groups = {job: at for at, job in enumerate(self._groups())}
         return [
             pyvrp.Client(
                 location=len(self._depots) + at,
-                delivery=list(node.load),
+                delivery=self._load(node),
                 service_duration=node.service_s,
                 tw_early=opens,
                 tw_late=closes,
@@ -299,31 +359,38 @@ class _Model:
                 delivery_tw_early=delivery.windows[0][0],
                 delivery_tw_late=delivery.windows[-1][1],
                 delivery_service_duration=delivery.service_s,
-                amount=list(delivery.load),
+                amount=self._load(delivery),
                 prize=delivery.prize * self._form.scale,
                 required=False,
             )
-            for at, (pickup, delivery) in enumerate(self._form.pairs)
+            for at, (pickup, delivery) in enumerate(self._pairs)
         ]
 
     def solution(self, sequences: Sequences) -> pyvrp.Solution:
         """Where the search starts. A client of the first window stands for its group."""
         activity = self._activities()
         kind_of = {van: kind for kind, vans in enumerate(self._vans) for van in vans}
+        told = [self._trips(van, steps) for van, steps in enumerate(sequences)]
         routes = [
             pyvrp.Route(
                 self.data, [activity[step] for step in steps if step in activity], kind_of[van]
             )
-            for van, steps in enumerate(sequences)
-            if any(step in activity for step in steps)
+            for van, steps in enumerate(told)
+            if any(step is not None and step in activity for step in steps)
         ]
         return pyvrp.Solution(self.data, routes)
 
-    def _activities(self) -> dict[Step, Activity]:
-        known: dict[Step, Activity] = {}
+    def _trips(self, van: int, steps: tuple[Step, ...]) -> list[Step | None]:
+        return list(steps) if self._reloading is None else self._reloading.trips(van, steps)
+
+    def _activities(self) -> dict[Step | None, Activity]:
+        """What each visit is to PyVRP; None is where a van loads anew."""
+        known: dict[Step | None, Activity] = {}
+        if self._reloading is not None:
+            known[None] = Activity(ActivityType.DEPOT, self._ends)
         for at, (node, _) in enumerate(self._clients):
             known.setdefault(node.step, Activity(ActivityType.CLIENT, at))
-        for at, (pickup, delivery) in enumerate(self._form.pairs):
+        for at, (pickup, delivery) in enumerate(self._pairs):
             known[pickup.step] = Activity(ActivityType.PICKUP, at)
             known[delivery.step] = Activity(ActivityType.DELIVERY, at)
         return known
@@ -332,17 +399,24 @@ class _Model:
         """What each van does; alike vans keep the most of what they had before."""
         routes: dict[int, list[tuple[Step, ...]]] = defaultdict(list)
         for route in solution.routes():
-            steps = tuple(self._step(each) for each in route if not each.is_depot())
-            routes[route.vehicle_type()].append(steps)
+            routes[route.vehicle_type()].append(self._visits(route))
         sequences: dict[int, tuple[Step, ...]] = {}
         for kind, vans in enumerate(self._vans):
             sequences |= self._shared_out(vans, routes[kind])
         return tuple(sequences[van] for van in range(len(self._form.problem.vehicles)))
 
-    def _step(self, activity: Activity) -> Step:
+    def _visits(self, route: pyvrp.Route) -> tuple[Step, ...]:
+        trips = [self._step(each) for each in list(route)[1:-1]]
+        if self._reloading is not None:
+            return self._reloading.visits(trips)
+        return tuple(step for step in trips if step is not None)
+
+    def _step(self, activity: Activity | pyvrp.ScheduledActivity) -> Step | None:
+        if activity.is_depot():
+            return None
         if activity.is_client():
             return self._clients[activity.idx][0].step
-        pickup, delivery = self._form.pairs[activity.idx]
+        pickup, delivery = self._pairs[activity.idx]
         return pickup.step if activity.is_pickup() else delivery.step
 
     def _shared_out(
