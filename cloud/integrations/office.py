@@ -17,6 +17,7 @@ _COMPLAINTS: Final = {
     "WebhookDisabled": "webhook_disabled",
     "PromiseAtRisk": "promise_at_risk",
     "PlanProposed": "plan_proposed",
+    "RuleChanged": "rule",
 }
 
 

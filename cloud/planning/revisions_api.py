@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from cloud.foundation.clock import to_rfc3339
+from cloud.foundation.errors import NotFound
 from cloud.foundation.given import ServiceDate
 from cloud.foundation.identity import Caller, Gate
 from cloud.foundation.identity.reach import require_depot_wide
@@ -70,6 +71,26 @@ class Proposals(BaseModel):
     """The newest proposals of a day, the newest first."""
 
     items: list[ProposalBody]
+
+
+class VisitBody(BaseModel):
+    """One thing a van does for an order."""
+
+    order_id: str
+    kind: Literal["pickup", "delivery"]
+
+
+class SequenceBody(BaseModel):
+    """What a van would still have to visit, in its order."""
+
+    vehicle_id: str
+    visits: list[VisitBody]
+
+
+class Sequences(BaseModel):
+    """What each van would visit."""
+
+    items: list[SequenceBody]
 
 
 class ComparisonBody(BaseModel):
@@ -153,6 +174,26 @@ def routes(decisions: Decisions, loop: PlanningLoop, gate: Gate) -> APIRouter:
         return Proposals(items=[_body(one) for one in found])
 
     path = "/depots/{depot_id}/plans/{service_date}/proposals/{proposal_id}"
+
+    @router.get(f"{path}/sequences")
+    def sequences(
+        depot_id: str, service_date: ServiceDate, proposal_id: str, caller: reader
+    ) -> Sequences:
+        """What each van would visit, to look at a proposal before saying yes or no."""
+        require_depot_wide(caller.reach)
+        known = decisions.proposals(caller.tenant, depot_id, service_date)
+        found = next((one for one in known if one.id == proposal_id), None)
+        if found is None:
+            raise NotFound(f"proposal {proposal_id!r} is not known for {service_date}")
+        return Sequences(
+            items=[
+                SequenceBody(
+                    vehicle_id=van,
+                    visits=[VisitBody(order_id=step.job, kind=step.kind) for step in steps],
+                )
+                for van, steps in found.sequences.items()
+            ]
+        )
 
     @router.post(f"{path}/accept", status_code=202)
     def accept(

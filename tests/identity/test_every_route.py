@@ -120,6 +120,7 @@ A.....  PUT    /planning/policy
 AD..VI  GET    /depots/{depot_id}/plans/{service_date}/comparison
 AD....  POST   /depots/{depot_id}/plans/{service_date}/undo
 AD..VI  GET    /depots/{depot_id}/plans/{service_date}/proposals
+AD..VI  GET    /depots/{depot_id}/plans/{service_date}/proposals/{proposal_id}/sequences
 AD....  POST   /depots/{depot_id}/plans/{service_date}/proposals/{proposal_id}/accept
 AD....  POST   /depots/{depot_id}/plans/{service_date}/proposals/{proposal_id}/reject
 AD..VI  GET    /depots/{depot_id}/plans/{service_date}/rules

@@ -89,9 +89,15 @@ def test_a_large_change_waits_for_a_dispatcher_and_is_published_as_it_was_shown(
     assert "more than 1" in waits["asks_because"]
     assert len(waits["diff"]["moved"]) > 1
     path = f"{PLAN}/proposals/{waits['id']}"
+    shown = office.ask("GET", f"{path}/sequences", 200)["items"]
+    office.ask("GET", f"{PLAN}/proposals/none/sequences", 404)
     office.ask("POST", f"{path}/accept", 202)
     assert office.work() == 2
     assert not office.sequences.get(busier)
+    assert {one["vehicle_id"]: {it["order_id"] for it in one["visits"]} for one in shown} == {
+        van: {order for orders in stops for order in orders}
+        for van, stops in office.sequences.items()
+    }
     revision = office.ask("GET", f"{PLAN}/revisions", 200)["items"][-1]
     assert (revision["trigger"], revision["diff"]["moved"]) == ("accepted", waits["diff"]["moved"])
     assert office.proposals[0]["state"] == "accepted"

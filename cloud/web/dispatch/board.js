@@ -86,12 +86,12 @@ function Fences({ state, at, go, to, hasMap }) {
   return html`<${FenceList} state=${state} onFence=${to.fence} onDraw=${() => to.draw()} />`;
 }
 
-function tabs({ vans, orders, book, news, maySeeFences }) {
+function tabs({ vans, orders, desk, news, maySeeFences }) {
   return [
     ["vans", "Vans", vans.size],
     ["orders", "Orders", orders.size],
-    ["plan", "Plan"],
-    ...(maySeeFences ? [["fences", "Fences", book.fences.size]] : []),
+    ["plan", "Plan", desk.open.length === 0 ? undefined : desk.open.length],
+    ...(maySeeFences ? [["fences", "Fences"]] : []),
     ["news", "News", news.unread === 0 ? undefined : news.unread],
   ];
 }
@@ -104,7 +104,7 @@ function Content({ state, rows, at, go, to, hasMap }) {
   }
   if (at.tab === "fences") return html`<${Fences} state=${state} at=${at} go=${go} to=${to} hasMap=${hasMap} />`;
   if (at.tab === "news") return html`<${NewsList} state=${state} onVan=${to.van} onFence=${to.fence} />`;
-  if (at.tab === "plan") return html`<${PlanView} state=${state} onOrder=${to.order} onVan=${to.van} />`;
+  if (at.tab === "plan") return html`<${PlanView} state=${state} hasMap=${hasMap} onOrder=${to.order} onVan=${to.van} />`;
   if (at.tab === "orders") {
     const order = state.orders.get(at.orderId);
     if (order !== undefined) {

@@ -4,6 +4,7 @@ import { get, getAll, Problem } from "../look/api.js";
 import { DepotTime } from "../look/moment.js";
 import { FenceBook } from "./fence_book.js";
 import { NewsDesk } from "./news_desk.js";
+import { PlanBook } from "./plan_book.js";
 import { Replay } from "./replay.js";
 
 const NEWS_PAUSE_MS = 1_200;
@@ -34,6 +35,7 @@ export class BoardState {
     this.copies = new Set();
     this.news = new NewsDesk(() => this.tell());
     this.book = new FenceBook(() => this.tell());
+    this.desk = new PlanBook(() => this.tell());
     this.replay = null;
     this.pastLook = null;
     this.listeners = new Set();
@@ -49,6 +51,11 @@ export class BoardState {
   /** Whether who is signed in may look at geofences; they are the company's own. */
   get maySeeFences() {
     return this.me !== null && this.me.role !== "carrier";
+  }
+
+  /** Whether who is signed in may look at what dispatchers decide: proposals, rules, the policy. */
+  get maySeeDesk() {
+    return ["admin", "dispatcher", "viewer"].includes(this.me?.role);
   }
 
   /** The moment to judge vans by: while the line to the service is lost, nobody knows who is silent. */
@@ -102,7 +109,12 @@ export class BoardState {
   /** Plan, orders and revisions of the day. */
   async readDay() {
     if (this.depot === null) return;
-    await Promise.all([this.readPlan(), this.readOrders(), this.readRevisions()]);
+    await Promise.all([this.readPlan(), this.readOrders(), this.readRevisions(), this.readDesk()]);
+  }
+
+  /** What waits for the dispatcher, and the rules of the day. */
+  async readDesk() {
+    if (this.maySeeDesk) await this.desk.read(`depots/${this.depot.id}/plans/${this.day}`);
   }
 
   async readPlan() {
@@ -144,7 +156,7 @@ export class BoardState {
     await this.safely(async () => {
       const today = this.times.day(this.clock.nowMs());
       await this.readVans();
-      if (today === this.day) return this.readPlan();
+      if (today === this.day) return Promise.all([this.readPlan(), this.readDesk()]);
       this.day = today;
       return this.readDay();
     });
@@ -168,6 +180,7 @@ export class BoardState {
     if (name === "planning_failed" && data.depot_id === this.depot?.id) {
       this.planFailure = data.error;
     }
+    if (["plan_proposed", "rule"].includes(name) && data.depot_id === this.depot?.id) this.safely(() => this.readDesk());
     if (name === "copy_suspected") this.copies.add(data.vehicle_id);
     if (name === "geofence") this.book.hear(data);
     this.news.hear(name, data, {
@@ -279,7 +292,7 @@ export class BoardState {
     this.isRevised = false;
     const isMuch = isRevised || ids.length > FEW_ORDERS;
     const orders = isMuch ? this.readOrders() : Promise.all(ids.map((id) => this.readOrder(id)));
-    await Promise.all([orders, this.readPlan(), ...(isRevised ? [this.readRevisions()] : [])]);
+    await Promise.all([orders, this.readPlan(), ...(isRevised ? [this.readRevisions(), this.readDesk()] : [])]);
   }
 
   async readOrder(id) {

@@ -27,7 +27,7 @@ async function open() {
   setInterval(() => state.tell(), TICK_MS);
   new LiveStream({
     url: "/api/v1/live",
-    names: ["snapshot", "vans", "revision", "order", ...NEWS],
+    names: ["snapshot", "vans", "revision", "order", "rule", ...NEWS],
     onEvent: (name, data) => state.hear(name, data),
     onState: (line) => state.lineIs(line),
     probe: () => get("clock"),

@@ -25,13 +25,14 @@ export function boardStyle(streetsUrl, isDark) {
     version: 8,
     sources: {
       streets: streetsUrl === null ? empty() : { type: "geojson", data: streetsUrl, tolerance: 0.3 },
-      fences: empty(), draft: empty(), routes: empty(), stops: empty(), orders: empty(), vans: empty(), past: empty(), ghost: empty(),
+      fences: empty(), draft: empty(), routes: empty(), stops: empty(), orders: empty(), vans: empty(), past: empty(), ghost: empty(), proposed: empty(),
     },
     layers: [
       { id: "land", type: "background", paint: { "background-color": c.land } },
       ...streets(c),
       ...fences(c),
       ...routes(c),
+      ...proposed(c),
       ...orders(c),
       ...stops(c),
       ...past(c),
@@ -184,6 +185,32 @@ function routes(c) {
     {
       id: "route", type: "line", source: "routes", filter: ["get", "isSelected"], layout,
       paint: { "line-color": ["get", "colour"], "line-width": 4.5 },
+    },
+  ];
+}
+
+function proposed(c) {
+  const layout = { "line-cap": "round", "line-join": "round" };
+  const is = (part) => ["==", ["get", "part"], part];
+  return [
+    {
+      id: "proposed-edge", type: "line", source: "proposed", filter: is("after"), layout,
+      paint: { "line-color": c.paper, "line-width": 7.5 },
+    },
+    {
+      id: "proposed", type: "line", source: "proposed", filter: is("after"), layout,
+      paint: { "line-color": ["get", "colour"], "line-width": 4 },
+    },
+    {
+      id: "proposed-before", type: "line", source: "proposed", filter: is("before"),
+      paint: { "line-color": ["get", "colour"], "line-width": 2.2, "line-dasharray": [1.2, 1.6] },
+    },
+    {
+      id: "proposed-moved", type: "circle", source: "proposed", filter: is("moved"),
+      paint: {
+        "circle-radius": 11, "circle-color": c.paper, "circle-opacity": 0.6, "circle-stroke-color": c.draft,
+        "circle-stroke-width": 2.5,
+      },
     },
   ];
 }

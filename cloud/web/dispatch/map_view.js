@@ -32,7 +32,7 @@ export function MapView({ state, chosen, picking, onVan, onOrder, onFence, onPla
   return html`
     <div class="map-side">
       <div class="map" ref=${container} role="region" aria-label="Map"></div>
-      ${state.replay === null ? html`<${Legend} />` : html`<${PastSign} state=${state} />`}
+      ${state.replay !== null ? html`<${PastSign} state=${state} />` : state.desk.shown !== null ? html`<${ProposalSign} />` : html`<${Legend} />`}
       <p class="drawing" role="status">${isDrawn ? "" : "Drawing the streets…"}</p>
     </div>`;
 }
@@ -41,6 +41,14 @@ export function MapView({ state, chosen, picking, onVan, onOrder, onFence, onPla
 function PastSign({ state }) {
   const { replay, vans, times } = state;
   return html`<p class="legend past-sign"><b>The past:</b> ${vans.get(replay.vanId)?.name}, ${times.date(replay.nowMs)}, <b class="figures">${times.exact(replay.nowMs)}</b></p>`;
+}
+
+function ProposalSign() {
+  return html`
+    <ul class="legend proposal-sign" aria-label="Lines of the proposal">
+      <li><b>Proposal</b></li><li><span class="stroke dashed"></span>as it is</li><li><span class="stroke"></span>as proposed</li>
+      <li><span class="ring"></span>added or moved</li>
+    </ul>`;
 }
 
 function Legend() {
@@ -94,10 +102,14 @@ function show(map, state, { vanId, orderId, fenceId, draft }, picking) {
   };
   const isPast = state.replay !== null;
   map.showVans(isPast ? [] : vansOn(state, vanId));
-  if (changed("routes", state.routes, vanId, isPast)) map.showFeatures("routes", isPast ? [] : routesOn(state, vanId));
+  if (changed("routes", state.routes, vanId, isPast, state.desk.shown)) map.showFeatures("routes", isPast ? [] : routesOn(state, vanId));
   if (changed("stops", state.routes, vanId, isPast)) map.showFeatures("stops", isPast ? [] : stopsOn(state, vanId));
   if (changed("orders", state.orders, state.plan, vanId, orderId, isPast)) {
     map.showFeatures("orders", isPast ? [] : ordersOn(state, vanId, orderId));
+  }
+  if (changed("proposed", state.desk.shown, isPast)) {
+    map.showFeatures("proposed", isPast ? [] : state.desk.shown?.features ?? []);
+    if (!isPast && state.desk.shown !== null) map.fit(state.desk.shown.places);
   }
   if (changed("fences", state.book.fences, fenceId, draft?.id)) map.showFeatures("fences", fencesOn(state, fenceId, draft));
   if (changed("draft", draft)) map.showFeatures("draft", draft === null ? [] : preview(draft));
@@ -169,13 +181,15 @@ function vansOn(state, vanId) {
 }
 
 function routesOn(state, vanId) {
+  const { shown } = state.desk;
   return [...state.vans.keys()].flatMap((id, index) => {
     const route = state.routes.get(id);
     if (route === undefined || route.state === "finished") return [];
+    if (shown?.vanIds?.has(id)) return [];
     const isSelected = id === vanId;
     return [{
       type: "Feature",
-      properties: { colour: vanColour(index), isSelected, opacity: vanId === null ? 0.5 : 0.16 },
+      properties: { colour: vanColour(index), isSelected, opacity: vanId === null && shown === null ? 0.5 : 0.16 },
       geometry: route.geometry,
     }];
   });

@@ -4,7 +4,7 @@ import { CROSSINGS } from "./fences.js";
 import { minutes } from "./parts.js";
 
 /** Events of the stream that become news. */
-export const NEWS = ["van_silent", "van_heard", "van_complaint", "geofence", "copy_suspected", "planning_failed", "promise_at_risk", "webhook_disabled"];
+export const NEWS = ["van_silent", "van_heard", "van_complaint", "geofence", "copy_suspected", "planning_failed", "promise_at_risk", "plan_proposed", "webhook_disabled"];
 
 /**
  * One piece of news: {atMs, tone, what, text, detail, vanId, fenceId}. `nameOf(vanId)` names a van,
@@ -27,6 +27,8 @@ export function newsOf(name, data, { nameOf, addressOf, nowMs, clock }) {
       return told("bad", "Copied card", `A box asks to be ${van} with a certificate that was replaced.`);
     case "planning_failed":
       return told("warn", "Plan", "The plan could not follow; the one before stays in force.", data.error);
+    case "plan_proposed":
+      return told("warn", "Proposal", "A re-plan waits for a dispatcher: see the plan.", `Asked because ${data.asks_because}.`);
     case "promise_at_risk":
       return told("bad", "Promise", `${van} will probably come at ${clock(data.expected_at * 1000)}, promised until ${clock(data.promised_until * 1000)}.`, addressOf(data.order_id));
     default:

@@ -4,6 +4,7 @@ import { useEffect, useState } from "../vendor/preact/hooks.module.js";
 import { get, post, Problem } from "../look/api.js";
 import { html } from "../look/html.js";
 import { Chip, Chosen, Fact, Refusal } from "../look/parts.js";
+import { OrderRules } from "./day_rules.js";
 import { vanOf } from "./order_list.js";
 import { OrderChip } from "./parts.js";
 import { groupOf, isCancellable, stateInWords } from "./rounds.js";
@@ -35,6 +36,7 @@ export function OrderDetail({ state, order, onBack, onVan }) {
         <${Fact} term="Place"><span class="figures">${place(order)}</span></${Fact}>
       </dl>
       ${personal.note && html`<p class="note">${personal.note}</p>`}
+      ${state.maySeeDesk && html`<${OrderRules} state=${state} order=${order} onVan=${onVan} />`}
       <h3 class="section">Parcels</h3>
       <ul class="parcels">
         ${order.parcels.map((parcel) => html`

@@ -1,18 +1,19 @@
-// The day's plan: planning it, what could not be planned, and every revision with its reason.
+// The day's plan: what waits for a word, planning it, what could not be planned, rules and revisions.
 
 import { useState } from "../vendor/preact/hooks.module.js";
-import { get, post, Problem } from "../look/api.js";
+import { post, Problem } from "../look/api.js";
 import { html } from "../look/html.js";
 import { Chip, Fact, Refusal } from "../look/parts.js";
+import { RulesInForce } from "./day_rules.js";
 import { km, minutes } from "./parts.js";
-import { stateInWords } from "./rounds.js";
+import { followJob } from "./plan_book.js";
+import { Proposals } from "./proposal_list.js";
+import { Revisions } from "./revision_list.js";
 
-const LOOK_AGAIN_MS = 400;
-const TRIGGER_TONES = { urgent_order: "warn", cancellation: "bad", failed_pickup: "bad", optimize: "brand" };
 const AT_ONCE = 30;
 
-/** Numbers of the plan, the planning form, what is unserved, and the revisions, newest first. */
-export function PlanView({ state, onOrder, onVan }) {
+/** Numbers of the plan, proposals, the planning form, what is unserved, rules, and the revisions, newest first. */
+export function PlanView({ state, hasMap, onOrder, onVan }) {
   const { plan, times } = state;
   const routes = [...state.routes.values()];
   const sum = (name) => routes.reduce((total, route) => total + route[name], 0);
@@ -24,8 +25,10 @@ export function PlanView({ state, onOrder, onVan }) {
         <${Fact} term="Routes">${routes.length}</${Fact}>
         <${Fact} term="Still to drive">${km(sum("distance_m"))}, ${minutes(sum("drive_s"))}</${Fact}>
       </dl>
+      ${state.maySeeDesk && html`<${Proposals} state=${state} hasMap=${hasMap} onOrder=${onOrder} onVan=${onVan} />`}
       ${state.mayAct && html`<${Optimize} state=${state} />`}
       <${Unserved} state=${state} onOrder=${onOrder} />
+      ${state.maySeeDesk && html`<${RulesInForce} state=${state} onOrder=${onOrder} onVan=${onVan} />`}
       <h3 class="section">Revisions</h3>
       <${Revisions} state=${state} onOrder=${onOrder} onVan=${onVan} />
     </section>`;
@@ -77,13 +80,7 @@ function Optimize({ state }) {
 
 async function follow(state, asked, setJob) {
   const { job_id: id } = await post(`depots/${state.depot.id}/plans/${state.day}/optimize`, asked);
-  const since = performance.now();
-  let job;
-  do {
-    await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
-    job = await get(`jobs/${id}`);
-    setJob({ ...job, elapsedS: (performance.now() - since) / 1000 });
-  } while (["queued", "running"].includes(job.state));
+  await followJob(id, setJob);
   await state.safely(() => state.readDay());
 }
 
@@ -117,59 +114,4 @@ function Unserved({ state, onOrder }) {
           </button>
         </li>`)}
     </ul>`;
-}
-
-function Revisions({ state, onOrder, onVan }) {
-  if (state.revisions.length === 0) return html`<p class="empty">No plan was published for today yet.</p>`;
-  return html`
-    <ol class="revisions">
-      ${[...state.revisions].reverse().slice(0, AT_ONCE).map((revision) => html`
-        <${Revision} key=${revision.number} state=${state} revision=${revision} onOrder=${onOrder} onVan=${onVan} />`)}
-    </ol>`;
-}
-
-function Revision({ state, revision, onOrder, onVan }) {
-  const { diff, number } = revision;
-  const counts = [
-    [diff.added.length, "added"], [diff.removed.length, "taken off"],
-    [diff.moved.length, "moved"], [diff.promises_moved.length, "promises moved"],
-  ].filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`);
-  return html`
-    <li class="revision" data-revision=${number}>
-      <div class="revision-head">
-        <b class="figures">#${number}</b>
-        <${Chip} tone=${TRIGGER_TONES[revision.trigger] ?? "quiet"}>${stateInWords(revision.trigger)}</${Chip}>
-        <time class="figures soft" datetime=${revision.created_at}>${state.times.clock(revision.created_at)}</time>
-      </div>
-      <p class="reason">${sayNames(revision.reason, state)}</p>
-      <p class="soft">
-        <span class="figures">${minutes(diff.drive_s, true)}, ${km(diff.distance_m, true)} to drive</span>
-        ${counts.length > 0 && html`<br />${counts.join(", ")}`}
-        ${revision.cost.late_s > 0 && html`<br /><span class="at-risk">${minutes(revision.cost.late_s)} late in all</span>`}
-      </p>
-      ${number > 1 && (diff.moved.length > 0 || diff.added.length > 0) && html`
-        <details>
-          <summary>What changed</summary>
-          <ul class="changes">
-            ${diff.added.slice(0, AT_ONCE).map((id) => html`<li>Added <${Named} state=${state} id=${id} onOrder=${onOrder} /></li>`)}
-            ${diff.moved.slice(0, AT_ONCE).map((one) => html`
-              <li><${Named} state=${state} id=${one.order_id} onOrder=${onOrder} /> ${move(one, state, onVan)}</li>`)}
-          </ul>
-        </details>`}
-    </li>`;
-}
-
-/** A reason of the service, with addresses in place of the ids that it names. */
-function sayNames(reason, state) {
-  const named = reason.replace(/\bord-[a-z0-9]+/g, (id) => state.orders.get(id)?.address ?? id);
-  return named.replace(/^./, (first) => first.toUpperCase());
-}
-
-function Named({ state, id, onOrder }) {
-  return html`<button class="link" type="button" onClick=${() => onOrder(id)}>${state.orders.get(id)?.address ?? id}</button>`;
-}
-
-function move({ from_vehicle: from, to_vehicle: to }, state, onVan) {
-  const named = (id) => html`<button class="link" type="button" onClick=${() => onVan(id)}>${state.vans.get(id)?.name ?? id}</button>`;
-  return from === to ? html`has another place on ${named(to)}` : html`went from ${named(from)} to ${named(to)}`;
 }

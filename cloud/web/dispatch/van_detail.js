@@ -4,6 +4,7 @@ import { useState } from "../vendor/preact/hooks.module.js";
 import { html } from "../look/html.js";
 import { inWords } from "../look/moment.js";
 import { Chip, Chosen, Fact } from "../look/parts.js";
+import { RouteRules } from "./day_rules.js";
 import { km, minutes, VanDot } from "./parts.js";
 import { expectedMs, parcelsAboard, promiseOf } from "./rounds.js";
 import { PastView } from "./past_view.js";
@@ -59,6 +60,7 @@ function Stops({ state, row, onOrder }) {
     <${Stop} key=${stop.id} state=${state} row=${row} stop=${stop} number=${number} onOrder=${onOrder} />`;
   return html`
     <h3 class="section">Route, revision ${row.route.revision}</h3>
+    ${state.maySeeDesk && html`<${RouteRules} state=${state} van=${row.van} route=${row.route} onOrder=${onOrder} />`}
     ${done.length > 0 && html`
       <details class="done-stops">
         <summary>${done.length === 1 ? "1 stop done" : `${done.length} stops done`}</summary>
