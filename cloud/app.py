@@ -53,6 +53,7 @@ from cloud.integrations.office import live_event
 from cloud.integrations.publisher import Publisher
 from cloud.integrations.vans import VanLane
 from cloud.orders import api as orders_api
+from cloud.orders import place_api
 from cloud.orders.api import IMPORT_PATH, MAX_CSV_BYTES
 from cloud.orders.service import Orders
 from cloud.phones import api as phones_api
@@ -60,6 +61,8 @@ from cloud.phones import store as phone_store
 from cloud.phones.desk import PhoneDesk
 from cloud.phones.lane import PhoneLane
 from cloud.phones.service import Phones
+from cloud.places import api as places_api
+from cloud.places.service import Areas
 from cloud.planning import api as planning_api
 from cloud.planning import revisions_api, rules_api
 from cloud.planning.arrivals import Forecasts, PromiseWatch
@@ -133,6 +136,7 @@ class _Parts:
     gateways: Gateways
     geofences: Geofences
     phones: Phones
+    areas: Areas
     orders: Orders
     planning: Planning
     rules: DayRules
@@ -270,6 +274,12 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
             events=events,
             new_id=random_id,
         ),
+        areas=Areas(
+            business,
+            clock,
+            random_id,
+            depots=lambda tenant: {one.id for one in fleet.depots(tenant)},
+        ),
         orders=Orders(business, clock, roads, events, random_id, orders_of_carrier),
         planning=planning,
         rules=DayRules(business, clock, events, random_id),
@@ -320,6 +330,8 @@ def _api(parts: _Parts) -> APIRouter:
         phones_api.routes(parts.phones, gate),
         enrolment_api.routes(parts.enrolments, parts.real_time, gate),
         orders_api.routes(parts.orders, parts.planning.places_in_plan, gate),
+        place_api.routes(parts.orders, gate),
+        places_api.routes(parts.areas, gate),
         planning_api.routes(parts.planning, parts.loop, parts.forecasts, gate),
         rules_api.routes(parts.rules, gate),
         revisions_api.routes(parts.decisions, parts.loop, gate),

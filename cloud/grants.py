@@ -19,6 +19,7 @@ from cloud.geofences import store as geofence_store
 from cloud.integrations.readers import store as reader_store
 from cloud.integrations.webhooks import store as webhook_store
 from cloud.orders import store as order_store
+from cloud.places import area_store
 from cloud.planning import job_store
 from cloud.planning import store as planning_store
 from cloud.roads import store as roads_store
@@ -112,6 +113,12 @@ def _road_rule(tenant: str, rule_id: str, reach: Reach) -> Select[Any]:
     return select(rule.c.id).where(rule.c.tenant == tenant, rule.c.id == rule_id, held)
 
 
+def _access_area(tenant: str, area_id: str, reach: Reach) -> Select[Any]:
+    area = area_store.access_area
+    held = area_store.areas_within(reach)
+    return select(area.c.id).where(area.c.tenant == tenant, area.c.id == area_id, held)
+
+
 _FINDS: Final[Mapping[str, _Find]] = {
     "depot_id": _depot,
     "vehicle_id": _vehicle,
@@ -125,6 +132,7 @@ _FINDS: Final[Mapping[str, _Find]] = {
     "job_id": _job,
     "geofence_id": _geofence,
     "road_rule_id": _road_rule,
+    "access_area_id": _access_area,
     "webhook_id": _webhook,
     "reader_id": _reader,
 }

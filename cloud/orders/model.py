@@ -63,13 +63,15 @@ class Parcel:
 class Pickup:
     """A place other than the depot where an order's parcels are fetched, such as a shop.
 
-    ``window``: when they can be fetched; None means at any time.
+    ``window``: when they can be fetched; None means at any time. ``place_id``: empty until it is
+    stored.
     """
 
     address: str
     lat: float
     lon: float
     window: Span | None = None
+    place_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +87,7 @@ class Order:
         needs: skills that van and crew must have, such as ``fridge`` or ``two_man``.
         pickup: where a delivery is fetched; None is the depot.
         ready_from: its parcels cannot be fetched before; None: they lie there already.
+        place_id: of its door; empty until it is stored.
     """
 
     tenant: str
@@ -109,6 +112,7 @@ class Order:
     kind: OrderKind = "delivery"
     pickup: Pickup | None = None
     ready_from: float | None = None
+    place_id: str = ""
 
     @property
     def is_return(self) -> bool:

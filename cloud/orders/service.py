@@ -2,9 +2,10 @@
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from typing import Literal
 
 from sqlalchemy import Connection
 
@@ -31,6 +32,8 @@ from cloud.orders.model import (
     urgent_span,
 )
 from cloud.orders.states import FINAL, Move, moved
+from cloud.places import store as place_store
+from cloud.places.model import Place
 from cloud.places.store import known_or_new
 from cloud.roads.client import RoadsClient
 from cloud.roads.model import NoStreetNear, Snapped
@@ -144,6 +147,33 @@ class Orders:
         with self._database.reading() as connection:
             return store.personal_of(connection, tenant, order_id)
 
+    def place(self, tenant: str, order_id: str, which: Literal["door", "pickup"]) -> Place:
+        """The place of an order's door, or where it is fetched.
+
+        Raises:
+            NotFound: no such order, or it is fetched at its depot.
+        """
+        with self._database.reading() as connection:
+            return _require_place(connection, tenant, order_id, which)
+
+    def change_place(
+        self,
+        tenant: str,
+        order_id: str,
+        which: Literal["door", "pickup"],
+        values: Mapping[str, object],
+    ) -> Place:
+        """Write what is known of that place; it holds for every order there.
+
+        Raises:
+            NotFound: no such order, or it is fetched at its depot.
+        """
+        with self._database.writing() as connection:
+            known = _require_place(connection, tenant, order_id, which)
+            if values:
+                place_store.change(connection, tenant, known.id, **values)
+            return _require_place(connection, tenant, order_id, which)
+
     def page(
         self,
         tenant: str,
@@ -245,7 +275,7 @@ class Orders:
             shop = None
             if order.pickup is not None and pickup_street is not None:
                 shop = self._place_id(connection, order.tenant, order.pickup, pickup_street)
-            order = _lying_at(order, shop)
+            order = _lying_at(replace(order, place_id=door), shop)
             results.append(order)
             rows.append((order, door, shop, _personal(new)))
         store.add_orders(connection, rows)
@@ -312,6 +342,19 @@ class Orders:
             street_distance_m=street.distance_m,
             new_id=self._new_id,
         )
+
+
+def _require_place(
+    connection: Connection, tenant: str, order_id: str, which: Literal["door", "pickup"]
+) -> Place:
+    order = require_order(connection, tenant, order_id)
+    place_id: str | None = order.place_id
+    if which == "pickup":
+        place_id = order.pickup.place_id if order.pickup is not None else None
+    place = None if place_id is None else place_store.find(connection, tenant, place_id)
+    if place is None:
+        raise NotFound(f"order {order_id!r} is fetched at its depot; ask for its door")
+    return place
 
 
 def _require_ready(connection: Connection, order: Order, ready: float) -> None:

@@ -28,7 +28,8 @@ from cloud.foundation.database import BUSINESS
 from cloud.foundation.identity.reach import Reach
 from cloud.foundation.identity.within import within
 from cloud.orders.model import Order, Parcel, Pickup, Promise, Span, Whereabouts
-from cloud.places.store import place
+from cloud.places.model import Place
+from cloud.places.store import among, place
 
 type NewRow = tuple[Order, str, str | None, Mapping[str, str | None]]
 """An order, ids of its place and of where it is fetched, and name, phone and note by column."""
@@ -195,6 +196,22 @@ def of_day(connection: Connection, tenant: str, depot_id: str, service_date: dat
             order_row.c.service_date == service_date.isoformat(),
         ],
     )
+
+
+def places_of_day(
+    connection: Connection, tenant: str, depot_id: str, service_date: date
+) -> dict[str, Place]:
+    """The places that orders of a day are brought to or fetched at, by id."""
+    of_the_day = (
+        order_row.c.tenant == tenant,
+        order_row.c.depot_id == depot_id,
+        order_row.c.service_date == service_date.isoformat(),
+    )
+    doors = select(order_row.c.place_id).where(*of_the_day)
+    shops = select(order_row.c.pickup_place_id).where(
+        *of_the_day, order_row.c.pickup_place_id.is_not(None)
+    )
+    return among(connection, tenant, doors) | among(connection, tenant, shops)
 
 
 def page(
@@ -405,6 +422,7 @@ def _order(row: RowMapping, parcels: tuple[Parcel, ...]) -> Order:
         kind=row["kind"],
         pickup=_pickup(row),
         ready_from=row["ready_from"],
+        place_id=row["place_id"],
     )
 
 
@@ -416,4 +434,5 @@ def _pickup(row: RowMapping) -> Pickup | None:
         lat=row["pickup_lat"],
         lon=row["pickup_lon"],
         window=_span(row, "pickup"),
+        place_id=row["pickup_place_id"],
     )

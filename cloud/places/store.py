@@ -1,7 +1,21 @@
 """Table of places. The same address at the same point is one place, so that it can be learned."""
 
-from sqlalchemy import Column, Connection, Float, String, Table, UniqueConstraint, insert, select
+from typing import Any
 
+from sqlalchemy import (
+    Column,
+    Connection,
+    Float,
+    Select,
+    String,
+    Table,
+    UniqueConstraint,
+    insert,
+    select,
+    update,
+)
+
+from cloud.fleet.columns import CALENDAR
 from cloud.foundation.database import BUSINESS
 from cloud.foundation.ids import NewId
 from cloud.places.model import Place
@@ -16,6 +30,8 @@ place = Table(
     Column("lon", Float, nullable=False),
     Column("street", String, nullable=False),
     Column("street_distance_m", Float, nullable=False),
+    Column("kind", String),
+    Column("hours", CALENDAR),
     UniqueConstraint("tenant", "address", "lat", "lon"),
 )
 
@@ -54,3 +70,24 @@ def known_or_new(
     row = {name: getattr(made, name) for name in place.c.keys()}  # noqa: SIM118 - not a dict
     connection.execute(insert(place).values(**row))
     return made.id
+
+
+def find(connection: Connection, tenant: str, place_id: str) -> Place | None:
+    """One place."""
+    found = among(connection, tenant, select(place.c.id).where(place.c.id == place_id))
+    return found.get(place_id)
+
+
+def among(connection: Connection, tenant: str, chosen: Select[Any]) -> dict[str, Place]:
+    """The places whose ids a query gives, by id."""
+    rows = connection.execute(
+        select(place).where(place.c.tenant == tenant, place.c.id.in_(chosen))
+    ).mappings()
+    return {row["id"]: Place(**row) for row in rows}
+
+
+def change(connection: Connection, tenant: str, place_id: str, **values: Any) -> None:
+    """Write what is known of a place."""
+    connection.execute(
+        update(place).where(place.c.tenant == tenant, place.c.id == place_id).values(**values)
+    )

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from cloud.fleet import store as fleet_store
 from cloud.fleet.service import require_depot
 from cloud.orders import store as order_store
+from cloud.places import area_store
 from cloud.planning import rule_store, store
 from cloud.planning.situation import At, Day, shifts_to_plan
 
@@ -40,5 +41,7 @@ def read_day(
         orders={order.id: order for order in orders},
         positions=positions,
         drivers={one.id: one for one in fleet_store.drivers_of_shifts(connection, shifts)},
+        places=order_store.places_of_day(connection, tenant, depot.id, service_date),
+        areas=area_store.of_depot(connection, tenant, depot.id),
         rules=rule_store.in_force(connection, tenant, depot.id, service_date),
     )

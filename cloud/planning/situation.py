@@ -5,13 +5,16 @@ What is fixed: a stop that is done, the stop being driven to or stood at, and pa
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypedDict
+from typing import Final
 
 from msgspec.structs import replace
 
 from cloud.fleet.model import Depot, Driver, Shift, Vehicle
-from cloud.orders.model import Order, Span, served_within
+from cloud.orders.model import Order
 from cloud.orders.states import OrderState
+from cloud.places.areas import AccessArea
+from cloud.places.model import Place
+from cloud.places.usable import Excluded, why_excluded
 from cloud.planning import model
 from cloud.planning.day import DayPlan, Route, Stop, Unplanned, served_orders
 from cloud.planning.policy import TenantPolicy
@@ -19,15 +22,12 @@ from cloud.planning.proposals import Sequences
 from cloud.planning.rules import Rule
 from cloud.planning.solvers.allowed import is_loaded_at_start
 from cloud.planning.vans import range_and_prices
+from cloud.planning.visiting import OVERTIME_S, Access, visits_of
 
 LOADING_S: Final = 600
-PICKUP_S: Final = 60
-UNLOADING_S: Final = 30
 LEAST_REST_S: Final = 30
 EARLY_S: Final = 600
 """A driver sets out so as to stand at the door this long before its window opens, not earlier."""
-OVERTIME_S: Final = 3600
-"""A van under way may come back so much after its shift rather than leave aboard undelivered."""
 POSITION_TOO_OLD_S: Final = 900.0
 TWO_MAN: Final = "two_man"
 """The skill of a shift on which somebody goes along with the driver."""
@@ -65,6 +65,8 @@ class Day:
     positions: Mapping[str, At]
     drivers: Mapping[str, Driver] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
+    places: Mapping[str, Place] = field(default_factory=dict)
+    areas: tuple[AccessArea, ...] = ()
 
     @property
     def locked_vehicles(self) -> frozenset[str]:
@@ -220,8 +222,9 @@ def problem_of(
 
 
 def stranded(day: Day) -> tuple[Unplanned, ...]:
-    """Orders that nobody can deliver: their van, by parcels or by a pin, has no shift any more."""
-    on_shift = {shift.vehicle_id for shift in day.open_shifts()}
+    """Orders that nobody can serve: their van has no shift any more, or no time is left."""
+    known = _Known.of(day)
+    on_shift = known.on_shift
     told = []
     for order in day.orders.values():
         van, pinned = van_of(order), day.pinned_vehicle(order.id)
@@ -229,10 +232,20 @@ def stranded(day: Day) -> tuple[Unplanned, ...]:
             reason = f"its parcels are aboard {van}, which has no shift; give it one"
         elif is_to_serve(order) and van is None and _is_off(pinned, on_shift):
             reason = f"it is pinned to {pinned}, which has no shift; give it one, or lift the pin"
+        elif (excluded := _excluded(order, known)) is not None:
+            reason = why_excluded(excluded, day.depot.zone)
         else:
             continue
         told.append(Unplanned(order_id=order.id, reason=reason))
     return tuple(told)
+
+
+def _excluded(order: Order, known: "_Known") -> Excluded | None:
+    """What leaves no time for an order that is still to be fetched."""
+    if not is_to_serve(order) or van_of(order) is not None or order.id in known.fetched_by:
+        return None
+    visits = visits_of(order, lambda lat, lon: 0, 0, known.access, is_fetched=False)
+    return visits if isinstance(visits, Excluded) else None
 
 
 def _is_off(pinned: str | None, on_shift: Container[str]) -> bool:
@@ -386,13 +399,13 @@ class _Known:
     """What holds for the day as a whole, found once and not anew for each of its orders.
 
     Attributes:
-        on_shift: vans with an open shift. last: when the last of those shifts ends.
+        on_shift: vans with an open shift. access: when doors can be served.
         driven_to: orders whose door a van is driving to or stands at.
         fetched_by: the van that is about to fetch an order. previous: that of the plan in force.
     """
 
     on_shift: frozenset[str]
-    last: float
+    access: Access
     driven_to: Mapping[str, str]
     fetched_by: Mapping[str, str]
     previous: Mapping[str, str]
@@ -407,7 +420,13 @@ class _Known:
                 heading[stop.kind] |= dict.fromkeys(stop.order_ids, shift.vehicle_id)
         return cls(
             on_shift=frozenset(shift.vehicle_id for shift in shifts),
-            last=max((shift.ends_at for shift in shifts), default=day.now),
+            access=Access(
+                day=day.plan.service_date,
+                zone=day.depot.zone,
+                last=max((shift.ends_at for shift in shifts), default=day.now),
+                places=day.places,
+                areas=day.areas,
+            ),
             driven_to=heading["delivery"],
             fetched_by=heading["pickup"],
             previous=served_orders(day.plan.routes),
@@ -425,6 +444,9 @@ def _job(day: Day, order: Order, places: _Locations, depot: int, known: _Known) 
     if _is_off(pinned, known.on_shift):
         return None
     previous = known.previous.get(order.id)
+    visits = visits_of(order, places.index, depot, known.access, is_fetched=is_fetched)
+    if isinstance(visits, Excluded):
+        return None
     return model.Job(
         id=order.id,
         size=len(order.parcels),
@@ -435,65 +457,8 @@ def _job(day: Day, order: Order, places: _Locations, depot: int, known: _Known) 
         banned_vehicles=tuple(sorted(day.banned_vehicles(order.id) & known.on_shift)),
         priority=order.priority,
         previous_vehicle=previous if previous in known.on_shift else None,
-        **_visits(order, places, depot, known.last, is_fetched=is_fetched),
+        **visits,
     )
-
-
-class _Visits(TypedDict):
-    """Where and when an order is fetched and delivered, as `model.Job` has it."""
-
-    delivery: int
-    windows: tuple[model.Window, ...]
-    service_s: int
-    pickup: int | None
-    pickup_windows: tuple[model.Window, ...]
-    pickup_service_s: int
-    ready_from: int | None
-    may_be_late: bool
-
-
-def _visits(
-    order: Order, places: _Locations, depot: int, last: float, *, is_fetched: bool
-) -> _Visits:
-    door = places.index(order.lat, order.lon)
-    if order.is_return:
-        return _Visits(
-            delivery=depot,
-            windows=(),
-            service_s=UNLOADING_S,
-            pickup=None if is_fetched else door,
-            pickup_windows=() if is_fetched else _windows(order, last, is_aboard=False),
-            pickup_service_s=order.service_s,
-            ready_from=None,
-            may_be_late=is_fetched,
-        )
-    shop = order.pickup
-    fetched_at = depot if shop is None else places.index(shop.lat, shop.lon)
-    opening = shop.window if shop is not None and not is_fetched else None
-    return _Visits(
-        delivery=door,
-        windows=_windows(order, last, is_aboard=is_fetched),
-        service_s=order.service_s,
-        pickup=None if is_fetched else fetched_at,
-        pickup_windows=() if opening is None else (_window(opening),),
-        pickup_service_s=PICKUP_S,
-        ready_from=None if order.ready_from is None or is_fetched else int(order.ready_from),
-        may_be_late=is_fetched or order.promise is not None or order.priority == "urgent",
-    )
-
-
-def _windows(order: Order, last: float, *, is_aboard: bool) -> tuple[model.Window, ...]:
-    """What was promised and asked for; only what is aboard may be served in overtime."""
-    span = served_within(order)
-    if is_aboard:
-        return () if span is None else (_window(span),)
-    if span is None:
-        span = Span(0.0, last)
-    return (_window(Span(min(span.begin, last), min(span.end, last))),)
-
-
-def _window(span: Span) -> model.Window:
-    return model.Window(opens=int(span.begin), closes=int(span.end))
 
 
 def shifts_to_plan(

@@ -31,10 +31,13 @@ from cloud.foundation.settings import Settings
 from cloud.gateways import api as gateways_api
 from cloud.gateways.service import Gateways
 from cloud.orders import api as orders_api
+from cloud.orders import place_api
 from cloud.orders.api import IMPORT_PATH, MAX_CSV_BYTES
 from cloud.orders.service import Orders
 from cloud.phones import api as phones_api
 from cloud.phones.service import Phones
+from cloud.places import api as places_api
+from cloud.places.service import Areas
 from cloud.planning import api as planning_api
 from cloud.planning import revisions_api, rules_api
 from cloud.planning.arrivals import Forecasts
@@ -168,6 +171,7 @@ def open_desk(root: Path, settings: Settings = PLAIN) -> Desk:
     streets: Any = StreetEverywhere()
     orders = Orders(database, clock, streets, events, random_id, orders_of_carrier)
     fleet = Fleet(database, clock, identity, broker, random_id)
+    areas = Areas(database, clock, random_id, lambda _: {one.id for one in fleet.depots("main")})
     gateways = Gateways(database, clock, fleet, Reports(telemetry), events, random_id)
     phones = Phones(database, clock, fleet, random_id, lambda: secrets.randbits(63))
     forecasts = Forecasts(database, planning, lambda tenant: {}, clock)
@@ -179,6 +183,8 @@ def open_desk(root: Path, settings: Settings = PLAIN) -> Desk:
         gateways_api.routes(gateways, gate),
         phones_api.routes(phones, gate),
         orders_api.routes(orders, planning.places_in_plan, gate),
+        place_api.routes(orders, gate),
+        places_api.routes(areas, gate),
         planning_api.routes(planning, NobodyPlans(), forecasts, gate),  # type: ignore[arg-type]
         rules_api.routes(DayRules(database, clock, events, random_id), gate),
         revisions_api.routes(

@@ -212,6 +212,7 @@ def _part(company: Company, part: str, carrier: str) -> dict[str, str]:
         "reader_id": reader["id"],
         "geofence_id": _geofence(company, part, depot),
         "road_rule_id": _road_rule(company, part, depot),
+        "access_area_id": _access_area(company, part, depot),
     }  # fmt: skip
 
 
@@ -230,6 +231,18 @@ def _geofence(company: Company, part: str, depot: str) -> str:
         "properties": {"name": f"fence {part}", "radius_m": 50, "depot_id": depot},
     }
     return str(company.made("/geofences", body)["id"])
+
+
+def _access_area(company: Company, part: str, depot: str) -> str:
+    ring = [[1.0, 1.0], [1.001, 1.0], [1.0, 1.001], [1.0, 1.0]]
+    body = {
+        "type": "Feature",
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+        "properties": {
+            "name": f"area {part}", "depot_id": depot, "hours": {"week": {"mon": ["06:00-10:00"]}},
+        },
+    }  # fmt: skip
+    return str(company.made("/access-areas", body)["id"])
 
 
 def _road_rule(company: Company, part: str, depot: str) -> str:

@@ -112,6 +112,13 @@ AD.CVI  GET    /orders
 AD.CVI  GET    /orders/{order_id}
 AD...I  PATCH  /orders/{order_id}
 AD...I  POST   /orders/{order_id}/cancel
+AD..VI  GET    /orders/{order_id}/place
+AD...I  PATCH  /orders/{order_id}/place
+AD..VI  GET    /access-areas
+AD....  POST   /access-areas
+AD..VI  GET    /access-areas/{access_area_id}
+AD....  PUT    /access-areas/{access_area_id}
+AD....  DELETE /access-areas/{access_area_id}
 AD....  POST   /depots/{depot_id}/plans/{service_date}/optimize
 AD.CVI  GET    /depots/{depot_id}/plans/{service_date}
 AD.CVI  GET    /depots/{depot_id}/plans/{service_date}/revisions
@@ -186,6 +193,14 @@ BODIES: dict[str, Any] = {
         "type": "Feature",
         "geometry": {"type": "LineString", "coordinates": [[-71.25, -29.9], [-71.24, -29.9]]},
         "properties": {"kind": "closed"},
+    },
+    "PUT /access-areas/{access_area_id}": {
+        "type": "Feature",
+        "geometry": {
+            "type": "Polygon",
+            "coordinates": [[[-71.25, -29.9], [-71.24, -29.9], [-71.25, -29.8], [-71.25, -29.9]]],
+        },
+        "properties": {"name": "x", "hours": {"week": {}}},
     },
     "PUT /geofences/{geofence_id}": {
         "type": "Feature",

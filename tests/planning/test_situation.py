@@ -11,12 +11,12 @@ from cloud.planning.situation import (
     EARLY_S,
     LEAST_REST_S,
     LOADING_S,
-    OVERTIME_S,
     At,
     Day,
     problem_of,
     stranded,
 )
+from cloud.planning.visiting import OVERTIME_S
 from tests.planning.days import (
     DEPOT,
     EIGHT,
