@@ -194,6 +194,7 @@ BODIES: dict[str, Any] = {
         "geometry": {"type": "LineString", "coordinates": [[-71.25, -29.9], [-71.24, -29.9]]},
         "properties": {"kind": "closed"},
     },
+    "PATCH /orders/{order_id}/place": {"kind": "house"},
     "PUT /access-areas/{access_area_id}": {
         "type": "Feature",
         "geometry": {
@@ -243,7 +244,7 @@ WHOLE_DEPOT = {"GET /depots/{depot_id}/plans/{service_date}/revisions",
     "GET /depots/{depot_id}/plans/{service_date}/proposals",
     "GET /depots/{depot_id}/plans/{service_date}/comparison", "GET /jobs/{job_id}",
     "GET /geofences/{geofence_id}", "GET /geofences/{geofence_id}/events",
-    "GET /roads/rules/{road_rule_id}"}  # fmt: skip
+    "GET /roads/rules/{road_rule_id}", "GET /access-areas/{access_area_id}"}  # fmt: skip
 """What no carrier sees of any depot."""
 
 ROWS = [tuple(line.split(maxsplit=2)) for line in TABLE.strip().splitlines()]
