@@ -62,7 +62,7 @@ BENCHES: Final = {
         "bench.traffic",
         "arrival error before and after learning speeds; how soon they hold",
     ),
-    "week": ("bench.week", "a simulated week under four ways of planning; runs half an hour"),
+    "week": ("bench.week", "a simulated week under four ways of planning; runs ten minutes"),
     "wire": ("bench.wire_size", "bytes and time of a batch on the wire"),
 }
 

@@ -8,20 +8,22 @@ from itertools import count
 from math import inf
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from msgspec import structs
 
 from cloud.fleet.model import Depot, Shift, Vehicle
-from cloud.orders.model import Order, Parcel, Promise, Span, Whereabouts
-from cloud.planning.arrivals import Learned, arrivals_of, forecast_of
+from cloud.orders.model import Order, Parcel, Span, Whereabouts
+from cloud.planning.arrivals import Learned
 from cloud.planning.day import DayPlan, Stop, difference
-from cloud.planning.eta import underway
-from cloud.planning.model import Location, SolveRequest
+from cloud.planning.model import Location, SolveRequest, SolverName
 from cloud.planning.pace import ASSUMED
-from cloud.planning.revising import routes_of, with_progress
+from cloud.planning.policy import TenantPolicy
+from cloud.planning.revising import NewRoutes, routes_of, with_progress
 from cloud.planning.situation import At, Day, problem_of
+from cloud.planning.solvers.keeping import prices_kept
+from cloud.planning.solvers.schedule import prices_of
 from cloud.planning.solvers.solving import solve
 from cloud.planning.worth import Worth
 from cloud.roads.client import RoadsClient
@@ -30,7 +32,7 @@ from sim.day import HOUR_S, Errand, LivedDay, Rates, Script, Task, attempted, sc
 from sim.geodesy import distance_m
 from sim.opening import DEPOT, DEPOT_ID, ZONE
 from sim.orders import orders_of_day
-from sim.streets import Streets
+from sim.streets import RememberedStreets, Streets
 from sim.traffic import Traffic, TrafficTruth, crossings
 
 CITY_FILE: Final = Path(__file__).parents[1] / "sim" / "city" / "coquimbo.osm.pbf"
@@ -38,6 +40,7 @@ LEARNED_NOTHING: Final = Learned(ASSUMED, Worth(), ZoneInfo(ZONE))
 _TENANT: Final = "main"
 _CAPACITY: Final = 60
 _URGENT_DOORS: Final = 40
+_WEEK: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +48,14 @@ class City:
     """The streets of the demo city, and where incidents may happen in it."""
 
     streets: Streets
+    ways: RememberedStreets
     crossings: Sequence[tuple[float, float]]
 
     @classmethod
     def read(cls) -> "City":
         """Read its extract."""
         streets = Streets.read(CITY_FILE)
-        return cls(streets, crossings(streets))
+        return cls(streets, RememberedStreets(streets), crossings(streets))
 
     def traffic(self, truth: TrafficTruth, seed: str = "city") -> Traffic:
         """Its traffic."""
@@ -61,10 +65,16 @@ class City:
 def day_script(
     city: City, *, number: int, orders: int, vans: int, rates: Rates, seed: int
 ) -> Script:
-    """Working day ``number`` of the simulated city, from eight to six."""
+    """Working day ``number`` of the simulated city, from eight to six.
+
+    ``rates.stranded`` vans break down on one day of each week.
+    """
     begins = datetime(2026, 3, 2, 8, tzinfo=ZoneInfo(ZONE)) + timedelta(
-        days=number // 5 * 7 + number % 5
+        days=number // _WEEK * 7 + number % _WEEK
     )
+    breaks_on = Random(f"{seed} breakdown of week {number // _WEEK}").randrange(_WEEK)
+    if number % _WEEK != breaks_on:
+        rates = replace(rates, stranded=0)
     rng = Random(f"{seed} orders {number}")
     made = orders_of_day(
         streets=city.streets, depot=DEPOT, day=begins.date(),
@@ -128,6 +138,13 @@ class Distances:
         return asyncio.run(ask())
 
 
+class Made(NamedTuple):
+    """Routes that were made, and by which they are better than those in force, if that is known."""
+
+    new: NewRoutes
+    gain_s: float | None
+
+
 class KeptPlan:
     """The morning plan, kept whatever happens: what is called off is passed by."""
 
@@ -140,17 +157,18 @@ class KeptPlan:
         *,
         seconds: float,
         seed: int,
+        policy: TenantPolicy | None = None,
         learned: Learned = LEARNED_NOTHING,
     ) -> None:
         self.day: LivedDay | None = None
-        self._told: set[tuple[str, Promise | None]] = set()
         self._to_fetch: dict[str, list[str]] = {}
         self.moved = 0
         self._learned = learned
         self._script = script
         self._distances = distances
-        self._seconds = seconds
+        self.seconds = seconds
         self._seed = seed
+        self.policy = policy or TenantPolicy()
         self._names = count(1)
         date = datetime.fromtimestamp(script.begins_s, ZoneInfo(ZONE)).date()
         self._depot = Depot(
@@ -181,18 +199,36 @@ class KeptPlan:
         """Of the plan in force."""
         return self.plan.revision
 
+    def begin(self, day: LivedDay) -> None:
+        """The day that is lived under this plan begins."""
+        self.day = day
+
     def make_plan(self, now_s: float) -> None:
         """Solve the day as it stands and take the plan at once."""
-        day = self.as_it_stands(now_s)
-        asked = self.request(day)
-        made = solve(asked, self._distances.matrix(asked.problem.locations))
-        new = routes_of(day, made, lambda kind: f"{kind}-{next(self._names)}")
+        self.take(self.made(self.as_it_stands(now_s), self.seconds).new)
+
+    def made(self, day: Day, seconds: float, solver: SolverName = "auto") -> "Made":
+        """What the product would make of a day, by a search of so many real seconds."""
+        asked = structs.replace(self.request(day, seconds), solver=solver)
+        matrix = self._distances.matrix(asked.problem.locations)
+        plan = solve(asked, matrix)
+        kept, prices = prices_kept(asked.problem, matrix), prices_of(asked.problem, plan)
+        gain_s = None if kept is None else kept.total - prices.total
+        return Made(routes_of(day, plan, lambda kind: f"{kind}-{next(self._names)}"), gain_s)
+
+    def take(self, new: NewRoutes) -> None:
+        """Put routes in force."""
         routes = with_progress(new.routes, self.plan)
         self.moved += len(difference(self.plan, routes, new.sacrificed).moved)
         number = self.plan.revision + 1
         self.plan = replace(self.plan, revision=number, routes=routes, unserved=new.unserved)
         for order_id, promise in new.promises.items():
-            self.orders[order_id] = replace(self.orders[order_id], state="planned", promise=promise)
+            state = self.orders[order_id].state
+            self.orders[order_id] = replace(
+                self.orders[order_id],
+                state="planned" if state == "received" else state,
+                promise=promise,
+            )
 
     def as_it_stands(self, now_s: float) -> Day:
         """The day as the product knows it."""
@@ -206,36 +242,34 @@ class KeptPlan:
             vehicles=self._vehicles, orders=self.orders, positions=positions,
         )  # fmt: skip
 
-    def request(self, day: Day) -> SolveRequest:
+    def request(self, day: Day, seconds: float) -> SolveRequest:
         """What the planner is asked."""
-        return SolveRequest(
-            problem=problem_of(day, self.drives_s(day)), seconds=self._seconds, seed=self._seed
-        )
+        problem = problem_of(day, self.drives_s(day), self.policy)
+        return SolveRequest(problem=problem, seconds=seconds, seed=self._seed)
 
     def drives_s(self, day: Day) -> dict[str, int]:
         """How long vans under way still drive, as the road engine would tell."""
-        found = {}
-        for van, (_, stop) in day.drives_to_ask().items():
-            left = 1.0 if self.day is None else self.day.motion(van, day.now)[1]
-            found[van] = round(stop.leg_s * left)
-        return found
+        return {
+            van: round(stop.leg_s * self.way_left(van, stop.id, day.now))
+            for van, (_, stop) in day.drives_to_ask().items()
+        }
 
-    def never_tried(self, day: LivedDay) -> int:
-        """Orders that were wanted to the end and that no van came to."""
-        came = attempted(day.halts)
-        return sum(
-            order.state != "cancelled" and order.id not in came for order in self.orders.values()
-        )
+    def way_left(self, van: str, stop_id: str, now_s: float) -> float:
+        """The share of the leg to its next stop that a van still has ahead."""
+        return 1.0 if self.day is None else self.day.way_left(van, stop_id, now_s)
 
-    def broken_promises(self, day: LivedDay) -> int:
-        """Orders first tried after the end of what was first promised or asked for, or never."""
+    def lateness_s(self, day: LivedDay) -> dict[str, float]:
+        """By how much orders were first tried after what they were first told; never is infinite.
+
+        Without a promise it is the end of what was asked for.
+        """
         began = attempted(day.halts)
-        return sum(
-            1
+        late = {
+            order.id: began.get(order.id, inf) - told_until(order, self._script.ends_s)
             for order in self.orders.values()
             if order.state != "cancelled"
-            and began.get(order.id, inf) > told_until(order, self._script.ends_s)
-        )
+        }
+        return {order_id: seconds for order_id, seconds in late.items() if seconds > 0}
 
     def next_task(self, van: str, now_s: float) -> Task | None:
         """The next stop of the route, as the driver's own page has it."""
@@ -286,6 +320,9 @@ class KeptPlan:
     def broke_down(self, van: str, point: tuple[float, float], now_s: float) -> None:
         """Nobody plans for it."""
 
+    def called(self, what: str, now_s: float) -> None:
+        """Nothing was asked for."""
+
     def _mark(self, stop_id: str, **changes: object) -> None:
         routes = tuple(
             replace(
@@ -316,55 +353,6 @@ class KeptPlan:
             ),
             promise=None, created_at=errand.known_s, version=1,
         )  # fmt: skip
-
-
-class Replanned(KeptPlan):
-    """The product's way: from the plan in force, on events and on promises in danger."""
-
-    name = "re-planned from the plan in force"
-
-    def ordered(self, errand: Errand, now_s: float) -> None:
-        """A new plan."""
-        super().ordered(errand, now_s)
-        self.make_plan(now_s)
-
-    def called_off(self, order: str, now_s: float) -> None:
-        """A new plan."""
-        super().called_off(order, now_s)
-        self.make_plan(now_s)
-
-    def done(self, van: str, task: Task, delivered: dict[str, bool], now_s: float) -> None:
-        """A new plan when a promise of this van is in danger that was not before."""
-        super().done(van, task, delivered, now_s)
-        route = self.plan.route_of(van)
-        if route is None:
-            return
-        van_there = underway(route, self._learned.zone, now_s)
-        forecast = forecast_of(van_there, self._learned)
-        expected = arrivals_of(route, At(*task.point, now_s), self.orders, forecast, now_s)
-        late = {
-            (order, self.orders[order].promise)
-            for arrival in expected.items
-            if arrival.risk == "late"
-            for order in arrival.order_ids
-        }
-        if not late <= self._told:
-            self._told |= late
-            self.make_plan(now_s)
-
-
-class FullResolve(Replanned):
-    """A full new plan on each of the same events, as if none were in force."""
-
-    name = "a full new plan on each event"
-
-    def request(self, day: Day) -> SolveRequest:
-        """Without any price on change."""
-        asked = super().request(day)
-        policy = structs.replace(asked.problem.policy, changed_vehicle=0.0, changed_sequence=0.0)
-        vehicles = tuple(structs.replace(van, in_force=()) for van in asked.problem.vehicles)
-        free = structs.replace(asked.problem, policy=policy, vehicles=vehicles)
-        return structs.replace(asked, problem=free)
 
 
 class Nearest(KeptPlan):
@@ -427,7 +415,7 @@ def told_until(order: Order, ends_s: float) -> float:
 
 def lived(script: Script, city: City, traffic: Traffic, planner: KeptPlan) -> LivedDay:
     """The day under ``planner``."""
-    day = LivedDay(script, city.streets, traffic)
-    planner.day = day
+    day = LivedDay(script, city.ways, traffic)
+    planner.begin(day)
     day.live(planner)
     return day

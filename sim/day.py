@@ -19,7 +19,7 @@ from typing import Final, Literal, NamedTuple, Protocol
 from sim.drivers import is_home, service_s
 from sim.driving import Drive
 from sim.geodesy import Point, distance_m
-from sim.streets import Streets
+from sim.streets import Path, Place
 from sim.traffic import Traffic
 
 HOUR_S: Final = 3600.0
@@ -60,13 +60,15 @@ class Rates:
         urgent: ordered in the course of the day, to be there within two hours.
         called_off: after the vans have left.
         breakdown: of each van and day.
+        stranded: vans that break down on this day whatever ``breakdown`` says.
 
-    All three are assumptions; a day with none of them is `QUIET`.
+    All are assumptions; a day with none of them is `QUIET`.
     """
 
     urgent: float = 0.06
     called_off: float = 0.03
     breakdown: float = 0.01
+    stranded: int = 0
 
 
 QUIET: Final = Rates(urgent=0.0, called_off=0.0, breakdown=0.0)
@@ -119,6 +121,8 @@ def script_of(
         for van in vans
         if rng.random() < rates.breakdown
     }
+    for van in Random(f"{seed} stranded").sample(list(vans), min(rates.stranded, len(vans))):
+        breakdowns[van] = begins_s + rng.uniform(0.1, 0.8) * shift_s
     return Script(
         begins_s=begins_s, ends_s=ends_s, depot=depot, vans=tuple(vans), errands=tuple(errands),
         breakdowns=breakdowns, seed=seed,
@@ -178,6 +182,22 @@ class Planner(Protocol):
         """A van stands where it is for the rest of the day."""
         ...
 
+    def called(self, what: str, now_s: float) -> None:
+        """The instant has come for which `LivedDay.call` was asked."""
+        ...
+
+
+class Ways(Protocol):
+    """Streets as drivers take them."""
+
+    def nearest(self, point: Point) -> Place:
+        """The street before a door."""
+        ...
+
+    def path(self, start: Place, end: Place) -> Path:
+        """The quickest way when the streets are empty."""
+        ...
+
 
 @dataclass(slots=True)
 class Halt:
@@ -207,7 +227,7 @@ class _Van:
 class LivedDay:
     """Lives one day under one planner."""
 
-    def __init__(self, script: Script, streets: Streets, traffic: Traffic) -> None:
+    def __init__(self, script: Script, streets: Ways, traffic: Traffic) -> None:
         self.script = script
         self.halts: list[Halt] = []
         self._streets = streets
@@ -239,6 +259,15 @@ class LivedDay:
             return it.point if halt is None else halt.task.point, 0.0
         motion = halt.drive.at(at_s - halt.left_s)
         return (motion.lat, motion.lon), halt.drive.left(at_s - halt.left_s)
+
+    def way_left(self, van: str, stop_id: str, at_s: float) -> float:
+        """The share of the way to a stop that lies ahead; 1 when the van has not left for it."""
+        halt = self._vans[van].halt
+        return self.motion(van, at_s)[1] if halt and halt.task.stop_id == stop_id else 1.0
+
+    def call(self, at_s: float, what: str) -> None:
+        """Let the planner be called at an instant."""
+        self._at(at_s, "call", what)
 
     def live(self, planner: Planner) -> None:
         """From the begin of the shift until every van is home.
@@ -279,6 +308,8 @@ class LivedDay:
                 planner.called_off(name, at_s)
             case "broke down":
                 self._break_down(planner, name, at_s)
+            case "call":
+                planner.called(name, at_s)
             case _ if turn != self._vans[name].turn or self._vans[name].is_broken:
                 return  # it was woken, or broke down, meanwhile
             case "free":

@@ -7,6 +7,7 @@ needs and not the time the plan gave it.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path as File
 from typing import Final, NamedTuple
@@ -306,3 +307,24 @@ def _cells(one: Point, other: Point) -> Iterator[tuple[int, int]]:
     for lat in range(min(row, to_row), max(row, to_row) + 1):
         for lon in range(min(column, to_column), max(column, to_column) + 1):
             yield lat, lon
+
+
+class RememberedStreets:
+    """Streets that remember the doors and ways they were asked for, as days lived again do.
+
+    Args:
+        streets: which.
+        most: ways that are remembered; the one asked for longest ago is let go first.
+    """
+
+    def __init__(self, streets: Streets, most: int = 6_000) -> None:
+        self._nearest = lru_cache(most)(streets.nearest)
+        self._path = lru_cache(most)(streets.path)
+
+    def nearest(self, point: Point) -> Place:
+        """As `Streets.nearest`."""
+        return self._nearest(point)
+
+    def path(self, start: Place, end: Place) -> Path:
+        """As `Streets.path`."""
+        return self._path(start, end)

@@ -1,6 +1,7 @@
 """The transactions of the planning loop: news becomes jobs, and jobs are begun and ended."""
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import date
 from typing import Final
 
@@ -40,22 +41,7 @@ class JobQueue:
         ]
 
     def _job(self, day: DayKey, cause: Cause | VanCause) -> Job:
-        tenant, depot_id, service_date = day
-        trigger = cause.about.trigger
-        is_urgent = trigger == "urgent_order"
-        return Job(
-            tenant=tenant,
-            id=self.new_job_id(),
-            depot_id=depot_id,
-            service_date=service_date,
-            trigger=trigger,
-            reason=cause.reason,
-            solver="insertion" if is_urgent else "auto",
-            seconds=DECISION_S if is_urgent else REPLAN_S,
-            seed=1,
-            about=(cause.about,),
-            due_at=None if is_urgent else self._clock.now_s() + settles_in_s(trigger),
-        )
+        return job_of(day, cause, self.new_job_id(), self._clock.now_s())
 
     def _days(self, tenant: str, cause: Cause | VanCause) -> list[tuple[str, date]]:
         if isinstance(cause, Cause):
@@ -141,3 +127,35 @@ class JobQueue:
                 error=error,
             ),
         )
+
+
+def job_of(day: DayKey, cause: Cause | VanCause, job_id: str, now: float) -> Job:
+    """What is done about a cause; an urgent order is put where it fits at once."""
+    tenant, depot_id, service_date = day
+    trigger = cause.about.trigger
+    is_urgent = trigger == "urgent_order"
+    return Job(
+        tenant=tenant,
+        id=job_id,
+        depot_id=depot_id,
+        service_date=service_date,
+        trigger=trigger,
+        reason=cause.reason,
+        solver="insertion" if is_urgent else "auto",
+        seconds=DECISION_S if is_urgent else REPLAN_S,
+        seed=1,
+        about=(cause.about,),
+        due_at=None if is_urgent else now + settles_in_s(trigger),
+    )
+
+
+def improvement(decided: Job, job_id: str) -> Job:
+    """A search from where an urgent order was put at once."""
+    return replace(
+        decided,
+        id=job_id,
+        reason=f"{decided.reason}, the routes put in order around it",
+        solver="auto",
+        seconds=REPLAN_S,
+        about=(),
+    )

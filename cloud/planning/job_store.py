@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from datetime import date
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from sqlalchemy import (
@@ -23,10 +23,7 @@ from cloud.foundation.database import BUSINESS
 from cloud.foundation.identity.reach import Reach
 from cloud.foundation.identity.within import within
 from cloud.planning.day import About, Job, JobState
-
-_MAX_REASON: Final = 500
-_MOST_ABOUT: Final = 200
-"""So much news is surely worth a plan, and is not looked at one by one."""
+from cloud.planning.turns import joined
 
 job_row = Table(
     "planning_job",
@@ -149,29 +146,17 @@ def _jobs(connection: Connection, wanted: list[ColumnElement[bool]]) -> list[Job
 
 
 def join(connection: Connection, waiting: Job, further: Job) -> None:
-    """A waiting job serves a further reason too; the more urgent trigger names it.
-
-    A plan that somebody asked for stays what it is, and reads the day when its turn comes.
-    """
-    is_asked = waiting.trigger == "optimize"
-    is_urgent = further.trigger == "urgent_order" and not is_asked
-    trigger = further.trigger if is_urgent else waiting.trigger
-    solver = further.solver if is_urgent else waiting.solver
-    seconds = waiting.seconds if is_asked else min(waiting.seconds, further.seconds)
-    reason = f"{waiting.reason}; {further.reason}"
-    about = (*waiting.about, *further.about) if waiting.about and further.about else ()
-    due = None if None in {waiting.due_at, further.due_at} else waiting.due_at
-    if len(reason) > _MAX_REASON:
-        reason = f"{reason[: _MAX_REASON - 1]}…"
+    """A waiting job serves a further reason too."""
+    one = joined(waiting, further)
     connection.execute(
         update(job_row)
         .where(job_row.c.id == waiting.id)
         .values(
-            trigger=trigger,
-            reason=reason,
-            solver=solver,
-            seconds=seconds,
-            about=msgspec.to_builtins(about if len(about) <= _MOST_ABOUT else ()),
-            due_at=due,
+            trigger=one.trigger,
+            reason=one.reason,
+            solver=one.solver,
+            seconds=one.seconds,
+            about=msgspec.to_builtins(one.about),
+            due_at=one.due_at,
         )
     )

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from sqlalchemy.exc import DBAPIError
@@ -14,7 +14,7 @@ from cloud.foundation.outbox import DomainEvent
 from cloud.planning.budget import Budget
 from cloud.planning.counts import LoopCounts
 from cloud.planning.day import DayKey, DepotKey, Job
-from cloud.planning.job_queue import REPLAN_S, JobQueue
+from cloud.planning.job_queue import JobQueue, improvement
 from cloud.planning.making import GaveWay, PlanMaker
 from cloud.planning.triggers import cause_of
 from cloud.planning.turns import gives_way, is_due, retry_after_s, to_begin
@@ -209,19 +209,9 @@ class PlanningLoop:
             return "failed"
         self._put_off.pop(job.depot_key, None)
         if job.is_urgent and made.how == "committed":
-            await asyncio.to_thread(self._queue.add, self._improvement(job))
+            further = improvement(job, self._queue.new_job_id())
+            await asyncio.to_thread(self._queue.add, further)
         return made.how
-
-    def _improvement(self, decided: Job) -> Job:
-        """A search from where an urgent order was put at once."""
-        return replace(
-            decided,
-            id=self._queue.new_job_id(),
-            reason=f"{decided.reason}, the routes put in order around it",
-            solver="auto",
-            seconds=REPLAN_S,
-            about=(),
-        )
 
     async def _try_later(self, job: Job, error: Unavailable) -> str:
         """What the day asks for is not forgotten because a part does not answer now."""

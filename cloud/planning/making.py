@@ -39,30 +39,17 @@ from cloud.planning.reading import read_day
 from cloud.planning.revising import NewRoutes, outdated_by, routes_of, with_progress
 from cloud.planning.situation import At, Day, problem_of
 from cloud.planning.solvers.schedule import prices_of
+from cloud.planning.worth_it import is_worth_it
 from cloud.roads.client import RoadsClient
 from cloud.roads.model import PlaceError, Point
 
 log = logging.getLogger(__name__)
 
-LEAST_GAIN_S: Final = 60.0
-"""A re-plan that only moves orders about gains at least so much, in seconds of driving."""
 MAX_TRIES: Final = 5
 SPARE_S: Final = 20.0
 """What the planner may take beside the solving itself, before it is given up."""
 _RESTART_S: Final = 2.0
 _SHIFTED_S: Final = 300.0
-_MAY_BE_NOTHING: Final = frozenset(
-    {
-        "new_order",
-        "urgent_order",
-        "cancellation",
-        "failed_attempt",
-        "changed_shift",
-        "promise_at_risk",
-        "van_silent",
-        "rule",
-    }
-)
 
 type Positions = Callable[[str], Mapping[str, At]]
 """Gives where each van of a tenant is."""
@@ -254,10 +241,7 @@ class PlanMaker:
         routes = with_progress(new.routes, now.plan)
         _require_kept(now, routes)
         diff = difference(now.plan, routes, new.sacrificed)
-        if job.trigger in _MAY_BE_NOTHING and (
-            _is_nothing(diff, now.plan, routes, new)
-            or _is_hardly_better(made, diff, now.plan, routes)
-        ):
+        if not is_worth_it(job.trigger, now.plan, routes, new, diff, made.gain_s):
             return Outcome(now.plan.revision, "nothing")
         cost = RevisionCost(
             drive_s=sum(route.drive_s for route in routes),
@@ -384,6 +368,11 @@ class _Made:
     prices: Prices
     kept: Prices | None
 
+    @property
+    def gain_s(self) -> float | None:
+        """By which it is better than the plan in force, in seconds of driving."""
+        return None if self.kept is None else self.kept.total - self.prices.total
+
 
 def _left_out(
     job: Job, held: Sequences | None, unserved: tuple[Unplanned, ...]
@@ -397,30 +386,6 @@ def _left_out(
     return tuple(one if one.order_id in given else replace(one, reason=reason) for one in unserved)
 
 
-def _is_nothing(diff: Diff, before: DayPlan, routes: Iterable[Route], new: NewRoutes) -> bool:
-    """Whether nobody would notice: the same orders in the same places of the same shifts."""
-    is_same = not (diff.added or diff.removed or diff.moved or diff.promises_moved)
-    return is_same and _is_as_before(before, routes, new)
-
-
-def _is_as_before(before: DayPlan, routes: Iterable[Route], new: NewRoutes) -> bool:
-    """Whether there was a plan, and the same is left out in the same shifts."""
-    shifts = {route.vehicle_id: _shift_of(route) for route in before.routes}
-    return (
-        {left.order_id for left in before.unserved} == {left.order_id for left in new.unserved}
-        and all(shifts.get(one.vehicle_id, _shift_of(one)) == _shift_of(one) for one in routes)
-        and before.revision > 0
-    )
-
-
-def _is_hardly_better(made: "_Made", diff: Diff, before: DayPlan, routes: Iterable[Route]) -> bool:
-    """Whether all that it does is to move orders about for a gain that is not worth the unrest."""
-    serves_same = not (diff.added or diff.removed or diff.promises_moved)
-    if made.kept is None or not serves_same or not _is_as_before(before, routes, made.new):
-        return False
-    return made.kept.total - made.prices.total < LEAST_GAIN_S
-
-
 def _require_kept(now: Day, routes: Iterable[Route]) -> None:
     """Refuse what would undo what is done or under way; no plan from a sound planner does.
 
@@ -431,10 +396,6 @@ def _require_kept(now: Day, routes: Iterable[Route]) -> None:
     if found:
         log.error("a plan breaks what is fixed and was not used", extra={"faults": found[:5]})
         raise PlanRefused(f"the plan breaks what is fixed and was not used: {'; '.join(found[:3])}")
-
-
-def _shift_of(route: Route) -> tuple[float, float]:
-    return route.starts_at, route.ends_at
 
 
 def _tell_orders(

@@ -7,9 +7,14 @@ room there. Companies take turns, and so do the depots of each.
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from cloud.planning.day import DepotKey, Job
+
+_MAX_REASON: Final = 500
+_MOST_ABOUT: Final = 200
+"""So much news is surely worth a plan, and is not looked at one by one."""
 
 _RETRY_S: Final = 2.0
 _RETRY_MOST_S: Final = 30.0
@@ -82,6 +87,26 @@ def joins(waiting: Job, further: Job) -> bool:
     is_long = waiting.trigger == "optimize"
     return waiting.is_of_same_day(further) and not (
         waiting.is_held or (is_long and further.is_urgent)
+    )
+
+
+def joined(waiting: Job, further: Job) -> Job:
+    """A waiting job that serves a further reason too; the more urgent trigger names it.
+
+    A plan that somebody asked for stays what it is, and reads the day when its turn comes.
+    """
+    is_asked = waiting.trigger == "optimize"
+    is_urgent = further.trigger == "urgent_order" and not is_asked
+    reason = f"{waiting.reason}; {further.reason}"
+    about = (*waiting.about, *further.about) if waiting.about and further.about else ()
+    return replace(
+        waiting,
+        trigger=further.trigger if is_urgent else waiting.trigger,
+        solver=further.solver if is_urgent else waiting.solver,
+        seconds=waiting.seconds if is_asked else min(waiting.seconds, further.seconds),
+        reason=reason if len(reason) <= _MAX_REASON else f"{reason[: _MAX_REASON - 1]}…",
+        about=about if len(about) <= _MOST_ABOUT else (),
+        due_at=None if None in {waiting.due_at, further.due_at} else waiting.due_at,
     )
 
 

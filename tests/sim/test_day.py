@@ -24,6 +24,7 @@ class InOrder:
     off: set[str] = field(default_factory=set)
     done_orders: dict[str, bool] = field(default_factory=dict)
     stuck: list[str] = field(default_factory=list)
+    calls: list[tuple[str, float]] = field(default_factory=list)
 
     def next_task(self, van: str, now_s: float) -> Task | None:
         if van not in self.has_loaded:
@@ -54,6 +55,9 @@ class InOrder:
 
     def broke_down(self, van: str, point: Point, now_s: float) -> None:
         self.stuck.append(van)
+
+    def called(self, what: str, now_s: float) -> None:
+        self.calls.append((what, now_s))
 
 
 def doors(streets: Streets, count: int) -> list[Point]:
@@ -139,6 +143,23 @@ def test_what_happens_is_told_when_it_does(streets: Streets) -> None:
     assert urgent
     assert planner.revision == 1 + len(urgent)
     assert planner.off == {one.id for one in made.errands if one.called_off_s is not None}
+
+
+def test_a_planner_is_called_when_it_asked_for_it(streets: Streets) -> None:
+    made = script(streets, QUIET)
+    planner = InOrder(waiting=list(made.errands))
+    traffic = Traffic(zone=ZONE, seed="t", around=[DEPOT], truth=TrafficTruth())
+    day = LivedDay(made, streets, traffic)
+    day.call(EIGHT + 600, "later")
+    day.call(EIGHT + 60, "soon")
+    day.live(planner)
+    assert planner.calls == [("soon", EIGHT + 60), ("later", EIGHT + 600)]
+
+
+def test_a_van_is_stranded_on_the_day_that_has_one(streets: Streets) -> None:
+    made = script(streets, Rates(urgent=0.0, called_off=0.0, breakdown=0.0, stranded=1))
+    assert len(made.breakdowns) == 1
+    assert script(streets, QUIET).breakdowns == {}
 
 
 @dataclass
