@@ -84,6 +84,17 @@ class LineString(BaseModel):
     coordinates: list[tuple[float, float]]
 
 
+class RouteBreakBody(BaseModel):
+    """A break of the driver, and where the van stands; null: before the drive back."""
+
+    model_config = ConfigDict(populate_by_name=True)
+    begin: Annotated[str, Field(alias="from")]
+    end: Annotated[str, Field(alias="to")]
+    lat: float
+    lon: float
+    before_stop_id: str | None
+
+
 class RouteBody(BaseModel):
     """One van's ordered stops in one shift; distance and drive are what is still open."""
 
@@ -99,6 +110,7 @@ class RouteBody(BaseModel):
     drive_s: int
     geometry: LineString
     stops: list[StopBody]
+    breaks: list[RouteBreakBody]
 
 
 class ArrivalBody(BaseModel):
@@ -248,6 +260,16 @@ def route_body(route: Route, orders: OrdersOf) -> RouteBody:
         shift=ShiftSpan(starts_at=to_rfc3339(route.starts_at), ends_at=to_rfc3339(route.ends_at)),
         geometry=LineString(coordinates=list(route.geometry)),
         stops=[stop_body(stop, orders) for stop in route.stops],
+        breaks=[
+            RouteBreakBody(
+                begin=to_rfc3339(one.begins),
+                end=to_rfc3339(one.ends),
+                lat=one.lat,
+                lon=one.lon,
+                before_stop_id=one.before_stop_id,
+            )
+            for one in route.breaks
+        ],
     )
 
 

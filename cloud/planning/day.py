@@ -75,6 +75,16 @@ def is_served_at(stop: Stop, order: Order) -> bool:
     return stop.kind == ("pickup" if order.is_return else "delivery")
 
 
+class RouteBreak(msgspec.Struct, frozen=True, kw_only=True):
+    """A break of the driver; ``before_stop_id`` None is before the drive back."""
+
+    begins: float
+    ends: float
+    lat: float
+    lon: float
+    before_stop_id: str | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One van's ordered stops in one shift.
@@ -98,6 +108,7 @@ class Route:
     end_leg_m: int
     geometry: tuple[tuple[float, float], ...]
     stops: tuple[Stop, ...]
+    breaks: tuple[RouteBreak, ...] = ()
 
     @property
     def has_begun(self) -> bool:

@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from cloud.planning import model
 from cloud.planning.day import BY_HAND, Diff, Trigger
+from cloud.planning.working import NO_RULES, RuleSetName, WorkRules, rules_of
 
 
 class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +22,8 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
         ask_above_moved: a re-plan that moves more orders than this is proposed, not published;
             None publishes all.
         ask_before_moving_a_promise: propose whatever tells a customer another time.
+        work_rules: a country's rules for breaks and working time, or own ones.
+        work_rules_of_depots: other ones for some depots, by id.
     """
 
     km: model.Price = 60.0
@@ -33,6 +36,13 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
     changed_sequence: model.Price = 120.0
     ask_above_moved: Annotated[int, Meta(ge=0, le=100_000)] | None = None
     ask_before_moving_a_promise: bool = False
+    work_rules: RuleSetName | WorkRules = "none"
+    work_rules_of_depots: Annotated[dict[str, RuleSetName | WorkRules], Meta(max_length=500)] = {}
+
+    def work_rules_at(self, depot_id: str) -> WorkRules | None:
+        """What holds at a depot; None when nothing is limited."""
+        rules = rules_of(self.work_rules_of_depots.get(depot_id, self.work_rules))
+        return None if rules == NO_RULES else rules
 
     @property
     def prices(self) -> model.Policy:

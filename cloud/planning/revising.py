@@ -1,6 +1,6 @@
 """From the planner's plan back to routes that keep what is fixed. Pure."""
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final
@@ -8,7 +8,8 @@ from typing import Final
 from cloud.fleet.model import Depot, Shift
 from cloud.orders.model import Order, Promise, Span, promise_span
 from cloud.planning import model
-from cloud.planning.day import DayPlan, Route, Sacrifice, Stop, Unplanned, is_served_at
+from cloud.planning.break_times import breaks_of, kept_breaks
+from cloud.planning.day import DayPlan, Route, RouteBreak, Sacrifice, Stop, Unplanned, is_served_at
 from cloud.planning.situation import EARLY_S, Day, is_to_serve, stranded, van_of
 
 
@@ -77,7 +78,21 @@ def _route(
         end_leg_m=planned.end_leg_m if planned else 0,
         geometry=(),
         stops=stops,
+        breaks=(*kept_breaks(known, fixed), *_new_breaks(day, planned, fixed, made)),
     )
+
+
+def _new_breaks(
+    day: Day, planned: model.PlannedRoute | None, fixed: Sequence[Stop], made: Sequence[Stop]
+) -> tuple[RouteBreak, ...]:
+    if planned is None or not planned.breaks:
+        return ()
+    at = day.newest_position(planned.vehicle)
+    if fixed:
+        start = fixed[-1].lat, fixed[-1].lon
+    else:
+        start = (day.depot.lat, day.depot.lon) if at is None else (at.lat, at.lon)
+    return breaks_of(planned, made, start)
 
 
 def _fixed_stops(day: Day, known: Route | None) -> list[Stop]:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cloud.foundation.clock import to_rfc3339
 from cloud.foundation.errors import NotFound
-from cloud.foundation.given import ServiceDate
+from cloud.foundation.given import Name, ServiceDate
 from cloud.foundation.identity import Caller, Gate
 from cloud.foundation.identity.reach import require_depot_wide
 from cloud.planning.api import CostBody, DiffBody, JobAccepted, MovedBody, diff_body
@@ -17,9 +17,47 @@ from cloud.planning.deciding import Decisions
 from cloud.planning.loop import PlanningLoop
 from cloud.planning.policy import TenantPolicy
 from cloud.planning.proposals import Proposal
+from cloud.planning.working import RULE_SETS, RuleSetName
 
 type Price = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+type Limit = Annotated[int, Field(ge=60, le=172_800)]
+type Length = Annotated[int, Field(ge=0, le=86_400)]
 type Number = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class WorkRulesBody(BaseModel):
+    """What a day may ask of a driver, in seconds; null is not limited.
+
+    ``work_s`` without a break of ``break_s``; ``drive_s`` without one of ``drive_break_s``; more
+    work than ``long_s`` asks for breaks of ``long_break_s`` in all. What is shorter than
+    ``least_s`` is no break. ``day_s`` and ``day_drive_s``: longest work and driving of a day.
+    """
+
+    model_config = ConfigDict(extra="forbid", from_attributes=True)
+    work_s: Limit | None = None
+    break_s: Length = 1_800
+    drive_s: Limit | None = None
+    drive_break_s: Length = 2_700
+    long_s: Limit | None = None
+    long_break_s: Length = 2_700
+    least_s: Length = 900
+    day_s: Limit | None = None
+    day_drive_s: Limit | None = None
+
+
+class RuleSetBody(BaseModel):
+    """A country's rules and the text they come from."""
+
+    name: RuleSetName
+    title: str
+    source: str
+    rules: WorkRulesBody
+
+
+class RuleSets(BaseModel):
+    """The rules that come along."""
+
+    items: list[RuleSetBody]
 
 
 class PolicyBody(BaseModel):
@@ -28,7 +66,8 @@ class PolicyBody(BaseModel):
     ``km`` beside its time; ``hour`` of a van that is out, beside the driving; ``vehicle`` one more
     van; ``late_s`` a second after a promise; ``unserved`` and ``unserved_urgent`` an order left
     out; ``changed_vehicle`` and ``changed_sequence`` an order that gets another van, or another
-    place in its round.
+    place in its round. ``work_rules`` is a set of ``GET /planning/work-rules``, or own numbers;
+    ``work_rules_of_depots`` is that of some depots.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -42,6 +81,10 @@ class PolicyBody(BaseModel):
     changed_sequence: Price = 120.0
     ask_above_moved: Annotated[int, Field(ge=0, le=100_000)] | None = None
     ask_before_moving_a_promise: bool = False
+    work_rules: RuleSetName | WorkRulesBody = "none"
+    work_rules_of_depots: Annotated[
+        dict[Name, RuleSetName | WorkRulesBody], Field(max_length=500)
+    ] = {}
 
 
 class UndoBody(BaseModel):
@@ -128,6 +171,21 @@ def routes(decisions: Decisions, loop: PlanningLoop, gate: Gate) -> APIRouter:
     def policy(caller: reader) -> PolicyBody:
         """What driving, lateness and change cost, and which re-plans are proposed."""
         return PolicyBody.model_validate(decisions.policy(caller.tenant), from_attributes=True)
+
+    @router.get("/planning/work-rules")
+    def work_rules(_: reader) -> RuleSets:
+        """The rules for breaks and working time that a policy may name, with their sources."""
+        return RuleSets(
+            items=[
+                RuleSetBody(
+                    name=one.name,
+                    title=one.title,
+                    source=one.source,
+                    rules=WorkRulesBody.model_validate(one.rules),
+                )
+                for one in RULE_SETS.values()
+            ]
+        )
 
     @router.put("/planning/policy")
     def set_policy(body: PolicyBody, caller: admin) -> PolicyBody:

@@ -16,6 +16,7 @@ from cloud.places.areas import AccessArea
 from cloud.places.model import Place
 from cloud.places.usable import Excluded, why_excluded
 from cloud.planning import model
+from cloud.planning.break_times import rest_left_s, worked_until
 from cloud.planning.day import DayPlan, Route, Stop, Unplanned, served_orders
 from cloud.planning.policy import TenantPolicy
 from cloud.planning.proposals import Sequences
@@ -23,6 +24,7 @@ from cloud.planning.rules import Rule
 from cloud.planning.solvers.allowed import is_loaded_at_start
 from cloud.planning.vans import range_and_prices
 from cloud.planning.visiting import OVERTIME_S, Access, visits_of
+from cloud.planning.working import WorkRules
 
 LOADING_S: Final = 600
 LEAST_REST_S: Final = 30
@@ -200,8 +202,14 @@ def problem_of(
     places = _Locations()
     depot = places.index(day.depot.lat, day.depot.lon)
     over = [order for order in day.orders.values() if not is_to_serve(order)]
+    rules = (policy or TenantPolicy()).work_rules_at(day.depot.id)
     vehicles = [
-        _vehicle(day, shift, places, drives_s.get(shift.vehicle_id), over)
+        _with_hours(
+            day,
+            shift,
+            _vehicle(day, shift, places, drives_s.get(shift.vehicle_id), over),
+            rules,
+        )
         for shift in day.open_shifts()
     ]
     known = _Known.of(day)
@@ -348,6 +356,19 @@ def _vehicle(
     )
 
 
+def _with_hours(
+    day: Day, shift: Shift, vehicle: model.Vehicle, rules: WorkRules | None
+) -> model.Vehicle:
+    """The van with what its driver has worked, and may; and the breaks that the shift plans."""
+    free_at = vehicle.available_from
+    return replace(
+        vehicle,
+        work_rules=rules,
+        worked=worked_until(day.plan.route_of(shift.vehicle_id), shift.starts_at, free_at, rules),
+        pauses=tuple((int(begin), int(end)) for begin, end in shift.breaks if end > free_at),
+    )
+
+
 def _room(van: Vehicle, over: Iterable[Order]) -> tuple[int, int | None, int | None]:
     """Parcels, grams and millilitres that fit beside what is over and still aboard."""
     parcels, grams, millilitres = 0, 0, 0
@@ -374,7 +395,7 @@ def thousandths(amount: float | None) -> int:
 def _free_where_and_when(day: Day, route: Route, drive_s: int | None) -> tuple[float, float, float]:
     stop = day.frozen_stop(route.vehicle_id)
     if stop is not None:
-        return stop.lat, stop.lon, _done_at(day.now, stop, drive_s)
+        return stop.lat, stop.lon, _done_at(day.now, route, stop, drive_s)
     at = day.newest_position(route.vehicle_id)
     if at is not None:
         return at.lat, at.lon, day.now
@@ -382,12 +403,12 @@ def _free_where_and_when(day: Day, route: Route, drive_s: int | None) -> tuple[f
     return last.lat, last.lon, day.now
 
 
-def _done_at(now: float, stop: Stop, drive_s: int | None) -> float:
+def _done_at(now: float, route: Route, stop: Stop, drive_s: int | None) -> float:
     """When the service at a frozen stop will probably be done."""
     if stop.arrived_at is not None:
         arrival = stop.arrived_at
     elif drive_s is not None:
-        arrival = now + drive_s
+        arrival = now + rest_left_s(route, stop, now) + drive_s
     else:
         arrival = max(now, stop.planned_arrival)
     begin = max(arrival, stop.window.begin) if stop.window else arrival

@@ -37,6 +37,7 @@ from cloud.planning.day import (
     Revision,
     RevisionCost,
     Route,
+    RouteBreak,
     Stop,
     Unplanned,
 )
@@ -44,6 +45,7 @@ from cloud.planning.model import Prices
 from cloud.planning.proposals import sequences_of_routes
 
 LATE_S: Final = 86_400.0
+_ROUTE_OWN: Final = frozenset({"service_date", "geometry", "breaks"})
 
 plan = Table(
     "plan",
@@ -86,6 +88,7 @@ route_row = Table(
     Column("end_leg_s", Integer, nullable=False),
     Column("end_leg_m", Integer, nullable=False),
     Column("geometry", JSON, nullable=False),
+    Column("breaks", JSON, nullable=False, server_default="[]"),
     Index("uq_route_day", "tenant", "depot_id", "service_date", "vehicle_id", unique=True),
 )
 stop_row = Table(
@@ -401,12 +404,13 @@ def _drop_routes(connection: Connection, before: DayPlan) -> None:
 
 
 def _put_route(connection: Connection, route: Route) -> None:
-    columns = {name for name in route_row.c.keys() if name not in {"service_date", "geometry"}}  # noqa: SIM118 - not a dict
+    columns = {name for name in route_row.c.keys() if name not in _ROUTE_OWN}  # noqa: SIM118 - not a dict
     connection.execute(
         insert(route_row).values(
             **{name: getattr(route, name) for name in columns},
             service_date=route.service_date.isoformat(),
             geometry=json.loads(json.dumps(route.geometry)),
+            breaks=msgspec.to_builtins(route.breaks),
         )
     )
     for stop in route.stops:
@@ -448,9 +452,10 @@ def _routes(connection: Connection, wanted: list[ColumnElement[bool]]) -> list[R
         stops[stop.route_id].append(stop)
     return [
         Route(
-            **{name: row[name] for name in row if name not in {"service_date", "geometry"}},
+            **{name: row[name] for name in row if name not in _ROUTE_OWN},
             service_date=date.fromisoformat(row["service_date"]),
             geometry=tuple((lon, lat) for lon, lat in row["geometry"]),
+            breaks=msgspec.convert(row["breaks"], tuple[RouteBreak, ...]),
             stops=tuple(stops[row["id"]]),
         )
         for row in rows

@@ -41,11 +41,6 @@ class WorkRules(msgspec.Struct, frozen=True, kw_only=True):
     day_s: Limit | None = None
     day_drive_s: Limit | None = None
 
-    @property
-    def limits_breaks(self) -> bool:
-        """Whether a long enough day needs breaks at all."""
-        return any(one is not None for one in (self.work_s, self.drive_s, self.long_s))
-
 
 class Worked(msgspec.Struct, frozen=True, kw_only=True):
     """What of a driver's day is over, in seconds.
@@ -60,6 +55,39 @@ class Worked(msgspec.Struct, frozen=True, kw_only=True):
     day_s: Length = 0
     day_drive_s: Length = 0
     rest_s: Length = 0
+
+    def after(self, *, work_s: int, drive_s: int = 0) -> "Worked":
+        """After so much more work, of which so much was driving."""
+        return Worked(
+            work_s=self.work_s + work_s,
+            drive_s=self.drive_s + drive_s,
+            day_s=self.day_s + work_s,
+            day_drive_s=self.day_drive_s + drive_s,
+            rest_s=self.rest_s,
+        )
+
+    def rested(self, rules: WorkRules, rest_s: int) -> "Worked":
+        """After a standstill of so many seconds, which is a break when it is long enough."""
+        if rest_s < rules.least_s:
+            return self.after(work_s=rest_s)
+        return Worked(
+            work_s=0 if rest_s >= rules.break_s else self.work_s,
+            drive_s=0 if rest_s >= rules.drive_break_s else self.drive_s,
+            day_s=self.day_s,
+            day_drive_s=self.day_drive_s,
+            rest_s=self.rest_s + rest_s,
+        )
+
+    def is_allowed(self, rules: WorkRules) -> bool:
+        """Whether nothing of it is more than the rules allow."""
+        is_long = rules.long_s is not None and self.day_s > rules.long_s
+        return (
+            (rules.work_s is None or self.work_s <= rules.work_s)
+            and (rules.drive_s is None or self.drive_s <= rules.drive_s)
+            and (rules.day_s is None or self.day_s <= rules.day_s)
+            and (rules.day_drive_s is None or self.day_drive_s <= rules.day_drive_s)
+            and not (is_long and self.rest_s < rules.long_break_s)
+        )
 
 
 class RuleSet(msgspec.Struct, frozen=True, kw_only=True):

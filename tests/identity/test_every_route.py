@@ -124,6 +124,7 @@ AD.CVI  GET    /depots/{depot_id}/plans/{service_date}
 AD.CVI  GET    /depots/{depot_id}/plans/{service_date}/revisions
 AD..VI  GET    /planning/policy
 A.....  PUT    /planning/policy
+AD..VI  GET    /planning/work-rules
 AD..VI  GET    /depots/{depot_id}/plans/{service_date}/comparison
 AD....  POST   /depots/{depot_id}/plans/{service_date}/undo
 AD..VI  GET    /depots/{depot_id}/plans/{service_date}/proposals

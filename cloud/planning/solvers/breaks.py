@@ -17,6 +17,8 @@ from cloud.planning.working import NO_RULES, Worked, WorkRules
 
 _BROKEN: Final = 1e9
 """What a broken rule weighs: more than any lateness."""
+_EARLY_S: Final = 600
+"""A break in the waiting is over so long before the window opens, but for the drive there."""
 _MOST_LABELS: Final = 64
 """So many choices are followed; those that end late are left out first."""
 
@@ -93,8 +95,8 @@ def lacks_breaks(vehicle: Vehicle, ends_at: int, driven_s: int) -> bool:
     available = vehicle.available_from
     if any(begins < ends_at and available < ends for begins, ends in vehicle.pauses):
         return True
-    all_of_it = _after(vehicle.worked, work_s=ends_at - available, drive_s=driven_s)
-    return not is_allowed(vehicle.work_rules or NO_RULES, all_of_it)
+    all_of_it = vehicle.worked.after(work_s=ends_at - available, drive_s=driven_s)
+    return not all_of_it.is_allowed(vehicle.work_rules or NO_RULES)
 
 
 def legs_of(
@@ -144,7 +146,7 @@ def placed(vehicle: Vehicle, leaves: int, legs: Sequence[Leg]) -> Placed:
     """
     rules = vehicle.work_rules or NO_RULES
     begun_s = leaves - vehicle.available_from
-    before = _after(vehicle.worked, work_s=begun_s)
+    before = vehicle.worked.after(work_s=begun_s)
     labels = [_Label(leaves, 0.0, before, ())]
     for at, leg in enumerate(legs):
         further = [
@@ -176,25 +178,26 @@ class _Step:
     leg: Leg
 
     def from_(self, label: _Label) -> Iterator[_Label]:
-        told = list(self._setting_out(label))
-        if any(one.rests == label.rests for one in told):
-            yield from told
-            return
-        yield from told
-        for length in self._lengths(label.worked):
-            ends = label.clock + length
-            yield from self._setting_out(self._rested(label, label.clock, ends, is_at_end=False))
-
-    def _setting_out(self, label: _Label) -> Iterator[_Label]:
-        """Drive, after the pauses that lie in the way; then all ways to do the service."""
         label, drive_s = self._past_pauses(label)
+        straight = list(self._driven(label, drive_s))
+        yield from straight
+        arrival = label.clock + drive_s
+        waits_s = self.leg.begin(arrival) - arrival
+        if straight and waits_s == 0:
+            return
+        for length in {max(one, waits_s - _EARLY_S) for one in self._lengths(label.worked)}:
+            rested = self._rested(label, label.clock, label.clock + length, is_at_end=False)
+            yield from self._driven(*self._past_pauses(rested))
+
+    def _driven(self, label: _Label, drive_s: int) -> Iterator[_Label]:
+        """Drive, and do what is at the end; nothing when that is not allowed."""
         there = replace(
             label,
             clock=label.clock + drive_s,
-            worked=_after(label.worked, work_s=drive_s, drive_s=drive_s),
+            worked=label.worked.after(work_s=drive_s, drive_s=drive_s),
         )
-        if self._is_allowed(there.worked):
-            yield from self._served(there)
+        if there.worked.is_allowed(self.rules):
+            yield from self._done(there, self.leg.begin(there.clock))
 
     def _past_pauses(self, label: _Label) -> tuple[_Label, int]:
         drive_s = self.leg.drive_s(label.clock)
@@ -204,42 +207,21 @@ class _Step:
                 drive_s = self.leg.drive_s(label.clock)
         return label, drive_s
 
-    def _served(self, label: _Label) -> Iterator[_Label]:
-        start = self._begin(label.clock)
-        waits_s = start - label.clock
-        lengths = self._lengths(label.worked)
-        if start > label.clock and waits_s >= self.rules.least_s and lengths:
-            free = self._rested(label, label.clock, start, is_at_end=True)
-            yield from self._done(free, start)
-        else:
-            yield from self._done(label, start)
-        for length in lengths:
-            if length > waits_s and (waits_s > 0 or not self._is_allowed_after(label, start)):
-                rested = self._rested(label, label.clock, label.clock + length, is_at_end=True)
-                yield from self._done(rested, self._begin(rested.clock))
-
     def _done(self, label: _Label, start: int) -> Iterator[_Label]:
         """Do the service, which no pause may lie in."""
         for begins, ends in self.pauses:
             if begins < start + self.leg.service_s and label.clock < ends:
                 label = self._rested(label, max(label.clock, begins), ends, is_at_end=True)
-                start = self._begin(label.clock)
+                start = self.leg.begin(label.clock)
         ends_at = start + self.leg.service_s
         done = replace(
             label,
             clock=ends_at,
             penalty=label.penalty + self.leg.penalty(start),
-            worked=_after(label.worked, work_s=ends_at - label.clock),
+            worked=label.worked.after(work_s=ends_at - label.clock),
         )
-        if self._is_allowed(done.worked):
+        if done.worked.is_allowed(self.rules):
             yield done
-
-    def _begin(self, arrival: int) -> int:
-        return self.leg.begin(arrival)
-
-    def _is_allowed_after(self, label: _Label, start: int) -> bool:
-        work_s = start + self.leg.service_s - label.clock
-        return self._is_allowed(_after(label.worked, work_s=work_s))
 
     def _lengths(self, worked: Worked) -> list[int]:
         """How long breaks may be of use now."""
@@ -254,49 +236,10 @@ class _Step:
         return sorted(told)
 
     def _rested(self, label: _Label, begins: int, ends: int, *, is_at_end: bool) -> _Label:
-        worked = _after(label.worked, work_s=begins - label.clock)
+        worked = label.worked.after(work_s=begins - label.clock)
         return replace(
             label,
             clock=ends,
-            worked=rested(self.rules, worked, ends - begins),
+            worked=worked.rested(self.rules, ends - begins),
             rests=(*label.rests, Rest(self.at, is_at_end, begins, ends)),
         )
-
-    def _is_allowed(self, worked: Worked) -> bool:
-        return is_allowed(self.rules, worked)
-
-
-def is_allowed(rules: WorkRules, worked: Worked) -> bool:
-    """Whether what has been worked breaks no rule."""
-    is_long = rules.long_s is not None and worked.day_s > rules.long_s
-    return (
-        (rules.work_s is None or worked.work_s <= rules.work_s)
-        and (rules.drive_s is None or worked.drive_s <= rules.drive_s)
-        and (rules.day_s is None or worked.day_s <= rules.day_s)
-        and (rules.day_drive_s is None or worked.day_drive_s <= rules.day_drive_s)
-        and not (is_long and worked.rest_s < rules.long_break_s)
-    )
-
-
-def rested(rules: WorkRules, worked: Worked, rest_s: int) -> Worked:
-    """What has been worked, after a break of so many seconds."""
-    if rest_s < rules.least_s:
-        return _after(worked, work_s=rest_s)
-    return Worked(
-        work_s=0 if rest_s >= rules.break_s else worked.work_s,
-        drive_s=0 if rest_s >= rules.drive_break_s else worked.drive_s,
-        day_s=worked.day_s,
-        day_drive_s=worked.day_drive_s,
-        rest_s=worked.rest_s + rest_s,
-    )
-
-
-def _after(worked: Worked, *, work_s: int, drive_s: int = 0) -> Worked:
-    """What has been worked, after so much more, of which so much was driving."""
-    return Worked(
-        work_s=worked.work_s + work_s,
-        drive_s=worked.drive_s + drive_s,
-        day_s=worked.day_s + work_s,
-        day_drive_s=worked.day_drive_s + drive_s,
-        rest_s=worked.rest_s,
-    )
