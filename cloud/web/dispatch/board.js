@@ -14,10 +14,16 @@ import { OrderDetail } from "./order_detail.js";
 import { OrderForm } from "./order_form.js";
 import { OrderList } from "./order_list.js";
 import { PlanView } from "./plan_view.js";
+import { PolicyForm } from "./policy_form.js";
+import { RoadForm } from "./road_form.js";
+import { RoadDetail, RoadList } from "./road_list.js";
+import { blankRoad, roadDraftOf } from "./road_rules.js";
 import { VanDetail } from "./van_detail.js";
 import { choose, VanList, vanRows, VanTable } from "./van_list.js";
 
-const NOTHING = { vanId: null, orderId: null, fenceId: null, draft: null, isOrdering: false, place: null };
+const NOTHING = {
+  vanId: null, orderId: null, fenceId: null, draft: null, roadId: null, roadDraft: null, isPolicy: false, isOrdering: false, place: null,
+};
 const START = { ...NOTHING, tab: "vans", isPicking: false, standing: "all", filter: "all" };
 
 /** Everything on the page; draws itself again when `state` tells of a change. */
@@ -37,12 +43,18 @@ export function Board({ state }) {
     order: (orderId) => go({ ...NOTHING, tab: "orders", orderId }),
     fence: (fenceId) => go({ ...NOTHING, tab: "fences", fenceId }),
     draw: (fence) => go({ ...NOTHING, tab: "fences", draft: fence === undefined ? blankDraft() : draftOf(fence) }),
+    road: (roadId) => go({ ...NOTHING, tab: "roads", roadId }),
+    drawRoad: (rule) => go({ ...NOTHING, tab: "roads", roadDraft: rule === undefined ? blankRoad() : roadDraftOf(rule, state.times) }),
+    policy: () => go({ ...NOTHING, tab: "plan", isPolicy: true }),
     tab: (tab) => go({ ...NOTHING, tab }),
     standing: (standing) => go({ ...NOTHING, tab: "vans", standing }),
     filter: (filter) => go({ ...NOTHING, tab: "orders", filter }),
     form: () => go({ ...NOTHING, isOrdering: true, isPicking: true }),
   };
-  const placed = (place) => setAt((before) => before.draft === null ? { ...before, place } : { ...before, draft: withPoint(before.draft, place) });
+  const placed = (place) => setAt((before) => {
+    if (before.draft !== null) return { ...before, draft: withPoint(before.draft, place) };
+    return before.roadDraft === null ? { ...before, place } : { ...before, roadDraft: withPoint(before.roadDraft, place) };
+  });
   const toggle = () => {
     setTable(hasMap);
     setNoMap(null);
@@ -68,8 +80,8 @@ export function Board({ state }) {
         ${!hasMap && html`<footer class="soft">Streets and routes: ${attribution(state.city)}</footer>`}
       </main>
       ${hasMap && html`
-        <${MapView} state=${state} chosen=${at} picking=${{ isOn: at.draft !== null || (at.isOrdering && at.isPicking), place: at.place }}
-          onVan=${to.van} onOrder=${to.order} onFence=${to.fence} onPlace=${placed} onFail=${setNoMap} />`}
+        <${MapView} state=${state} chosen=${at} picking=${{ isOn: at.draft !== null || at.roadDraft !== null || (at.isOrdering && at.isPicking), place: at.place }}
+          onVan=${to.van} onOrder=${to.order} onFence=${to.fence} onRoad=${to.road} onPlace=${placed} onFail=${setNoMap} />`}
     </div>`;
 }
 
@@ -86,12 +98,25 @@ function Fences({ state, at, go, to, hasMap }) {
   return html`<${FenceList} state=${state} onFence=${to.fence} onDraw=${() => to.draw()} />`;
 }
 
-function tabs({ vans, orders, desk, news, maySeeFences }) {
+function Roads({ state, at, go, to, hasMap }) {
+  if (at.roadDraft !== null) {
+    return html`<${RoadForm} state=${state} draft=${at.roadDraft} hasMap=${hasMap} onChange=${(roadDraft) => go({ roadDraft })}
+      onDone=${to.road} onBack=${() => go({ roadDraft: null, roadId: at.roadDraft.id })} />`;
+  }
+  const rule = state.roads.rules.get(at.roadId);
+  if (rule !== undefined) {
+    return html`<${RoadDetail} key=${rule.id} state=${state} rule=${rule} onDraw=${() => to.drawRoad(rule)} onBack=${() => go({ roadId: null })} />`;
+  }
+  return html`<${RoadList} state=${state} onRoad=${to.road} onDraw=${() => to.drawRoad()} />`;
+}
+
+function tabs({ vans, orders, desk, news, maySeeFences, maySeeDesk }) {
   return [
     ["vans", "Vans", vans.size],
     ["orders", "Orders", orders.size],
     ["plan", "Plan", desk.open.length === 0 ? undefined : desk.open.length],
     ...(maySeeFences ? [["fences", "Fences"]] : []),
+    ...(maySeeDesk ? [["roads", "Streets"]] : []),
     ["news", "News", news.unread === 0 ? undefined : news.unread],
   ];
 }
@@ -103,8 +128,10 @@ function Content({ state, rows, at, go, to, hasMap }) {
       onAgain=${to.form} onBack=${() => go(NOTHING)} />`;
   }
   if (at.tab === "fences") return html`<${Fences} state=${state} at=${at} go=${go} to=${to} hasMap=${hasMap} />`;
+  if (at.tab === "roads") return html`<${Roads} state=${state} at=${at} go=${go} to=${to} hasMap=${hasMap} />`;
+  if (at.tab === "plan" && at.isPolicy) return html`<${PolicyForm} state=${state} onBack=${() => go({ isPolicy: false })} />`;
   if (at.tab === "news") return html`<${NewsList} state=${state} onVan=${to.van} onFence=${to.fence} />`;
-  if (at.tab === "plan") return html`<${PlanView} state=${state} hasMap=${hasMap} onOrder=${to.order} onVan=${to.van} />`;
+  if (at.tab === "plan") return html`<${PlanView} state=${state} hasMap=${hasMap} onOrder=${to.order} onVan=${to.van} onPolicy=${to.policy} />`;
   if (at.tab === "orders") {
     const order = state.orders.get(at.orderId);
     if (order !== undefined) {
@@ -121,16 +148,16 @@ function Content({ state, rows, at, go, to, hasMap }) {
 }
 
 /** When something chosen is left, the focus goes back to the row it was chosen from. */
-function useReturn({ vanId, orderId, fenceId }) {
+function useReturn({ vanId, orderId, fenceId, roadId }) {
   const before = useRef({});
   useEffect(() => {
     const left = Object.entries(before.current).find(([, id]) => id);
-    before.current = { van: vanId, order: orderId, fence: fenceId };
-    if (left === undefined || vanId !== null || orderId !== null || fenceId !== null) return;
+    before.current = { van: vanId, order: orderId, fence: fenceId, road: roadId };
+    if (left === undefined || vanId !== null || orderId !== null || fenceId !== null || roadId !== null) return;
     const [kind, id] = left;
     const row = document.querySelector(`.content [data-${kind}="${CSS.escape(id)}"]`);
     (row?.matches("button") ? row : row?.querySelector("button"))?.focus();
-  }, [vanId, orderId, fenceId]);
+  }, [vanId, orderId, fenceId, roadId]);
 }
 
 function useEscape(done) {

@@ -6,6 +6,7 @@ import { FenceBook } from "./fence_book.js";
 import { NewsDesk } from "./news_desk.js";
 import { PlanBook } from "./plan_book.js";
 import { Replay } from "./replay.js";
+import { RoadBook } from "./road_book.js";
 
 const NEWS_PAUSE_MS = 1_200;
 const REVISION_PAUSE_MS = 150;
@@ -36,6 +37,7 @@ export class BoardState {
     this.news = new NewsDesk(() => this.tell());
     this.book = new FenceBook(() => this.tell());
     this.desk = new PlanBook(() => this.tell());
+    this.roads = new RoadBook(() => this.tell());
     this.replay = null;
     this.pastLook = null;
     this.listeners = new Set();
@@ -53,7 +55,7 @@ export class BoardState {
     return this.me !== null && this.me.role !== "carrier";
   }
 
-  /** Whether who is signed in may look at what dispatchers decide: proposals, rules, the policy. */
+  /** Whether who is signed in may look at what dispatchers decide: proposals, rules, streets, the policy. */
   get maySeeDesk() {
     return ["admin", "dispatcher", "viewer"].includes(this.me?.role);
   }
@@ -86,7 +88,7 @@ export class BoardState {
     this.depots = depots.items;
     this.city = city;
     this.choose(this.depot?.id ?? this.depots[0]?.id);
-    await Promise.all([this.readVans(), this.readDay(), this.maySeeFences ? this.book.read() : null]);
+    await Promise.all([this.readVans(), this.readDay(), this.maySeeFences ? this.book.read() : null, this.maySeeDesk ? this.roads.read() : null]);
     this.refreshing ??= setInterval(() => this.refresh(), REFRESH_MS);
   }
 
@@ -155,7 +157,7 @@ export class BoardState {
     if (document.hidden || this.line !== "open" || this.depot === null) return;
     await this.safely(async () => {
       const today = this.times.day(this.clock.nowMs());
-      await this.readVans();
+      await Promise.all([this.readVans(), this.maySeeDesk ? this.roads.read() : null]);
       if (today === this.day) return Promise.all([this.readPlan(), this.readDesk()]);
       this.day = today;
       return this.readDay();

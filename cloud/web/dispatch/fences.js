@@ -129,13 +129,15 @@ function placeIn(line) {
   return isPlace ? [lon, lat] : null;
 }
 
-function geometry(type, points) {
+/** A geometry of points as [lon, lat]. */
+export function geometry(type, points) {
   if (type === "Point") return { type, coordinates: points[0] };
   if (type === "LineString") return { type, coordinates: points };
   return { type, coordinates: [[...points, points[0]]] };
 }
 
-function corners({ type, coordinates }) {
+/** The points of a geometry as [lon, lat], without the one that closes a ring. */
+export function corners({ type, coordinates }) {
   if (type === "Point") return [coordinates];
   return type === "LineString" ? coordinates : coordinates[0].slice(0, -1);
 }
@@ -150,7 +152,8 @@ function circle([lon, lat], radiusM) {
   return [...ring, ring[0]];
 }
 
-function middleOf(ring) {
+/** The middle of what is around a ring. */
+export function middleOf(ring) {
   const [lons, lats] = [ring.map(([lon]) => lon), ring.map(([, lat]) => lat)];
   return [(Math.min(...lons) + Math.max(...lons)) / 2, (Math.min(...lats) + Math.max(...lats)) / 2];
 }
@@ -160,6 +163,7 @@ function pixelsAtZoom0(widthM, lat) {
   return (widthM * 512) / (40_075_017 * Math.cos((lat * Math.PI) / 180));
 }
 
-function feature(shape, properties) {
+/** A GeoJSON feature. */
+export function feature(shape, properties) {
   return { type: "Feature", geometry: shape, properties };
 }

@@ -3,12 +3,12 @@
 const LIGHT = {
   land: "#ece8df", edge: "#c9c2b4", street: "#ffffff", main: "#fff0c2", trunk: "#f8d583",
   lane: "#f9f7f2", mainFar: "#f5dfa4", far: "#cfc8ba", name: "#6d675c", halo: "#fffdf8", ink: "#1d2526", paper: "#ffffff",
-  fence: "#8a4b9c", draft: "#b3261e",
+  fence: "#8a4b9c", draft: "#b3261e", closed: "#b3261e", slow: "#b45f06",
 };
 const DARK = {
   land: "#151b1f", edge: "#0c1012", street: "#37434a", main: "#4a555a", trunk: "#6b6245",
   lane: "#2a3339", mainFar: "#4f5a60", far: "#323c42", name: "#93a0a5", halo: "#151b1f", ink: "#eef2f2", paper: "#20282d",
-  fence: "#cf9be0", draft: "#ff968c",
+  fence: "#cf9be0", draft: "#ff968c", closed: "#ff6f61", slow: "#f2a73b",
 };
 
 // Names no browser has, so that its own sans-serif is drawn; MapLibre reads the weight off them.
@@ -25,12 +25,13 @@ export function boardStyle(streetsUrl, isDark) {
     version: 8,
     sources: {
       streets: streetsUrl === null ? empty() : { type: "geojson", data: streetsUrl, tolerance: 0.3 },
-      fences: empty(), draft: empty(), routes: empty(), stops: empty(), orders: empty(), vans: empty(), past: empty(), ghost: empty(), proposed: empty(),
+      fences: empty(), draft: empty(), routes: empty(), stops: empty(), orders: empty(), vans: empty(), past: empty(), ghost: empty(), proposed: empty(), roads: empty(),
     },
     layers: [
       { id: "land", type: "background", paint: { "background-color": c.land } },
       ...streets(c),
       ...fences(c),
+      ...roads(c),
       ...routes(c),
       ...proposed(c),
       ...orders(c),
@@ -107,6 +108,40 @@ function fences(c) {
       id: "fence-names", type: "symbol", source: "fences", minzoom: 12, filter: ["==", ["get", "part"], "name"],
       layout: { "text-field": ["get", "name"], "text-font": FONT, "text-size": 12, "text-optional": true },
       paint: { "text-color": c.fence, "text-halo-color": c.halo, "text-halo-width": 1.6 },
+    },
+  ];
+}
+
+function roads(c) {
+  const is = (part) => ["==", ["get", "part"], part];
+  const colour = ["match", ["get", "kind"], "closed", c.closed, c.slow];
+  const faint = (plain) => ["case", ["get", "isComing"], plain / 2.5, plain];
+  const width = (thin, wide) => ["interpolate", ["linear"], ["zoom"], 11, thin, 16, wide];
+  const layout = { "line-cap": "round", "line-join": "round" };
+  return [
+    {
+      id: "road-areas", type: "fill", source: "roads", filter: is("area"),
+      paint: { "fill-color": colour, "fill-opacity": faint(0.22) },
+    },
+    {
+      id: "road-area-edges", type: "line", source: "roads", filter: is("area"),
+      paint: { "line-color": colour, "line-width": ["case", ["get", "isSelected"], 4, 2], "line-opacity": faint(0.9), "line-dasharray": [3, 1.5] },
+    },
+    {
+      id: "road-lines", type: "line", source: "roads", filter: is("line"), layout,
+      paint: { "line-color": colour, "line-width": width(5, 11), "line-opacity": faint(0.9) },
+    },
+    {
+      id: "road-bars", type: "line", source: "roads", filter: ["all", is("line"), ["==", ["get", "kind"], "closed"]],
+      paint: { "line-color": c.paper, "line-width": width(2, 5), "line-opacity": faint(0.95), "line-dasharray": [1, 1] },
+    },
+    {
+      id: "road-names", type: "symbol", source: "roads", minzoom: 11, filter: is("name"),
+      layout: {
+        "text-field": ["get", "name"], "text-font": FONT_BOLD, "text-size": 12, "text-optional": true, "text-max-width": 12,
+        "text-variable-anchor": ["top", "bottom", "left", "right"], "text-radial-offset": 0.8,
+      },
+      paint: { "text-color": colour, "text-halo-color": c.halo, "text-halo-width": 1.8 },
     },
   ];
 }

@@ -2,8 +2,9 @@
 
 import { useEffect, useRef, useState } from "../vendor/preact/hooks.module.js";
 import { html } from "../look/html.js";
-import { drawn, placesOf, preview } from "./fences.js";
+import { corners, drawn, placesOf, preview } from "./fences.js";
 import { ORDER_COLOURS, VAN_COLOURS, vanColour } from "./palette.js";
+import { drawnRoad, previewRoad, roadInWords, roadStanding } from "./road_rules.js";
 import { groupOf, isStale } from "./rounds.js";
 
 const WEIGHTS = { done: 0, todo: 1, under_way: 2, trouble: 3, unserved: 4, urgent: 5 };
@@ -16,15 +17,15 @@ export function hasWebGl() {
 }
 
 /**
- * The map of the board. `chosen` is {vanId, orderId, fenceId, draft}, `picking` {isOn, place};
+ * The map of the board. `chosen` is {vanId, orderId, fenceId, draft, roadId, roadDraft}, `picking` {isOn, place};
  * `onFail(reason)` is called when there can be no map.
  */
-export function MapView({ state, chosen, picking, onVan, onOrder, onFence, onPlace, onFail }) {
+export function MapView({ state, chosen, picking, onVan, onOrder, onFence, onRoad, onPlace, onFail }) {
   const container = useRef(null);
   const [isDrawn, setDrawn] = useState(state.city?.bbox === undefined);
   const map = useRef(null);
   const told = useRef({});
-  told.current = { onVan, onOrder, onFence, onPlace, onFail, onDrawn: () => setDrawn(true) };
+  told.current = { onVan, onOrder, onFence, onRoad, onPlace, onFail, onDrawn: () => setDrawn(true) };
   useEffect(() => open(container.current, state, map, told), []);
   useEffect(() => {
     if (map.current !== null) show(map.current, state, chosen, picking);
@@ -73,6 +74,7 @@ function open(container, state, map, told) {
       onVan: (id) => told.current.onVan(id),
       onOrder: (id) => told.current.onOrder(id),
       onFence: (id) => told.current.onFence(id),
+      onRoad: (id) => told.current.onRoad(id),
       onDrawn: () => told.current.onDrawn(),
       onPlace: (place) => told.current.onPlace(place),
       onFail: () => told.current.onFail("The graphics card gave the map up"),
@@ -94,7 +96,7 @@ export function attribution(city) {
   return said.includes("OpenStreetMap") ? said : `${said} © OpenStreetMap contributors`.trim();
 }
 
-function show(map, state, { vanId, orderId, fenceId, draft }, picking) {
+function show(map, state, { vanId, orderId, fenceId, draft, roadId, roadDraft }, picking) {
   const changed = (part, ...from) => {
     const before = map.shown[part];
     map.shown[part] = from;
@@ -112,14 +114,20 @@ function show(map, state, { vanId, orderId, fenceId, draft }, picking) {
     if (!isPast && state.desk.shown !== null) map.fit(state.desk.shown.places);
   }
   if (changed("fences", state.book.fences, fenceId, draft?.id)) map.showFeatures("fences", fencesOn(state, fenceId, draft));
-  if (changed("draft", draft)) map.showFeatures("draft", draft === null ? [] : preview(draft));
+  if (changed("roads", state.roads.rules, roadId, roadDraft?.id, standings(state))) map.showFeatures("roads", roadsOn(state, roadId, roadDraft));
+  if (changed("draft", draft, roadDraft, state.roads.along)) {
+    map.showFeatures("draft", draft !== null ? preview(draft) : roadDraft !== null ? previewRoad(roadDraft, state.roads.along) : []);
+  }
   if (changed("depot", state.depot) && state.depot !== null) map.showDepot(state.depot);
   if (changed("picking", picking.isOn, picking.place)) map.pick(picking.isOn, picking.place);
   showPast(map, state, changed);
   const isElsewhere = changed("view", state.depot, vanId, state.routes.size > 0, isPast);
-  if (isElsewhere && !picking.isOn && !isPast && fenceId === null) look(map, state, vanId);
+  if (isElsewhere && !picking.isOn && !isPast && fenceId === null && roadId === null) look(map, state, vanId);
   if (changed("order", orderId) && state.orders.has(orderId)) map.lookAt(state.orders.get(orderId));
   if (changed("fence", fenceId) && state.book.fences.has(fenceId)) map.fit(placesOf(state.book.fences.get(fenceId)));
+  if (changed("road", roadId) && state.roads.rules.has(roadId)) {
+    map.fit(corners(state.roads.rules.get(roadId).geometry).map(([lon, lat]) => ({ lat, lon })));
+  }
 }
 
 function showPast(map, state, changed) {
@@ -147,6 +155,24 @@ function fencesOn(state, fenceId, draft) {
   return [...state.book.fences.values()]
     .filter(({ id }) => id !== draft?.id)
     .flatMap((fence) => drawn(fence, { isSelected: fence.id === fenceId }));
+}
+
+/** How the rules of the streets stand now, in one word: it changes when one begins or ends. */
+function standings({ roads, clock }) {
+  const now = clock.nowMs();
+  return [...roads.rules.values()].map((rule) => roadStanding(rule, now)).join();
+}
+
+function roadsOn(state, roadId, roadDraft) {
+  const now = state.clock.nowMs();
+  return [...state.roads.rules.values()].flatMap((rule) => {
+    const standing = roadStanding(rule, now);
+    const isSelected = rule.id === roadId;
+    if (rule.id === roadDraft?.id || (standing === "ended" && !isSelected)) return [];
+    const words = roadInWords(rule, state.times, now);
+    const label = rule.properties.name === "" ? words : `${rule.properties.name}\n${words}`;
+    return drawnRoad(rule, { label, isSelected, standing });
+  });
 }
 
 function look(map, state, vanId) {

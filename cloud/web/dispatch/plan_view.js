@@ -13,7 +13,7 @@ import { Revisions } from "./revision_list.js";
 const AT_ONCE = 30;
 
 /** Numbers of the plan, proposals, the planning form, what is unserved, rules, and the revisions, newest first. */
-export function PlanView({ state, hasMap, onOrder, onVan }) {
+export function PlanView({ state, hasMap, onOrder, onVan, onPolicy }) {
   const { plan, times } = state;
   const routes = [...state.routes.values()];
   const sum = (name) => routes.reduce((total, route) => total + route[name], 0);
@@ -29,7 +29,8 @@ export function PlanView({ state, hasMap, onOrder, onVan }) {
       ${state.mayAct && html`<${Optimize} state=${state} />`}
       <${Unserved} state=${state} onOrder=${onOrder} />
       ${state.maySeeDesk && html`<${RulesInForce} state=${state} onOrder=${onOrder} onVan=${onVan} />`}
-      <h3 class="section">Revisions</h3>
+      <div class="section headed"><h3>Revisions</h3>
+        ${state.maySeeDesk && html`<button class="link soft" type="button" onClick=${onPolicy}>What plans are priced by</button>`}</div>
       <${Revisions} state=${state} onOrder=${onOrder} onVan=${onVan} />
     </section>`;
 }

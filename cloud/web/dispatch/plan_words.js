@@ -10,6 +10,8 @@ const TRIGGERS = {
   cancellation: ["bad", "Cancellation"],
   changed_order: ["quiet", "Changed order"],
   failed_pickup: ["bad", "Failed pickup"],
+  failed_attempt: ["bad", "Failed attempt"],
+  van_silent: ["bad", "Silent van"],
   changed_shift: ["warn", "Changed shift"],
   promise_at_risk: ["bad", "Promise at risk"],
   rule: ["brand", "Rule"],

@@ -54,12 +54,14 @@ function placesOf(route, visits, state, vanId) {
 }
 
 function placeOf({ order_id: id, kind }, state) {
-  if (kind === "delivery") return state.orders.get(id);
   for (const route of state.routes.values()) {
-    const stop = route.stops.find((one) => one.kind === "pickup" && one.order_ids.includes(id));
+    const stop = route.stops.find((one) => one.kind === kind && one.order_ids.includes(id));
     if (stop !== undefined) return stop;
   }
-  return state.depot;
+  const order = state.orders.get(id);
+  if (order === undefined) return undefined;
+  const isAtDoor = (kind === "pickup") === (order.kind === "return");
+  return isAtDoor ? order : order.pickup ?? state.depot;
 }
 
 /** The way along the streets, in as many questions as it takes; straight lines where the streets give none. */

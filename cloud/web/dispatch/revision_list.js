@@ -58,7 +58,7 @@ function Prices({ prices }) {
   if (prices === null) return null;
   return html`
     <dl class="prices" title="What the plan costs by your policy, in time of driving">
-      <div class="soft">Price in driving time:</div>
+      <div class="soft">Price</div>
       ${pricesInWords(prices).map(([term, words, isBad]) => html`
         <div><dt>${term}</dt><dd class=${isBad ? "figures at-risk" : "figures"}>${words}</dd></div>`)}
     </dl>`;

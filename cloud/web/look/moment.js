@@ -70,6 +70,12 @@ export class DepotTime {
     return `${at.year}-${at.month}-${at.day}`;
   }
 
+  /** "2026-11-23T09:42", as an input of date and time takes it. */
+  input(instant) {
+    const at = this.local(toMs(instant));
+    return `${at.year}-${at.month}-${at.day}T${at.hour}:${at.minute}`;
+  }
+
   /** The instant (RFC 3339, UTC) of local "HH:MM" on a local day, `daysLater` days after it. */
   instant(day, hourMinute, daysLater = 0) {
     const wall = Date.parse(`${day}T${hourMinute}:00Z`) + daysLater * 86_400_000;

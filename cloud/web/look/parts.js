@@ -72,6 +72,7 @@ export function Tabs({ tabs, tab, onTab, label }) {
     onTab(next);
     document.getElementById(`tab-${next}`).focus();
   };
+  useEffect(() => document.getElementById(`tab-${tab}`)?.scrollIntoView({ block: "nearest", inline: "nearest" }), [tab]);
   return html`
     <div class="tabs" role="tablist" aria-label=${label}>
       ${tabs.map(([key, text, count], index) => html`
