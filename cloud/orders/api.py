@@ -24,7 +24,6 @@ from cloud.foundation.identity import READERS, Caller, Gate
 from cloud.foundation.identity.reach import require_depot_wide
 from cloud.orders.importing import OrderImport
 from cloud.orders.intake import (
-    DEFAULT_SERVICE_S,
     MAX_PARCELS,
     MAX_SERVICE_MINUTES,
     MAX_VOLUME_LITRES,
@@ -98,6 +97,8 @@ class RecipientBody(_Body):
 class NewOrderBody(_Body):
     """An order. Without a service date it is for today at the depot.
 
+    ``service_s`` is the time at the door; without it plans take what was learned of that door.
+
     ``weight_kg`` and ``volume_litres`` are of all parcels together; ``needs`` are skills that van
     and crew must have, such as ``fridge``; ``two_man`` is a driver with a helper. A ``return`` is
     fetched at the address within the window and brought to the depot; a delivery is fetched at
@@ -111,7 +112,7 @@ class NewOrderBody(_Body):
     lat: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
     lon: Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
     window: WindowBody | None = None
-    service_s: Service = DEFAULT_SERVICE_S
+    service_s: Service | None = None
     parcels: Annotated[int, Field(ge=1, le=MAX_PARCELS)] = 1
     weight_kg: Weight | None = None
     volume_litres: Volume | None = None
@@ -152,7 +153,7 @@ class OrderChange(_Body):
     """What may change of an order; a field that is left out stays as it is."""
 
     window: WindowBody | None = None
-    service_s: Service = DEFAULT_SERVICE_S
+    service_s: Service | None = None
     weight_kg: Weight | None = None
     volume_litres: Volume | None = None
     needs: Needs = []
@@ -222,6 +223,7 @@ class OrderBody(BaseModel):
     weight_kg: float | None
     volume_litres: float | None
     needs: list[str]
+    is_service_given: bool
     kind: OrderKind
     pickup: PickupAt | None
     ready_from: str | None
@@ -294,6 +296,7 @@ def _fields(order: Order, where: tuple[str | None, str | None]) -> dict[str, obj
     names = (
         "id", "reference", "depot_id", "service_date", "state", "priority", "address", "lat",
         "lon", "service_s", "weight_kg", "volume_litres", "version", "kind",
+        "is_service_given",
     )  # fmt: skip
     return {name: getattr(order, name) for name in names} | {
         "needs": list(order.needs),

@@ -21,7 +21,6 @@ from cloud.foundation.given import (
 )
 from cloud.orders.model import OrderKind, Pickup, Priority, Span
 
-DEFAULT_SERVICE_S: Final = 180
 MAX_ROWS: Final = 10_000
 MAX_PARCELS: Final = 1_000
 MAX_SERVICE_MINUTES: Final = 600
@@ -64,7 +63,10 @@ _PICKUP_CELLS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewOrder:
-    """An order that somebody asks for; ``reference`` is the sender's own name for it, or empty."""
+    """An order that somebody asks for; ``reference`` is the sender's own name for it, or empty.
+
+    ``service_s``: time at the door; None takes what is learned of it.
+    """
 
     reference: str
     depot_id: str
@@ -73,7 +75,7 @@ class NewOrder:
     lat: float
     lon: float
     window: Span | None
-    service_s: int
+    service_s: int | None
     parcels: int
     priority: Priority
     recipient_name: str | None
@@ -226,9 +228,9 @@ def _new_order(cells: dict[str, str], depot: Depot, service_date: date) -> NewOr
         lat=_number(cells, "lat", -90, 90),
         lon=_number(cells, "lon", -180, 180),
         window=_window(cells, depot, service_date, "window"),
-        service_s=round(
-            60 * _number(cells, "service_minutes", 0, MAX_SERVICE_MINUTES, DEFAULT_SERVICE_S / 60)
-        ),
+        service_s=round(60 * _number(cells, "service_minutes", 0, MAX_SERVICE_MINUTES))
+        if cells.get("service_minutes")
+        else None,
         parcels=_whole(cells, "parcels", 1, MAX_PARCELS, 1),
         priority="urgent" if priority == "urgent" else "normal",
         recipient_name=_text(cells, "recipient_name") or None,

@@ -81,7 +81,8 @@ class Order:
     Attributes:
         kind: a ``return`` is fetched at its door, within its window, and brought to the depot.
         window: when the recipient can be served; None means any time of the shift.
-        service_s: expected time at the door. promise: None until a plan was published.
+        service_s: expected time at the door. is_service_given: somebody has said it; else the
+            plan takes what was learned of the door. promise: None until a plan was published.
         version: counts each change.
         weight_kg, volume_litres: of all parcels together; None is not known, and counts as nothing.
         needs: skills that van and crew must have, such as ``fridge`` or ``two_man``.
@@ -113,6 +114,7 @@ class Order:
     pickup: Pickup | None = None
     ready_from: float | None = None
     place_id: str = ""
+    is_service_given: bool = True
 
     @property
     def is_return(self) -> bool:

@@ -34,6 +34,7 @@ from cloud.orders.model import (
 from cloud.orders.states import FINAL, Move, moved
 from cloud.places import store as place_store
 from cloud.places.model import Place
+from cloud.places.service_times import DEFAULT_S
 from cloud.places.store import known_or_new
 from cloud.roads.client import RoadsClient
 from cloud.roads.model import NoStreetNear, Snapped
@@ -215,6 +216,10 @@ class Orders:
             if order.state in FINAL:
                 raise Conflict(f"order {order_id} is {order.state}, so it cannot change any more")
             columns: dict[str, object] = {k: v for k, v in values.items() if k != "window"}
+            if "service_s" in values:
+                is_given = values["service_s"] is not None
+                columns["is_service_given"] = is_given
+                columns["service_s"] = values["service_s"] if is_given else round(DEFAULT_S)
             if isinstance(ready := values.get("ready_from"), float):
                 _require_ready(connection, order, ready)
             if "window" in values:
@@ -308,7 +313,8 @@ class Orders:
             lat=new.lat,
             lon=new.lon,
             window=window,
-            service_s=new.service_s,
+            service_s=round(DEFAULT_S) if new.service_s is None else new.service_s,
+            is_service_given=new.service_s is not None,
             parcels=tuple(
                 Parcel(
                     id=self._new_id("parcel"),

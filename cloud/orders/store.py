@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any
 
 from sqlalchemy import (
+    Boolean,
     Column,
     ColumnElement,
     Connection,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    true,
     tuple_,
     update,
 )
@@ -53,6 +55,7 @@ order_row = Table(
     Column("window_begin", Float),
     Column("window_end", Float),
     Column("service_s", Integer, nullable=False),
+    Column("is_service_given", Boolean, nullable=False, server_default=true()),
     Column("weight_kg", Float),
     Column("volume_litres", Float),
     Column("needs", WORDS, nullable=False, server_default="[]"),
@@ -102,6 +105,9 @@ _PICKUP_COLUMNS = (
     _shop.c.lat.label("pickup_lat"),
     _shop.c.lon.label("pickup_lon"),
 )
+
+_AT_ONCE = 1_000
+"""Ids in one query."""
 
 type OrdersOfCarrier = Callable[[ColumnElement[str], str], Select[Any]]
 """Ids of the orders that a carrier's vans have on their routes, by the tenant's column."""
@@ -171,6 +177,7 @@ def _order_values(
         "window_begin": order.window.begin if order.window else None,
         "window_end": order.window.end if order.window else None,
         "service_s": order.service_s,
+        "is_service_given": order.is_service_given,
         "weight_kg": order.weight_kg,
         "volume_litres": order.volume_litres,
         "needs": order.needs,
@@ -212,6 +219,23 @@ def places_of_day(
         *of_the_day, order_row.c.pickup_place_id.is_not(None)
     )
     return among(connection, tenant, doors) | among(connection, tenant, shops)
+
+
+def places_of_deliveries(
+    connection: Connection, tenant: str, order_ids: Sequence[str]
+) -> dict[str, Place]:
+    """The doors of those of some orders that are no returns, by order."""
+    found: dict[str, Place] = {}
+    for at in range(0, len(order_ids), _AT_ONCE):
+        chosen = (
+            order_row.c.tenant == tenant,
+            order_row.c.id.in_(order_ids[at : at + _AT_ONCE]),
+            order_row.c.kind == "delivery",
+        )
+        places = among(connection, tenant, select(order_row.c.place_id).where(*chosen))
+        rows = connection.execute(select(order_row.c.id, order_row.c.place_id).where(*chosen))
+        found |= {row.id: places[row.place_id] for row in rows}
+    return found
 
 
 def page(
@@ -423,6 +447,7 @@ def _order(row: RowMapping, parcels: tuple[Parcel, ...]) -> Order:
         pickup=_pickup(row),
         ready_from=row["ready_from"],
         place_id=row["place_id"],
+        is_service_given=row["is_service_given"],
     )
 
 

@@ -16,6 +16,7 @@ from cloud.foundation.ids import NewId
 from cloud.orders import store as order_store
 from cloud.orders.model import Promise
 from cloud.orders.service import move
+from cloud.places.service_times import ServiceTimes
 from cloud.planning import job_store, proposal_store, store
 from cloud.planning.client import PlannerClient, PlannerUnavailable
 from cloud.planning.day import (
@@ -30,6 +31,7 @@ from cloud.planning.day import (
     difference,
     served_orders,
 )
+from cloud.planning.door_times import DoorTimes
 from cloud.planning.keeping import faults
 from cloud.planning.mattering import matters
 from cloud.planning.model import Plan, Prices, Problem, Solved, SolveRequest
@@ -95,6 +97,7 @@ class PlanMaker:
         self._positions = positions
         self._events = events
         self._new_id = new_id
+        self._door_times = DoorTimes(database, clock)
 
     async def make(self, job: Job, gives_way: asyncio.Event | None = None) -> Outcome:
         """Solve the day as it stands now, and publish the next revision or propose it.
@@ -202,10 +205,11 @@ class PlanMaker:
         return replace(route, geometry=path.geometry)
 
     def _read_day(self, job: Job) -> Day:
+        times = self._door_times.of(job.tenant, job.depot_id)
         with self._database.reading() as connection:
-            return self._day(connection, job)
+            return self._day(connection, job, times)
 
-    def _day(self, connection: Connection, job: Job) -> Day:
+    def _day(self, connection: Connection, job: Job, times: ServiceTimes) -> Day:
         return read_day(
             connection,
             job.tenant,
@@ -213,6 +217,7 @@ class PlanMaker:
             job.service_date,
             now=self._clock.now_s(),
             positions=self._positions(job.tenant),
+            service_times=times,
         )
 
     def _leave(self, job: Job, revision: int) -> Outcome:
@@ -227,7 +232,7 @@ class PlanMaker:
         When the plan is outdated, gives what makes it so.
         """
         with self._database.writing() as connection:
-            now = self._day(connection, made.job)
+            now = self._day(connection, made.job, before.service_times)
             news = outdated_by(before, now, made.new.routes)
             if news is not None:
                 return news

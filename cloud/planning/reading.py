@@ -9,8 +9,10 @@ from cloud.fleet import store as fleet_store
 from cloud.fleet.service import require_depot
 from cloud.orders import store as order_store
 from cloud.places import area_store
+from cloud.places.service_times import NOTHING_LEARNED, ServiceTimes
 from cloud.planning import rule_store, store
 from cloud.planning.situation import At, Day, shifts_to_plan
+from cloud.planning.visiting import with_service_time
 
 
 def read_day(
@@ -21,8 +23,11 @@ def read_day(
     *,
     now: float,
     positions: Mapping[str, At],
+    service_times: ServiceTimes = NOTHING_LEARNED,
 ) -> Day:
     """Everything that is known of a depot's service date at ``now``, seconds since 1970.
+
+    An order of which nobody has said how long its service takes gets what was learned of its door.
 
     Raises:
         NotFound: no such depot.
@@ -30,6 +35,7 @@ def read_day(
     depot = require_depot(connection, tenant, depot_id)
     orders = order_store.of_day(connection, tenant, depot.id, service_date)
     plan = store.find_plan(connection, tenant, depot.id, service_date)
+    places = order_store.places_of_day(connection, tenant, depot.id, service_date)
     vehicles = {van.id: van for van in fleet_store.vehicles(connection, tenant)}
     shifts = fleet_store.shifts_of_day(connection, tenant, depot.id, service_date)
     return Day(
@@ -38,10 +44,14 @@ def read_day(
         plan=plan,
         shifts=shifts_to_plan(shifts, vehicles, plan),
         vehicles=vehicles,
-        orders={order.id: order for order in orders},
+        orders={
+            order.id: with_service_time(order, places.get(order.place_id), service_times)
+            for order in orders
+        },
         positions=positions,
         drivers={one.id: one for one in fleet_store.drivers_of_shifts(connection, shifts)},
-        places=order_store.places_of_day(connection, tenant, depot.id, service_date),
+        places=places,
         areas=area_store.of_depot(connection, tenant, depot.id),
+        service_times=service_times,
         rules=rule_store.in_force(connection, tenant, depot.id, service_date),
     )

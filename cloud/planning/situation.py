@@ -14,6 +14,7 @@ from cloud.orders.model import Order
 from cloud.orders.states import OrderState
 from cloud.places.areas import AccessArea
 from cloud.places.model import Place
+from cloud.places.service_times import NOTHING_LEARNED, ServiceTimes
 from cloud.places.usable import Excluded, why_excluded
 from cloud.planning import model
 from cloud.planning.break_times import rest_left_s, worked_until
@@ -69,6 +70,7 @@ class Day:
     rules: tuple[Rule, ...] = ()
     places: Mapping[str, Place] = field(default_factory=dict)
     areas: tuple[AccessArea, ...] = ()
+    service_times: ServiceTimes = NOTHING_LEARNED
 
     @property
     def locked_vehicles(self) -> frozenset[str]:

@@ -1,12 +1,14 @@
 """Where and when an order is fetched and delivered, as the planner is asked. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Final, TypedDict
 
 from cloud.orders.model import Order, served_within
 from cloud.places.areas import AccessArea
 from cloud.places.model import Place
+from cloud.places.service_times import ServiceTimes
 from cloud.places.usable import (
     Excluded,
     Limit,
@@ -78,6 +80,11 @@ class Access:
             if area.holds(lat, lon):
                 found.append(Limit("area", done_within(spans, service_s), area.name))
         return found
+
+
+def with_service_time(order: Order, place: Place | None, times: ServiceTimes) -> Order:
+    """The order with what was learned of its door, unless somebody has said how long it takes."""
+    return order if order.is_service_given else replace(order, service_s=times.at(place))
 
 
 def visits_of(

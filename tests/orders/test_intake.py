@@ -56,7 +56,7 @@ def test_only_place_and_address_are_needed() -> None:
     assert isinstance(order, NewOrder)
     assert (order.window, order.service_s, order.parcels, order.priority) == (
         None,
-        180,
+        None,
         1,
         "normal",
     )
