@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import count
 from math import inf
 from pathlib import Path
@@ -41,9 +42,13 @@ _TENANT: Final = "main"
 _CAPACITY: Final = 60
 _URGENT_DOORS: Final = 40
 _WEEK: Final = 5
+_OFTEN: Final = 0.3
+_REGULARS: Final = 100
+"""Three orders of ten go to one of a hundred doors that order often: assumptions."""
+_FIRST_DAY: Final = datetime(2026, 3, 2, 8, tzinfo=ZoneInfo(ZONE))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class City:
     """The streets of the demo city, and where incidents may happen in it."""
 
@@ -69,9 +74,7 @@ def day_script(
 
     ``rates.stranded`` vans break down on one day of each week.
     """
-    begins = datetime(2026, 3, 2, 8, tzinfo=ZoneInfo(ZONE)) + timedelta(
-        days=number // _WEEK * 7 + number % _WEEK
-    )
+    begins = _FIRST_DAY + timedelta(days=number // _WEEK * 7 + number % _WEEK)
     breaks_on = Random(f"{seed} breakdown of week {number // _WEEK}").randrange(_WEEK)
     if number % _WEEK != breaks_on:
         rates = replace(rates, stranded=0)
@@ -80,16 +83,20 @@ def day_script(
         streets=city.streets, depot=DEPOT, day=begins.date(),
         count=orders + _URGENT_DOORS, vans=vans, rng=rng,
     )  # fmt: skip
+    regulars = _regulars(city, seed)
+    doors = [
+        rng.choice(regulars) if rng.random() < _OFTEN else one.door.point for one in made[:orders]
+    ]
     ordered = [
         Errand(
             id=one.reference,
-            door=one.door.point,
+            door=door,
             window=_span(begins, one.window),
             service_s=one.service_min * 60.0,
             parcels=one.parcels,
             known_s=begins.timestamp() - 12 * HOUR_S,
         )
-        for one in made[:orders]
+        for one, door in zip(made, doors, strict=False)
     ]
     return script_of(
         seed=f"{seed} {number}",
@@ -101,6 +108,16 @@ def day_script(
         urgent_doors=[one.door.point for one in made[orders:]],
         rates=rates,
     )
+
+
+@cache
+def _regulars(city: City, seed: int) -> tuple[tuple[float, float], ...]:
+    """Doors that are ordered to again and again."""
+    made = orders_of_day(
+        streets=city.streets, depot=DEPOT, day=_FIRST_DAY.date(), count=_REGULARS, vans=1,
+        rng=Random(f"{seed} regulars"),
+    )  # fmt: skip
+    return tuple(one.door.point for one in made)
 
 
 def _span(begins: datetime, window: tuple[str, str]) -> tuple[float, float] | None:

@@ -16,8 +16,8 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
-from cloud.planning.day import Route
-from cloud.planning.pace import LEAST_S, Pace, Shown, Visited, shown
+from cloud.planning.day import Route, Stop
+from cloud.planning.pace import LEAST_S, Door, Pace, Shown, Visited, door_at, shown
 from cloud.planning.worth import Eta
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Ahead:
     service_s: float
     opens: float | None = None
     left: float = 1.0
+    door: Door | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +89,11 @@ def forecast(van: Underway, pace: Pace) -> tuple[Eta, ...]:
         day.mean + day.spread * draws[0],
         draws[1 : 3 * count : 3],
     )
-    services = pace.services([stop.service_s for stop in van.ahead], draws[2 : 3 * count : 3])
+    services = pace.services(
+        [stop.service_s for stop in van.ahead],
+        [stop.door for stop in van.ahead],
+        draws[2 : 3 * count : 3],
+    )
     early = pace.early_s + pace.early_spread_s * draws[3 : 3 * count + 1 : 3]
     by_hour = np.exp(pace.by_hour)
     begins_h = van.local_hour - van.now / 3600
@@ -192,6 +197,7 @@ def visited(route: Route, zone: ZoneInfo) -> tuple[Visited, ...]:
                 done_s=done_s,
                 service_s=float(stop.service_s) if stop.kind == "delivery" else 0.0,
                 opens=stop.window.begin if stop.window else None,
+                door=_door(stop),
             )
         )
     return tuple(found)
@@ -212,12 +218,17 @@ def underway(route: Route, zone: ZoneInfo, now: float, left: float = 1.0) -> Und
                 service_s=float(stop.service_s),
                 opens=stop.window.begin if stop.window else None,
                 left=left if place == 0 else 1.0,
+                door=_door(stop),
             )
             for place, stop in enumerate(ahead)
         ),
         shown=shown(visited(route, zone)),
         local_hour=local_hour(now, zone),
     )
+
+
+def _door(stop: Stop) -> Door | None:
+    return door_at(stop.lat, stop.lon) if stop.kind == "delivery" else None
 
 
 def local_hour(at_s: float, zone: ZoneInfo) -> float:

@@ -3,15 +3,16 @@
 A drive planned as ``leg_s`` takes ``start_s + leg_s * exp(pace + hour + day + leg)``: a constant
 for pulling out and finding a place to stand; what the whole fleet shows; what the hour of the day
 adds; what one van's day has in common (driver, weather, traffic of the day); and each leg's own
-luck, which is larger on short legs. A service takes ``service_s * exp(service + luck)``.
+luck, which is larger on short legs. A service takes ``service_s * exp(service + door + luck)``:
+what the whole fleet shows, and what a door that was served before has shown of itself.
 
 Every learned number is shrunk toward what is assumed while little was seen, and no single leg or
 service weighs much: a lunch at the wheel or a forgotten tap on the phone is no pace.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import exp, log, sqrt
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -33,9 +34,19 @@ _LEGS_BELIEVED: Final = 30.0
 _HOURS_BELIEVED: Final = 15.0
 _DAYS_BELIEVED: Final = 6.0
 _SERVICES_BELIEVED: Final = 20.0
+_DOORS_BELIEVED: Final = 20.0
 _WAITS_BELIEVED: Final = 5.0
 _LONG_LEG_S: Final = 240.0
 _SURELY_WAITED_S: Final = 300.0
+
+
+type Door = tuple[float, float]
+"""A place by latitude and longitude in degrees, to about a metre; see `door_at`."""
+
+
+def door_at(lat: float, lon: float) -> Door:
+    """The door at a place."""
+    return round(lat, 5), round(lon, 5)
 
 
 class Shown(NamedTuple):
@@ -47,10 +58,11 @@ class Shown(NamedTuple):
 
 
 class Served(NamedTuple):
-    """A service that was done: planned and real seconds."""
+    """A service that was done: planned and real seconds, and at which door."""
 
     planned_s: float
     took_s: float
+    door: "Door | None"
 
 
 class Visited(NamedTuple):
@@ -60,7 +72,7 @@ class Visited(NamedTuple):
         leg_s: planned drive from the stop before; None when nobody knows where it began.
         left_s: the instant when the stop before was done; None for the first stop of a day.
         hour: local, at ``left_s``.
-        opens: of its window.
+        opens: of its window. door: where it was.
     """
 
     leg_s: float | None
@@ -70,6 +82,7 @@ class Visited(NamedTuple):
     done_s: float
     service_s: float
     opens: float | None
+    door: Door | None = None
 
 
 class DayOfVan(NamedTuple):
@@ -89,6 +102,8 @@ class Pace:
         day_spread, leg_spread: deviations of a van's day and of a long leg. floor_s: what a short
             leg varies by at least.
         service, service_spread: logarithm of real against planned service, and its deviation.
+        doors: what a door that was served before adds to ``service``; at such a door the luck
+            deviates by ``at_known_door``.
         early_s, early_spread_s: how long before a window opens drivers stand at the door.
     """
 
@@ -100,6 +115,8 @@ class Pace:
     floor_s: float = 30.0
     service: float = -0.10
     service_spread: float = 0.45
+    doors: Mapping[Door, float] = field(default_factory=dict)
+    at_known_door: float = 0.45
     early_s: float = 300.0
     early_spread_s: float = 120.0
 
@@ -117,7 +134,7 @@ class Pace:
         """Logarithm of how much longer than expected a leg took, outliers held."""
         expected = one.leg_s * exp(self.drive + self.by_hour[int(one.hour) % 24])
         residual = log(max(LEAST_S, one.took_s - self.start_s) / max(LEAST_S, expected))
-        return min(_OUTLIER, max(-_OUTLIER, residual))
+        return _held(residual)
 
     def drives(self, legs_s: Sequence[float], today: "Floats", draws: "Floats") -> "Floats":
         """Real seconds of legs but for ``start_s`` and ``by_hour``: a row of walks for each."""
@@ -130,13 +147,18 @@ class Pace:
         took: Floats = legs * np.exp(np.where(short, 0.0, exponent))
         return took
 
-    def services(self, planned_s: Sequence[float], draws: "Floats") -> "Floats":
+    def services(
+        self, planned_s: Sequence[float], doors: Sequence[Door | None], draws: "Floats"
+    ) -> "Floats":
         """Real seconds of services: a row of walks for each."""
         import numpy as np
 
-        took: Floats = np.array(planned_s)[:, None] * np.exp(
-            self.service + self.service_spread * draws
-        )
+        shifts = [None if door is None else self.doors.get(door) for door in doors]
+        middle = np.array([self.service + (shift or 0.0) for shift in shifts])[:, None]
+        spread = np.array(
+            [self.service_spread if shift is None else self.at_known_door for shift in shifts]
+        )[:, None]
+        took: Floats = np.array(planned_s)[:, None] * np.exp(middle + spread * draws)
         return took
 
     def _leg_spread(self, leg_s: float) -> float:
@@ -183,7 +205,7 @@ def _wait_of(stop: Visited) -> float | None:
 
 def _served(stop: Visited) -> Served:
     begin = stop.arrived_s if stop.opens is None else max(stop.arrived_s, stop.opens)
-    return Served(stop.service_s, max(1.0, stop.done_s - begin))
+    return Served(stop.service_s, max(1.0, stop.done_s - begin), stop.door)
 
 
 def _with_legs(pace: Pace, legs: Sequence[Shown], days: Sequence[Sequence[Shown]]) -> Pace:
@@ -272,12 +294,38 @@ def _with_services(pace: Pace, services: Sequence[Served]) -> Pace:
     ]
     middle = median(logs)
     spread2 = fmean((each - middle) ** 2 for each in logs)
+    count = len(logs)
+    found = replace(
+        pace,
+        service=_shrunk(middle, count, pace.service, _SERVICES_BELIEVED),
+        service_spread=sqrt(_shrunk(spread2, count, pace.service_spread**2, _SERVICES_BELIEVED)),
+    )
+    return _with_doors(found, services, [_held(each - found.service) for each in logs])
+
+
+def _with_doors(pace: Pace, services: Sequence[Served], residuals: Sequence[float]) -> Pace:
+    """What each door has in common, shrunk by how much doors differ and how much one does."""
+    at_door: dict[Door, list[float]] = defaultdict(list)
+    for one, residual in zip(services, residuals, strict=True):
+        if one.door is not None:
+            at_door[one.door].append(residual)
+    often = [seen for seen in at_door.values() if len(seen) > 1]
+    within = [(each - fmean(seen)) ** 2 for seen in often for each in seen]
+    freedom = sum(len(seen) - 1 for seen in often)
+    one_door2 = min(
+        pace.service_spread**2,
+        _shrunk(sum(within) / max(1, freedom), freedom, pace.service_spread**2, _DOORS_BELIEVED),
+    )
+    between2 = max(0.0, pace.service_spread**2 - one_door2)
+    if between2 == 0.0:
+        return replace(pace, doors={}, at_known_door=pace.service_spread)
+    believed = one_door2 / between2
     return replace(
         pace,
-        service=_shrunk(middle, len(logs), pace.service, _SERVICES_BELIEVED),
-        service_spread=sqrt(
-            _shrunk(spread2, len(logs), pace.service_spread**2, _SERVICES_BELIEVED)
-        ),
+        doors={
+            door: _shrunk(fmean(seen), len(seen), 0.0, believed) for door, seen in at_door.items()
+        },
+        at_known_door=sqrt(one_door2 + between2 * believed / (believed + 1.0)),
     )
 
 
@@ -291,6 +339,10 @@ def _with_waits(pace: Pace, waits: Sequence[float]) -> Pace:
         early_s=_shrunk(middle, len(waits), pace.early_s, _WAITS_BELIEVED),
         early_spread_s=sqrt(_shrunk(spread2, len(waits), pace.early_spread_s**2, _WAITS_BELIEVED)),
     )
+
+
+def _held(residual: float) -> float:
+    return min(_OUTLIER, max(-_OUTLIER, residual))
 
 
 def _shrunk(seen: float, count: float, assumed: float, believed: float) -> float:

@@ -11,7 +11,7 @@ from cloud.planning.working import NO_RULES, RuleSetName, WorkRules, rules_of
 
 
 class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """A tenant's prices, all in seconds of driving, and when a re-plan waits for a dispatcher.
+    """A tenant's prices in seconds of driving, its slack, and when a re-plan asks a dispatcher.
 
     Attributes:
         km: one kilometre, beside the time it takes. hour: of a van that is out, beside the driving.
@@ -19,6 +19,8 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
         late_s: one second after a promise. unserved, unserved_urgent: an order left out.
         changed_vehicle: an order that gets another van than in the plan in force.
         changed_sequence: an order that gets another place in its round.
+        slack_s: kept at each door beside its service: finding a place to stand, and whatever the
+            speeds of the streets do not tell.
         ask_above_moved: a re-plan that moves more orders than this is proposed, not published;
             None publishes all.
         ask_before_moving_a_promise: propose whatever tells a customer another time.
@@ -34,6 +36,7 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
     unserved_urgent: model.Price = 360_000.0
     changed_vehicle: model.Price = 300.0
     changed_sequence: model.Price = 120.0
+    slack_s: Annotated[int, Meta(ge=0, le=3_600)] = 0
     ask_above_moved: Annotated[int, Meta(ge=0, le=100_000)] | None = None
     ask_before_moving_a_promise: bool = False
     work_rules: RuleSetName | WorkRules = "none"

@@ -66,8 +66,9 @@ class PolicyBody(BaseModel):
     ``km`` beside its time; ``hour`` of a van that is out, beside the driving; ``vehicle`` one more
     van; ``late_s`` a second after a promise; ``unserved`` and ``unserved_urgent`` an order left
     out; ``changed_vehicle`` and ``changed_sequence`` an order that gets another van, or another
-    place in its round. ``work_rules`` is a set of ``GET /planning/work-rules``, or own numbers;
-    ``work_rules_of_depots`` is that of some depots.
+    place in its round; ``slack_s`` seconds kept at each door beside its service. ``work_rules`` is
+    a set of ``GET /planning/work-rules``, or own numbers; ``work_rules_of_depots`` is that of some
+    depots.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -79,6 +80,7 @@ class PolicyBody(BaseModel):
     unserved_urgent: Price = 360_000.0
     changed_vehicle: Price = 300.0
     changed_sequence: Price = 120.0
+    slack_s: Annotated[int, Field(ge=0, le=3_600)] = 0
     ask_above_moved: Annotated[int, Field(ge=0, le=100_000)] | None = None
     ask_before_moving_a_promise: bool = False
     work_rules: RuleSetName | WorkRulesBody = "none"

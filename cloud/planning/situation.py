@@ -197,7 +197,7 @@ def problem_of(
     Args:
         day: as it stands.
         drives_s: how long each van of `Day.drives_to_ask` still drives to its frozen stop.
-        policy: the tenant's prices; None takes the usual ones.
+        policy: the tenant's prices and slack; None takes the usual ones.
         held: each van's visits, when they are given and not sought: all routes are locked to them.
             What is aboard another van, pinned, or on a route that a dispatcher locked, stays there.
     """
@@ -215,8 +215,9 @@ def problem_of(
         for shift in day.open_shifts()
     ]
     known = _Known.of(day)
+    policy = policy or TenantPolicy()
     jobs = [
-        job
+        replace(job, service_s=job.service_s + policy.slack_s)
         for order in day.orders.values()
         if (job := _job(day, order, places, depot, known)) is not None
     ]
@@ -227,7 +228,7 @@ def problem_of(
         locations=places.all(),
         vehicles=tuple(_with_route(day, vehicle, of_day, held) for vehicle in vehicles),
         jobs=tuple(jobs),
-        policy=(policy or TenantPolicy()).prices,
+        policy=policy.prices,
     )
 
 

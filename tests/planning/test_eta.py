@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloud.planning.eta import Ahead, Underway, forecast, underway, visited
-from cloud.planning.pace import ASSUMED, Pace, Shown, Visited, learned
+from cloud.planning.pace import ASSUMED, Door, Pace, Shown, Visited, learned
 from tests.planning import days
 
 ZONE = ZoneInfo("America/Santiago")
@@ -142,6 +142,35 @@ def test_a_forgotten_tap_is_no_pace() -> None:
     clean, found = learned(seen), learned(broken)
     assert abs(found.drive - clean.drive) < 0.06
     assert found.leg_spread < 2 * clean.leg_spread + 0.05
+
+
+def visits_at_doors(rng: Random, slow: Door, others: int) -> list[list[Visited]]:
+    """Days on which one door takes twice as long as the rest."""
+    made = []
+    for number in range(20):
+        doors = [slow, *((float(number), float(at)) for at in range(others))]
+        at, stops = days.EIGHT, []
+        for door in doors:
+            took_s = 200.0 * exp(rng.gauss(0, 0.2)) * (2.0 if door == slow else 1.0)
+            stops.append(Visited(300.0, at, 9.0, at + 330, at + 330 + took_s, 200.0, None, door))
+            at += 330 + took_s
+        made.append(stops)
+    return made
+
+
+def test_a_door_that_takes_long_is_known_for_it_and_one_lunch_there_is_none() -> None:
+    slow = (-29.9, -71.2)
+    pace = learned(visits_at_doors(Random(5), slow, 6))
+    assert pace.doors[slow] == pytest.approx(log(2), abs=0.25)
+    assert pace.at_known_door < pace.service_spread
+    van = way(300.0, 300.0)
+    there = replace(van, ahead=(replace(van.ahead[0], door=slow), van.ahead[1]))
+    assert forecast(there, pace)[1].p50 > forecast(van, pace)[1].p50 + 60
+    lunch = visits_at_doors(Random(5), slow, 6)
+    once = lunch[3][2]
+    lunch[3][2] = once._replace(done_s=once.done_s + 2 * days.HOUR)
+    assert once.door is not None
+    assert abs(learned(lunch).doors[once.door]) < 0.6
 
 
 def test_forecasts_by_a_learned_pace_are_worth_what_they_say() -> None:
