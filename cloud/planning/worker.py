@@ -36,7 +36,6 @@ from cloud.planning.solvers.keeping import prices_kept
 from cloud.planning.solvers.port import SolverFailed
 from cloud.planning.solvers.solving import solve
 from cloud.planning.turns import searches_at_once
-from cloud.roads.client import RoadsClient
 from cloud.roads.hours import Travel
 from cloud.roads.model import NoStreetNear, Point, RoadsUnavailable
 from cloud.roads.timed import TimedRoads
@@ -123,7 +122,9 @@ class Planner:
                 cells = await asyncio.to_thread(divided, request.problem, request.previous)
                 if len(cells) > 1:
                     return await self._in_cells(request, cells, is_left, begun)
-                travel, far_m = await self._travel(request.problem, request.now)
+                travel, far_m = await self._travel(
+                    request.problem, request.now, is_quick=request.seconds <= QUICK_S
+                )
                 return await asyncio.to_thread(_solved, request, travel, far_m, is_left, begun)
             except RoadsUnavailable as error:
                 return Refused(reason=str(error), is_passing=True)
@@ -155,7 +156,7 @@ class Planner:
         return Solved(plan=plan, check=found, seconds=round(time.perf_counter() - begun, 3))
 
     async def _travel(
-        self, problem: Problem, now: Instant | None
+        self, problem: Problem, now: Instant | None, *, is_quick: bool = False
     ) -> tuple[Travel, dict[int, float]]:
         """Travel times between all locations while vans work, asked once for each distinct place.
 
@@ -169,11 +170,11 @@ class Planner:
         places = list(dict.fromkeys(points))
         far: dict[Point, float] = {}
         try:
-            travel = await self._roads.table(places, *span, now)
+            travel = await self._roads.table(places, *span, now, is_quick=is_quick)
         except NoStreetNear as error:
             far = {places[at]: distance_m for at, distance_m in error.far_m.items()}
             near = [place for place in places if place not in far]
-            travel = await self._roads.table(near, *span, now)
+            travel = await self._roads.table(near, *span, now, is_quick=is_quick)
             places = near
         at = {place: index for index, place in enumerate(places)}
         whole = travel.cut([at.get(point, 0) for point in points]) if places else travel
@@ -208,7 +209,7 @@ async def serve(socket: Path, roads_url: str, folder: Path | None, *, at_once: i
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    async with RoadsClient(roads_url, lane="bulk") as now, TimedRoads(folder, now) as roads:
+    async with TimedRoads(folder, roads_url) as roads:
         planner = Planner(roads, at_once=at_once)
         old_mask = os.umask(0o177)
         server = await asyncio.start_unix_server(planner.serve, socket, limit=MAX_REQUEST_BYTES)

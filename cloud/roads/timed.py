@@ -10,7 +10,7 @@ import msgspec
 
 from cloud.foundation.files import put
 from cloud.foundation.probes import tcp_answers
-from cloud.roads.client import Lane, RoadsClient
+from cloud.roads.client import RoadsClient
 from cloud.roads.engine import ADDRESS, url_of
 from cloud.roads.hours import (
     NEWEST_S,
@@ -22,6 +22,7 @@ from cloud.roads.hours import (
 )
 from cloud.roads.keeper import NOW, ports_in_force
 from cloud.roads.model import Matrix, Point, RoadsUnavailable
+from cloud.roads.remembering import RememberedTables
 
 _log = logging.getLogger(__name__)
 
@@ -69,26 +70,30 @@ class TimedRoads:
 
     Args:
         folder: the roads' folder; None when the engine is elsewhere and has the newest alone.
-        now: asks the data set with the newest speeds.
-        lane: of the questions to the others.
+        now: where the data set with the newest speeds answers.
     """
 
-    def __init__(self, folder: Path | None, now: RoadsClient, lane: Lane = "bulk") -> None:
+    def __init__(self, folder: Path | None, now: str) -> None:
         self._folder = folder
-        self._now = now
-        self._lane: Lane = lane
-        self._usual: dict[int, RoadsClient] = {}
+        self._now = _tables(now)
+        self._usual: dict[int, RememberedTables] = {}
         self.problem = ""
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for one in self._usual.values():
+        for one in (self._now, *self._usual.values()):
             await one.close()
 
     async def table(
-        self, points: Sequence[Point], from_s: int, until_s: int, now_s: int | None = None
+        self,
+        points: Sequence[Point],
+        from_s: int,
+        until_s: int,
+        now_s: int | None = None,
+        *,
+        is_quick: bool = False,
     ) -> TimedMatrix:
         """Travel times between places for who drives between two instants (UTC seconds).
 
@@ -97,6 +102,7 @@ class TimedRoads:
             from_s: the first departure.
             until_s: the last arrival.
             now_s: the newest speeds are of this instant; None leaves them out.
+            is_quick: what was told lately will do between places that are known.
 
         Raises:
             NoStreetNear: with the index of every place that is too far from a street.
@@ -104,15 +110,15 @@ class TimedRoads:
         """
         week = await self._week()
         if week is None:
-            return untimed(await self._now.table(points))
+            return untimed(await self._now.table(points, is_quick=is_quick))
         hours = week.timetable(from_s, until_s)
         used = sorted(set(hours.classes))
         is_now = now_s is not None and from_s < now_s + NEWEST_S
         try:
-            found = await self._tables(points, used, with_now=is_now)
+            found = await self._tables(points, used, with_now=is_now, is_quick=is_quick)
         except RoadsUnavailable as error:
             self._failed(f"hours: {error.detail}")
-            return untimed(await self._now.table(points))
+            return untimed(await self._now.table(points, is_quick=is_quick))
         self._failed("")
         import numpy as np  # web asks for no matrix and starts sooner without it
 
@@ -140,17 +146,17 @@ class TimedRoads:
             url = url_of(ports[data_set(number)])
             known = self._usual.get(number)
             if known is None or known.url != url:
-                self._usual[number] = RoadsClient(url, lane=self._lane, limit_s=_LIMIT_S)
+                self._usual[number] = _tables(url, limit_s=_LIMIT_S)
                 if known is not None:
                     await known.close()
         return week
 
     async def _tables(
-        self, points: Sequence[Point], used: Sequence[int], *, with_now: bool
+        self, points: Sequence[Point], used: Sequence[int], *, with_now: bool, is_quick: bool
     ) -> list[Matrix]:
         """Of each class in ``used``, then of now."""
-        asked = [self._usual[number].table(points) for number in used]
-        asked += [self._now.table(points)] if with_now else []
+        sets = [self._usual[number] for number in used] + ([self._now] if with_now else [])
+        asked = [one.table(points, is_quick=is_quick) for one in sets]
         answers = await asyncio.gather(*asked, return_exceptions=True)
         for answer in answers:
             if isinstance(answer, BaseException):
@@ -161,3 +167,7 @@ class TimedRoads:
         if problem and problem != self.problem:
             _log.warning("plans use the newest speeds at every hour", extra={"reason": problem})
         self.problem = problem
+
+
+def _tables(url: str, *, limit_s: float | None = None) -> RememberedTables:
+    return RememberedTables(RoadsClient(url, lane="bulk", limit_s=limit_s), RoadsClient(url))

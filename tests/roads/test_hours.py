@@ -127,7 +127,7 @@ def test_legs_are_priced_by_the_hour_they_are_driven_in(tmp_path: Path) -> None:
     monday = 1_790_553_600  # 2026-09-28
 
     async def ask() -> None:
-        async with roads.client() as now, TimedRoads(roads.folder / "roads", now) as timed:
+        async with TimedRoads(roads.folder / "roads", roads.client().url) as timed:
             await priced(timed)
             await without_one(timed)
 

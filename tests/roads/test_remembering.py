@@ -1,0 +1,78 @@
+"""What is told of places that are known already is what the engine tells."""
+
+import asyncio
+import random
+
+import numpy as np
+import pytest
+
+from bench.city_days import doors
+from cloud.roads.client import RoadsClient
+from cloud.roads.model import Matrix, NoStreetNear, Point
+from cloud.roads.remembering import RememberedTables
+from tests.parts.roads_engine import RoadEngine, demo_city
+
+pytestmark = pytest.mark.slow
+
+SEA = Point(-29.93, -71.45)
+
+
+class Counting(RoadsClient):
+    """Counts the questions of the lane that whole tables take."""
+
+    asked = 0
+
+    async def table(self, points, **given) -> Matrix:  # type: ignore[no-untyped-def]
+        self.asked += 1
+        return await super().table(points, **given)
+
+
+def places(count: int) -> list[Point]:
+    return [Point(at.lat, at.lon) for at in doors(demo_city(), count, random.Random(3))]
+
+
+def test_a_new_place_costs_a_row_and_a_column(engine: RoadEngine) -> None:
+    async def ask() -> None:
+        bulk = Counting(engine.url, lane="bulk")
+        tables = RememberedTables(bulk, RoadsClient(engine.url))
+        known = places(30)
+        await tables.table(known[:28])
+        told = await tables.table([*known[5:], known[0], known[5]], is_quick=True)
+        again = await tables.table(known, is_quick=True)
+        assert bulk.asked == 1
+        for points, found in (([*known[5:], known[0], known[5]], told), (known, again)):
+            whole = await bulk.table(points)
+            assert np.array_equal(found.seconds, whole.seconds)
+            assert np.array_equal(found.metres, whole.metres)
+        await tables.close()
+
+    asyncio.run(ask())
+
+
+def test_a_search_asks_for_all_of_it_anew_and_so_does_who_knows_too_little(
+    engine: RoadEngine,
+) -> None:
+    async def ask() -> None:
+        bulk = Counting(engine.url, lane="bulk")
+        tables = RememberedTables(bulk, RoadsClient(engine.url))
+        known = places(60)
+        await tables.table(known[:30], is_quick=True)
+        await tables.table(known[:30])
+        await tables.table(known, is_quick=True)
+        assert bulk.asked == 3
+        await tables.close()
+
+    asyncio.run(ask())
+
+
+def test_a_new_place_without_a_street_is_named(engine: RoadEngine) -> None:
+    async def ask() -> None:
+        tables = RememberedTables(RoadsClient(engine.url, lane="bulk"), RoadsClient(engine.url))
+        known = places(5)
+        await tables.table(known)
+        with pytest.raises(NoStreetNear) as told:
+            await tables.table([*known, SEA], is_quick=True)
+        assert list(told.value.far_m) == [5]
+        await tables.close()
+
+    asyncio.run(ask())
