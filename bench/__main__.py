@@ -63,7 +63,6 @@ BENCHES: Final = {
         "arrival error before and after learning speeds; how soon they hold",
     ),
     "week": ("bench.week", "a simulated week under four ways of planning; runs ten minutes"),
-    "week": ("bench.week", "a simulated week under four ways of planning; runs half an hour"),
     "urgent": ("bench.urgent", "an urgent order by the API to its revision, beside bulk matrices"),
     "wire": ("bench.wire_size", "bytes and time of a batch on the wire"),
 }

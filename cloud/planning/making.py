@@ -195,6 +195,9 @@ class PlanMaker:
     async def _with_geometry(self, day: Day, route: Route) -> Route:
         if not route.open_stops:
             return route
+        known = day.plan.route_of(route.vehicle_id)
+        if known is not None and known.geometry and _way(known) == _way(route):
+            return replace(route, geometry=known.geometry)
         at = day.newest_position(route.vehicle_id) if route.has_begun else None
         begin = Point(at.lat, at.lon) if at else Point(day.depot.lat, day.depot.lon)
         through = [Point(stop.lat, stop.lon) for stop in route.open_stops]
@@ -377,6 +380,11 @@ class _Made:
     def gain_s(self) -> float | None:
         """By which it is better than the plan in force, in seconds of driving."""
         return None if self.kept is None else self.kept.total - self.prices.total
+
+
+def _way(route: Route) -> list[tuple[str, float, float]]:
+    """Where a route still leads."""
+    return [(stop.id, stop.lat, stop.lon) for stop in route.open_stops]
 
 
 def _left_out(
