@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date
 from typing import Any, Final
 
@@ -45,6 +45,8 @@ from cloud.planning.model import Prices
 from cloud.planning.proposals import sequences_of_routes
 
 LATE_S: Final = 86_400.0
+_AT_ONCE: Final = 500
+"""Ids in one statement: SQLite and PostgreSQL bound how many there may be."""
 _ROUTE_OWN: Final = frozenset({"service_date", "geometry", "breaks"})
 
 plan = Table(
@@ -334,9 +336,7 @@ def commit_revision(
     else:
         same = and_(*(plan.c[name] == value for name, value in key.items()))
         connection.execute(update(plan).where(same).values(**values))
-    _drop_routes(connection, before)
-    for route in kept:
-        _put_route(connection, route)
+    _put_routes(connection, before, kept)
     connection.execute(
         insert(revision_row).values(
             **key,
@@ -385,58 +385,64 @@ def revisions(
     ]
 
 
-def _drop_routes(connection: Connection, before: DayPlan) -> None:
-    for route in before.routes:
-        stops = [stop.id for stop in route.stops]
-        connection.execute(
-            delete(stop_order).where(
-                stop_order.c.tenant == before.tenant, stop_order.c.stop_id.in_(stops)
-            )
-        )
-        connection.execute(
-            delete(stop_row).where(
-                stop_row.c.tenant == before.tenant, stop_row.c.route_id == route.id
-            )
-        )
-        connection.execute(
-            delete(route_row).where(route_row.c.tenant == before.tenant, route_row.c.id == route.id)
-        )
-
-
-def _put_route(connection: Connection, route: Route) -> None:
-    columns = {name for name in route_row.c.keys() if name not in _ROUTE_OWN}  # noqa: SIM118 - not a dict
-    connection.execute(
-        insert(route_row).values(
-            **{name: getattr(route, name) for name in columns},
-            service_date=route.service_date.isoformat(),
-            geometry=json.loads(json.dumps(route.geometry)),
-            breaks=msgspec.to_builtins(route.breaks),
-        )
-    )
-    for stop in route.stops:
-        _put_stop(connection, route, stop)
-
-
-def _put_stop(connection: Connection, route: Route, stop: Stop) -> None:
-    own = {"tenant", "route_id", "window_begin", "window_end"}
-    columns = {name for name in stop_row.c.keys() if name not in own}  # noqa: SIM118 - not a dict
-    connection.execute(
-        insert(stop_row).values(
-            tenant=route.tenant,
-            route_id=route.id,
-            window_begin=stop.window.begin if stop.window else None,
-            window_end=stop.window.end if stop.window else None,
-            **{name: getattr(stop, name) for name in columns},
-        )
-    )
-    if stop.order_ids:
-        connection.execute(
-            insert(stop_order),
+def _put_routes(connection: Connection, before: DayPlan, routes: Iterable[Route]) -> None:
+    """Write what differs; a statement for each kind of row, however many there are."""
+    known = {route.id: route for route in before.routes}
+    kept = {route.id: route for route in routes}
+    changed = [route for route in kept.values() if route != known.get(route.id)]
+    _drop_routes(connection, [one for one in known.values() if one != kept.get(one.id)])
+    for table, rows in (
+        (route_row, [_row_of_route(route) for route in changed]),
+        (stop_row, [_row_of_stop(route, stop) for route in changed for stop in route.stops]),
+        (
+            stop_order,
             [
                 {"tenant": route.tenant, "stop_id": stop.id, "order_id": order_id}
+                for route in changed
+                for stop in route.stops
                 for order_id in stop.order_ids
             ],
-        )
+        ),
+    ):
+        if rows:
+            connection.execute(insert(table), rows)
+
+
+def _drop_routes(connection: Connection, routes: Collection[Route]) -> None:
+    if not routes:
+        return
+    tenant = next(iter(routes)).tenant
+    stops = [stop.id for route in routes for stop in route.stops]
+    ids = [route.id for route in routes]
+    for first in range(0, len(stops), _AT_ONCE):
+        some = stop_order.c.stop_id.in_(stops[first : first + _AT_ONCE])
+        connection.execute(delete(stop_order).where(stop_order.c.tenant == tenant, some))
+    connection.execute(
+        delete(stop_row).where(stop_row.c.tenant == tenant, stop_row.c.route_id.in_(ids))
+    )
+    connection.execute(
+        delete(route_row).where(route_row.c.tenant == tenant, route_row.c.id.in_(ids))
+    )
+
+
+def _row_of_route(route: Route) -> dict[str, Any]:
+    names = {column.name for column in route_row.columns} - _ROUTE_OWN
+    return {name: getattr(route, name) for name in names} | {
+        "service_date": route.service_date.isoformat(),
+        "geometry": json.loads(json.dumps(route.geometry)),
+        "breaks": msgspec.to_builtins(route.breaks),
+    }
+
+
+def _row_of_stop(route: Route, stop: Stop) -> dict[str, Any]:
+    own = {"tenant", "route_id", "window_begin", "window_end"}
+    names = {column.name for column in stop_row.columns} - own
+    return {name: getattr(stop, name) for name in names} | {
+        "tenant": route.tenant,
+        "route_id": route.id,
+        "window_begin": stop.window.begin if stop.window else None,
+        "window_end": stop.window.end if stop.window else None,
+    }
 
 
 def _routes(connection: Connection, wanted: list[ColumnElement[bool]]) -> list[Route]:
