@@ -11,6 +11,7 @@ from math import inf
 from typing import Final
 
 from cloud.planning.check_breaks import check_breaks
+from cloud.planning.check_loading import begun_by, service_s_of
 from cloud.planning.model import (
     Job,
     Plan,
@@ -182,8 +183,11 @@ class _Check:
 
     def _times(self, van: Vehicle, route: PlannedRoute) -> Iterator[Violation]:
         place, free_at = van.start, van.available_from
+        firsts = begun_by(van, self._jobs, route.visits)
         for number, visit in enumerate(route.visits):
             is_loading = self._is_loading(van, route, number)
+            if firsts[number] < number and not is_loading:
+                continue
             leaves = max(free_at, visit.arrival - visit.leg_s)
             leg_s, leg_m = self._legs.of(place, visit.location, leaves, visit.leg_s)
             if (visit.leg_s, visit.leg_m) != (leg_s, leg_m) or leg_s >= NO_WAY:
@@ -194,7 +198,8 @@ class _Check:
                 yield _broken("time", text, visit, route)
             if visit.start < visit.arrival:
                 yield _broken("time", "its service starts before the arrival", visit, route)
-            if visit.departure < visit.start + self._service_s(van, visit, is_loading=is_loading):
+            service_s = service_s_of(van, self._jobs, route.visits, firsts, number)
+            if visit.departure < visit.start + (van.loading_s if is_loading else service_s):
                 yield _broken("service", "its service is too short", visit, route)
             place = visit.location
             free_at = van.available_from if is_loading else visit.departure
@@ -224,12 +229,6 @@ class _Check:
         for one, other in pairwise(loaded):
             if one.departure != other.departure:
                 yield _broken("service", "the loading does not end for all at once", other, route)
-
-    def _service_s(self, van: Vehicle, visit: Visit, *, is_loading: bool) -> int:
-        job = self._jobs[visit.job]
-        if is_loading:
-            return van.loading_s
-        return job.service_s if visit.kind == "delivery" else job.pickup_service_s
 
     def _end(self, van: Vehicle, route: PlannedRoute) -> Iterator[Violation]:
         if not route.visits:

@@ -89,6 +89,9 @@ class Vehicle(msgspec.Struct, frozen=True, kw_only=True):
         loads_at_start: it stands at its depot and loads what it takes from there in one go before
             it leaves; no extra visit is made for that. ``loading_s``: how long the loading takes.
             Without it every parcel that is not aboard is fetched by a visit of its own.
+        loads_at: its depot, where it loads again whatever it fetches there in one halt, in one go:
+            as long as fetching each by itself takes, and no longer than ``loading_s``. None fetches
+            one after another everywhere.
         locked: None leaves it to the planner. Else exactly these visits, in this order, and no
             others; what is loaded at the start needs no step. Each of its jobs names this van in
             ``only_vehicle``; one that does not fit any more is left out, and the rest keeps its
@@ -115,6 +118,7 @@ class Vehicle(msgspec.Struct, frozen=True, kw_only=True):
     skills: Annotated[tuple[Word, ...], Meta(max_length=100)] = ()
     loads_at_start: bool = False
     loading_s: Seconds = 0
+    loads_at: Index | None = None
     locked: Annotated[tuple[RouteStep, ...], Meta(max_length=10_000)] | None = None
     in_force: Annotated[tuple[RouteStep, ...], Meta(max_length=10_000)] = ()
     range_m: Metres | None = None
@@ -224,6 +228,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
         for at, vehicle in enumerate(self.vehicles):
             self._require_location(f"vehicles[{at}].start", vehicle.start)
             self._require_location(f"vehicles[{at}].end", vehicle.end)
+            self._require_location(f"vehicles[{at}].loads_at", vehicle.loads_at)
         known = {vehicle.id for vehicle in self.vehicles}
         for at, job in enumerate(self.jobs):
             self._require_location(f"jobs[{at}].delivery", job.delivery)

@@ -275,7 +275,7 @@ def _with_route(
     for stop in route.open_stops if route else ():
         for order_id in () if stop == frozen else stop.order_ids:
             job = of_day.get(order_id)
-            if job is not None and _is_step(job, stop.kind, vehicle):
+            if job is not None and _is_step(job, stop.kind, vehicle, steps):
                 steps[model.RouteStep(job=order_id, kind=stop.kind)] = None
     if vehicle.id not in day.locked_vehicles:
         given = None if held is None else _held_steps(vehicle, of_day, held)
@@ -297,16 +297,26 @@ def _held_steps(
     for step in held.get(vehicle.id, ()):
         job = of_day.get(step.job)
         is_own = job is not None and job.only_vehicle == vehicle.id
-        if job is not None and is_own and _is_step(job, step.kind, vehicle):
+        if job is not None and is_own and _is_step(job, step.kind, vehicle, steps):
             steps[step] = None
     return tuple(steps)
 
 
-def _is_step(job: model.Job, kind: model.VisitKind, vehicle: model.Vehicle) -> bool:
-    """Whether a planned visit is still one by itself: what is loaded at the start is not."""
-    if job.pickup is None and job.only_vehicle != vehicle.id:
-        return False
-    return kind == "delivery" or not (job.pickup is None or is_loaded_at_start(vehicle, job))
+def _is_step(
+    job: model.Job,
+    kind: model.VisitKind,
+    vehicle: model.Vehicle,
+    before: Iterable[model.RouteStep],
+) -> bool:
+    """Whether a planned visit is still one by itself: what is loaded at the start is not.
+
+    What is loaded there behind a delivery is for a further trip.
+    """
+    if job.pickup is None:
+        return kind == "delivery" and job.only_vehicle == vehicle.id
+    if kind == "delivery" or not is_loaded_at_start(vehicle, job):
+        return True
+    return any(step.kind == "delivery" for step in before)
 
 
 def is_aboard(order: Order) -> bool:
@@ -342,6 +352,7 @@ def _vehicle(
             skills=skills,
             loads_at_start=True,
             loading_s=LOADING_S,
+            loads_at=depot,
             **costs,
         )
     lat, lon, free_at = _free_where_and_when(day, route, drive_s)
@@ -355,6 +366,8 @@ def _vehicle(
         capacity_g=room[1],
         capacity_ml=room[2],
         skills=skills,
+        loads_at=depot,
+        loading_s=LOADING_S,
         **costs,
     )
 

@@ -23,6 +23,7 @@ from tests.planning.streets import (
     street,
     van,
     van_under_way,
+    visits,
 )
 
 OR_TOOLS = pytest.param("ortools", marks=[pytest.mark.slow, pytest.mark.alone])
@@ -88,6 +89,49 @@ def test_a_price_is_the_sum_of_what_it_is_made_of() -> None:
     assert price_of(problem, plan) == pytest.approx(20 * MINUTE + 10 * 120 + hours * 360 + 40)
     usual = _with(problem, km=None, hour=None, use=None)
     assert price_of(usual, plan) == pytest.approx(20 * MINUTE + hours * 1_800 + 500)
+
+
+def test_a_van_that_is_too_small_comes_back_for_the_rest(solver: SolverName) -> None:
+    """Six orders and room for three: loaded again in one go, which takes six minutes."""
+    small = van(capacity=3, loads_at=0)
+    orders = [order(f"o{k}", k, pickup_service_s=2 * MINUTE) for k in (5, 6, 7, 10, 11, 12)]
+    plan = planned(day([small], orders), solver, seconds=0.5)
+    assert not plan.unserved
+    if solver == "insertion":  # it never moves an order that it has put somewhere
+        return
+    assert plan.cost.drive_s == (2 * 7 + 2 * 12) * MINUTE
+    again = [one for one in visits(plan) if one.kind == "pickup"][3:]
+    assert len({(one.arrival, one.start, one.departure) for one in again}) == 1
+    assert again[0].departure - again[0].start == 6 * MINUTE
+
+
+def test_loading_again_takes_no_longer_than_loading_at_first() -> None:
+    small = van(capacity=3, loads_at=0, loading_s=5 * MINUTE)
+    orders = [order(f"o{k}", 5, pickup_service_s=4 * MINUTE) for k in range(6)]
+    plan = planned(day([small], orders), "pyvrp", seconds=0.5)
+    again = [one for one in visits(plan) if one.kind == "pickup"][3:]
+    assert not plan.unserved
+    assert again[0].departure - again[0].start == 5 * MINUTE
+
+
+def test_a_wave_that_comes_later_is_a_further_trip(solver: SolverName) -> None:
+    early = [order(f"e{k}", k, between(8, 10)) for k in (5, 6)]
+    late = [order(f"l{k}", k, ready_from=at(12)) for k in (7, 8)]
+    plan = planned(day([van(loads_at=0)], [*early, *late]), solver, seconds=0.5)
+    assert not plan.unserved
+    assert deliveries(plan)[:2] in (["e5", "e6"], ["e6", "e5"])
+    fetched = [one for one in visits(plan) if one.kind == "pickup" and one.job[0] == "l"]
+    assert all(one.start >= at(12) for one in fetched)
+    assert fetched[0].departure - fetched[0].start == 2 * MINUTE
+
+
+def test_the_checker_finds_a_loading_that_is_too_short() -> None:
+    orders = [order(f"o{k}", k, pickup_service_s=2 * MINUTE) for k in (5, 6, 7, 10, 11, 12)]
+    problem = day([van(capacity=3, loads_at=0)], orders)
+    plan = planned(problem, "pyvrp")
+    hasty = _with(problem, loads_at=None)
+    rules = {each.rule for each in check(hasty, street(range(31)), plan)}
+    assert rules & {"time", "service"}
 
 
 FOUR_HOURS = WorkRules(work_s=4 * HOUR, break_s=30 * MINUTE)

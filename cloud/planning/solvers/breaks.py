@@ -12,7 +12,14 @@ from typing import Final
 
 from cloud.planning.model import Job, PlannedRoute, Policy, Vehicle
 from cloud.planning.solvers.port import Step
-from cloud.planning.solvers.service import is_missed, lateness_s, place_of, service_s_of, start_of
+from cloud.planning.solvers.service import (
+    is_missed,
+    lateness_s,
+    loadings,
+    place_of,
+    service_s_of,
+    start_of,
+)
 from cloud.planning.working import NO_RULES, Worked, WorkRules
 
 _BROKEN: Final = 1e9
@@ -103,21 +110,27 @@ def legs_of(
     jobs: Sequence[Job],
     policy: Policy,
     vehicle: Vehicle,
-    steps: Iterable[Step],
+    steps: Sequence[Step],
     drive_s: Callable[[int, int, int], int],
 ) -> list[Leg]:
     """What a van drives after its loading, to its end; ``drive_s``: from, to, at an instant."""
     told: list[Leg] = []
     here = vehicle.start
-    for step in steps:
-        job = jobs[step.job]
+    together = loadings(vehicle, jobs, steps)
+    for at, step in enumerate(steps):
+        job, loading = jobs[step.job], together.get(at)
         place = place_of(job, step)
+        if loading is None:
+            begin, service_s = partial(start_of, job, step), service_s_of(job, step)
+        else:
+            begin = partial(max, loading.ready)
+            service_s = loading.service_s if at == loading.first else 0
         told.append(
             Leg(
                 drive_s=partial(drive_s, here, place),
-                begin=partial(start_of, job, step),
+                begin=begin,
                 penalty=partial(_penalty, policy, job, step),
-                service_s=service_s_of(job, step),
+                service_s=service_s,
             )
         )
         here = place

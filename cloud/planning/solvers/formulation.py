@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cloud.planning.model import NO_LIMIT, Job, Load, Problem, Vehicle
-from cloud.planning.solvers.allowed import aboard, allows, holds
+from cloud.planning.solvers.allowed import aboard, allows, fits, holds, total
 from cloud.planning.solvers.port import Step, Task, sequences_in_force
 from cloud.planning.solvers.rates import Rates, rates
 from cloud.planning.solvers.schedule import price_of_leaving
@@ -137,6 +137,7 @@ class _Builder:
         )
         self._most_loading_s = max((vehicle.loading_s for vehicle in problem.vehicles), default=0)
         self._dimensions = _dimensions(problem)
+        self._needs_trips = needs_trips(problem)
         policy = problem.policy
         self._forbidden = 2 * int(max(policy.unserved, policy.unserved_urgent)) + 1_000_000
 
@@ -190,8 +191,8 @@ class _Builder:
         return vehicle.available_from + loading_s - self._origin
 
     def _is_loaded(self, job: Job) -> bool:
-        """Whether the job's parcels are loaded by a van before it leaves."""
-        if job.pickup is None or job.pickup_windows or self._is_later(job):
+        """Whether the job's parcels are loaded by a van before it leaves, and only then."""
+        if self._needs_trips or job.pickup is None or job.pickup_windows or self._is_later(job):
             return False
         if self._all_load:
             return job.pickup in self._loading.values()
@@ -237,7 +238,7 @@ class _Builder:
             step=Step(index, "pickup"),
             place=place,
             windows=self._fetched_within(job),
-            service_s=job.pickup_service_s,
+            service_s=self._pickup_s(job),
             load=self._told(job.load),
             leaves_after=0,
             prize=0,
@@ -254,6 +255,13 @@ class _Builder:
         left = tuple((max(ready, opens), closes) for opens, closes in asked if closes >= ready)
         return left or (asked[-1],)
 
+    def _pickup_s(self, job: Job) -> int:
+        """Its share of a full load, where vans load in one go."""
+        if not self._needs_trips:
+            return job.pickup_service_s
+        loads = max(1, max(van.capacity for van in self._problem.vehicles) // max(1, job.size))
+        return min(job.pickup_service_s, -(-self._most_loading_s // loads))
+
     def _relative(self, instant: int) -> int:
         return min(max(0, instant - self._origin), HORIZON_S)
 
@@ -267,6 +275,22 @@ class _Builder:
         elsewhere = self._is_loaded(job) and self._loading.get(vehicle.id) != job.pickup
         may_not = not allows(vehicle, job) or not holds(vehicle, job)
         return self._forbidden if elsewhere or may_not else 0
+
+
+def needs_trips(problem: Problem) -> bool:
+    """Whether vans at their depots should come back to load again.
+
+    Their orders are more than they hold together, or some are not ready when the vans can leave.
+    """
+    vans = [van for van in problem.vehicles if van.loads_at_start and van.loads_at == van.start]
+    places = {van.start for van in vans}
+    jobs = [job for job in problem.jobs if job.pickup in places]
+    if not jobs or len(vans) < len(problem.vehicles):
+        return False
+    first = max(van.available_from for van in vans)
+    if len({max(first, job.ready_from or 0) for job in jobs}) > 1:
+        return True
+    return not fits(total(job.load for job in jobs), total(van.room for van in vans))
 
 
 def _dimensions(problem: Problem) -> tuple[int, ...]:

@@ -23,7 +23,15 @@ from cloud.planning.solvers.allowed import aboard, allows, is_loaded_at_start
 from cloud.planning.solvers.breaks import Rest, is_limited, legs_of, needs_breaks, placed
 from cloud.planning.solvers.port import Sequences, Step
 from cloud.planning.solvers.rates import price_of_route
-from cloud.planning.solvers.service import is_missed, lateness_s, place_of, service_s_of, start_of
+from cloud.planning.solvers.service import (
+    Loading,
+    is_missed,
+    lateness_s,
+    loadings,
+    place_of,
+    service_s_of,
+    start_of,
+)
 from cloud.roads.hours import Travel
 from cloud.roads.model import NO_WAY
 
@@ -188,8 +196,13 @@ class _Drive:
     def through(self, steps: tuple[Step, ...]) -> Timed:
         self.loaded = self._load_at_start(steps)
         self.leaves_at = self._clock
-        for step in steps[self.loaded :]:
-            self._drive_to(step)
+        told = loadings(self._vehicle, self._problem.jobs, steps[self.loaded :])
+        for at, step in enumerate(steps[self.loaded :]):
+            loading = told.get(at)
+            if loading is not None and at > loading.first:
+                self._load_too(step)
+            else:
+                self._drive_to(step, loading)
         self._rest(self._at, is_at_end=False)
         seconds, metres = self._leg(self._vehicle.end) if steps else (0, 0)
         if steps and self._is_out_of_range(metres):
@@ -225,7 +238,7 @@ class _Drive:
         self._clock = start + self._vehicle.loading_s
         return len(loaded)
 
-    def _drive_to(self, step: Step) -> None:
+    def _drive_to(self, step: Step, loading: Loading | None) -> None:
         job = self._job(step)
         place = place_of(job, step)
         self._rest(self._at, is_at_end=False)
@@ -233,13 +246,21 @@ class _Drive:
         if self._is_out_of_range(leg[1], place):
             self._break(step.job)
         arrival = self._clock + leg[0]
-        start = start_of(job, step, max(arrival, self._rest(place, is_at_end=True)))
-        service_s = service_s_of(job, step)
+        free_at = max(arrival, self._rest(place, is_at_end=True))
+        start = start_of(job, step, free_at) if loading is None else max(free_at, loading.ready)
+        service_s = service_s_of(job, step) if loading is None else loading.service_s
         if is_missed(job, step, start):
             self._break(step.job)
         self._visit(step, start, service_s, leg)
         self._clock = start + service_s
         self._at = place
+
+    def _load_too(self, step: Step) -> None:
+        """What is loaded with the visit before."""
+        last = self._visits[-1]
+        if self._is_overloaded_by(step) or not allows(self._vehicle, self._job(step)):
+            self._break(step.job)
+        self._visits.append(msgspec.structs.replace(last, job=self._job(step).id, leg_s=0, leg_m=0))
 
     def _rest(self, place: int, *, is_at_end: bool) -> int:
         """Take the breaks that belong here; gives when the last of them ends, 0 without any."""

@@ -1,9 +1,45 @@
 """What is done at a visit's place, from when, for how long, and how late that is. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
-from cloud.planning.model import Job, Window
+from cloud.planning.model import Job, Vehicle, Window
 from cloud.planning.solvers.port import Step
+
+
+class Loading(NamedTuple):
+    """A visit that is part of a loading in one go: its first visit, and what that takes."""
+
+    first: int
+    ready: int
+    service_s: int
+
+
+def loadings(vehicle: Vehicle, jobs: Sequence[Job], steps: Sequence[Step]) -> dict[int, Loading]:
+    """The visits that are made in one go at the van's depot, by their place in ``steps``."""
+    if vehicle.loads_at is None:
+        return {}
+    told: dict[int, Loading] = {}
+    run: list[int] = []
+    for at, step in enumerate(steps):
+        job = jobs[step.job]
+        if step.kind == "pickup" and job.pickup == vehicle.loads_at and not job.pickup_windows:
+            run.append(at)
+        elif run:
+            told |= _loading(vehicle, jobs, steps, run)
+            run = []
+    return told | _loading(vehicle, jobs, steps, run)
+
+
+def _loading(
+    vehicle: Vehicle, jobs: Sequence[Job], steps: Sequence[Step], run: Sequence[int]
+) -> dict[int, Loading]:
+    if len(run) < 2:
+        return {}
+    together = [jobs[steps[at].job] for at in run]
+    ready = max(job.ready_from or 0 for job in together)
+    service_s = min(vehicle.loading_s, sum(job.pickup_service_s for job in together))
+    return {at: Loading(run[0], ready, service_s) for at in run}
 
 
 def place_of(job: Job, step: Step) -> int:

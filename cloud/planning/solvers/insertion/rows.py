@@ -13,7 +13,7 @@ from cloud.planning.solvers.allowed import is_loaded_at_start
 from cloud.planning.solvers.breaks import Rest, is_limited, lacks_breaks, legs_of, placed
 from cloud.planning.solvers.port import Step
 from cloud.planning.solvers.rates import rates
-from cloud.planning.solvers.service import place_of
+from cloud.planning.solvers.service import Loading, loadings, place_of
 
 NEVER: Final = 1 << 60
 """Later than any instant."""
@@ -108,34 +108,32 @@ class Timetable:
         van = self._vehicle
         loaded = self._loaded(steps)
         load, is_feasible = self._laden(steps[:loaded])
-        clock = self._leaves(steps[:loaded])
-        before, leaves, waited, loads = [van.start], [clock], [0], [load]
+        leaves = [self._leaves(steps[:loaded])]
+        before, waited, loads = [van.start], [0], [load]
         arrives: list[int] = []
         drives: list[tuple[int, int]] = []
         elements: list[_Element] = []
-        for step in steps[loaded:]:
+        together = loadings(van, self._jobs, steps[loaded:])
+        for at, step in enumerate(steps[loaded:]):
             job = self._jobs[step.job]
             place = place_of(job, step)
             seconds, metres = legs(before[-1], place)
-            leaves[-1] = clock = (
-                _rested(rests, len(elements), clock, is_at_end=False) if rests else clock
-            )
-            arrival = clock + seconds
-            free_at = _rested(rests, len(elements), arrival, is_at_end=True) if rests else arrival
-            start, element = _served(job, step, free_at)
+            leaves[-1] = _rested(rests, at, leaves[-1], is_at_end=False) if rests else leaves[-1]
+            arrival = leaves[-1] + seconds
+            free_at = _rested(rests, at, arrival, is_at_end=True) if rests else arrival
+            start, element = _served(job, step, free_at, at, together.get(at))
             load, is_over = self._taken(step, load)
             is_feasible = is_feasible and start <= element.closes and not is_over
-            clock = start + element.service_s
             elements.append(element)
             arrives.append(arrival)
             drives.append((seconds, metres))
             before.append(place)
-            leaves.append(clock)
+            leaves.append(start + element.service_s)
             waited.append(waited[-1] + start - arrival)
             loads.append(load)
         seconds, metres = legs(before[-1], van.end) if steps else (0, 0)
-        leaves[-1] = clock = _rested(rests, len(elements), clock, is_at_end=False)
-        arrives.append(clock + seconds)
+        leaves[-1] = _rested(rests, len(elements), leaves[-1], is_at_end=False)
+        arrives.append(leaves[-1] + seconds)
         drives.append((seconds, metres))
         latest, latest_soft = self._latest(elements, leaves, arrives)
         return Row(
@@ -217,8 +215,14 @@ def window_at(windows: Sequence[Window], arrival: int) -> Window | None:
     return next((window for window in windows if arrival <= window.closes), None)
 
 
-def _served(job: Job, step: Step, arrival: int) -> tuple[int, _Element]:
+def _served(
+    job: Job, step: Step, arrival: int, at: int, loading: Loading | None
+) -> tuple[int, _Element]:
     """When a visit begins, and what that leaves of its window. It keeps the window it is in."""
+    if loading is not None:
+        service_s = loading.service_s if at == loading.first else 0
+        place = place_of(job, step)
+        return max(arrival, loading.ready), _Element(place, service_s, NEVER, NEVER, 0)
     if step.kind == "pickup":
         return _fetched(job, place_of(job, step), max(arrival, job.ready_from or 0))
     if not job.windows:

@@ -1,0 +1,43 @@
+"""Which visits of a plan are one loading at the van's depot, for the independent check. Pure."""
+
+from collections.abc import Mapping, Sequence
+
+from cloud.planning.model import Job, Vehicle, Visit
+
+
+def begun_by(van: Vehicle, jobs: Mapping[str, Job], visits: Sequence[Visit]) -> list[int]:
+    """For each visit the one that its loading begins with; itself when it is none.
+
+    Visits are one loading that fetch at the van's depot, one behind the other, at one time.
+    """
+    firsts: list[int] = []
+    for number, visit in enumerate(visits):
+        is_joined = (
+            number > 0
+            and _is_at_depot(van, jobs, visit)
+            and _is_at_depot(van, jobs, visits[number - 1])
+            and _times(visit) == _times(visits[number - 1])
+            and (visit.leg_s, visit.leg_m) == (0, 0)
+        )
+        firsts.append(firsts[-1] if is_joined else number)
+    return firsts
+
+
+def service_s_of(
+    van: Vehicle, jobs: Mapping[str, Job], visits: Sequence[Visit], firsts: Sequence[int], at: int
+) -> int:
+    """How long the visit, or the loading that it begins, takes at least."""
+    together = [jobs[visit.job] for visit, first in zip(visits, firsts, strict=True) if first == at]
+    whole_s = sum(job.pickup_service_s for job in together)
+    if len(together) > 1:
+        return min(van.loading_s, whole_s)
+    return jobs[visits[at].job].service_s if visits[at].kind == "delivery" else whole_s
+
+
+def _is_at_depot(van: Vehicle, jobs: Mapping[str, Job], visit: Visit) -> bool:
+    is_fetched = visit.kind == "pickup" and visit.location == van.loads_at
+    return is_fetched and not jobs[visit.job].pickup_windows
+
+
+def _times(visit: Visit) -> tuple[int, int, int]:
+    return visit.arrival, visit.start, visit.departure
