@@ -70,11 +70,11 @@ async def _alone(here: Region, cells: tuple[Cell, ...]) -> float:
 
     async def line(process: SearchProcess, some: list[Cell]) -> None:
         for cell in some:
-            part = portion(here.problem, cell.vehicles, cell.jobs).problem
+            part = portion(here.problem, cell.vehicles, cell.jobs)
             matrix, far_m = await here.table(part)
-            request = SolveRequest(problem=part, seconds=_REFERENCE_S, seed=_SEED)
+            request = SolveRequest(problem=part.problem, seconds=_REFERENCE_S, seed=_SEED)
             plan = await process.plan(CellTask(request, matrix, far_m, cores=1))
-            prices.append(price_of(part, plan))
+            prices.append(price_of(part.problem, plan))
 
     dealt = lines([len(cell.jobs) for cell in cells], len(os.sched_getaffinity(0)))
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cloud.planning.model import Job, Location, Problem, Vehicle, Window
+from cloud.planning.portion import Portion
+from cloud.roads.hours import Travel
 from cloud.roads.model import Matrix
 
 type Floats = npt.NDArray[np.float64]
@@ -41,11 +43,9 @@ class Region:
         mps = 7.0 + 11.0 * (1 - np.exp(-metres / 8_000))
         return Matrix(np.rint(metres / mps).astype(np.int32), np.rint(metres).astype(np.int32))
 
-    async def table(self, part: Problem) -> tuple[Matrix, dict[int, float]]:
+    async def table(self, part: Portion) -> tuple[Travel, dict[int, float]]:
         """Travel between the locations of a portion of the problem."""
-        known = {(each.lat, each.lon): at for at, each in enumerate(self.problem.locations)}
-        places = np.array([known[each.lat, each.lon] for each in part.locations], dtype=np.intp)
-        return self.matrix(places), {}
+        return self.matrix(np.array(part.places, dtype=np.intp)), {}
 
 
 def region(*, stops: int, depots: int, vans: int, seed: int) -> Region:

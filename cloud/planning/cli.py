@@ -9,7 +9,9 @@ import click
 from cloud.planning.model import Location, SolverName
 
 if TYPE_CHECKING:
-    from cloud.planning.files import ProblemFile, SolvedInstance, SolvedProblem
+    from cloud.planning.cells.division import Cell
+    from cloud.planning.files import How, ProblemFile, SolvedInstance, SolvedProblem
+    from cloud.planning.model import Problem
     from cloud.roads.model import Matrix
 
 
@@ -63,10 +65,7 @@ def solve(
         asked = files.read(file)
         found: SolvedInstance | SolvedProblem
         if isinstance(asked, files.ProblemFile):
-            matrix = _matrix(asked, roads)
-            found = files.solve_problem(
-                asked.problem, matrix, solver=solver, seconds=seconds, seed=seed
-            )
+            found = _solved(asked, roads, solver=solver, seconds=seconds, seed=seed)
         else:
             found = files.solve_instance(asked, solver=solver, seconds=seconds, seed=seed)
     except CloudError as error:
@@ -74,17 +73,37 @@ def solve(
     click.echo(msgspec.json.encode(found).decode() if is_json else _told(found))
 
 
-def _matrix(asked: "ProblemFile", roads: str | None) -> "Matrix":
+def _solved(
+    asked: "ProblemFile", roads: str | None, *, solver: SolverName, seconds: float, seed: int
+) -> "SolvedProblem":
     from cloud.planning import files
+    from cloud.planning.cells.division import divided
 
-    if asked.matrix is not None:
-        return files.matrix_of(asked.matrix)
-    if roads is None:
+    source = roads if asked.matrix is None else files.matrix_of(asked.matrix)
+    if source is None:
         raise files.BadFile(
             "matrix: missing, and no road engine is named; put travel times into the file or give "
             "--roads http://host:port"
         )
-    return asyncio.run(_asked(asked.problem.locations, roads))
+    problem, how = asked.problem, files.How(solver=solver, seconds=seconds, seed=seed)
+    if len(cells := divided(problem)) > 1:
+        return asyncio.run(_in_cells(problem, cells, source, how))
+    if isinstance(source, str):
+        source = asyncio.run(_asked(problem.locations, source))
+    return files.solve_problem(problem, source, how)
+
+
+async def _in_cells(
+    problem: "Problem", cells: "tuple[Cell, ...]", source: "Matrix | str", how: "How"
+) -> "SolvedProblem":
+    from cloud.planning.files import solve_in_cells
+    from cloud.planning.travelling import table_of, table_within
+    from cloud.roads.timed import TimedRoads
+
+    if not isinstance(source, str):
+        return await solve_in_cells(problem, cells, table_within(source), how)
+    async with TimedRoads(None, source) as roads:
+        return await solve_in_cells(problem, cells, table_of(roads, None), how)
 
 
 async def _asked(locations: tuple[Location, ...], roads: str) -> "Matrix":

@@ -14,6 +14,8 @@ from msgspec import Meta
 
 from cloud.foundation.errors import CloudError
 from cloud.planning import vrptw
+from cloud.planning.cells.division import Cell
+from cloud.planning.cells.planning import Table, planned_in_cells
 from cloud.planning.check import check
 from cloud.planning.model import (
     MAX_REQUEST_BYTES,
@@ -22,6 +24,7 @@ from cloud.planning.model import (
     Problem,
     SolveRequest,
     SolverName,
+    Violation,
 )
 from cloud.planning.solvers.parts import LARGE, price
 from cloud.planning.solvers.port import Sequences, Solver, SolverFailed, Task
@@ -29,7 +32,7 @@ from cloud.planning.solvers.schedule import feasible, price_of
 from cloud.planning.solvers.solving import solve, solver_named
 from cloud.roads.model import NO_WAY, Matrix
 
-MAX_FILE_BYTES: Final = 8 * MAX_REQUEST_BYTES
+MAX_FILE_BYTES: Final = 4 * MAX_REQUEST_BYTES
 
 type _Row = tuple[Annotated[int, Meta(ge=0, le=NO_WAY)], ...]
 
@@ -54,6 +57,14 @@ class BadFile(CloudError):
 
 class NotSolved(CloudError):
     """The time went by without a plan that may be used; the text says what is wrong with it."""
+
+
+class How(msgspec.Struct, frozen=True, kw_only=True):
+    """By which solver, for how long (real time), with which seed."""
+
+    solver: SolverName
+    seconds: float
+    seed: int
 
 
 class SolvedInstance(msgspec.Struct, frozen=True, kw_only=True):
@@ -171,21 +182,43 @@ def solve_instance(
     )
 
 
-def solve_problem(
-    problem: Problem, matrix: Matrix, *, solver: SolverName, seconds: float, seed: int
-) -> SolvedProblem:
+def solve_problem(problem: Problem, matrix: Matrix, how: How) -> SolvedProblem:
     """A plan of the product's own form, passed by the independent checker.
 
     Raises:
         NotSolved: the solver gave none, or one that breaks a rule.
     """
     begun = time.perf_counter()
-    request = SolveRequest(problem=problem, solver=solver, seconds=seconds, seed=seed)
+    request = SolveRequest(problem=problem, solver=how.solver, seconds=how.seconds, seed=how.seed)
     try:
         plan = solve(request, matrix)
     except SolverFailed as error:
         raise NotSolved(str(error)) from error
-    if found := check(problem, matrix, plan):
+    return _solved(problem, plan, check(problem, matrix, plan), begun)
+
+
+async def solve_in_cells(
+    problem: Problem, cells: Sequence[Cell], table: Table, how: How
+) -> SolvedProblem:
+    """As `solve_problem`, of a problem that is divided; the seconds are for travel times, too.
+
+    Raises:
+        NotSolved: a solver gave none, or one that breaks a rule.
+        RoadsUnavailable: the travel times were not to be had.
+    """
+    begun = time.perf_counter()
+    request = SolveRequest(problem=problem, solver=how.solver, seconds=how.seconds, seed=how.seed)
+    try:
+        plan, found = await planned_in_cells(request, cells, table, ends=begun + how.seconds)
+    except SolverFailed as error:
+        raise NotSolved(str(error)) from error
+    return _solved(problem, plan, found, begun)
+
+
+def _solved(
+    problem: Problem, plan: Plan, found: Sequence[Violation], begun: float
+) -> SolvedProblem:
+    if found:
         raise NotSolved(
             f"{plan.solver}: the plan breaks its rules: "
             + "; ".join(violation.text for violation in found[:3])

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -26,8 +25,6 @@ from cloud.planning.model import (
     MAX_REQUEST_BYTES,
     QUICK_S,
     Answer,
-    Instant,
-    Problem,
     Refused,
     Solved,
     SolveRequest,
@@ -35,9 +32,10 @@ from cloud.planning.model import (
 from cloud.planning.solvers.keeping import prices_kept
 from cloud.planning.solvers.port import SolverFailed
 from cloud.planning.solvers.solving import solve
+from cloud.planning.travelling import table_of, travel_of
 from cloud.planning.turns import searches_at_once
 from cloud.roads.hours import Travel
-from cloud.roads.model import NoStreetNear, Point, RoadsUnavailable
+from cloud.roads.model import RoadsUnavailable
 from cloud.roads.timed import TimedRoads
 
 _log: Final = logging.getLogger(__name__)
@@ -46,7 +44,6 @@ _WAITING: Final = 16
 _READ_S: Final = 30.0
 _HEAR_OUT_S: Final = 2.0
 _NICE: Final = 10
-_DIGITS: Final = 6
 _LOOK_S: Final = 0.2
 """So soon a plan in cells is ended when its caller has left."""
 
@@ -122,8 +119,9 @@ class Planner:
                 cells = await asyncio.to_thread(divided, request.problem, request.previous)
                 if len(cells) > 1:
                     return await self._in_cells(request, cells, is_left, begun)
-                travel, far_m = await self._travel(
-                    request.problem, request.now, is_quick=request.seconds <= QUICK_S
+                is_quick = request.seconds <= QUICK_S
+                travel, far_m = await travel_of(
+                    self._roads, request.problem, request.now, is_quick=is_quick
                 )
                 return await asyncio.to_thread(_solved, request, travel, far_m, is_left, begun)
             except RoadsUnavailable as error:
@@ -142,7 +140,7 @@ class Planner:
     ) -> Answer:
         """As `_answer`, of a problem too large for one search."""
         ends = begun + request.seconds
-        table = partial(self._travel, now=request.now)
+        table = table_of(self._roads, request.now)
         planning = asyncio.create_task(
             planned_in_cells(request, cells, table, ends=ends), name="cells"
         )
@@ -154,31 +152,6 @@ class Planner:
                 return Refused(reason="planner: the caller has left; ask again")
         plan, found = planning.result()
         return Solved(plan=plan, check=found, seconds=round(time.perf_counter() - begun, 3))
-
-    async def _travel(
-        self, problem: Problem, now: Instant | None, *, is_quick: bool = False
-    ) -> tuple[Travel, dict[int, float]]:
-        """Travel times between all locations while vans work, asked once for each distinct place.
-
-        Places without a street are told apart; their rows and columns are those of another.
-        """
-        span = (
-            min((van.available_from for van in problem.vehicles), default=0),
-            max((van.shift_end for van in problem.vehicles), default=0),
-        )
-        points = [Point(round(at.lat, _DIGITS), round(at.lon, _DIGITS)) for at in problem.locations]
-        places = list(dict.fromkeys(points))
-        far: dict[Point, float] = {}
-        try:
-            travel = await self._roads.table(places, *span, now, is_quick=is_quick)
-        except NoStreetNear as error:
-            far = {places[at]: distance_m for at, distance_m in error.far_m.items()}
-            near = [place for place in places if place not in far]
-            travel = await self._roads.table(near, *span, now, is_quick=is_quick)
-            places = near
-        at = {place: index for index, place in enumerate(places)}
-        whole = travel.cut([at.get(point, 0) for point in points]) if places else travel
-        return whole, {index: far[point] for index, point in enumerate(points) if point in far}
 
 
 async def _hear_out(reader: asyncio.StreamReader) -> None:

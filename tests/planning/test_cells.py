@@ -3,11 +3,13 @@
 import asyncio
 import time
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -18,8 +20,10 @@ from cloud.planning.cells.joining import Piece, joined, sewn_in
 from cloud.planning.cells.planning import lines, planned_in_cells
 from cloud.planning.cells.seams import Standing, borders, rescues
 from cloud.planning.check import check
+from cloud.planning.cli import main
+from cloud.planning.files import MatrixRows, ProblemFile
 from cloud.planning.model import Location, Plan, Problem, RouteStep, SolveRequest
-from cloud.planning.portion import portion
+from cloud.planning.portion import Portion, portion
 from cloud.planning.solvers.schedule import price_of
 from cloud.planning.solvers.solving import solve
 from cloud.roads.model import Matrix, RoadsUnavailable
@@ -35,8 +39,8 @@ def roads_of(problem: Problem) -> Matrix:
     return Matrix(np.rint(metres / 10).astype(np.int32), np.rint(metres).astype(np.int32))
 
 
-async def table(problem: Problem) -> Roads:
-    return roads_of(problem), {}
+async def table(part: Portion) -> Roads:
+    return roads_of(part.problem), {}
 
 
 @st.composite
@@ -273,12 +277,33 @@ def test_a_van_of_another_depot_comes_for_what_its_own_cell_cannot_serve() -> No
 
 
 @pytest.mark.slow
+def test_a_large_file_is_solved_in_cells(tmp_path: Path) -> None:
+    problem = two_towns(WHOLE_ORDERS + 40, 120)
+    roads = roads_of(problem)
+    rows = MatrixRows(
+        seconds=tuple(map(tuple, roads.seconds.tolist())),
+        metres=tuple(map(tuple, roads.metres.tolist())),
+    )
+    file = tmp_path / "region.json"
+    file.write_bytes(msgspec.json.encode(ProblemFile(problem=problem, matrix=rows)))
+    result = CliRunner().invoke(main, ["solve", str(file), "--seconds", "4", "--json"])
+    assert result.exit_code == 0, result.output
+    found = msgspec.json.decode(result.output)
+    plan = msgspec.convert(found["plan"], Plan)
+    assert check(problem, roads, plan) == ()
+    assert len(plan.unserved) == 0
+    for route in plan.routes:
+        depot = int(route.vehicle.split("-")[1]) % 2
+        assert all(visit.location == depot for visit in route.visits if visit.kind == "pickup")
+
+
+@pytest.mark.slow
 def test_roads_that_fail_end_all_searches() -> None:
     problem = two_towns(60, 8)
     cells = divided(problem, whole=0, most=20)
-    asked: list[Problem] = []
+    asked: list[Portion] = []
 
-    async def failing(part: Problem) -> Roads:
+    async def failing(part: Portion) -> Roads:
         asked.append(part)
         if len(asked) == 3:
             raise RoadsUnavailable("roads: gone")

@@ -25,8 +25,8 @@ from cloud.planning.model import Plan, Problem, SolveRequest, Violation
 from cloud.planning.portion import Portion, portion
 from cloud.roads.hours import Travel
 
-type Table = Callable[[Problem], Awaitable[tuple[Travel, dict[int, float]]]]
-"""Travel times between a problem's locations, and how far those without a street are from one."""
+type Table = Callable[[Portion], Awaitable[tuple[Travel, dict[int, float]]]]
+"""Travel times between a portion's locations, and how far those without a street are from one."""
 
 _JOINING_S: Final = 0.3
 _JOINING_A_JOB_S: Final = 0.000_15
@@ -192,7 +192,7 @@ class _Searches:
 
     async def _measured(self, cell: Cell) -> tuple[Portion, Travel, dict[int, float]]:
         part = await asyncio.to_thread(portion, self._request.problem, cell.vehicles, cell.jobs)
-        return part, *await self._table(part.problem)
+        return part, *await self._table(part)
 
 
 def _of_vans(plan: Plan | None, problem: Problem) -> Plan | None:

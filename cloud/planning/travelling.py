@@ -1,0 +1,60 @@
+"""Travel between the places of a problem, asked of the road engine."""
+
+from typing import Final
+
+from cloud.planning.cells.planning import Table
+from cloud.planning.model import Instant, Problem
+from cloud.planning.portion import Portion
+from cloud.roads.hours import Travel
+from cloud.roads.model import Matrix, NoStreetNear, Point
+from cloud.roads.timed import TimedRoads
+
+_DIGITS: Final = 6
+
+
+async def travel_of(
+    roads: TimedRoads, problem: Problem, now: Instant | None, *, is_quick: bool = False
+) -> tuple[Travel, dict[int, float]]:
+    """Travel times between all locations while vans work, asked once for each distinct place.
+
+    Places without a street are told apart, with how far the nearest is; their rows and columns
+    are those of another.
+
+    Raises:
+        RoadsUnavailable: the engine does not answer.
+    """
+    span = (
+        min((van.available_from for van in problem.vehicles), default=0),
+        max((van.shift_end for van in problem.vehicles), default=0),
+    )
+    points = [Point(round(at.lat, _DIGITS), round(at.lon, _DIGITS)) for at in problem.locations]
+    places = list(dict.fromkeys(points))
+    far: dict[Point, float] = {}
+    try:
+        travel = await roads.table(places, *span, now, is_quick=is_quick)
+    except NoStreetNear as error:
+        far = {places[at]: distance_m for at, distance_m in error.far_m.items()}
+        near = [place for place in places if place not in far]
+        travel = await roads.table(near, *span, now, is_quick=is_quick)
+        places = near
+    at = {place: index for index, place in enumerate(places)}
+    whole = travel.cut([at.get(point, 0) for point in points]) if places else travel
+    return whole, {index: far[point] for index, point in enumerate(points) if point in far}
+
+
+def table_of(roads: TimedRoads, now: Instant | None) -> Table:
+    """The same for one cell after another."""
+
+    async def table(part: Portion) -> tuple[Travel, dict[int, float]]:
+        return await travel_of(roads, part.problem, now)
+
+    return table
+
+
+def table_within(matrix: Matrix) -> Table:
+    """The same, of a matrix of the whole."""
+
+    async def table(part: Portion) -> tuple[Travel, dict[int, float]]:
+        return matrix.cut(part.places), {}
+
+    return table
