@@ -16,6 +16,7 @@ from cloud.orders.model import Order
 from cloud.planning.arrivals import Arrivals, Forecasts
 from cloud.planning.day import Diff, Job, Route, Stop
 from cloud.planning.loop import PlanningLoop
+from cloud.planning.model import Prices
 from cloud.planning.service import Planning
 
 _NOT_FETCHED: Final = frozenset({"cancelled", "failed_attempt"})
@@ -315,6 +316,11 @@ def diff_body(diff: Diff) -> DiffBody:
     )
 
 
+def prices_body(prices: Prices | None) -> PricesBody | None:
+    """What a plan costs as it looks over HTTP; None of a plan made before that was kept."""
+    return None if prices is None else PricesBody.model_validate(prices, from_attributes=True)
+
+
 def routes(planning: Planning, loop: PlanningLoop, forecasts: Forecasts, gate: Gate) -> APIRouter:
     """Plan a day, follow the job, look at plan, revisions and routes."""
     router = APIRouter(tags=["planning"])
@@ -383,9 +389,7 @@ def routes(planning: Planning, loop: PlanningLoop, forecasts: Forecasts, gate: G
                     created_at=to_rfc3339(one.created_at),
                     cost=CostBody.model_validate(one.cost, from_attributes=True),
                     diff=diff_body(one.diff),
-                    prices=None
-                    if one.prices is None
-                    else PricesBody.model_validate(one.prices, from_attributes=True),
+                    prices=prices_body(one.prices),
                 )
                 for one in planning.revisions(caller.tenant, depot_id, service_date)
             ]

@@ -3,45 +3,34 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Final, Literal, NamedTuple
+from dataclasses import replace
+from typing import Final
 
 from sqlalchemy import Connection
 
 from cloud.foundation import outbox
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
-from cloud.foundation.errors import CloudError
 from cloud.foundation.ids import NewId
-from cloud.orders import store as order_store
-from cloud.orders.model import Promise
-from cloud.orders.service import move
 from cloud.places.service_times import ServiceTimes
-from cloud.planning import job_store, proposal_store, store
+from cloud.planning import proposal_store, store
 from cloud.planning.client import PlannerClient, PlannerUnavailable
+from cloud.planning.committing import Committer, Made, Outcome, PlanRefused
 from cloud.planning.day import (
-    DayPlan,
-    Diff,
     Job,
-    Revision,
-    RevisionCommitted,
-    RevisionCost,
     Route,
     Unplanned,
-    difference,
-    served_orders,
 )
 from cloud.planning.door_times import DoorTimes
-from cloud.planning.keeping import faults
 from cloud.planning.mattering import matters
-from cloud.planning.model import Plan, Prices, Problem, Solved, SolveRequest
-from cloud.planning.policy import TenantPolicy, why_ask
-from cloud.planning.proposals import PlanProposed, Proposal, Sequences, sequences_of_routes
+from cloud.planning.memory import Undone, undone, without_undone
+from cloud.planning.model import Problem, Solved, SolveRequest
+from cloud.planning.policy import TenantPolicy
+from cloud.planning.proposals import Sequences
 from cloud.planning.reading import read_day
-from cloud.planning.revising import NewRoutes, outdated_by, routes_of, with_progress
+from cloud.planning.revising import routes_of
 from cloud.planning.situation import At, Day, problem_of
 from cloud.planning.solvers.schedule import prices_of
-from cloud.planning.worth_it import is_worth_it
 from cloud.roads.client import RoadsClient
 from cloud.roads.model import PlaceError, Point
 
@@ -51,25 +40,8 @@ MAX_TRIES: Final = 5
 SPARE_S: Final = 20.0
 """What the planner may take beside the solving itself, before it is given up."""
 _RESTART_S: Final = 2.0
-_SHIFTED_S: Final = 300.0
-
 type Positions = Callable[[str], Mapping[str, At]]
 """Gives where each van of a tenant is."""
-
-
-class Outcome(NamedTuple):
-    """What came of a job: the revision in force, and how it got there.
-
-    ``needless``: nothing that was told could change the plan, and none was sought. ``nothing``:
-    none was found that is worth a revision.
-    """
-
-    revision: int
-    how: Literal["committed", "proposed", "nothing", "needless"]
-
-
-class PlanRefused(CloudError):
-    """No plan can be made of the day as it stands; the text says why and what to do."""
 
 
 class GaveWay(Exception):
@@ -98,6 +70,7 @@ class PlanMaker:
         self._events = events
         self._new_id = new_id
         self._door_times = DoorTimes(database, clock)
+        self._committer = Committer(database, self._day, new_id)
 
     async def make(self, job: Job, gives_way: asyncio.Event | None = None) -> Outcome:
         """Solve the day as it stands now, and publish the next revision or propose it.
@@ -117,7 +90,7 @@ class PlanMaker:
         for _ in range(MAX_TRIES):
             day = await asyncio.to_thread(self._read_day, job)
             if not matters(day, job.about):
-                return await asyncio.to_thread(self._leave, job, day.plan.revision)
+                return await asyncio.to_thread(self._committer.leave, job, day.plan.revision)
             if not day.open_shifts():
                 raise PlanRefused(
                     f"no shift is open for depot {job.depot_id} on {job.service_date}; add shifts"
@@ -128,14 +101,17 @@ class PlanMaker:
                 )
             policy, held = await asyncio.to_thread(self._asked, job)
             drives_s = await self._drives_s(day)
+            taken_back = await asyncio.to_thread(self._taken_back, job)
             problem = await asyncio.to_thread(problem_of, day, drives_s, policy, held)
+            problem, left_out = without_undone(problem, taken_back)
             solved = await unless(gives_way, self._solve(job, problem, day.now))
             new = await asyncio.to_thread(routes_of, day, solved.plan, self._new_id)
             routes = await self._along_streets(day, new.routes)
-            new = replace(new, routes=routes, unserved=_left_out(job, held, new.unserved))
+            unserved = (*_left_out(job, held, new.unserved), *left_out)
+            new = replace(new, routes=routes, unserved=unserved)
             prices = prices_of(problem, solved.plan)
-            made = _Made(job, policy, new, solved.plan, prices, solved.kept)
-            outcome = await asyncio.to_thread(self._publish, day, made)
+            made = Made(job, policy, new, solved.plan, prices, solved.kept, taken_back)
+            outcome = await asyncio.to_thread(self._committer.publish, day, made)
             if isinstance(outcome, Outcome):
                 self._events.wake()
                 return outcome
@@ -152,6 +128,17 @@ class PlanMaker:
                 return policy, proposal_store.sequences_of(connection, *day, job.restores)
             known = proposal_store.proposals(connection, *day)
             return policy, next((one.sequences for one in known if one.id == job.proposal_id), None)
+
+    def _taken_back(self, job: Job) -> dict[str, Undone]:
+        """What undos bind a re-plan to; neither one that a person asks for, nor what is news."""
+        if job.trigger in {"optimize", "undo", "accepted"}:
+            return {}
+        with self._database.reading() as connection:
+            if not store.has_undo(connection, *job.day_key):
+                return {}
+            found = undone(store.revisions(connection, *job.day_key))
+        touched = {one.order_id for one in job.about}
+        return {order_id: one for order_id, one in found.items() if order_id not in touched}
 
     async def _solve(self, job: Job, problem: Problem, now: float) -> Solved:
         request = SolveRequest(
@@ -223,126 +210,6 @@ class PlanMaker:
             service_times=times,
         )
 
-    def _leave(self, job: Job, revision: int) -> Outcome:
-        """Nothing that was told changes the plan."""
-        with self._database.writing() as connection:
-            job_store.mark_job(connection, job.id, "done", revision=revision)
-        return Outcome(revision, "needless")
-
-    def _publish(self, before: Day, made: "_Made") -> Outcome | str:
-        """Commit the next revision, or propose it; gives what came of it.
-
-        When the plan is outdated, gives what makes it so.
-        """
-        with self._database.writing() as connection:
-            now = self._day(connection, made.job, before.service_times)
-            news = outdated_by(before, now, made.new.routes)
-            if news is not None:
-                return news
-            outcome = self._decide(connection, now, made)
-            job_store.mark_job(connection, made.job.id, "done", revision=outcome.revision)
-        return outcome
-
-    def _decide(self, connection: Connection, now: Day, made: "_Made") -> Outcome:
-        """Put a plan in force, propose it, or leave all as it is."""
-        job, new, plan = made.job, made.new, made.plan
-        routes = with_progress(new.routes, now.plan)
-        _require_kept(now, routes)
-        diff = difference(now.plan, routes, new.sacrificed)
-        if not is_worth_it(job.trigger, now.plan, routes, new, diff, made.gain_s):
-            return Outcome(now.plan.revision, "nothing")
-        cost = RevisionCost(
-            drive_s=sum(route.drive_s for route in routes),
-            distance_m=sum(route.distance_m for route in routes),
-            late_s=plan.cost.late_s,
-        )
-        asks = why_ask(made.policy, job.trigger, diff)
-        if asks is not None and now.plan.revision > 0:
-            self._propose(connection, now, made, routes, cost, diff, asks)
-            return Outcome(now.plan.revision, "proposed")
-        number = now.plan.revision + 1
-        revision = Revision(
-            number=number,
-            trigger=job.trigger,
-            reason=job.reason,
-            solver=plan.solver,
-            created_at=now.now,
-            cost=cost,
-            diff=diff,
-            prices=made.prices,
-        )
-        self._commit(connection, now, made, routes, revision)
-        return Outcome(number, "committed")
-
-    def _commit(
-        self,
-        connection: Connection,
-        now: Day,
-        made: "_Made",
-        routes: tuple[Route, ...],
-        revision: Revision,
-    ) -> None:
-        job, number = made.job, revision.number
-        _tell_orders(connection, now, routes, made.new.promises)
-        routes = _numbered(now.plan, routes, number)
-        store.commit_revision(connection, now.plan, routes, made.new.unserved, revision)
-        proposal_store.outdate(connection, job.tenant, job.depot_id, job.service_date)
-        outbox.append(
-            connection,
-            job.tenant,
-            now.now,
-            RevisionCommitted(
-                depot_id=job.depot_id,
-                service_date=job.service_date.isoformat(),
-                number=number,
-                trigger=job.trigger,
-                reason=job.reason,
-                routes=tuple(route.id for route in routes if route.revision == number),
-            ),
-        )
-
-    def _propose(
-        self,
-        connection: Connection,
-        now: Day,
-        made: "_Made",
-        routes: Iterable[Route],
-        cost: RevisionCost,
-        diff: Diff,
-        asks: str,
-    ) -> None:
-        job = made.job
-        proposal = Proposal(
-            tenant=job.tenant,
-            id=self._new_id("proposal"),
-            depot_id=job.depot_id,
-            service_date=job.service_date,
-            base=now.plan.revision,
-            trigger=job.trigger,
-            reason=job.reason,
-            asks_because=asks,
-            state="open",
-            created_at=now.now,
-            decided_by=None,
-            cost=cost,
-            diff=diff,
-            sequences=sequences_of_routes(routes),
-        )
-        proposal_store.add_proposal(connection, proposal)
-        outbox.append(
-            connection,
-            job.tenant,
-            now.now,
-            PlanProposed(
-                depot_id=job.depot_id,
-                service_date=job.service_date.isoformat(),
-                proposal_id=proposal.id,
-                trigger=job.trigger,
-                reason=job.reason,
-                asks_because=asks,
-            ),
-        )
-
 
 async def unless[T](gives_way: asyncio.Event | None, work: Coroutine[None, None, T]) -> T:
     """The result of ``work``, which is ended when it is still at it as ``gives_way`` is set.
@@ -365,23 +232,6 @@ async def unless[T](gives_way: asyncio.Event | None, work: Coroutine[None, None,
         await asyncio.wait({working, told})
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """A solved day on its way to being published; ``kept`` is what the plan in force costs now."""
-
-    job: Job
-    policy: TenantPolicy
-    new: NewRoutes
-    plan: Plan
-    prices: Prices
-    kept: Prices | None
-
-    @property
-    def gain_s(self) -> float | None:
-        """By which it is better than the plan in force, in seconds of driving."""
-        return None if self.kept is None else self.kept.total - self.prices.total
-
-
 def _way(route: Route) -> list[tuple[str, float, float]]:
     """Where a route still leads."""
     return [(stop.id, stop.lat, stop.lon) for stop in route.open_stops]
@@ -397,66 +247,3 @@ def _left_out(
     what = "the proposal" if job.restores is None else f"revision {job.restores}"
     reason = f"it is not in {what}, which a dispatcher chose; plan the day again to serve it"
     return tuple(one if one.order_id in given else replace(one, reason=reason) for one in unserved)
-
-
-def _require_kept(now: Day, routes: Iterable[Route]) -> None:
-    """Refuse what would undo what is done or under way; no plan from a sound planner does.
-
-    Raises:
-        PlanRefused: it would; names what.
-    """
-    found = faults(now, routes)
-    if found:
-        log.error("a plan breaks what is fixed and was not used", extra={"faults": found[:5]})
-        raise PlanRefused(f"the plan breaks what is fixed and was not used: {'; '.join(found[:3])}")
-
-
-def _tell_orders(
-    connection: Connection, day: Day, routes: Iterable[Route], promises: Mapping[str, Promise]
-) -> None:
-    """Orders learn whether they are planned, and what is promised of them."""
-    served = served_orders(routes)
-    for order in day.orders.values():
-        columns = _promise_columns(promises.get(order.id))
-        if order.id in served and order.state == "received":
-            move(connection, order, "plan", day.now, **columns)
-        elif order.id not in served and order.state == "planned":
-            move(connection, order, "unplan", day.now)
-        elif columns:
-            order_store.change(connection, order, **columns)
-
-
-def _promise_columns(promise: Promise | None) -> dict[str, float]:
-    if promise is None:
-        return {}
-    return {
-        "promise_original_begin": promise.original.begin,
-        "promise_original_end": promise.original.end,
-        "promise_current_begin": promise.current.begin,
-        "promise_current_end": promise.current.end,
-    }
-
-
-def _numbered(before: DayPlan, routes: Iterable[Route], number: int) -> tuple[Route, ...]:
-    """Routes that changed carry the new revision; the others keep theirs and their geometry."""
-    known = {route.id: route for route in before.routes}
-
-    def numbered(route: Route) -> Route:
-        was = known.get(route.id)
-        if was is None or _differs(was, route):
-            return replace(route, revision=number)
-        return replace(route, revision=was.revision, geometry=was.geometry)
-
-    return tuple(numbered(route) for route in routes)
-
-
-def _differs(was: Route, now: Route) -> bool:
-    """Whether a driver would notice: other stops, or the same at quite another time."""
-    if [stop.id for stop in was.stops] != [stop.id for stop in now.stops]:
-        return True
-    return any(
-        (before.window, before.service_s) != (after.window, after.service_s)
-        or abs(before.planned_arrival - after.planned_arrival) > _SHIFTED_S
-        for before, after in zip(was.stops, now.stops, strict=True)
-        if after.state == "open"
-    )

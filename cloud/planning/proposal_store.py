@@ -1,5 +1,6 @@
 """Tables of proposals and of tenants' policies, and the sequences that revisions keep."""
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
 
@@ -21,16 +22,17 @@ from sqlalchemy import (
 
 from cloud.foundation.database import BUSINESS
 from cloud.planning.day import Diff, RevisionCost
-from cloud.planning.model import RouteStep
+from cloud.planning.model import Prices, RouteStep
 from cloud.planning.policy import TenantPolicy
 from cloud.planning.proposals import Proposal, ProposalState, Sequences
 from cloud.planning.store import revision_row
 
 _SHOWN: Final = 50
-_AS_JSON: Final = {
+_AS_JSON: Final[Mapping[str, Any]] = {
     "cost": RevisionCost,
     "diff": Diff,
     "sequences": dict[str, tuple[RouteStep, ...]],
+    "prices": Prices | None,
 }
 
 proposal_row = Table(
@@ -50,6 +52,8 @@ proposal_row = Table(
     Column("cost", JSON, nullable=False),
     Column("diff", JSON, nullable=False),
     Column("sequences", JSON, nullable=False),
+    Column("prices", JSON(none_as_null=True)),
+    Column("gain", Float, nullable=False),
     Index("ix_plan_proposal_day", "tenant", "depot_id", "service_date"),
 )
 policy_row = Table(
@@ -143,6 +147,14 @@ def proposals(
     return [_proposal(row) for row in rows]
 
 
+def rejected(
+    connection: Connection, tenant: str, depot_id: str, service_date: date
+) -> list[Proposal]:
+    """The newest proposals of a day that a dispatcher has said no to."""
+    known = proposals(connection, tenant, depot_id, service_date)
+    return [one for one in known if one.state == "rejected"]
+
+
 def sequences_of(
     connection: Connection, tenant: str, depot_id: str, service_date: date, number: int
 ) -> Sequences | None:
@@ -161,6 +173,5 @@ def sequences_of(
 def _proposal(row: RowMapping) -> Proposal:
     told = {name: row[name] for name in row if name not in _AS_JSON}
     told["service_date"] = date.fromisoformat(row["service_date"])
-    return Proposal(
-        **told, **{name: msgspec.convert(row[name], kind) for name, kind in _AS_JSON.items()}
-    )
+    read: dict[str, Any] = {n: msgspec.convert(row[n], kind) for n, kind in _AS_JSON.items()}
+    return Proposal(**told, **read)

@@ -11,7 +11,15 @@ from cloud.foundation.errors import NotFound
 from cloud.foundation.given import Name, ServiceDate
 from cloud.foundation.identity import Caller, Gate
 from cloud.foundation.identity.reach import require_depot_wide
-from cloud.planning.api import CostBody, DiffBody, JobAccepted, MovedBody, diff_body
+from cloud.planning.api import (
+    CostBody,
+    DiffBody,
+    JobAccepted,
+    MovedBody,
+    PricesBody,
+    diff_body,
+    prices_body,
+)
 from cloud.planning.day import Job
 from cloud.planning.deciding import Decisions
 from cloud.planning.loop import PlanningLoop
@@ -98,7 +106,10 @@ class UndoBody(BaseModel):
 
 
 class ProposalBody(BaseModel):
-    """A re-plan that waits for a dispatcher; ``base`` is the revision it was made on."""
+    """A re-plan that waits for a dispatcher; ``base`` is the revision it was made on.
+
+    ``gain`` is what it saves against driving on as planned, in seconds of driving.
+    """
 
     id: str
     base: int
@@ -110,6 +121,8 @@ class ProposalBody(BaseModel):
     decided_by: str | None
     cost: CostBody
     diff: DiffBody
+    prices: PricesBody | None
+    gain: float
 
 
 class Proposals(BaseModel):
@@ -154,6 +167,8 @@ def _body(proposal: Proposal) -> ProposalBody:
         created_at=to_rfc3339(proposal.created_at),
         cost=CostBody.model_validate(proposal.cost, from_attributes=True),
         diff=diff_body(proposal.diff),
+        prices=prices_body(proposal.prices),
+        gain=round(proposal.gain, 1),
     )
 
 

@@ -385,6 +385,17 @@ def revisions(
     ]
 
 
+def has_undo(connection: Connection, tenant: str, depot_id: str, service_date: date) -> bool:
+    """Whether any revision of a day took another back."""
+    wanted = select(revision_row.c.number).where(
+        revision_row.c.tenant == tenant,
+        revision_row.c.depot_id == depot_id,
+        revision_row.c.service_date == service_date.isoformat(),
+        revision_row.c.trigger == "undo",
+    )
+    return connection.execute(wanted.limit(1)).first() is not None
+
+
 def _put_routes(connection: Connection, before: DayPlan, routes: Iterable[Route]) -> None:
     """Write what differs; a statement for each kind of row, however many there are."""
     known = {route.id: route for route in before.routes}

@@ -21,7 +21,7 @@ from cloud.planning import job_store
 from cloud.planning.budget import Budget
 from cloud.planning.check import check
 from cloud.planning.counts import LoopCounts
-from cloud.planning.day import Job, Trigger
+from cloud.planning.day import About, Job, Trigger
 from cloud.planning.job_queue import JobQueue
 from cloud.planning.loop import PlanningLoop
 from cloud.planning.making import PlanMaker
@@ -164,7 +164,7 @@ class Office:
         assert answer.status_code == status, answer.text
         return answer.json() if answer.content else None
 
-    def replan(self, trigger: Trigger) -> int:
+    def replan(self, trigger: Trigger, *about: About) -> int:
         """What the planning loop does when something has happened."""
         return self._make(
             Job(
@@ -177,6 +177,7 @@ class Office:
                 solver="auto",
                 seconds=0.2,
                 seed=1,
+                about=about,
             )
         )
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from cloud.foundation.settings import Settings
-from cloud.planning.day import Diff, RouteChange
-from cloud.planning.making import PlanRefused
+from cloud.planning.committing import PlanRefused
+from cloud.planning.day import About, Diff, RouteChange
 from cloud.planning.model import RouteStep
 from cloud.planning.policy import TenantPolicy, why_ask
 from cloud.planning.proposals import compared
@@ -119,10 +119,45 @@ def test_a_rejected_proposal_changes_nothing_and_an_overtaken_one_is_outdated(
     office.ask("POST", f"{path}/reject", 204)
     assert (office.proposals[0]["state"], office.sequences) == ("rejected", before)
     office.ask("POST", f"{PLAN}/proposals/none/reject", 404)
-    office.replan("changed_shift")
-    assert [one["state"] for one in office.proposals].count("open") == 1
+    assert office.replan("changed_shift") == 1
+    assert [one["state"] for one in office.proposals] == ["rejected"]
+    office.order(lat=-29.93)
+    assert office.replan("new_order") == 1
+    assert sorted(one["state"] for one in office.proposals) == ["open", "rejected"]
     assert office.replan("optimize") == 2
     assert {one["state"] for one in office.proposals} == {"rejected", "outdated"}
+
+
+def test_what_was_taken_back_does_not_come_back_by_itself(office: Office) -> None:
+    office.replan("optimize")
+    before = office.sequences
+    late = office.order(lat=-29.93)
+    assert office.replan("new_order") == 2
+    office.ask("POST", f"{PLAN}/undo", 202, revision=2)
+    assert office.work() == 3
+    assert office.sequences == before
+    for trigger in ("changed_shift", "promise_at_risk", "rule"):
+        assert office.replan(trigger) == 3
+    other = office.order(lat=-29.92)
+    assert office.replan("new_order") == 4
+    told = office.ask("GET", f"{PLAN}/revisions", 200)["items"][-1]
+    assert told["diff"]["added"] == [other]
+    (left,) = office.ask("GET", PLAN, 200)["unserved"]
+    assert (left["order_id"], "revision 3 took it out" in left["reason"]) == (late, True)
+    assert office.replan("changed_order", About(trigger="changed_order", order_id=late)) == 5
+    assert office.ask("GET", PLAN, 200)["unserved"] == []
+
+
+def test_a_proposal_tells_its_prices_and_what_it_gains(office: Office) -> None:
+    office.replan("optimize")
+    office.ask("PUT", "/planning/policy", 200, ask_above_moved=0)
+    busier = max(office.sequences, key=lambda van: len(office.sequences[van]))
+    office.ask("POST", f"/shifts/{office.shifts[busier]}/cancel", 200)
+    office.replan("changed_shift")
+    (waits,) = office.proposals
+    assert waits["prices"]["driving"] > 0
+    assert waits["prices"]["change"] == 0  # their van is gone, nobody chose that
+    assert waits["gain"] > 36_000  # the plan in force leaves out what the van had
 
 
 def test_a_shift_that_begins_later_moves_the_times_of_a_plan_whose_sequence_stays(

@@ -1,0 +1,278 @@
+"""Putting a solved day in force: commit its revision, propose it, or leave all as it is."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final, Literal, NamedTuple
+
+from sqlalchemy import Connection
+
+from cloud.foundation import outbox
+from cloud.foundation.database import Database
+from cloud.foundation.errors import CloudError
+from cloud.foundation.ids import NewId
+from cloud.orders import store as order_store
+from cloud.orders.model import Promise
+from cloud.orders.service import move
+from cloud.places.service_times import ServiceTimes
+from cloud.planning import job_store, proposal_store, store
+from cloud.planning.day import (
+    DayPlan,
+    Diff,
+    Job,
+    Revision,
+    RevisionCommitted,
+    RevisionCost,
+    Route,
+    difference,
+    served_orders,
+)
+from cloud.planning.keeping import faults
+from cloud.planning.memory import Undone, comes_back, is_rejected
+from cloud.planning.model import Plan, Prices
+from cloud.planning.policy import TenantPolicy, why_ask
+from cloud.planning.proposals import PlanProposed, Proposal, sequences_of_routes
+from cloud.planning.revising import NewRoutes, outdated_by, with_progress
+from cloud.planning.situation import Day
+from cloud.planning.worth_it import is_worth_it
+
+log = logging.getLogger(__name__)
+
+_SHIFTED_S: Final = 300.0
+type ReadDay = Callable[[Connection, Job, ServiceTimes], Day]
+"""Reads the day of a job as it stands, in a transaction."""
+
+
+class Outcome(NamedTuple):
+    """What came of a job: the revision in force, and how it got there.
+
+    ``needless``: nothing that was told could change the plan, and none was sought. ``nothing``:
+    none was found that is worth a revision. ``rejected``: a dispatcher has said no to it before.
+    """
+
+    revision: int
+    how: Literal["committed", "proposed", "rejected", "nothing", "needless"]
+
+
+class PlanRefused(CloudError):
+    """No plan can be made of the day as it stands; the text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A solved day on its way to being published.
+
+    Attributes:
+        kept: what the plan in force costs now; None when that is not known.
+        undone: what a dispatcher has taken back and that still binds.
+    """
+
+    job: Job
+    policy: TenantPolicy
+    new: NewRoutes
+    plan: Plan
+    prices: Prices
+    kept: Prices | None
+    undone: Mapping[str, Undone]
+
+    @property
+    def gain_s(self) -> float | None:
+        """By which it is better than the plan in force, in seconds of driving."""
+        return None if self.kept is None else self.kept.total - self.prices.total
+
+
+class Committer:
+    """Puts solved days in force, one transaction each; their jobs are done in it."""
+
+    def __init__(self, database: Database, read_day: ReadDay, new_id: NewId) -> None:
+        self._database = database
+        self._read_day = read_day
+        self._new_id = new_id
+
+    def leave(self, job: Job, revision: int) -> Outcome:
+        """Nothing that was told changes the plan."""
+        with self._database.writing() as connection:
+            job_store.mark_job(connection, job.id, "done", revision=revision)
+        return Outcome(revision, "needless")
+
+    def publish(self, before: Day, made: Made) -> Outcome | str:
+        """Commit the next revision, or propose it; gives what came of it.
+
+        When the plan is outdated, gives what makes it so.
+        """
+        with self._database.writing() as connection:
+            now = self._read_day(connection, made.job, before.service_times)
+            news = outdated_by(before, now, made.new.routes)
+            if news is not None:
+                return news
+            outcome = self._decide(connection, now, made)
+            job_store.mark_job(connection, made.job.id, "done", revision=outcome.revision)
+        return outcome
+
+    def _decide(self, connection: Connection, now: Day, made: Made) -> Outcome:
+        """Put a plan in force, propose it, or leave all as it is."""
+        job, new, plan = made.job, made.new, made.plan
+        routes = with_progress(new.routes, now.plan)
+        _require_kept(now, routes)
+        diff = difference(now.plan, routes, new.sacrificed)
+        if not is_worth_it(job.trigger, now.plan, routes, new, diff, made.gain_s):
+            return Outcome(now.plan.revision, "nothing")
+        cost = RevisionCost(
+            drive_s=sum(route.drive_s for route in routes),
+            distance_m=sum(route.distance_m for route in routes),
+            late_s=plan.cost.late_s,
+        )
+        asks = why_ask(made.policy, job.trigger, diff) or comes_back(diff, made.undone)
+        if asks is not None and now.plan.revision > 0:
+            known = proposal_store.rejected(connection, *job.day_key)
+            if is_rejected(diff, made.gain_s or 0.0, known):
+                return Outcome(now.plan.revision, "rejected")
+            self._propose(connection, now, made, routes, cost, diff, asks)
+            return Outcome(now.plan.revision, "proposed")
+        number = now.plan.revision + 1
+        revision = Revision(
+            number=number,
+            trigger=job.trigger,
+            reason=job.reason,
+            solver=plan.solver,
+            created_at=now.now,
+            cost=cost,
+            diff=diff,
+            prices=made.prices,
+        )
+        self._commit(connection, now, made, routes, revision)
+        return Outcome(number, "committed")
+
+    def _commit(
+        self,
+        connection: Connection,
+        now: Day,
+        made: Made,
+        routes: tuple[Route, ...],
+        revision: Revision,
+    ) -> None:
+        job, number = made.job, revision.number
+        _tell_orders(connection, now, routes, made.new.promises)
+        routes = _numbered(now.plan, routes, number)
+        store.commit_revision(connection, now.plan, routes, made.new.unserved, revision)
+        proposal_store.outdate(connection, job.tenant, job.depot_id, job.service_date)
+        outbox.append(
+            connection,
+            job.tenant,
+            now.now,
+            RevisionCommitted(
+                depot_id=job.depot_id,
+                service_date=job.service_date.isoformat(),
+                number=number,
+                trigger=job.trigger,
+                reason=job.reason,
+                routes=tuple(route.id for route in routes if route.revision == number),
+            ),
+        )
+
+    def _propose(
+        self,
+        connection: Connection,
+        now: Day,
+        made: Made,
+        routes: Iterable[Route],
+        cost: RevisionCost,
+        diff: Diff,
+        asks: str,
+    ) -> None:
+        job = made.job
+        proposal = Proposal(
+            tenant=job.tenant,
+            id=self._new_id("proposal"),
+            depot_id=job.depot_id,
+            service_date=job.service_date,
+            base=now.plan.revision,
+            trigger=job.trigger,
+            reason=job.reason,
+            asks_because=asks,
+            state="open",
+            created_at=now.now,
+            decided_by=None,
+            cost=cost,
+            diff=diff,
+            sequences=sequences_of_routes(routes),
+            prices=made.prices,
+            gain=made.gain_s or 0.0,
+        )
+        proposal_store.add_proposal(connection, proposal)
+        outbox.append(
+            connection,
+            job.tenant,
+            now.now,
+            PlanProposed(
+                depot_id=job.depot_id,
+                service_date=job.service_date.isoformat(),
+                proposal_id=proposal.id,
+                trigger=job.trigger,
+                reason=job.reason,
+                asks_because=asks,
+            ),
+        )
+
+
+def _require_kept(now: Day, routes: Iterable[Route]) -> None:
+    """Refuse what would undo what is done or under way; no plan from a sound planner does.
+
+    Raises:
+        PlanRefused: it would; names what.
+    """
+    found = faults(now, routes)
+    if found:
+        log.error("a plan breaks what is fixed and was not used", extra={"faults": found[:5]})
+        raise PlanRefused(f"the plan breaks what is fixed and was not used: {'; '.join(found[:3])}")
+
+
+def _tell_orders(
+    connection: Connection, day: Day, routes: Iterable[Route], promises: Mapping[str, Promise]
+) -> None:
+    """Orders learn whether they are planned, and what is promised of them."""
+    served = served_orders(routes)
+    for order in day.orders.values():
+        columns = _promise_columns(promises.get(order.id))
+        if order.id in served and order.state == "received":
+            move(connection, order, "plan", day.now, **columns)
+        elif order.id not in served and order.state == "planned":
+            move(connection, order, "unplan", day.now)
+        elif columns:
+            order_store.change(connection, order, **columns)
+
+
+def _promise_columns(promise: Promise | None) -> dict[str, float]:
+    if promise is None:
+        return {}
+    return {
+        "promise_original_begin": promise.original.begin,
+        "promise_original_end": promise.original.end,
+        "promise_current_begin": promise.current.begin,
+        "promise_current_end": promise.current.end,
+    }
+
+
+def _numbered(before: DayPlan, routes: Iterable[Route], number: int) -> tuple[Route, ...]:
+    """Routes that changed carry the new revision; the others keep theirs and their geometry."""
+    known = {route.id: route for route in before.routes}
+
+    def numbered(route: Route) -> Route:
+        was = known.get(route.id)
+        if was is None or _differs(was, route):
+            return replace(route, revision=number)
+        return replace(route, revision=was.revision, geometry=was.geometry)
+
+    return tuple(numbered(route) for route in routes)
+
+
+def _differs(was: Route, now: Route) -> bool:
+    """Whether a driver would notice: other stops, or the same at quite another time."""
+    if [stop.id for stop in was.stops] != [stop.id for stop in now.stops]:
+        return True
+    return any(
+        (before.window, before.service_s) != (after.window, after.service_s)
+        or abs(before.planned_arrival - after.planned_arrival) > _SHIFTED_S
+        for before, after in zip(was.stops, now.stops, strict=True)
+        if after.state == "open"
+    )
