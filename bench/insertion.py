@@ -98,7 +98,7 @@ def _fleet(vans: int) -> tuple[Problem, Sequences, _Places]:
     return problem, tuple(sequences), places
 
 
-def _leg(places: _Places, one: int, other: int) -> tuple[int, int]:
+def _leg(places: _Places, one: int, other: int, _leaves: int) -> tuple[int, int]:
     metres = int(_DETOUR * np.hypot(*(places[one] - places[other])))
     return metres // _MPS, metres
 

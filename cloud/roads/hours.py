@@ -12,12 +12,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from math import inf
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from cloud.roads.model import NO_WAY, Ints, Matrix
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,23 +173,23 @@ class TimedMatrix:
         """The matrix of the class that holds at ``at_s``."""
         return Matrix(self.seconds[self.hours.class_at(at_s)], self.metres)
 
-    def mean(self, from_s: float, until_s: float) -> Matrix:
-        """The matrix a solver may search on: each class counts by how long it holds in a span.
+    def mean(self, weights: "npt.NDArray[np.float64]") -> Matrix:
+        """One matrix out of all: the mean of the classes, as they count for each destination.
 
         A leg that leads nowhere in some classes is that of the others.
+
+        Args:
+            weights: classes x places.
         """
         import numpy as np  # web asks for no matrix and starts sooner without it
 
-        weights = self.hours.lasts_s(from_s, until_s)
-        if len(weights) == 1:
-            return Matrix(self.seconds[next(iter(weights))], self.metres)
         total = np.zeros(self.metres.shape)
         weight = np.zeros(self.metres.shape)
-        for number, lasts_s in weights.items():
+        for number, counts in enumerate(weights):
             leads = self.seconds[number] < NO_WAY
-            total += np.where(leads, self.seconds[number], 0) * lasts_s
-            weight += leads * lasts_s
-        seconds = np.where(weight > 0, np.rint(total / np.maximum(weight, 1)), NO_WAY)
+            total += np.where(leads, self.seconds[number], 0) * counts
+            weight += leads * counts
+        seconds = np.where(weight > 0, np.rint(total / np.maximum(weight, 1e-9)), NO_WAY)
         return Matrix(seconds.astype(self.seconds.dtype), self.metres)
 
 

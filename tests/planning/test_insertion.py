@@ -147,7 +147,7 @@ def test_the_arrays_find_what_trying_every_position_finds() -> None:
             with_pickups(problem, van, each)
             for van, each in zip(problem.vehicles, sequences_of(plan, problem), strict=True)
         )
-        desk = InsertionDesk.of_matrix(problem, roads, sequences)
+        desk = InsertionDesk.of_travel(problem, roads, sequences)
         door, pickup = ways(problem, roads, last)
         found = desk.decide(last, door, pickup)
         best = cheapest_by_trying(problem, roads, last, sequences)
@@ -206,7 +206,7 @@ def test_a_promise_is_kept_where_that_costs_more_and_broken_where_nothing_else_i
     for vans, breaks in (([near, far], False), ([near], True)):
         problem = day(vans, [promised, urgent])
         alone: Sequences = ((Step(0, "delivery"),), *(() for _ in vans[1:]))
-        desk = InsertionDesk.of_matrix(problem, roads, alone)
+        desk = InsertionDesk.of_travel(problem, roads, alone)
         found = desk.decide(1, *ways(problem, roads, 1))
         assert found is not None
         assert found.breaks_promises is breaks
@@ -216,7 +216,7 @@ def test_a_promise_is_kept_where_that_costs_more_and_broken_where_nothing_else_i
 def test_orders_taken_out_again_leave_the_routes_as_they_were() -> None:
     problem = day([van("van-1"), van("van-2")], [order(f"o{k}", k) for k in (5, 9, 20, 25)])
     roads = street(range(31))
-    desk = InsertionDesk.of_matrix(problem, roads, ((), ()))
+    desk = InsertionDesk.of_travel(problem, roads, ((), ()))
     states = [desk.sequences]
     for index in range(4):
         door, pickup = ways(problem, roads, index)
@@ -231,7 +231,7 @@ def test_orders_taken_out_again_leave_the_routes_as_they_were() -> None:
 
 def test_a_large_fleet_decides_in_the_blink_of_an_eye() -> None:
     problem, roads, sequences = _fleet(vans=300, stops=11)
-    desk = InsertionDesk.of_matrix(problem, roads, sequences)
+    desk = InsertionDesk.of_travel(problem, roads, sequences)
     last = len(problem.jobs) - 1
     door, pickup = ways(problem, roads, last)
     begun = time.perf_counter()

@@ -1,15 +1,16 @@
 """Plans are timed, priced and checked with the speeds of the hour in which each leg is driven."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from cloud.planning.check import check
-from cloud.planning.model import Problem
+from cloud.planning.model import Problem, SolverName
+from cloud.planning.solvers.by_hour import search_matrix, tightened
 from cloud.planning.solvers.port import Step
 from cloud.planning.solvers.schedule import plan_of, timed
-from cloud.planning.solvers.solving import search_matrix
 from cloud.roads.hours import TimedMatrix, Timetable, Travel, untimed
 from cloud.roads.model import NO_WAY, Matrix
 from tests.planning.streets import (
@@ -24,6 +25,7 @@ from tests.planning.streets import (
     route_of,
     street,
     van,
+    van_under_way,
     visits,
 )
 
@@ -145,3 +147,49 @@ def test_a_street_that_is_closed_in_some_hours_is_searched_by_the_others() -> No
     assert found.seconds.tolist() == ROADS.seconds.tolist()
     nowhere = Matrix(closed, ROADS.metres)
     assert search_matrix(day([van()], []), untimed(nowhere)).seconds.tolist() == closed.tolist()
+
+
+def a_rush_that_the_matrix_hides() -> Problem:
+    """The van beside the parcel is the cheaper one, and too late by the rush alone."""
+    near = van_under_way("near", start=10, available_from=at(9))
+    wanted = order("a", 20, between(9, 9.3), pickup=10)
+    return day([near, van("far")], [wanted])
+
+
+@pytest.mark.parametrize("solver", ["insertion", "pyvrp"])
+def test_what_the_rush_would_make_late_goes_with_another_van(solver: SolverName) -> None:
+    problem = a_rush_that_the_matrix_hides()
+    assert deliveries(planned(problem, solver, matrix=ROADS), "near") == ["a"]
+    hidden = search_matrix(problem, RUSH)
+    assert deliveries(planned(problem, solver, matrix=hidden), "near") == ["a"]
+    plan = planned(problem, solver, matrix=RUSH)
+    assert deliveries(plan, "far") == ["a"]
+    assert not plan.unserved
+
+
+def test_what_the_hours_make_late_is_asked_for_earlier() -> None:
+    problem = a_rush_that_the_matrix_hides()
+    hidden = search_matrix(problem, RUSH)
+    late = ((Step(0, "pickup"), Step(0, "delivery")), ())
+    asked = tightened(problem, problem, RUSH, hidden, late)
+    assert asked is not None
+    assert asked.jobs[0].windows[0].closes < problem.jobs[0].windows[0].closes
+    assert timed(asked, hidden, asked.vehicles[0], late[0]).broken_by == 0
+    assert tightened(problem, problem, RUSH, hidden, late[::-1]) is None
+    short = replace(problem, vehicles=(replace(problem.vehicles[0], shift_end=at(10)), van("far")))
+    over = tightened(short, short, by_hour(2, changes=(0,)), ROADS, late)
+    assert over is not None
+    assert over.vehicles[0].shift_end < at(10)
+
+
+@settings(max_examples=8, deadline=None)
+@given(travels(), DOORS, st.booleans())
+def test_a_search_by_the_hour_passes_the_checker(
+    travel: TimedMatrix, doors: list[int], may_be_late: bool
+) -> None:
+    orders = [
+        order(f"o{n}", one, between(8.2, 8.5 + n / 4), may_be_late=may_be_late)
+        for n, one in enumerate(doors)
+    ]
+    plan = planned(day([van(), van("van-2")], orders), "pyvrp", matrix=travel, seconds=0.3)
+    assert not (may_be_late and plan.unserved)

@@ -20,7 +20,7 @@ from cloud.planning.portion import portion
 from cloud.planning.solvers.allowed import allows
 from cloud.planning.solvers.port import Sequences, Step, Task
 from cloud.planning.solvers.schedule import feasible, plan_of, price_of
-from cloud.roads.model import Matrix
+from cloud.roads.hours import Travel
 
 LARGE: Final = 250
 """From so many orders on a problem is improved in parts."""
@@ -170,7 +170,7 @@ def _searched(part: Part, search: Search) -> Sequences | None:
     return found if price(problem, matrix, found) < price(problem, matrix, start) else None
 
 
-def price(problem: Problem, matrix: Matrix, sequences: Sequences) -> float:
+def price(problem: Problem, travel: Travel, sequences: Sequences) -> float:
     """What sequences cost by the policy, with what they leave out."""
     served = {step.job for steps in sequences for step in steps}
     left = (
@@ -178,4 +178,4 @@ def price(problem: Problem, matrix: Matrix, sequences: Sequences) -> float:
         for index, job in enumerate(problem.jobs)
         if index not in served
     )
-    return price_of(problem, plan_of(problem, matrix, sequences, left, ""))
+    return price_of(problem, plan_of(problem, travel, sequences, left, ""))

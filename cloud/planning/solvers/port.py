@@ -6,6 +6,7 @@ from typing import Protocol
 
 from cloud.planning.model import Plan, Problem, Vehicle, VisitKind
 from cloud.planning.solvers.allowed import allows
+from cloud.roads.hours import TimedMatrix, Travel
 from cloud.roads.model import Matrix
 
 
@@ -36,6 +37,8 @@ class Task:
         start: where to start the search, or None.
         is_cancelled: asked now and then; when true the best so far is enough.
         cores: searches it may make at once; 0 is as many as this process may use.
+        travel: how long each leg takes at its hour, by which the plan will be timed; None: as the
+            matrix says.
     """
 
     problem: Problem
@@ -45,6 +48,12 @@ class Task:
     start: Sequences | None
     is_cancelled: Callable[[], bool]
     cores: int = 0
+    travel: TimedMatrix | None = None
+
+    @property
+    def exact(self) -> Travel:
+        """How long each leg really takes."""
+        return self.matrix if self.travel is None else self.travel
 
 
 class Solver(Protocol):

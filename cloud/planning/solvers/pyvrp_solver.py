@@ -45,6 +45,7 @@ class PyvrpSolver:
     def solve(self, task: Task) -> Sequences:
         """The best order of visits found; feasible by PyVRP's own account, or to be trimmed."""
         ends = time.perf_counter() + task.seconds
+        task = replace(task, travel=None)  # it searches on the matrix throughout
         if len(task.problem.jobs) < LARGE:
             return _searched(task, ends)
         first = task.start

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from math import inf
 from typing import Final
 
 from msgspec.structs import replace
@@ -18,21 +19,28 @@ from cloud.planning.model import (
 )
 from cloud.planning.solvers.allowed import allows, total
 from cloud.planning.solvers.breaks import is_limited
+from cloud.planning.solvers.by_hour import search_matrix, tightened
 from cloud.planning.solvers.insertion.solver import InsertionSolver, inserted
 from cloud.planning.solvers.locked import divided
 from cloud.planning.solvers.ortools_solver import OrtoolsSolver
+from cloud.planning.solvers.parts import price
 from cloud.planning.solvers.port import Sequences, Solver, Task, sequences_in_force, sequences_of
 from cloud.planning.solvers.pyvrp_solver import PyvrpSolver
 from cloud.planning.solvers.schedule import feasible, plan_of
 from cloud.planning.solvers.screening import earliest_delivery, screened
 from cloud.roads.hours import TimedMatrix, Travel
-from cloud.roads.model import Matrix
 
 _JUST_LATE_S: Final = 900
 _LATER_S: Final = (1_800, 7_200, 1_000_000)
 """How much later what a search left out may come in the next; at last until the shift ends."""
 _LATE_SHARE: Final = 0.4
 """Of the time, kept for those further searches."""
+_FIRST_SHARE: Final = 0.85
+_AGAIN_SHARE: Final = 0.5
+_LAST_SHARE: Final = 0.95
+"""Of the time left, for the first search where speeds change with the hour; for the next when the
+clock found something late, and when it did not."""
+_ROUNDS: Final = 6
 _WORTH_S: Final = 0.05
 """So much of the time must be left for a search to go on in it."""
 
@@ -94,6 +102,7 @@ class _Search:
         self._request = request
         self._problem = problem
         self._travel = travel
+        self._is_by_hour = isinstance(travel, TimedMatrix) and len(travel.seconds) > 1
         self._matrix = search_matrix(problem, travel)
         self._solver = solver
         self._is_cancelled = is_cancelled
@@ -117,7 +126,7 @@ class _Search:
             share = 0.0 if later_s == _LATER_S[-1] else _LATE_SHARE / 2
             sequences = self._search(relaxed, sequences, share)
         if _jobs_left(problem, sequences):
-            sequences = inserted(self._task(problem, sequences, 0.0), sequences)
+            sequences = inserted(self._task(problem, sequences, self._ends), sequences)
             return feasible(problem, self._travel, sequences)
         if share and self._ends - time.perf_counter() > _WORTH_S:
             relaxed = _relaxed(problem, self._travel, later)
@@ -132,32 +141,47 @@ class _Search:
         )
         if before is None:
             return None
-        return inserted(self._task(problem, before, 0.0), before)
+        return inserted(self._task(problem, before, self._ends), before)
 
     def _search(self, problem: Problem, start: Sequences | None, spared: float) -> Sequences:
         """Search in what is left of the time but the share ``spared``."""
-        task = self._task(problem, start, spared)
-        return feasible(problem, self._travel, self._solver.solve(task))
+        ends = self._ends - spared * self._request.seconds
+        if self._is_by_hour and self._solver.name != "insertion":
+            return self._searched_by_hour(problem, start, ends)
+        return feasible(problem, self._travel, self._solver.solve(self._task(problem, start, ends)))
 
-    def _task(self, problem: Problem, start: Sequences | None, spared: float) -> Task:
+    def _searched_by_hour(
+        self, problem: Problem, start: Sequences | None, ends: float
+    ) -> Sequences:
+        """Search, drive what was found by the hour, and search again where that is late."""
+        asked, best, least, share = problem, None, inf, _FIRST_SHARE
+        for _ in range(_ROUNDS):
+            pause = time.perf_counter() + share * (ends - time.perf_counter())
+            found = self._solver.solve(self._task(asked, start, pause))
+            kept = feasible(problem, self._travel, found)
+            if _jobs_left(problem, kept):
+                kept = inserted(self._task(problem, kept, ends), kept)
+            costs = price(problem, self._travel, kept)
+            if best is None or costs < least:
+                best, least = kept, costs
+            closer = tightened(asked, problem, self._travel, self._matrix, found)
+            if ends - time.perf_counter() < _WORTH_S or self._is_cancelled():
+                break
+            asked, start = closer or asked, best
+            share = _LAST_SHARE if closer is None else _AGAIN_SHARE
+        return best or start or tuple(() for _ in problem.vehicles)
+
+    def _task(self, problem: Problem, start: Sequences | None, ends: float) -> Task:
         return Task(
             problem=problem,
             matrix=self._matrix,
-            seconds=max(0.01, self._ends - time.perf_counter() - spared * self._request.seconds),
+            seconds=max(0.01, ends - time.perf_counter()),
             seed=self._request.seed,
             start=start,
             is_cancelled=self._is_cancelled,
             cores=self._cores,
+            travel=self._travel if isinstance(self._travel, TimedMatrix) else None,
         )
-
-
-def search_matrix(problem: Problem, travel: Travel) -> Matrix:
-    """The one matrix that a solver searches on: the mean over the time that vans work."""
-    if not isinstance(travel, TimedMatrix):
-        return travel
-    begins = min((van.available_from for van in problem.vehicles), default=0)
-    ends = max((van.shift_end for van in problem.vehicles), default=0)
-    return travel.mean(begins, ends)
 
 
 def _relaxed(problem: Problem, travel: Travel, later: dict[int, int]) -> Problem:

@@ -22,7 +22,7 @@ from cloud.planning.solvers.port import Sequences, Step, sequences_of
 from cloud.planning.solvers.rates import rates
 from cloud.planning.solvers.schedule import price_of_leaving, with_pickups
 from cloud.planning.solvers.service import lateness_s
-from cloud.roads.model import Matrix
+from cloud.roads.hours import TimedMatrix, Travel
 
 _TRIED: Final = 8
 _TRIED_SOFT: Final = 64
@@ -58,6 +58,7 @@ class InsertionDesk:
         self._problem = problem
         self._jobs = list(problem.jobs)
         self._legs = legs
+        self._is_whole = False
         self._learned: dict[tuple[int, int], tuple[int, int]] = {}
         self._numbers = {van.id: at for at, van in enumerate(vans)}
         self._capacity = np.array([van.room for van in vans], dtype=np.int64).reshape(-1, 3).T
@@ -93,17 +94,18 @@ class InsertionDesk:
                 legs[here, visit.location] = visit.leg_s, visit.leg_m
                 here = visit.location
             legs[here, van.end] = route.end_leg_s, route.end_leg_m
-        return cls(problem, sequences_of(plan, problem), lambda one, other: legs[one, other])
+        return cls(problem, sequences_of(plan, problem), lambda one, other, _: legs[one, other])
 
     @classmethod
-    def of_matrix(cls, problem: Problem, matrix: Matrix, sequences: Sequences) -> Self:
-        """On routes whose drives are taken from a matrix."""
-        seconds, metres = matrix.seconds, matrix.metres
-        return cls(
-            problem,
-            sequences,
-            lambda one, other: (int(seconds[one, other]), int(metres[one, other])),
-        )
+    def of_travel(cls, problem: Problem, travel: Travel, sequences: Sequences) -> Self:
+        """On routes between places whose drives are all known, by the hour or always alike.
+
+        Then an order is driven to by the hour, too, whatever its ways say, which only rank places.
+        """
+        desk = cls(problem, sequences, travel.leg)
+        desk._is_whole = True
+        desk._is_limited = desk._is_limited or isinstance(travel, TimedMatrix)
+        return desk
 
     @property
     def sequences(self) -> Sequences:
@@ -127,7 +129,7 @@ class InsertionDesk:
             pickup: the same of where its parcels lie; not needed when they are aboard their van.
         """
         order = Order(self._jobs[index], self._problem.policy, door, pickup)
-        legs = _legs_with(order, self._leg)
+        legs = self._legs if self._is_whole else _legs_with(order, self._leg)
         for is_soft in (False, True):
             for count in self._counts(is_soft=is_soft):
                 best = self._best(index, order, legs, count, is_soft=is_soft)
@@ -158,11 +160,15 @@ class InsertionDesk:
 
     def take(self, insertion: Insertion, door: Ways, pickup: Ways | None = None) -> None:
         """Make an insertion part of the routes."""
+        timetable = self._timetables[insertion.vehicle]
+        if self._is_whole:
+            self._put(insertion.vehicle, timetable.row(insertion.steps, self._legs))
+            return
         order = Order(self._jobs[insertion.job], self._problem.policy, door, pickup)
         legs = _legs_with(order, self._leg)
-        row = self._timetables[insertion.vehicle].row(insertion.steps, legs)
-        for one, other in zip(row.before, row.after, strict=True):
-            self._learned[one, other] = legs(one, other)
+        row = timetable.row(insertion.steps, legs)
+        for one, other, leaves in zip(row.before, row.after, row.leaves, strict=True):
+            self._learned[one, other] = legs(one, other, leaves)
         self._put(insertion.vehicle, row)
 
     def drop(self, jobs: Iterable[int]) -> None:
@@ -181,8 +187,8 @@ class InsertionDesk:
         else:
             self._board.write(vehicle, row)
 
-    def _leg(self, one: int, other: int) -> tuple[int, int]:
-        return self._learned.get((one, other)) or self._legs(one, other)
+    def _leg(self, one: int, other: int, leaves: int) -> tuple[int, int]:
+        return self._learned.get((one, other)) or self._legs(one, other, leaves)
 
     def _ranked(self, order: Order, count: int, *, is_soft: bool) -> list[Place]:
         """The cheapest places by the arrays, cheapest first."""
@@ -320,11 +326,11 @@ def _legs_with(order: Order, legs: Legs) -> Legs:
     if order.pickup is not None and order.job.pickup is not None:
         ways.setdefault(order.job.pickup, order.pickup)
 
-    def leg(one: int, other: int) -> tuple[int, int]:
+    def leg(one: int, other: int, leaves: int) -> tuple[int, int]:
         if (to := ways.get(other)) is not None and one < len(to.seconds_to):
             return int(to.seconds_to[one]), int(to.metres_to[one])
         if (of := ways.get(one)) is not None:
             return int(of.seconds_from[other]), int(of.metres_from[other])
-        return legs(one, other)
+        return legs(one, other, leaves)
 
     return leg

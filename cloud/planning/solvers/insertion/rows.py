@@ -18,8 +18,8 @@ from cloud.planning.solvers.service import Loading, loadings, place_of
 NEVER: Final = 1 << 60
 """Later than any instant."""
 
-type Legs = Callable[[int, int], tuple[int, int]]
-"""Seconds and metres from one location to another."""
+type Legs = Callable[[int, int, int], tuple[int, int]]
+"""Seconds and metres from one location to another for who leaves at an instant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +93,15 @@ class Timetable:
             self._policy,
             self._vehicle,
             steps[straight.loaded :],
-            lambda one, other, _: legs(one, other)[0],
+            lambda one, other, leaves: legs(one, other, leaves)[0],
         )
         found = placed(self._vehicle, straight.leaves[0], driven)
         row = self._row(steps, legs, found.rests)
         return row if found.stuck_at is None else replace(row, is_feasible=False)
 
     def _lacks_breaks(self, row: Row, legs: Legs) -> bool:
-        drives = zip(row.before, row.after, strict=True)
-        driven_s = sum(legs(one, other)[0] for one, other in drives)
+        drives = zip(row.before, row.after, row.leaves, strict=True)
+        driven_s = sum(legs(one, other, leaves)[0] for one, other, leaves in drives)
         return lacks_breaks(self._vehicle, row.arrives[-1], driven_s)
 
     def _row(self, steps: tuple[Step, ...], legs: Legs, rests: Sequence[Rest]) -> Row:
@@ -117,8 +117,8 @@ class Timetable:
         for at, step in enumerate(steps[loaded:]):
             job = self._jobs[step.job]
             place = place_of(job, step)
-            seconds, metres = legs(before[-1], place)
             leaves[-1] = _rested(rests, at, leaves[-1], is_at_end=False) if rests else leaves[-1]
+            seconds, metres = legs(before[-1], place, leaves[-1])
             arrival = leaves[-1] + seconds
             free_at = _rested(rests, at, arrival, is_at_end=True) if rests else arrival
             start, element = _served(job, step, free_at, at, together.get(at))
@@ -131,8 +131,8 @@ class Timetable:
             leaves.append(start + element.service_s)
             waited.append(waited[-1] + start - arrival)
             loads.append(load)
-        seconds, metres = legs(before[-1], van.end) if steps else (0, 0)
         leaves[-1] = _rested(rests, len(elements), leaves[-1], is_at_end=False)
+        seconds, metres = legs(before[-1], van.end, leaves[-1]) if steps else (0, 0)
         arrives.append(leaves[-1] + seconds)
         drives.append((seconds, metres))
         latest, latest_soft = self._latest(elements, leaves, arrives)

@@ -21,10 +21,14 @@ class InsertionSolver:
 
 
 def inserted(task: Task, start: Sequences) -> Sequences:
-    """``start``, less what breaks a rule there, with every order that fits and is not in it."""
-    problem, matrix = task.problem, task.matrix
-    kept = feasible(problem, matrix, start)
-    desk = InsertionDesk.of_matrix(problem, matrix, kept)
+    """``start``, less what breaks a rule there, with every order that fits and is not in it.
+
+    Places are ranked on the task's matrix, and an order goes into the first of them where each leg,
+    driven at its hour, breaks no promise.
+    """
+    problem, matrix, travel = task.problem, task.matrix, task.exact
+    kept = feasible(problem, travel, start)
+    desk = InsertionDesk.of_travel(problem, travel, kept)
     served = {step.job for steps in kept for step in steps}
     for index in _hardest_first(problem, served):
         if task.is_cancelled():
