@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
-from tests.browser.chromium import Dispatcher, opened, require_chromium
+from tests.browser.chromium import SOON_MS, Dispatcher, opened, require_chromium
 from tests.parts.running_demo import Running, demo
+
+expect.set_options(timeout=SOON_MS)  # a busy machine draws a map in its own time
 
 
 @pytest.fixture(scope="package")

@@ -310,3 +310,77 @@ def test_what_happens_is_told_in_sentences(
     known = {"vehicle_id": "van-1", "at": "2026-11-23T09:10:00.000Z", "name": "Yard", **data}
     found = run(page, "dispatch/news.js", script, name, known)
     assert (found["tone"], found["text"]) == (tone, text)
+
+
+def road_drafted(page: Page, **changes: Any) -> Any:
+    script = """async (m, changes) => {
+        const { DepotTime } = await import("/look/moment.js");
+        const times = new DepotTime("America/Santiago");
+        const draft = { ...m.blankRoad(), points: "-29.9, -71.25\\n-29.91, -71.26", ...changes };
+        const along = { key: m.alongKey(draft), coordinates: [[-71.25, -29.9], [-71.251, -29.905], [-71.26, -29.91]] };
+        const { body, problems } = m.roadBody(draft, along, times);
+        const again = body && m.roadDraftOf({ ...body, id: "road" }, times);
+        return { body, problems, again: again && m.roadBody(again, null, times).body };
+    }"""  # noqa: E501 - a line of the script
+    return run(page, "dispatch/road_rules.js", script, changes)
+
+
+def test_a_closure_follows_the_street_and_ends_by_the_depots_clock(page: Page) -> None:
+    found = road_drafted(page, name=" Feria ", until="2026-11-23T18:30")
+    body = found["body"]
+    assert len(body["geometry"]["coordinates"]) == 3
+    assert body["properties"] == {
+        "kind": "closed", "name": "Feria", "kmh": None, "one_way": False, "depot_id": None,
+        "from": None, "until": "2026-11-23T21:30:00.000Z",
+    }  # fmt: skip
+    assert found["again"] == body, "drawn anew it stays what it was"
+
+
+def test_an_area_has_no_direction_and_at_least_three_corners(page: Page) -> None:
+    points = "-29.9 -71.25\n-29.91 -71.25\n-29.91 -71.26"
+    drawn = road_drafted(page, shape="Polygon", kind="slow", kmh="15", isOneWay=True, points=points)
+    assert drawn["body"]["properties"]["one_way"] is False
+    assert drawn["body"]["properties"]["kmh"] == 15
+    assert len(drawn["body"]["geometry"]["coordinates"][0]) == 4
+    (problem,) = road_drafted(page, shape="Polygon")["problems"]
+    assert (problem["field"], problem["problem"]) == ("geometry", "2 of at least 3 points")
+
+
+def test_a_long_line_is_thinned_and_keeps_its_ends_and_its_bends(page: Page) -> None:
+    script = """(m) => {
+        const line = Array.from({ length: 900 }, (_, at) => [-71.25 + at / 1e5, -29.9 + Math.sin(at / 50) / 1e3]);
+        const thin = m.thinned(line, 200);
+        return { count: thin.length, ends: thin[0].join() === line[0].join() && thin.at(-1).join() === line.at(-1).join() };
+    }"""  # noqa: E501 - a line of the script
+    found = run(page, "dispatch/road_rules.js", script)
+    assert 20 < found["count"] <= 200
+    assert found["ends"]
+
+
+def test_a_policy_is_shown_in_minutes_and_keeps_what_nobody_touched(page: Page) -> None:
+    script = """(m, policy) => {
+        const draft = m.policyDraft(policy);
+        const touched = { ...draft, changed_vehicle: "4.5", asksAboveMoved: true, askAboveMoved: "7" };
+        return { draft, same: m.changedPolicy(policy, draft), changed: m.changedPolicy(policy, touched) };
+    }"""  # noqa: E501 - a line of the script
+    prices = {
+        "km": 60.1234567, "hour": 0, "vehicle": 0, "late_s": 5, "unserved": 36000,
+        "unserved_urgent": 360000, "changed_vehicle": 300, "changed_sequence": 120,
+    }  # fmt: skip
+    policy = {
+        **prices, "ask_above_moved": None, "ask_before_moving_a_promise": False, "of_later": 3,
+    }  # fmt: skip
+    found = run(page, "dispatch/policy.js", script, policy)
+    assert found["same"] == policy
+    assert (found["draft"]["late_s"], found["draft"]["unserved"]) == ("5", "600")
+    assert found["changed"] == {**policy, "changed_vehicle": 270, "ask_above_moved": 7}
+
+
+def test_reasons_name_addresses_and_vans_in_place_of_ids(page: Page) -> None:
+    script = """(m) => {
+        const orders = new Map([["ord-7", { address: "Balmaceda 12" }]]);
+        const vans = new Map([["van-2", { name: "Van 2" }]]);
+        return m.sayNames("order ord-7 is pinned to van-2; ord-8 is not", { orders, vans });
+    }"""
+    told = run(page, "dispatch/plan_words.js", script)
+    assert told == "Order Balmaceda 12 is pinned to Van 2; ord-8 is not"

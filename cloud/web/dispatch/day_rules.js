@@ -3,7 +3,7 @@
 import { useMemo, useState } from "../vendor/preact/hooks.module.js";
 import { html } from "../look/html.js";
 import { Chip, Field, Refusal } from "../look/parts.js";
-import { ruleInWords } from "./plan_words.js";
+import { ruleInWords, sayNames } from "./plan_words.js";
 import { groupOf } from "./rounds.js";
 
 const AT_ONCE = 30;
@@ -35,13 +35,15 @@ function Rule({ state, rule, beside = null, onGo }) {
     setBusy(false);
   };
   const words = ruleInWords(rule, state, beside);
+  const order = state.orders.get(rule.order_id);
+  const isOver = order !== undefined && ["done", "cancelled"].includes(groupOf(order));
   return html`
     <li class="rule" data-rule=${rule.kind}>
       <div>
         ${onGo === undefined ? html`<b>${words}</b>` : html`<button class="link" type="button" onClick=${onGo}>${words}</button>`}
-        ${rule.obstacle !== null && html` <${Chip} tone="bad">Not followed</${Chip}>`}
+        ${rule.obstacle !== null && html` <${Chip} tone=${isOver ? "quiet" : "bad"}>${isOver ? "Over" : "Not followed"}</${Chip}>`}
         <p class="soft">by ${rule.made_by}, <span class="figures">${state.times.clock(rule.made_at)}</span>${rule.note && `: ${rule.note}`}</p>
-        ${rule.obstacle !== null && html`<p class="at-risk">${rule.obstacle}</p>`}
+        ${rule.obstacle !== null && html`<p class=${isOver ? "soft" : "at-risk"}>${sayNames(rule.obstacle, state)}</p>`}
       </div>
       ${state.mayAct && html`<button class="button" type="button" disabled=${isBusy} aria-label=${`Lift: ${words}`} onClick=${lift}>${isBusy ? "Lifting…" : "Lift"}</button>`}
       <${Refusal} problem=${problem} />

@@ -137,8 +137,9 @@ function Back({ state, number, isCurrent }) {
 
 function Compare({ state, onOrder, onVan }) {
   const numbers = state.revisions.map(({ number }) => number).reverse();
-  const [from, setFrom] = useState(numbers[1]);
-  const [to, setTo] = useState(numbers[0]);
+  const [chosenFrom, setFrom] = useState(null);
+  const [chosenTo, setTo] = useState(null);
+  const [from, to] = [chosenFrom ?? numbers[1], chosenTo ?? numbers[0]];
   const [found, setFound] = useState(null);
   const [problem, setProblem] = useState(null);
   const compare = async (event) => {
