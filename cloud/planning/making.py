@@ -22,6 +22,7 @@ from cloud.planning.day import (
     Unplanned,
 )
 from cloud.planning.door_times import DoorTimes
+from cloud.planning.halts import Grouped, door_of, grouped, halt_faults
 from cloud.planning.mattering import matters
 from cloud.planning.memory import Undone, undone, without_undone
 from cloud.planning.model import Problem, Solved, SolveRequest
@@ -104,12 +105,13 @@ class PlanMaker:
             taken_back = await asyncio.to_thread(self._taken_back, job)
             problem = await asyncio.to_thread(problem_of, day, drives_s, policy, held)
             problem, left_out = without_undone(problem, taken_back)
-            solved = await unless(gives_way, self._solve(job, problem, day.now))
-            new = await asyncio.to_thread(routes_of, day, solved.plan, self._new_id)
+            shaped = await asyncio.to_thread(_with_halts, day, problem, policy)
+            solved = await unless(gives_way, self._solve(job, shaped.problem, day.now))
+            new = await asyncio.to_thread(routes_of, day, solved.plan, self._new_id, shaped.halts)
             routes = await self._along_streets(day, new.routes)
             unserved = (*_left_out(job, held, new.unserved), *left_out)
             new = replace(new, routes=routes, unserved=unserved)
-            prices = prices_of(problem, solved.plan)
+            prices = prices_of(shaped.problem, solved.plan)
             made = Made(job, policy, new, solved.plan, prices, solved.kept, taken_back)
             outcome = await asyncio.to_thread(self._committer.publish, day, made)
             if isinstance(outcome, Outcome):
@@ -235,6 +237,20 @@ async def unless[T](gives_way: asyncio.Event | None, work: Coroutine[None, None,
 def _way(route: Route) -> list[tuple[str, float, float]]:
     """Where a route still leads."""
     return [(stop.id, stop.lat, stop.lon) for stop in route.open_stops]
+
+
+def _with_halts(day: Day, problem: Problem, policy: TenantPolicy) -> Grouped:
+    """The problem with neighbouring doors as halts, where the tenant wants them."""
+    known = (day.orders[job.id] for job in problem.jobs)
+    doors = {
+        order.id: door
+        for order in known
+        if (door := door_of(order, day.places.get(order.place_id))) is not None
+    }
+    shaped = grouped(problem, doors, policy.walking)
+    if found := halt_faults(problem, shaped, doors, policy.walking):
+        raise PlanRefused(f"the halts break their own rules and were not used: {found[0]}")
+    return shaped
 
 
 def _left_out(

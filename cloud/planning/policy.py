@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from cloud.planning import model
 from cloud.planning.day import BY_HAND, Diff, Trigger
+from cloud.planning.halts import Walking
 from cloud.planning.working import NO_RULES, RuleSetName, WorkRules, rules_of
 
 
@@ -26,6 +27,8 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
         ask_before_moving_a_promise: propose whatever tells a customer another time.
         work_rules: a country's rules for breaks and working time, or own ones.
         work_rules_of_depots: other ones for some depots, by id.
+        halt_within_m: doors so near to where a van parks may be served on foot; 0 is none.
+        parking_s: of each service, what parking takes; a halt parks once.
     """
 
     km: model.Price = 60.0
@@ -41,6 +44,13 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
     ask_before_moving_a_promise: bool = False
     work_rules: RuleSetName | WorkRules = "none"
     work_rules_of_depots: Annotated[dict[str, RuleSetName | WorkRules], Meta(max_length=500)] = {}
+    halt_within_m: Annotated[float, Meta(ge=0, le=300)] = 0.0
+    parking_s: Annotated[int, Meta(ge=0, le=3_600)] = 60
+
+    @property
+    def walking(self) -> Walking:
+        """What one halt may serve."""
+        return Walking(self.halt_within_m, self.parking_s)
 
     def work_rules_at(self, depot_id: str) -> WorkRules | None:
         """What holds at a depot; None when nothing is limited."""

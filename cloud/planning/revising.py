@@ -3,6 +3,7 @@
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from types import MappingProxyType
 from typing import Final
 
 from cloud.fleet.model import Depot, Shift
@@ -30,8 +31,16 @@ class NewRoutes:
     unserved: tuple[Unplanned, ...]
 
 
-def routes_of(day: Day, plan: model.Plan, new_id: Callable[[str], str]) -> NewRoutes:
-    """The plan as routes: what is fixed stays in front, what was planned keeps its ids."""
+def routes_of(
+    day: Day,
+    plan: model.Plan,
+    new_id: Callable[[str], str],
+    halts: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+) -> NewRoutes:
+    """The plan as routes: what is fixed stays in front, what was planned keeps its ids.
+
+    ``halts``: the orders of each job that serves several, in walking order.
+    """
     shifts = {shift.vehicle_id: shift for shift in day.shifts}
     planned = {route.vehicle: route for route in plan.routes}
     routes = []
@@ -40,10 +49,14 @@ def routes_of(day: Day, plan: model.Plan, new_id: Callable[[str], str]) -> NewRo
         visits = planned.get(vehicle_id)
         if known is None and (visits is None or not visits.visits):
             continue
-        routes.append(_route(day, shift, known, visits, new_id))
+        routes.append(_route(day, shift, known, visits, new_id, halts))
     promises, lost = _promises(day, routes)
     told = [_with_promised_windows(day, route, promises) for route in routes]
-    unserved = [Unplanned(order_id=left.job, reason=left.reason) for left in plan.unserved]
+    unserved = [
+        Unplanned(order_id=order_id, reason=left.reason)
+        for left in plan.unserved
+        for order_id in halts.get(left.job, (left.job,))
+    ]
     return NewRoutes(
         routes=tuple(told),
         promises=promises,
@@ -58,11 +71,12 @@ def _route(
     known: Route | None,
     planned: model.PlannedRoute | None,
     new_id: Callable[[str], str],
+    halts: Mapping[str, tuple[str, ...]],
 ) -> Route:
     route_id = known.id if known is not None else new_id("route")
     fixed = _fixed_stops(day, known)
     visits = planned.visits if planned else ()
-    made = _new_stops(day, known, route_id, visits, shift.ends_at, new_id)
+    made = _new_stops(day, known, route_id, visits, shift.ends_at, new_id, halts)
     stops = tuple(replace(stop, position=at) for at, stop in enumerate((*fixed, *made)))
     return Route(
         tenant=day.plan.tenant,
@@ -110,17 +124,20 @@ def _new_stops(
     visits: Iterable[model.Visit],
     shift_ends_at: float,
     new_id: Callable[[str], str],
+    halts: Mapping[str, tuple[str, ...]],
 ) -> list[Stop]:
     known_ids = _KnownIds(day, known, {stop.id for stop in _fixed_stops(day, known)})
     stops: list[Stop] = []
     is_at_yard = False
     for visit in visits:
         order = day.orders[visit.job]
+        served = [day.orders[one] for one in halts.get(visit.job, (visit.job,))]
         made = _made_stop(day.depot, order, visit, route_id, shift_ends_at)
+        made = made if len(served) == 1 else _of_several(made, served, visit)
         was_at_yard, is_at_yard = is_at_yard, not is_served_at(made, order)
         window = _common(stops[-1], made) if was_at_yard and is_at_yard else _APART
         if not isinstance(window, _Apart):
-            stops[-1] = _joined(stops[-1], visit, window)
+            stops[-1] = _joined(stops[-1], made, window)
             continue
         known_id = known_ids.of(made)
         stops.append(replace(made, id=known_id or new_id("stop")))
@@ -148,7 +165,8 @@ class _KnownIds:
     def of(self, made: Stop) -> str | None:
         """The id of the stop that ``made`` follows on, each once."""
         if made.kind == "delivery":
-            found = self._deliveries.get(made.order_ids[0])
+            same = [self._deliveries[one] for one in made.order_ids if one in self._deliveries]
+            found = next((one for one in same if one not in self._given), None)
         else:
             same = [one.id for one in self._pickups if _is_same_place(one, made)]
             found = next((one for one in same if one not in self._given), None)
@@ -234,13 +252,25 @@ def _stop(
     )
 
 
-def _joined(stop: Stop, visit: model.Visit, window: Span | None) -> Stop:
+def _of_several(stop: Stop, orders: Sequence[Order], visit: model.Visit) -> Stop:
+    """The stop of one order as that of all orders of its halt."""
+    served = replace(stop, order_ids=tuple(order.id for order in orders))
+    if stop.kind == "pickup":
+        return served
+    told = [window for order in orders if (window := _told_or_asked(order)) is not None]
+    begin = max((one.begin for one in told), default=0.0)
+    end = min((one.end for one in told), default=0.0)
+    window = Span(begin, end) if told and begin <= end else stop.window
+    return replace(served, service_s=visit.departure - visit.start, window=window)
+
+
+def _joined(stop: Stop, following: Stop, window: Span | None) -> Stop:
     """One halt at a place serves every order that is fetched, or unloaded, there."""
-    departure = max(stop.planned_departure, visit.departure)
+    departure = max(stop.planned_departure, following.planned_departure)
     begin = stop.planned_arrival if window is None else max(stop.planned_arrival, window.begin)
     return replace(
         stop,
-        order_ids=(*stop.order_ids, visit.job),
+        order_ids=(*stop.order_ids, *following.order_ids),
         planned_departure=departure,
         service_s=max(0, int(departure - begin)),
         window=window,

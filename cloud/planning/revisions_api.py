@@ -76,7 +76,8 @@ class PolicyBody(BaseModel):
     out; ``changed_vehicle`` and ``changed_sequence`` an order that gets another van, or another
     place in its round; ``slack_s`` seconds kept at each door beside its service. ``work_rules`` is
     a set of ``GET /planning/work-rules``, or own numbers; ``work_rules_of_depots`` is that of some
-    depots.
+    depots. Doors within ``halt_within_m`` of where a van parks may be served on foot from one halt
+    (0: none), which parks once: of each service ``parking_s`` is parking.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -95,6 +96,8 @@ class PolicyBody(BaseModel):
     work_rules_of_depots: Annotated[
         dict[Name, RuleSetName | WorkRulesBody], Field(max_length=500)
     ] = {}
+    halt_within_m: Annotated[float, Field(ge=0, le=300, allow_inf_nan=False)] = 0.0
+    parking_s: Annotated[int, Field(ge=0, le=3_600)] = 60
 
 
 class UndoBody(BaseModel):
