@@ -145,8 +145,10 @@ class NewVehicle(Body):
 
     ``capacity_kg`` and ``capacity_litres`` null are not limited; ``height_m`` is over the road,
     ``weight_kg`` full, ``range_km`` on a full battery. What a kilometre, an hour out and sending
-    it out cost, in seconds of driving, is the planning policy's unless it is said here. One that
-    is not active is not sent out, and its gateway is shut out.
+    it out cost, in seconds of driving, is the planning policy's unless it is said here.
+    ``start_lat``, ``start_lon`` and ``end_lat``, ``end_lon`` are where it stands before and after
+    its shift; null is its depot. One that is not active is not sent out, and its gateway is shut
+    out.
     """
 
     id: Name
@@ -163,6 +165,10 @@ class NewVehicle(Body):
     price_km: Price | None = None
     price_hour: Price | None = None
     price_use: Price | None = None
+    start_lat: Latitude | None = None
+    start_lon: Longitude | None = None
+    end_lat: Latitude | None = None
+    end_lon: Longitude | None = None
     is_active: bool = True
 
 
@@ -186,6 +192,10 @@ class VehicleChange(Change):
     price_km: Price | None = None
     price_hour: Price | None = None
     price_use: Price | None = None
+    start_lat: Latitude | None = None
+    start_lon: Longitude | None = None
+    end_lat: Latitude | None = None
+    end_lon: Longitude | None = None
     is_active: bool | None = None
 
 

@@ -76,6 +76,8 @@ class Vehicle:
         range_km: how far it comes on a full battery, kilometres; None is not limited.
         price_km, price_hour, price_use: what a kilometre, an hour out and sending it out cost, in
             seconds of driving; None is what the tenant's planning policy says.
+        start_lat, start_lon: where it stands before its shift, degrees; None is at its depot.
+        end_lat, end_lon: where it goes after it; None is to its depot.
         carrier_id: who runs it.
         is_active: whether it may be sent out and its gateway is let in.
     """
@@ -95,6 +97,10 @@ class Vehicle:
     price_km: float | None = None
     price_hour: float | None = None
     price_use: float | None = None
+    start_lat: float | None = None
+    start_lon: float | None = None
+    end_lat: float | None = None
+    end_lon: float | None = None
     is_active: bool = True
     retired_at: float | None = None
     version: int = 1

@@ -188,6 +188,13 @@ def _depot(depot: Depot) -> Depot:
 
 
 def _vehicle(vehicle: Vehicle) -> Vehicle:
+    for field in ("start", "end"):
+        lat, lon = getattr(vehicle, f"{field}_lat"), getattr(vehicle, f"{field}_lon")
+        if (lat is None) != (lon is None):
+            missing = "lat" if lat is None else "lon"
+            raise Invalid.field(
+                f"{field}_{missing}", "is missing", f"give {field}_lat and {field}_lon, or none"
+            )
     return replace(vehicle, skills=require_words("skills", vehicle.skills))
 
 

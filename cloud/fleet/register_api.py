@@ -23,11 +23,15 @@ _NULLABLE: Final = frozenset(
         "calendar",
         "capacity_kg",
         "capacity_litres",
+        "end_lat",
+        "end_lon",
         "height_m",
         "price_hour",
         "price_km",
         "price_use",
         "range_km",
+        "start_lat",
+        "start_lon",
         "weight_kg",
     }
 )

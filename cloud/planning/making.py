@@ -188,12 +188,13 @@ class PlanMaker:
         if known is not None and known.geometry and _way(known) == _way(route):
             return replace(route, geometry=known.geometry)
         at = day.newest_position(route.vehicle_id) if route.has_begun else None
-        begin = Point(at.lat, at.lon) if at else Point(day.depot.lat, day.depot.lon)
+        begin = Point(at.lat, at.lon) if at else Point(*day.start_of(route.vehicle_id))
+        end = Point(*day.end_of(route.vehicle_id))
         through = [Point(stop.lat, stop.lon) for stop in route.open_stops]
         try:
-            path = await self._roads.route([begin, *through, Point(day.depot.lat, day.depot.lon)])
+            path = await self._roads.route([begin, *through, end])
         except PlaceError:
-            path = await self._roads.route([*through, Point(day.depot.lat, day.depot.lon)])
+            path = await self._roads.route([*through, end])
         return replace(route, geometry=path.geometry)
 
     def _read_day(self, job: Job) -> Day:

@@ -105,7 +105,7 @@ def _new_breaks(
     if fixed:
         start = fixed[-1].lat, fixed[-1].lon
     else:
-        start = (day.depot.lat, day.depot.lon) if at is None else (at.lat, at.lon)
+        start = day.start_of(planned.vehicle) if at is None else (at.lat, at.lon)
     return breaks_of(planned, made, start)
 
 

@@ -157,6 +157,20 @@ class Day:
             return None
         return at
 
+    def start_of(self, vehicle_id: str) -> tuple[float, float]:
+        """Where a van stands before its shift."""
+        van = self.vehicles[vehicle_id]
+        if van.start_lat is None or van.start_lon is None:
+            return self.depot.lat, self.depot.lon
+        return van.start_lat, van.start_lon
+
+    def end_of(self, vehicle_id: str) -> tuple[float, float]:
+        """Where a van goes after its shift."""
+        van = self.vehicles[vehicle_id]
+        if van.end_lat is None or van.end_lon is None:
+            return self.depot.lat, self.depot.lon
+        return van.end_lat, van.end_lon
+
     def metres_driven(self, vehicle_id: str) -> int:
         """What a van has driven today to its stops, the one it is driving to included."""
         route, frozen = self.plan.route_of(vehicle_id), self.frozen_stop(vehicle_id)
@@ -339,18 +353,20 @@ def _vehicle(
     is_out = route is not None and route.has_begun
     costs = range_and_prices(van, day.metres_driven(van.id), is_out=is_out)
     depot = places.index(day.depot.lat, day.depot.lon)
+    end = places.index(*day.end_of(van.id))
     if route is None or not route.has_begun:
+        start = places.index(*day.start_of(van.id))
         return model.Vehicle(
             id=van.id,
-            start=depot,
-            end=depot,
+            start=start,
+            end=end,
             available_from=int(max(shift.starts_at, day.now)),
             shift_end=int(shift.ends_at),
             capacity=room[0],
             capacity_g=room[1],
             capacity_ml=room[2],
             skills=skills,
-            loads_at_start=True,
+            loads_at_start=start == depot,
             loading_s=LOADING_S,
             loads_at=depot,
             **costs,
@@ -359,7 +375,7 @@ def _vehicle(
     return model.Vehicle(
         id=van.id,
         start=places.index(lat, lon),
-        end=depot,
+        end=end,
         available_from=int(free_at),
         shift_end=int(shift.ends_at) + OVERTIME_S,
         capacity=room[0],

@@ -87,6 +87,10 @@ def test_a_van_keeps_all_that_is_told_of_it(desk: Desk) -> None:
         "price_km": 45.0,
         "price_hour": 900.0,
         "price_use": 0.0,
+        "start_lat": -29.95,
+        "start_lon": -71.3,
+        "end_lat": None,
+        "end_lon": None,
         "is_active": True,
     }
     kept = {**van, "version": 1, "is_retired": False}
@@ -94,6 +98,11 @@ def test_a_van_keeps_all_that_is_told_of_it(desk: Desk) -> None:
     assert get(desk, "/vehicles/van-9") == kept
     assert get(desk, "/fleet/vehicles", carrier_id="swift")["items"] == [kept]
     assert "van-9" in refused(desk, "DELETE", "/carriers/swift", 409)["detail"]
+
+
+def test_a_place_of_a_van_has_both_coordinates(desk: Desk) -> None:
+    problem = refused(desk, "PATCH", "/vehicles/van-1", 422, version=1, end_lat=-29.9)
+    assert problem["errors"][0]["field"] == "end_lon"
 
 
 def test_a_list_comes_in_pages(desk: Desk) -> None:

@@ -114,6 +114,16 @@ def test_loading_again_takes_no_longer_than_loading_at_first() -> None:
     assert again[0].departure - again[0].start == 5 * MINUTE
 
 
+def test_a_van_from_home_loads_at_the_depot_first_and_ends_at_home(solver: SolverName) -> None:
+    home = van(start=12, end=12, loads_at_start=False, loads_at=0)
+    plan = planned(day([home], [order(f"o{k}", k) for k in (5, 10, 20)]), solver, seconds=0.5)
+    assert not plan.unserved
+    assert plan.cost.drive_s == (12 + 20 + 8) * MINUTE
+    fetched = [one for one in visits(plan) if one.kind == "pickup"]
+    assert {one.departure - one.start for one in fetched} == {3 * MINUTE}
+    assert [one.kind for one in visits(plan)] == ["pickup"] * 3 + ["delivery"] * 3
+
+
 def test_a_wave_that_comes_later_is_a_further_trip(solver: SolverName) -> None:
     early = [order(f"e{k}", k, between(8, 10)) for k in (5, 6)]
     late = [order(f"l{k}", k, ready_from=at(12)) for k in (7, 8)]

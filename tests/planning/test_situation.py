@@ -171,6 +171,19 @@ def test_range_left_and_prices_come_from_the_register() -> None:
     assert (home.range_m, home.use) == (100_000, 900.0)
 
 
+def test_a_van_may_start_and_end_elsewhere_and_loads_at_its_depot() -> None:
+    here = day(order("a"))
+    own = replace(
+        here.vehicles["van-1"], start_lat=-29.8, start_lon=-71.2, end_lat=-29.7, end_lon=-71.1
+    )
+    problem = problem_of(replace(here, vehicles={**here.vehicles, "van-1": own}), {})
+    away, home = van(problem, "van-1"), van(problem, "van-2")
+    assert problem.locations[away.start].lat == -29.8
+    assert problem.locations[away.end].lat == -29.7
+    assert (home.start, home.end, home.loads_at) == (away.loads_at,) * 3
+    assert (away.loads_at_start, home.loads_at_start) == (False, True)
+
+
 def test_what_is_over_and_aboard_takes_its_share_of_the_weight() -> None:
     half = replace(aboard("a", "van-1", "cancelled", parcels=2), weight_kg=10.0)
     half = replace(

@@ -45,7 +45,7 @@ class Reloading:
     @classmethod
     def of(cls, form: Formulation, start: Sequences | None = None) -> Self | None:
         """None when nothing is fetched at a depot. ``start``: where the search starts."""
-        depots = {van.end for van in form.problem.vehicles}
+        depots = {place for van in form.problem.vehicles for place in (van.end, van.loads_at)}
         places = Counter(pair[0].place for pair in form.pairs if _may_be_loaded(pair))
         place = next((place for place, _ in places.most_common() if place in depots), None)
         if place is None:
