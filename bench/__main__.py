@@ -64,6 +64,7 @@ BENCHES: Final = {
     ),
     "week": ("bench.week", "a simulated week under four ways of planning; runs ten minutes"),
     "urgent": ("bench.urgent", "an urgent order by the API to its revision, beside bulk matrices"),
+    "calm": ("bench.calm", "/vehicles while the planner searches, beside idle; two minutes"),
     "wire": ("bench.wire_size", "bytes and time of a batch on the wire"),
 }
 
