@@ -1,10 +1,7 @@
 """Solving a file by hand: reading it, whichever of the two forms it has, and what came of it."""
 
-import os
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -26,7 +23,6 @@ from cloud.planning.model import (
     SolverName,
     Violation,
 )
-from cloud.planning.solvers.parts import LARGE, price
 from cloud.planning.solvers.port import Sequences, Solver, SolverFailed, Task
 from cloud.planning.solvers.schedule import feasible, price_of
 from cloud.planning.solvers.solving import solve, solver_named
@@ -166,9 +162,7 @@ def solve_instance(
             start=None,
             is_cancelled=lambda: False,
         )
-        searches = _cores() if solver == "auto" and len(problem.jobs) < LARGE else 1
-        found = _best_of(chosen, task, searches)
-        routes = vrptw.routes_of(instance, found)
+        routes = vrptw.routes_of(instance, _found(chosen, task))
     if faults := vrptw.faults(instance, routes):
         raise NotSolved(
             f"{chosen.name} found no solution in {seconds:g} s: {'; '.join(faults[:3])}; "
@@ -238,20 +232,8 @@ def _solved(
     )
 
 
-def _best_of(solver: Solver, task: Task, searches: int) -> Sequences:
-    """The best of so many searches side by side, each with a seed of its own."""
-    with ThreadPoolExecutor(searches) as pool:
-        tasks = [replace(task, seed=(task.seed + at) % 2**32) for at in range(searches)]
-        found = list(pool.map(lambda each: _found(solver, each), tasks))
-    return min(found, key=lambda each: price(task.problem, task.matrix, each))
-
-
 def _found(solver: Solver, task: Task) -> Sequences:
     try:
         return feasible(task.problem, task.matrix, solver.solve(task))
     except SolverFailed as error:
         raise NotSolved(str(error)) from error
-
-
-def _cores() -> int:
-    return max(1, len(os.sched_getaffinity(0)))

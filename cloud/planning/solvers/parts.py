@@ -5,7 +5,6 @@ to gain much sooner among 100 (Taillard and Voss's POPMUSIC, 2002; figures in
 docs/decisions/solvers.md).
 """
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ import numpy as np
 from cloud.planning.model import Problem, Unserved
 from cloud.planning.portion import portion
 from cloud.planning.solvers.allowed import allows
+from cloud.planning.solvers.cores import THIS_MACHINE
 from cloud.planning.solvers.port import Sequences, Step, Task
 from cloud.planning.solvers.schedule import feasible, plan_of, price_of
 from cloud.roads.hours import Travel
@@ -47,12 +47,12 @@ class Part:
 
 def improved_in_parts(task: Task, start: Sequences, search: Search, ends: float) -> Sequences:
     """``start``, improved until ``ends`` (of `time.perf_counter`) by ``search`` on its parts."""
-    workers = task.cores or max(1, len(os.sched_getaffinity(0)))
-    whole = _Whole(task, start, ends, workers)
-    with ThreadPoolExecutor(workers, thread_name_prefix="part") as pool:
-        running = [pool.submit(whole.improve, search) for _ in range(workers)]
-        for each in running:
-            each.result()
+    with THIS_MACHINE.lent(task.cores) as workers:
+        whole = _Whole(task, start, ends, workers)
+        with ThreadPoolExecutor(workers, thread_name_prefix="part") as pool:
+            running = [pool.submit(whole.improve, search) for _ in range(workers)]
+            for each in running:
+                each.result()
     return whole.sequences()
 
 

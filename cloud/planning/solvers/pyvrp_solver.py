@@ -9,6 +9,7 @@ import time
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Final, NamedTuple, cast
 
@@ -16,9 +17,11 @@ import numpy as np
 import pyvrp
 from pyvrp import Activity, ActivityType
 from pyvrp.exceptions import PenaltyBoundWarning
+from pyvrp.PenaltyManager import PenaltyParams
 from pyvrp.search import NeighbourhoodParams
 from pyvrp.stop import MaxRuntime, NoImprovement
 
+from cloud.planning.solvers.cores import THIS_MACHINE
 from cloud.planning.solvers.formulation import Formulation, Ints, Node, formulate
 from cloud.planning.solvers.insertion.solver import inserted
 from cloud.planning.solvers.parts import LARGE, improved_in_parts, price
@@ -33,7 +36,15 @@ _IDLE_ITERATIONS: Final = 20_000
 _FIRST_SHARE: Final = 0.1
 _FIRST_LEAST_S: Final = 1.0
 """Of the time for a large problem, spent on the whole of it before it is improved in parts."""
+_SIDE_BY_SIDE: Final = 2
+"""Searches of a small problem at once: more of them find little more."""
+_SOFT: Final = 1_000.0
+"""What a second late, or a unit too much, costs at first where a search begins far off: it goes
+through such plans, which PyVRP's own 50,000 keeps it from for its first 40,000 steps."""
 _WHOLE: Final = pyvrp.SolveParams()
+_FAR_OFF: Final = pyvrp.SolveParams(
+    penalty=PenaltyParams(max_penalty=2 * _SOFT, solutions_between_updates=50)
+)
 _IN_PARTS: Final = pyvrp.SolveParams(neighbourhood=NeighbourhoodParams(num_neighbours=20))
 
 
@@ -47,7 +58,7 @@ class PyvrpSolver:
         ends = time.perf_counter() + task.seconds
         task = replace(task, travel=None)  # it searches on the matrix throughout
         if len(task.problem.jobs) < LARGE:
-            return _searched(task, ends)
+            return _searched_side_by_side(task, ends)
         first = task.start
         if first is None:
             first_s = min(max(_FIRST_LEAST_S, task.seconds * _FIRST_SHARE), task.seconds)
@@ -55,6 +66,22 @@ class PyvrpSolver:
             first = _searched(task, ends_first, _IN_PARTS, is_inserted=False)
         first = feasible(task.problem, task.matrix, first)
         return improved_in_parts(task, first, _searched_part, ends)
+
+
+def _searched_side_by_side(task: Task, ends: float) -> Sequences:
+    """The best of a search that keeps to the rules and one that goes through worse, if two may.
+
+    The first is the better one where a plan is in force, the second where there is none.
+    """
+    ways = [_WHOLE, _FAR_OFF] if task.start is not None else [_FAR_OFF, _WHOLE]
+    with THIS_MACHINE.lent(min(task.cores or _SIDE_BY_SIDE, _SIDE_BY_SIDE)) as count:
+        if count == 1:
+            return _searched(task, ends, ways[0])
+        tasks = [replace(task, seed=(task.seed + at) % 2**32) for at in range(count)]
+        with ThreadPoolExecutor(count, thread_name_prefix="search") as pool:
+            found = list(pool.map(lambda one, way: _searched(one, ends, way), tasks, ways))
+    kept = [feasible(task.problem, task.matrix, each) for each in found]
+    return min(kept, key=lambda each: price(task.problem, task.matrix, each))
 
 
 def _searched_part(task: Task) -> Sequences:
@@ -135,13 +162,29 @@ def _search(
             model.data,
             stop=lambda best: limit(best) or idle(best) or task.is_cancelled(),
             seed=task.seed,
-            params=parameters,
+            params=_priced(parameters, form.scale, is_whole=whole is not None),
             collect_stats=False,
             display=False,
             initial_solution=None if start is None else model.solution(start),
         )
     found = model.sequences(result.best)
     return found if whole is None else _cheaper(task, whole, found)
+
+
+def _priced(parameters: pyvrp.SolveParams, scale: int, *, is_whole: bool) -> pyvrp.SolveParams:
+    """The parameters with their first penalties in units; PyVRP's own where orders may be left.
+
+    Leaving an order is a price, too, and a search that may be late for less never leaves one.
+    """
+    own = PenaltyParams()
+    soft = parameters.penalty
+    most = min(soft.max_penalty * scale, own.max_penalty)
+    return pyvrp.SolveParams(
+        ils=parameters.ils,
+        penalty=replace(soft, max_penalty=most) if is_whole else own,
+        neighbourhood=parameters.neighbourhood,
+        perturbation=parameters.perturbation,
+    )
 
 
 def _cheaper(task: Task, whole: Sequences, found: Sequences) -> Sequences:
