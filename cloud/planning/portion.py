@@ -26,13 +26,21 @@ def portion(problem: Problem, vans: Iterable[int], jobs: Iterable[int]) -> Porti
     """
     fleet = [problem.vehicles[van] for van in vans]
     some = [problem.jobs[job] for job in jobs]
-    used = {place for van in fleet for place in (van.start, van.end)}
-    used |= {place for job in some for place in (job.delivery, job.pickup) if place is not None}
-    kept = sorted(used)
+    used = {place for van in fleet for place in (van.start, van.end, van.loads_at)}
+    used |= {place for job in some for place in (job.delivery, job.pickup)}
+    kept = sorted(place for place in used if place is not None)
     at = {place: index for index, place in enumerate(kept)}
     smaller = Problem(
         locations=tuple(problem.locations[place] for place in kept),
-        vehicles=tuple(replace(van, start=at[van.start], end=at[van.end]) for van in fleet),
+        vehicles=tuple(
+            replace(
+                van,
+                start=at[van.start],
+                end=at[van.end],
+                loads_at=None if van.loads_at is None else at[van.loads_at],
+            )
+            for van in fleet
+        ),
         jobs=tuple(
             replace(
                 job,

@@ -57,9 +57,11 @@ def regions(draw: st.DrawFn) -> Problem:
         start = depots + int(dice.integers(jobs))
         is_home = dice.random() < 0.6
         fleet.append(
-            van(f"van-{k}", depot, end=depot, skills=skills)
+            van(f"van-{k}", depot, end=depot, skills=skills, loads_at=depot)
             if is_home
-            else van_under_way(f"van-{k}", start, end=depot, skills=skills)
+            else van_under_way(
+                f"van-{k}", start, end=depot, skills=skills, loads_at=depot if k % 2 else None
+            )
         )
     orders = []
     for k in range(jobs):

@@ -60,7 +60,9 @@ def _faithful(problem: Problem, part: Portion) -> Iterator[Violation]:
     jobs = {job.id: job for job in problem.jobs}
     at = part.places
     for van in part.problem.vehicles:
-        if replace(van, start=at[van.start], end=at[van.end]) != vans.get(van.id):
+        loads_at = None if van.loads_at is None else at[van.loads_at]
+        same = replace(van, start=at[van.start], end=at[van.end], loads_at=loads_at)
+        if same != vans.get(van.id):
             yield Violation(rule="cells", text=f"{van.id}: is another in its cell", vehicle=van.id)
     for job in part.problem.jobs:
         pickup = None if job.pickup is None else at[job.pickup]
@@ -74,14 +76,10 @@ def _elsewhere(plan: Plan, part: Portion) -> Iterator[Violation]:
     """What a route visits that is none of its piece's locations."""
     vans, places = {van.id for van in part.problem.vehicles}, set(part.places)
     for route in plan.routes:
-        for visit in route.visits if route.vehicle in vans else ():
-            if visit.location not in places:
-                yield Violation(
-                    rule="place",
-                    text=f"{visit.job} on {route.vehicle}: {visit.location} is not in its cell",
-                    job=visit.job,
-                    vehicle=route.vehicle,
-                )
+        for each in (*route.visits, *route.breaks) if route.vehicle in vans else ():
+            if each.location not in places:
+                text = f"{route.vehicle}: {each.location} on its route is not in its cell"
+                yield Violation(rule="place", text=text, vehicle=route.vehicle)
 
 
 def _part_of(plan: Plan, piece: Piece) -> Plan:
@@ -96,6 +94,9 @@ def _part_of(plan: Plan, piece: Piece) -> Plan:
                 route,
                 visits=tuple(
                     replace(visit, location=here[visit.location]) for visit in route.visits
+                ),
+                breaks=tuple(
+                    replace(pause, location=here[pause.location]) for pause in route.breaks
                 ),
             )
             for route in plan.routes

@@ -165,7 +165,7 @@ def _homes(problem: Problem, where: Floats, same: list[int]) -> tuple[list[int],
 
     Where several vans load or return is a depot, and where one does and parcels lie.
     """
-    anchors = [same[van.start if van.loads_at_start else van.end] for van in problem.vehicles]
+    anchors = [same[_anchor(van)] for van in problem.vehicles]
     lying = {same[job.pickup] for job in problem.jobs if job.pickup is not None}
     count = Counter(anchors)
     depots = sorted(at for at, vans in count.items() if vans > 1 or at in lying)
@@ -177,6 +177,12 @@ def _homes(problem: Problem, where: Floats, same: list[int]) -> tuple[list[int],
         away = np.hypot(*(places - where[van.start]).T)
         home.append(at.get(anchor, int(away.argmin())))
     return depots, home
+
+
+def _anchor(van: Vehicle) -> int:
+    if van.loads_at is not None:
+        return van.loads_at
+    return van.start if van.loads_at_start else van.end
 
 
 def _nearest(ground: Ground, job: Job, depots: list[int], among: Sequence[int]) -> int:

@@ -81,8 +81,11 @@ def joined(problem: Problem, pieces: Sequence[Piece]) -> Plan:
 
 
 def _in_whole(route: PlannedRoute, places: Sequence[int]) -> PlannedRoute:
-    visits = tuple(replace(visit, location=places[visit.location]) for visit in route.visits)
-    return replace(route, visits=visits)
+    return replace(
+        route,
+        visits=tuple(replace(visit, location=places[visit.location]) for visit in route.visits),
+        breaks=tuple(replace(pause, location=places[pause.location]) for pause in route.breaks),
+    )
 
 
 def _sum(costs: Iterable[Cost]) -> Cost:
