@@ -76,10 +76,13 @@ def _elsewhere(plan: Plan, part: Portion) -> Iterator[Violation]:
     """What a route visits that is none of its piece's locations."""
     vans, places = {van.id for van in part.problem.vehicles}, set(part.places)
     for route in plan.routes:
-        for each in (*route.visits, *route.breaks) if route.vehicle in vans else ():
-            if each.location not in places:
-                text = f"{route.vehicle}: {each.location} on its route is not in its cell"
-                yield Violation(rule="place", text=text, vehicle=route.vehicle)
+        if route.vehicle not in vans:
+            continue
+        at = [visit.location for visit in route.visits]
+        at += [pause.location for pause in route.breaks]
+        for place in set(at) - places:
+            text = f"{route.vehicle}: {place} on its route is not in its cell"
+            yield Violation(rule="place", text=text, vehicle=route.vehicle)
 
 
 def _part_of(plan: Plan, piece: Piece) -> Plan:
