@@ -384,3 +384,31 @@ def test_reasons_name_addresses_and_vans_in_place_of_ids(page: Page) -> None:
     }"""
     told = run(page, "dispatch/plan_words.js", script)
     assert told == "Order Balmaceda 12 is pinned to Van 2; ord-8 is not"
+
+
+def area_drafted(page: Page, **hours: str) -> Any:
+    script = """(m, hours) => {
+        const draft = { ...m.blankArea(), name: "Centro", points: "1,2\\n3,4\\n5,7" };
+        const { body, problems } = m.areaBody({ ...draft, hours: { ...draft.hours, ...hours } });
+        const again = body && m.areaBody(m.areaDraftOf({ ...body, id: "area" })).body;
+        return { body, problems, again, words: body && m.hoursInWords(body.properties.hours) };
+    }"""
+    return run(page, "dispatch/access_areas.js", script, hours)
+
+
+def test_the_hours_of_an_area_are_read_as_people_write_them(page: Page) -> None:
+    found = area_drafted(page, tue="06:00\u201310:30, 15:00 - 17:00", sat="07:00-09:00")
+    week = found["body"]["properties"]["hours"]["week"]
+    assert week["tue"] == ["06:00-10:30", "15:00-17:00"]
+    assert "sun" not in week
+    assert found["again"] == found["body"]
+    assert found["words"] == (
+        "Mon 06:00-11:00; Tue 06:00-10:30, 15:00-17:00; Wed\u2013Fri 06:00-11:00; "
+        "Sat 07:00-09:00; Sun closed"
+    )
+
+
+def test_hours_that_are_none_are_named_with_their_day(page: Page) -> None:
+    (problem,) = area_drafted(page, tue="6-11")["problems"]
+    assert problem["field"] == "properties.hours.week.tue"
+    assert problem["remedy"] == "write 06:00-11:00"

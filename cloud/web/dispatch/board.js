@@ -4,6 +4,9 @@ import { useEffect, useReducer, useRef, useState } from "../vendor/preact/hooks.
 import { signOut } from "../look/api.js";
 import { html } from "../look/html.js";
 import { Tabs } from "../look/parts.js";
+import { areaDraftOf, blankArea } from "./access_areas.js";
+import { AccessForm } from "./access_form.js";
+import { AccessDetail, AccessList } from "./access_list.js";
 import { FenceForm } from "./fence_form.js";
 import { FenceDetail, FenceList } from "./fence_list.js";
 import { blankDraft, draftOf, withPoint } from "./fences.js";
@@ -22,8 +25,9 @@ import { VanDetail } from "./van_detail.js";
 import { choose, VanList, vanRows, VanTable } from "./van_list.js";
 
 const NOTHING = {
-  vanId: null, orderId: null, fenceId: null, draft: null, roadId: null, roadDraft: null, isPolicy: false, isOrdering: false, place: null,
+  vanId: null, orderId: null, fenceId: null, draft: null, roadId: null, roadDraft: null, areaId: null, areaDraft: null, isPolicy: false, isOrdering: false, place: null,
 };
+const DRAFTS = ["draft", "roadDraft", "areaDraft"];
 const START = { ...NOTHING, tab: "vans", isPicking: false, standing: "all", filter: "all" };
 
 /** Everything on the page; draws itself again when `state` tells of a change. */
@@ -45,6 +49,8 @@ export function Board({ state }) {
     draw: (fence) => go({ ...NOTHING, tab: "fences", draft: fence === undefined ? blankDraft() : draftOf(fence) }),
     road: (roadId) => go({ ...NOTHING, tab: "roads", roadId }),
     drawRoad: (rule) => go({ ...NOTHING, tab: "roads", roadDraft: rule === undefined ? blankRoad() : roadDraftOf(rule, state.times) }),
+    access: (areaId) => go({ ...NOTHING, tab: "roads", areaId }),
+    drawArea: (area) => go({ ...NOTHING, tab: "roads", areaDraft: area === undefined ? blankArea() : areaDraftOf(area) }),
     policy: () => go({ ...NOTHING, tab: "plan", isPolicy: true }),
     tab: (tab) => go({ ...NOTHING, tab }),
     standing: (standing) => go({ ...NOTHING, tab: "vans", standing }),
@@ -52,8 +58,8 @@ export function Board({ state }) {
     form: () => go({ ...NOTHING, isOrdering: true, isPicking: true }),
   };
   const placed = (place) => setAt((before) => {
-    if (before.draft !== null) return { ...before, draft: withPoint(before.draft, place) };
-    return before.roadDraft === null ? { ...before, place } : { ...before, roadDraft: withPoint(before.roadDraft, place) };
+    const drawn = DRAFTS.find((name) => before[name] !== null);
+    return drawn === undefined ? { ...before, place } : { ...before, [drawn]: withPoint(before[drawn], place) };
   });
   const toggle = () => {
     setTable(hasMap);
@@ -80,8 +86,8 @@ export function Board({ state }) {
         ${!hasMap && html`<footer class="soft">Streets and routes: ${attribution(state.city)}</footer>`}
       </main>
       ${hasMap && html`
-        <${MapView} state=${state} chosen=${at} picking=${{ isOn: at.draft !== null || at.roadDraft !== null || (at.isOrdering && at.isPicking), place: at.place }}
-          onVan=${to.van} onOrder=${to.order} onFence=${to.fence} onRoad=${to.road} onPlace=${placed} onFail=${setNoMap} />`}
+        <${MapView} state=${state} chosen=${at} picking=${{ isOn: DRAFTS.some((name) => at[name] !== null) || (at.isOrdering && at.isPicking), place: at.place }}
+          onVan=${to.van} onOrder=${to.order} onFence=${to.fence} onRoad=${to.road} onAccess=${to.access} onPlace=${placed} onFail=${setNoMap} />`}
     </div>`;
 }
 
@@ -103,11 +109,21 @@ function Roads({ state, at, go, to, hasMap }) {
     return html`<${RoadForm} state=${state} draft=${at.roadDraft} hasMap=${hasMap} onChange=${(roadDraft) => go({ roadDraft })}
       onDone=${to.road} onBack=${() => go({ roadDraft: null, roadId: at.roadDraft.id })} />`;
   }
+  if (at.areaDraft !== null) {
+    return html`<${AccessForm} state=${state} draft=${at.areaDraft} hasMap=${hasMap} onChange=${(areaDraft) => go({ areaDraft })}
+      onDone=${to.access} onBack=${() => go({ areaDraft: null, areaId: at.areaDraft.id })} />`;
+  }
+  const area = state.roads.areas.get(at.areaId);
+  if (area !== undefined) {
+    return html`<${AccessDetail} key=${area.id} state=${state} area=${area} onDraw=${() => to.drawArea(area)} onBack=${() => go({ areaId: null })} />`;
+  }
   const rule = state.roads.rules.get(at.roadId);
   if (rule !== undefined) {
     return html`<${RoadDetail} key=${rule.id} state=${state} rule=${rule} onDraw=${() => to.drawRoad(rule)} onBack=${() => go({ roadId: null })} />`;
   }
-  return html`<${RoadList} state=${state} onRoad=${to.road} onDraw=${() => to.drawRoad()} />`;
+  return html`
+    <${RoadList} state=${state} onRoad=${to.road} onDraw=${() => to.drawRoad()} />
+    <${AccessList} state=${state} onArea=${to.access} onDraw=${() => to.drawArea()} />`;
 }
 
 function tabs({ vans, orders, desk, news, maySeeFences, maySeeDesk }) {
@@ -148,16 +164,16 @@ function Content({ state, rows, at, go, to, hasMap }) {
 }
 
 /** When something chosen is left, the focus goes back to the row it was chosen from. */
-function useReturn({ vanId, orderId, fenceId, roadId }) {
+function useReturn({ vanId, orderId, fenceId, roadId, areaId }) {
   const before = useRef({});
   useEffect(() => {
     const left = Object.entries(before.current).find(([, id]) => id);
-    before.current = { van: vanId, order: orderId, fence: fenceId, road: roadId };
-    if (left === undefined || vanId !== null || orderId !== null || fenceId !== null || roadId !== null) return;
+    before.current = { van: vanId, order: orderId, fence: fenceId, road: roadId, access: areaId };
+    if (left === undefined || vanId !== null || orderId !== null || fenceId !== null || roadId !== null || areaId !== null) return;
     const [kind, id] = left;
     const row = document.querySelector(`.content [data-${kind}="${CSS.escape(id)}"]`);
     (row?.matches("button") ? row : row?.querySelector("button"))?.focus();
-  }, [vanId, orderId, fenceId, roadId]);
+  }, [vanId, orderId, fenceId, roadId, areaId]);
 }
 
 function useEscape(done) {

@@ -13,12 +13,12 @@ const CLICK_PX = 7;
 const CLICKABLE = ["vans", "van-names", "stops", "orders", "road-names", "road-lines", "road-areas", "fence-names", "fence-edges", "fence-corridors", "fences"];
 
 /**
- * One map in `container`. `onVan(id)`, `onOrder(id)`, `onFence(id)`, `onRoad(id)`, `onPlace({lat, lon})`,
+ * One map in `container`. `onVan(id)`, `onOrder(id)`, `onFence(id)`, `onRoad(id)`, `onAccess(id)`, `onPlace({lat, lon})`,
  * `onFail()`, `onDrawn()` when the streets are there, and `onTrouble(text)` are told.
  */
 export class BoardMap {
-  constructor({ container, bbox, attribution, onVan, onOrder, onFence, onRoad, onPlace, onFail, onDrawn, onTrouble }) {
-    Object.assign(this, { onVan, onOrder, onFence, onRoad, onPlace });
+  constructor({ container, bbox, attribution, onVan, onOrder, onFence, onRoad, onAccess, onPlace, onFail, onDrawn, onTrouble }) {
+    Object.assign(this, { onVan, onOrder, onFence, onRoad, onAccess, onPlace });
     this.dark = matchMedia("(prefers-color-scheme: dark)");
     this.isCalm = matchMedia("(prefers-reduced-motion: reduce)");
     this.motion = new Motion();
@@ -129,10 +129,11 @@ export class BoardMap {
     }
     const found = this.at(point, CLICK_PX)[0];
     if (found === undefined) return;
-    const { van, order, fence, road } = found.properties;
+    const { van, order, fence, road, access } = found.properties;
     if (van) this.onVan(van);
     else if (order) this.onOrder(order);
     else if (road) this.onRoad(road);
+    else if (access) this.onAccess(access);
     else if (fence) this.onFence(fence);
   }
 

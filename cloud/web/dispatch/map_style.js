@@ -3,12 +3,12 @@
 const LIGHT = {
   land: "#ece8df", edge: "#c9c2b4", street: "#ffffff", main: "#fff0c2", trunk: "#f8d583",
   lane: "#f9f7f2", mainFar: "#f5dfa4", far: "#cfc8ba", name: "#6d675c", halo: "#fffdf8", ink: "#1d2526", paper: "#ffffff",
-  fence: "#8a4b9c", draft: "#b3261e", closed: "#b3261e", slow: "#b45f06",
+  fence: "#8a4b9c", draft: "#b3261e", closed: "#b3261e", slow: "#b45f06", access: "#1f6f78",
 };
 const DARK = {
   land: "#151b1f", edge: "#0c1012", street: "#37434a", main: "#4a555a", trunk: "#6b6245",
   lane: "#2a3339", mainFar: "#4f5a60", far: "#323c42", name: "#93a0a5", halo: "#151b1f", ink: "#eef2f2", paper: "#20282d",
-  fence: "#cf9be0", draft: "#ff968c", closed: "#ff6f61", slow: "#f2a73b",
+  fence: "#cf9be0", draft: "#ff968c", closed: "#ff6f61", slow: "#f2a73b", access: "#5cc3cf",
 };
 
 // Names no browser has, so that its own sans-serif is drawn; MapLibre reads the weight off them.
@@ -114,7 +114,7 @@ function fences(c) {
 
 function roads(c) {
   const is = (part) => ["==", ["get", "part"], part];
-  const colour = ["match", ["get", "kind"], "closed", c.closed, c.slow];
+  const colour = ["match", ["get", "kind"], "closed", c.closed, "access", c.access, c.slow];
   const faint = (plain) => ["case", ["get", "isComing"], plain / 2.5, plain];
   const width = (thin, wide) => ["interpolate", ["linear"], ["zoom"], 11, thin, 16, wide];
   const layout = { "line-cap": "round", "line-join": "round" };

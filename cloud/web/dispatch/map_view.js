@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "../vendor/preact/hooks.module.js";
 import { html } from "../look/html.js";
 import { corners, drawn, placesOf, preview } from "./fences.js";
 import { ORDER_COLOURS, VAN_COLOURS, vanColour } from "./palette.js";
+import { drawnArea } from "./access_areas.js";
 import { drawnRoad, previewRoad, roadInWords, roadStanding } from "./road_rules.js";
 import { groupOf, isStale } from "./rounds.js";
 
@@ -17,15 +18,15 @@ export function hasWebGl() {
 }
 
 /**
- * The map of the board. `chosen` is {vanId, orderId, fenceId, draft, roadId, roadDraft}, `picking` {isOn, place};
+ * The map of the board. `chosen` is {vanId, orderId, fenceId, draft, roadId, roadDraft, areaId, areaDraft}, `picking` {isOn, place};
  * `onFail(reason)` is called when there can be no map.
  */
-export function MapView({ state, chosen, picking, onVan, onOrder, onFence, onRoad, onPlace, onFail }) {
+export function MapView({ state, chosen, picking, onVan, onOrder, onFence, onRoad, onAccess, onPlace, onFail }) {
   const container = useRef(null);
   const [isDrawn, setDrawn] = useState(state.city?.bbox === undefined);
   const map = useRef(null);
   const told = useRef({});
-  told.current = { onVan, onOrder, onFence, onRoad, onPlace, onFail, onDrawn: () => setDrawn(true) };
+  told.current = { onVan, onOrder, onFence, onRoad, onAccess, onPlace, onFail, onDrawn: () => setDrawn(true) };
   useEffect(() => open(container.current, state, map, told), []);
   useEffect(() => {
     if (map.current !== null) show(map.current, state, chosen, picking);
@@ -75,6 +76,7 @@ function open(container, state, map, told) {
       onOrder: (id) => told.current.onOrder(id),
       onFence: (id) => told.current.onFence(id),
       onRoad: (id) => told.current.onRoad(id),
+      onAccess: (id) => told.current.onAccess(id),
       onDrawn: () => told.current.onDrawn(),
       onPlace: (place) => told.current.onPlace(place),
       onFail: () => told.current.onFail("The graphics card gave the map up"),
@@ -96,7 +98,7 @@ export function attribution(city) {
   return said.includes("OpenStreetMap") ? said : `${said} © OpenStreetMap contributors`.trim();
 }
 
-function show(map, state, { vanId, orderId, fenceId, draft, roadId, roadDraft }, picking) {
+function show(map, state, { vanId, orderId, fenceId, draft, roadId, roadDraft, areaId, areaDraft }, picking) {
   const changed = (part, ...from) => {
     const before = map.shown[part];
     map.shown[part] = from;
@@ -114,20 +116,21 @@ function show(map, state, { vanId, orderId, fenceId, draft, roadId, roadDraft },
     if (!isPast && state.desk.shown !== null) map.fit(state.desk.shown.places);
   }
   if (changed("fences", state.book.fences, fenceId, draft?.id)) map.showFeatures("fences", fencesOn(state, fenceId, draft));
-  if (changed("roads", state.roads.rules, roadId, roadDraft?.id, standings(state))) map.showFeatures("roads", roadsOn(state, roadId, roadDraft));
-  if (changed("draft", draft, roadDraft, state.roads.along)) {
-    map.showFeatures("draft", draft !== null ? preview(draft) : roadDraft !== null ? previewRoad(roadDraft, state.roads.along) : []);
+  if (changed("roads", state.roads.rules, state.roads.areas, roadId, roadDraft?.id, areaId, areaDraft?.id, standings(state))) {
+    map.showFeatures("roads", [...areasOn(state, areaId, areaDraft), ...roadsOn(state, roadId, roadDraft)]);
+  }
+  if (changed("draft", draft, roadDraft ?? areaDraft, state.roads.along)) {
+    map.showFeatures("draft", (draft ?? areaDraft) !== null ? preview(draft ?? areaDraft) : roadDraft !== null ? previewRoad(roadDraft, state.roads.along) : []);
   }
   if (changed("depot", state.depot) && state.depot !== null) map.showDepot(state.depot);
   if (changed("picking", picking.isOn, picking.place)) map.pick(picking.isOn, picking.place);
   showPast(map, state, changed);
   const isElsewhere = changed("view", state.depot, vanId, state.routes.size > 0, isPast);
-  if (isElsewhere && !picking.isOn && !isPast && fenceId === null && roadId === null) look(map, state, vanId);
+  if (isElsewhere && !picking.isOn && !isPast && fenceId === null && roadId === null && areaId === null) look(map, state, vanId);
   if (changed("order", orderId) && state.orders.has(orderId)) map.lookAt(state.orders.get(orderId));
   if (changed("fence", fenceId) && state.book.fences.has(fenceId)) map.fit(placesOf(state.book.fences.get(fenceId)));
-  if (changed("road", roadId) && state.roads.rules.has(roadId)) {
-    map.fit(corners(state.roads.rules.get(roadId).geometry).map(([lon, lat]) => ({ lat, lon })));
-  }
+  const shape = (state.roads.rules.get(roadId) ?? state.roads.areas.get(areaId))?.geometry;
+  if (changed("road", roadId, areaId) && shape !== undefined) map.fit(corners(shape).map(([lon, lat]) => ({ lat, lon })));
 }
 
 function showPast(map, state, changed) {
@@ -161,6 +164,10 @@ function fencesOn(state, fenceId, draft) {
 function standings({ roads, clock }) {
   const now = clock.nowMs();
   return [...roads.rules.values()].map((rule) => roadStanding(rule, now)).join();
+}
+
+function areasOn(state, areaId, areaDraft) {
+  return [...state.roads.areas.values()].filter(({ id }) => id !== areaDraft?.id).flatMap((area) => drawnArea(area, area.id === areaId));
 }
 
 function roadsOn(state, roadId, roadDraft) {

@@ -1,4 +1,4 @@
-// What people say of the streets: closures and slow zones, what the engine drives by, and lines along streets.
+// What people say of the streets: closures, slow zones, areas with access hours, what the engine drives by, and lines along streets.
 
 import { get } from "../look/api.js";
 import { pointsOf } from "./fences.js";
@@ -6,21 +6,25 @@ import { alongKey } from "./road_rules.js";
 
 const MOST_WAYS = 300;
 
-/** Rules of the streets by id; `along` is the way of the draft that is being drawn: {key, coordinates}, or null. */
+/** Rules of the streets and areas by id; `along` is the way of the draft that is being drawn: {key, coordinates}, or null. */
 export class RoadBook {
   constructor(tell) {
     this.tell = tell;
     this.rules = new Map();
+    this.areas = new Map();
     this.speeds = null;
     this.along = null;
     this.ways = new Map();
   }
 
   async read() {
-    const [{ features }, speeds] = await Promise.all([get("roads/rules"), get("roads/speeds")]);
+    const [rules, areas, speeds] = await Promise.all([get("roads/rules"), get("access-areas"), get("roads/speeds")]);
     this.speeds = speeds;
-    const told = JSON.stringify(features);
-    if (told !== this.told) this.rules = new Map(features.map((rule) => [rule.id, rule]));
+    const told = JSON.stringify([rules, areas]);
+    if (told !== this.told) {
+      this.rules = new Map(rules.features.map((rule) => [rule.id, rule]));
+      this.areas = new Map(areas.features.map((area) => [area.id, area]));
+    }
     this.told = told;
     this.tell();
   }
