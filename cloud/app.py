@@ -64,8 +64,9 @@ from cloud.phones.service import Phones
 from cloud.places import api as places_api
 from cloud.places.service import Areas
 from cloud.planning import api as planning_api
-from cloud.planning import revisions_api, rules_api
+from cloud.planning import breakdowns_api, revisions_api, rules_api
 from cloud.planning.arrivals import Forecasts, PromiseWatch
+from cloud.planning.breaking_down import Breakdowns
 from cloud.planning.client import PlannerClient
 from cloud.planning.counts import LoopCounts
 from cloud.planning.deciding import Decisions
@@ -140,6 +141,7 @@ class _Parts:
     orders: Orders
     planning: Planning
     rules: DayRules
+    breakdowns: Breakdowns
     decisions: Decisions
     loop: PlanningLoop
     forecasts: Forecasts
@@ -282,6 +284,7 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         ),
         orders=Orders(business, clock, roads, events, random_id, orders_of_carrier),
         planning=planning,
+        breakdowns=Breakdowns(business, clock, events, positions),
         rules=DayRules(business, clock, events, random_id),
         decisions=Decisions(business, clock, random_id),
         loop=PlanningLoop(
@@ -334,6 +337,7 @@ def _api(parts: _Parts) -> APIRouter:
         places_api.routes(parts.areas, gate),
         planning_api.routes(parts.planning, parts.loop, parts.forecasts, gate),
         rules_api.routes(parts.rules, gate),
+        breakdowns_api.routes(parts.breakdowns, gate),
         revisions_api.routes(parts.decisions, parts.loop, gate),
         drivers_api.routes(parts.drivers, parts.planning, gate),
         board.routes(parts.fleet, parts.planning, parts.live, parts.roads, parts.clock, gate),

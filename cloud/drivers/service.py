@@ -13,10 +13,12 @@ from cloud.orders import store as order_store
 from cloud.orders.model import Order, Parcel, Whereabouts
 from cloud.orders.service import move, require_order
 from cloud.orders.states import DELIVERED_TO, FAILED_FOR
-from cloud.planning import store
+from cloud.planning import breakdown_store, store
 from cloud.planning.day import Route, Stop, is_served_at
 from cloud.planning.service import has_driven, require_open_stop, require_route_of_driver
 
+_HANDED_ON: Final = frozenset({"loaded", "out_for_delivery"})
+"""States in which an order can only come from a van that has broken down."""
 _TO_FETCH: Final = frozenset({"planned", "loaded", "out_for_delivery"})
 
 type Outcome = Literal["delivered", "failed", "picked_up"]
@@ -83,11 +85,11 @@ class DriverWork:
                 return parcel
             stop = _require_pickup(route, parcel)
             order = require_order(connection, tenant, parcel.order_id)
-            _require_there(order, parcel)
+            _require_there(connection, order, parcel)
             self._arrive(connection, route, stop, now)
             order_store.move_parcels(connection, tenant, [parcel_id], aboard)
             order = require_order(connection, tenant, parcel.order_id)
-            if order.is_aboard(route.vehicle_id):
+            if order.is_aboard(route.vehicle_id) and order.state not in _HANDED_ON:
                 move(connection, order, "collect" if order.is_return else "load", now)
             loaded = _require_parcel(connection, tenant, parcel_id)
         self._events.wake()
@@ -164,8 +166,15 @@ def _require_parcel(connection: Connection, tenant: str, parcel_id: str) -> Parc
     return parcel
 
 
-def _require_there(order: Order, parcel: Parcel) -> None:
-    """The parcel lies where its order is fetched: at the depot, in a shop, or with the customer."""
+def _require_there(connection: Connection, order: Order, parcel: Parcel) -> None:
+    """The parcel lies where its order is fetched: at the depot, in a shop, or with the customer.
+
+    Or in a van that has broken down, beside which the driver stands.
+    """
+    if parcel.whereabouts.kind == "van" and parcel.whereabouts.at in breakdown_store.broken_vans(
+        connection, order.tenant
+    ):
+        return
     here = "handed_over" if order.is_return else "depot" if order.pickup is None else "shop"
     if parcel.whereabouts.kind != here:
         where = {"handed_over": "with the customer", "depot": "at the depot", "shop": "in its shop"}

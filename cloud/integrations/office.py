@@ -17,6 +17,8 @@ _COMPLAINTS: Final = {
     "WebhookDisabled": "webhook_disabled",
     "PromiseAtRisk": "promise_at_risk",
     "PlanProposed": "plan_proposed",
+    "VanBrokeDown": "van_broke_down",
+    "VanRepaired": "van_repaired",
     "RuleChanged": "rule",
 }
 

@@ -28,6 +28,7 @@ type Trigger = Literal[
     "changed_shift",
     "promise_at_risk",
     "van_silent",
+    "van_broken_down",
     "rule",
     "undo",
     "accepted",

@@ -45,6 +45,7 @@ def _held_stop(day: Day, route: Route) -> Stop | None:
         shift.vehicle_id == route.vehicle_id
         and shift.state == "planned"
         and day.vehicles[route.vehicle_id].is_in_use
+        and route.vehicle_id not in day.broken
         for shift in day.shifts
     )
     if not is_out or all(stop.state == "open" for stop in route.stops):

@@ -10,7 +10,8 @@ from cloud.fleet.service import require_depot
 from cloud.orders import store as order_store
 from cloud.places import area_store
 from cloud.places.service_times import NOTHING_LEARNED, ServiceTimes
-from cloud.planning import rule_store, store
+from cloud.planning import breakdown_store, rule_store, store
+from cloud.planning.breakdowns import to_fetch
 from cloud.planning.situation import At, Day, shifts_to_plan
 from cloud.planning.visiting import with_service_time
 
@@ -38,20 +39,20 @@ def read_day(
     places = order_store.places_of_day(connection, tenant, depot.id, service_date)
     vehicles = {van.id: van for van in fleet_store.vehicles(connection, tenant)}
     shifts = fleet_store.shifts_of_day(connection, tenant, depot.id, service_date)
+    broken = breakdown_store.broken_vans(connection, tenant)
+    timed = (with_service_time(one, places.get(one.place_id), service_times) for one in orders)
     return Day(
         now=now,
         depot=depot,
         plan=plan,
         shifts=shifts_to_plan(shifts, vehicles, plan),
         vehicles=vehicles,
-        orders={
-            order.id: with_service_time(order, places.get(order.place_id), service_times)
-            for order in orders
-        },
+        orders=to_fetch(timed, broken, plan.routes),
         positions=positions,
         drivers={one.id: one for one in fleet_store.drivers_of_shifts(connection, shifts)},
         places=places,
         areas=area_store.of_depot(connection, tenant, depot.id),
         service_times=service_times,
+        broken=frozenset(broken),
         rules=rule_store.in_force(connection, tenant, depot.id, service_date),
     )

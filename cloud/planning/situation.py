@@ -71,6 +71,8 @@ class Day:
     places: Mapping[str, Place] = field(default_factory=dict)
     areas: tuple[AccessArea, ...] = ()
     service_times: ServiceTimes = NOTHING_LEARNED
+    broken: frozenset[str] = frozenset()
+    """Vans that cannot drive on; what they had aboard lies there to be fetched."""
 
     @property
     def locked_vehicles(self) -> frozenset[str]:
@@ -113,10 +115,15 @@ class Day:
         )
 
     def frozen_stop(self, vehicle_id: str) -> Stop | None:
-        """The stop a van under way is driving to, or stands at; None while it waits."""
+        """The stop a van under way is driving to, or stands at; None while it waits.
+
+        Who does not go on still finishes where the van stands.
+        """
         route = self.plan.route_of(vehicle_id)
-        if route is None or not route.has_begun or self._is_called_off(vehicle_id):
+        if route is None or not route.has_begun:
             return None
+        if self._is_called_off(vehicle_id):
+            return next((s for s in route.open_stops if s.state == "arrived"), None)
         stop = next(
             (s for s in route.open_stops if s.state == "arrived" or self.is_wanted(s)), None
         )
@@ -142,8 +149,9 @@ class Day:
         ]
 
     def may_go_out(self, shift: Shift) -> bool:
-        """Whether a shift holds and its van is in use."""
-        return shift.state == "planned" and self.vehicles[shift.vehicle_id].is_in_use
+        """Whether a shift holds and its van is in use and can drive."""
+        is_fit = self.vehicles[shift.vehicle_id].is_in_use and shift.vehicle_id not in self.broken
+        return shift.state == "planned" and is_fit
 
     def _is_in_overtime(self, shift: Shift) -> bool:
         route = self.plan.route_of(shift.vehicle_id)
@@ -253,7 +261,9 @@ def stranded(day: Day) -> tuple[Unplanned, ...]:
     told = []
     for order in day.orders.values():
         van, pinned = van_of(order), day.pinned_vehicle(order.id)
-        if is_aboard(order) and van not in on_shift:
+        if order.id in known.driven_to:
+            continue
+        if is_aboard(order) and van is not None and van not in on_shift:
             reason = f"its parcels are aboard {van}, which has no shift; give it one"
         elif is_to_serve(order) and van is None and _is_off(pinned, on_shift):
             reason = f"it is pinned to {pinned}, which has no shift; give it one, or lift the pin"

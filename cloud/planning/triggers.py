@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from cloud.fleet.events import ShiftChanged, VehicleDisabled
 from cloud.foundation.outbox import DomainEvent
 from cloud.orders.model import OrderChanged, OrderMoved, OrderReceived
+from cloud.planning.breakdowns import VanBrokeDown, VanRepaired
 from cloud.planning.day import About, PromiseAtRisk, Trigger
 from cloud.planning.rules import RuleChanged
 from cloud.tracking.silence import SilenceChanged
@@ -104,6 +105,19 @@ def _silence(event: DomainEvent) -> VanCause | None:
     return VanCause(van, f"{van} is silent", About(trigger="van_silent", vehicle_id=van))
 
 
+def _broke_down(event: DomainEvent) -> VanCause:
+    told = event.body(VanBrokeDown)
+    van = told.vehicle_id
+    reason = f"{van} has broken down" + (f": {told.note}" if told.note else "")
+    return VanCause(van, reason, About(trigger="van_broken_down", vehicle_id=van))
+
+
+def _repaired(event: DomainEvent) -> VanCause:
+    van = event.body(VanRepaired).vehicle_id
+    about = About(trigger="changed_shift", vehicle_id=van)
+    return VanCause(van, f"{van} goes out again", about)
+
+
 type _OfOrder = OrderReceived | OrderMoved | OrderChanged | PromiseAtRisk
 
 
@@ -124,4 +138,6 @@ _RULES: Final[Mapping[str, Callable[[DomainEvent], Cause | VanCause | None]]] = 
     "PromiseAtRisk": _risk,
     "RuleChanged": _rule,
     "SilenceChanged": _silence,
+    "VanBrokeDown": _broke_down,
+    "VanRepaired": _repaired,
 }

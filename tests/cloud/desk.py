@@ -39,8 +39,9 @@ from cloud.phones.service import Phones
 from cloud.places import api as places_api
 from cloud.places.service import Areas
 from cloud.planning import api as planning_api
-from cloud.planning import revisions_api, rules_api
+from cloud.planning import breakdowns_api, revisions_api, rules_api
 from cloud.planning.arrivals import Forecasts
+from cloud.planning.breaking_down import Breakdowns
 from cloud.planning.deciding import Decisions
 from cloud.planning.ruling import DayRules
 from cloud.planning.service import Planning
@@ -192,6 +193,7 @@ def open_desk(root: Path, settings: Settings = PLAIN) -> Desk:
             NobodyPlans(),  # type: ignore[arg-type]
             gate,
         ),
+        breakdowns_api.routes(Breakdowns(database, clock, events, lambda tenant: {}), gate),
         drivers_api.routes(DriverWork(database, clock, events), planning, gate),
     ):
         routes.include_router(part)

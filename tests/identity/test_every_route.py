@@ -131,6 +131,10 @@ AD..VI  GET    /depots/{depot_id}/plans/{service_date}/proposals
 AD..VI  GET    /depots/{depot_id}/plans/{service_date}/proposals/{proposal_id}/sequences
 AD....  POST   /depots/{depot_id}/plans/{service_date}/proposals/{proposal_id}/accept
 AD....  POST   /depots/{depot_id}/plans/{service_date}/proposals/{proposal_id}/reject
+AD..VI  GET    /breakdowns
+AD....  PUT    /vehicles/{vehicle_id}/breakdown
+AD....  DELETE /vehicles/{vehicle_id}/breakdown
+..R...  PUT    /drivers/me/breakdown
 AD..VI  GET    /depots/{depot_id}/plans/{service_date}/rules
 AD....  POST   /depots/{depot_id}/plans/{service_date}/rules
 AD....  DELETE /depots/{depot_id}/plans/{service_date}/rules/{rule_id}

@@ -1,0 +1,101 @@
+"""A van breaks down: its parcels lie where it stands, and others fetch and deliver them."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cloud.foundation.settings import Settings
+from cloud.orders.model import Whereabouts
+from cloud.planning.breakdowns import Breakdown, to_fetch
+from cloud.planning.check import check
+from cloud.planning.day import StopState
+from cloud.planning.keeping import faults
+from cloud.planning.model import SolveRequest
+from cloud.planning.revising import routes_of
+from cloud.planning.situation import Day, problem_of
+from cloud.planning.solvers.solving import solve
+from tests.cloud.desk import open_desk
+from tests.planning.days import EIGHT, HOUR, aboard, day, route, stop
+from tests.planning.office import PLAN, Office
+from tests.planning.streets import street
+
+DONE, NEXT, THEN = aboard("x", "van-1", "delivered"), aboard("a", "van-1"), aboard("b", "van-1")
+HERE = Breakdown(
+    tenant="main",
+    vehicle_id="van-1",
+    lat=-29.95,
+    lon=-71.3,
+    note="no battery",
+    reported_by="ana",
+    reported_at=EIGHT + HOUR,
+)
+PAST, S1, S2 = stop("s0", DONE, state="done"), stop("s1", NEXT), stop("s2", THEN)
+
+
+def broken_day(s1_state: StopState = "open") -> Day:
+    first = replace(S1, state=s1_state, arrived_at=None if s1_state == "open" else EIGHT)
+    routes = [route("van-1", PAST, first, S2)]
+    today = day(DONE, NEXT, THEN, now=EIGHT + HOUR, routes=routes)
+    orders = to_fetch(today.orders.values(), {"van-1": HERE}, today.plan.routes)
+    return replace(today, orders=orders, broken=frozenset({"van-1"}))
+
+
+def test_what_is_aboard_a_broken_van_is_fetched_where_it_stands_and_delivered_by_another() -> None:
+    today = broken_day()
+    problem = problem_of(today, {})
+    assert [van.id for van in problem.vehicles] == ["van-2"]
+    for job in problem.jobs:
+        assert job.pickup is not None
+        assert job.only_vehicle is None
+        place = problem.locations[job.pickup]
+        assert (place.lat, place.lon) == (HERE.lat, HERE.lon)
+    roads = street(range(0, 3 * len(problem.locations), 3))
+    plan = solve(SolveRequest(problem=problem, solver="insertion", seconds=0.05), roads)
+    assert (check(problem, roads, plan), plan.unserved) == ((), ())
+    new = routes_of(today, plan, lambda kind: f"{kind}-new")
+    assert faults(today, new.routes) == []
+    by_van = {one.vehicle_id: one.stops for one in new.routes}
+    assert [one.id for one in by_van["van-1"]] == ["s0"]
+    fetched, *delivered = by_van["van-2"]
+    assert (fetched.kind, fetched.lat, set(fetched.order_ids)) == ("pickup", HERE.lat, {"a", "b"})
+    assert {one.id for one in delivered} == {"s1", "s2"}
+
+
+def test_its_driver_finishes_where_the_van_stands() -> None:
+    today = broken_day("arrived")
+    problem = problem_of(today, {})
+    assert [job.id for job in problem.jobs] == ["b"]
+    frozen = today.frozen_stop("van-1")
+    assert frozen is not None
+    assert frozen.id == "s1"
+
+
+def test_a_parcel_that_was_scanned_into_another_van_is_that_vans() -> None:
+    moved = replace(NEXT, parcels=(replace(NEXT.parcels[0], whereabouts=Whereabouts("van", "v")),))
+    assert to_fetch([moved], {"van-1": HERE}, [])["a"] == moved
+
+
+@pytest.fixture
+def office(tmp_path: Path, kept_in: Settings) -> Iterator[Office]:
+    desk = open_desk(tmp_path, kept_in)
+    yield Office(desk)
+    desk.close()
+
+
+def test_a_report_takes_the_van_out_of_the_plan_until_it_goes_out_again(office: Office) -> None:
+    office.replan("optimize")
+    busier = max(office.sequences, key=lambda van: len(office.sequences[van]))
+    path = f"/vehicles/{busier}/breakdown"
+    office.ask("PUT", path, 422)
+    office.ask("PUT", path, 422, lat=-29.9)
+    told = office.ask("PUT", path, 200, lat=-29.9, lon=-71.25, note="no battery")
+    assert office.ask("GET", "/breakdowns", 200)["items"] == [told]
+    assert office.replan("van_broken_down") == 2
+    assert not office.sequences[busier]
+    assert office.ask("GET", PLAN, 200)["unserved"] == []
+    office.ask("DELETE", path, 204)
+    office.ask("DELETE", path, 404)
+    assert office.replan("optimize") == 3
+    office.ask("PUT", "/vehicles/none/breakdown", 404, lat=-29.9, lon=-71.25)
