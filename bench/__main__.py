@@ -17,6 +17,7 @@ BENCHES: Final = {
     ),
     "drain": ("bench.drain", "eight hours of backlog over 150 ms, to the cloud's acknowledgement"),
     "eta": ("bench.arrivals", "arrivals forecast on held-out simulated days; runs five minutes"),
+    "hours": ("bench.hours", "promises a plan breaks when driven by the hour; runs three minutes"),
     "keeping": ("bench.keeping", "fixes kept of a day's drive against their error; arrivals found"),
     "loss": ("bench.loss", "100,000 fixes over 60 random faults: lost, doubled; runs 15 minutes"),
     "matching": ("bench.matching", "drives in a street canyon: metres on the right street"),
