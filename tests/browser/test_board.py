@@ -167,7 +167,7 @@ def test_the_day_is_planned_again_and_its_revision_is_shown(dispatcher: Dispatch
     expect(done).to_be_visible(timeout=3 * SOON_MS)
     found = re.search(r"revision (\d+)", done.inner_text())
     assert found is not None
-    expect(page.locator(f"[data-revision='{found[1]}']")).to_contain_text("Optimize")
+    expect(page.locator(f"[data-revision='{found[1]}']")).to_contain_text("Planned by hand")
 
 
 def test_a_lost_stream_is_shown_and_taken_up_again(dispatcher: Dispatcher) -> None:
