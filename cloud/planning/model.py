@@ -34,9 +34,10 @@ type Pause = tuple[Instant, Instant]
 """From and to."""
 
 type Constraint = Literal[
-    "street", "capacity", "skill", "window", "shift", "range", "vehicle", "time"
+    "street", "capacity", "skill", "window", "shift", "range", "vehicle", "time", "wait"
 ]
-"""What keeps an order from being served; ``time`` means: each alone would fit, not all together."""
+"""What keeps an order from being served. ``time``: each alone would fit, not all together;
+``wait``: it may wait for another day, and that is cheaper."""
 
 NO_LIMIT: Final = 2**50
 """More than all jobs of a problem can weigh or take together."""
@@ -157,6 +158,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         may_be_late: when it cannot be served within its windows it is still served, after the last
             of them, and the lateness counts in the plan's cost. Meant for parcels aboard and for
             promises that are lost already.
+        late_s: its last window is soft: a second after it costs this instead of `Policy.late_s`,
+            and a plan that is late there and cheaper for it is taken. Only of what may be late.
+        unserved: leaving it out costs this instead of what `Policy` says: little for what may wait
+            for another day, and more each time it was put off.
         previous_vehicle: the van of the plan in force; another one costs `Policy.changed_vehicle`.
     """
 
@@ -176,6 +181,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     banned_vehicles: Annotated[tuple[Id, ...], Meta(max_length=2_000)] = ()
     may_be_late: bool = False
     priority: Priority = "normal"
+    late_s: Price | None = None
+    unserved: Price | None = None
     previous_vehicle: Id | None = None
 
     @property
@@ -267,6 +274,8 @@ def _require_van(field: str, job: Job, known: set[str]) -> None:
             f"{field}.only_vehicle: {job.only_vehicle!r} is none of the vehicles; "
             "add the van or free the job"
         )
+    if job.late_s is not None and not job.may_be_late:
+        raise ValueError(f"{field}.late_s: it may not be late; set may_be_late, or leave it out")
     _require_order(f"{field}.windows", job.windows)
     _require_order(f"{field}.pickup_windows", job.pickup_windows)
 

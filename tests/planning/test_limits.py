@@ -144,6 +144,35 @@ def test_the_checker_finds_a_loading_that_is_too_short() -> None:
     assert rules & {"time", "service"}
 
 
+def test_what_may_wait_is_served_only_where_it_is_cheap(solver: SolverName) -> None:
+    """An order on the way costs nothing to bring; another takes twenty minutes there and back."""
+    orders = [
+        order("must", 20),
+        order("near", 10, unserved=300.0),
+        order("far", 30, unserved=300.0),
+        order("often-put-off", 25, unserved=9_000.0),
+    ]
+    plan = planned(day([van()], orders), solver)
+    assert set(deliveries(plan)) == {"must", "near", "often-put-off"}
+    assert left(plan)["far"].constraint == "wait"
+    assert "may wait" in left(plan)["far"].reason
+
+
+def test_a_soft_window_is_missed_where_that_is_cheaper(solver: SolverName) -> None:
+    """Both doors in time takes a second van; ten minutes of lateness cost less or more."""
+    orders = [
+        order("hard", 20, between(8, 8.51)),
+        order("soft", 5, between(8, 8.6), may_be_late=True, late_s=0.1),
+    ]
+    vans = [van("van-1"), van("van-2")]
+    cheap = planned(day(vans, orders, policy=Policy(vehicle=900.0)), solver, seconds=0.6)
+    assert cheap.cost.late_s > 0
+    assert len([route for route in cheap.routes if route.visits]) == 1
+    firm = [orders[0], replace(orders[1], late_s=20.0)]
+    kept = planned(day(vans, firm, policy=Policy(vehicle=900.0)), solver, seconds=0.6)
+    assert kept.cost.late_s == 0
+
+
 FOUR_HOURS = WorkRules(work_s=4 * HOUR, break_s=30 * MINUTE)
 
 

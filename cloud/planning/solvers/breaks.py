@@ -12,6 +12,7 @@ from typing import Final
 
 from cloud.planning.model import Job, PlannedRoute, Policy, Vehicle
 from cloud.planning.solvers.port import Step
+from cloud.planning.solvers.rates import price_of_lateness
 from cloud.planning.solvers.service import (
     is_missed,
     lateness_s,
@@ -149,7 +150,9 @@ def legs_of(
 def _penalty(policy: Policy, job: Job, step: Step, start: int) -> float:
     if is_missed(job, step, start):
         return _BROKEN
-    return lateness_s(job, start) * policy.late_s if step.kind == "delivery" else 0.0
+    return (
+        lateness_s(job, start) * price_of_lateness(policy, job) if step.kind == "delivery" else 0.0
+    )
 
 
 def placed(vehicle: Vehicle, leaves: int, legs: Sequence[Leg]) -> Placed:

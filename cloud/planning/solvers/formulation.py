@@ -17,8 +17,7 @@ import numpy.typing as npt
 from cloud.planning.model import NO_LIMIT, Job, Load, Problem, Vehicle
 from cloud.planning.solvers.allowed import aboard, allows, fits, holds, total
 from cloud.planning.solvers.port import Step, Task, sequences_in_force
-from cloud.planning.solvers.rates import Rates, rates
-from cloud.planning.solvers.schedule import price_of_leaving
+from cloud.planning.solvers.rates import Rates, price_of_leaving, rates
 from cloud.roads.model import NO_WAY
 
 type Ints = npt.NDArray[np.int64]
@@ -139,7 +138,9 @@ class _Builder:
         self._dimensions = _dimensions(problem)
         self._needs_trips = needs_trips(problem)
         policy = problem.policy
-        self._forbidden = 2 * int(max(policy.unserved, policy.unserved_urgent)) + 1_000_000
+        dearest = max((price_of_leaving(policy, job) for job in problem.jobs), default=0.0)
+        dearest = max(dearest, policy.unserved, policy.unserved_urgent)
+        self._forbidden = 2 * int(dearest) + 1_000_000
 
     def build(self) -> Formulation:
         problem = self._problem
@@ -229,7 +230,7 @@ class _Builder:
             service_s=job.service_s,
             load=self._told(job.load),
             leaves_after=self._relative(ready),
-            prize=round(price_of_leaving(self._problem, job)),
+            prize=round(price_of_leaving(self._problem.policy, job)),
             surcharge=tuple(self._surcharge(job, vehicle) for vehicle in self._problem.vehicles),
         )
 

@@ -202,7 +202,7 @@ def _whole_plan(form: Formulation, task: Task, start: Sequences | None) -> Seque
     With it every order is told to PyVRP as one that must be served, which makes the search
     nearly twice as fast. What it puts on a wrong van in the end is left out, and `_cheaper` tells.
     """
-    if pairs_of(form):
+    if pairs_of(form) or any(job.unserved is not None for job in task.problem.jobs):
         return None
     plan = start if start is not None else inserted(task, tuple(() for _ in task.problem.vehicles))
     kept = feasible(task.problem, task.matrix, plan)

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from cloud.planning.model import PlannedRoute, Policy, Vehicle
+from cloud.planning.model import Job, PlannedRoute, Policy, Vehicle
 
 
 class Rates(NamedTuple):
@@ -19,6 +19,18 @@ def rates(policy: Policy, vehicle: Vehicle) -> Rates:
     hour = policy.hour if vehicle.hour is None else vehicle.hour
     use = policy.vehicle if vehicle.use is None else vehicle.use
     return Rates(km / 1_000, hour / 3_600, use)
+
+
+def price_of_lateness(policy: Policy, job: Job) -> float:
+    """What a second after a job's last window costs."""
+    return policy.late_s if job.late_s is None else job.late_s
+
+
+def price_of_leaving(policy: Policy, job: Job) -> float:
+    """What leaving a job unserved costs."""
+    if job.unserved is not None:
+        return job.unserved
+    return policy.unserved_urgent if job.priority == "urgent" else policy.unserved
 
 
 def price_of_route(policy: Policy, vehicle: Vehicle, route: PlannedRoute) -> float:

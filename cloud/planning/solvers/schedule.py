@@ -22,7 +22,7 @@ from cloud.planning.sequence import out_of_order
 from cloud.planning.solvers.allowed import aboard, allows, is_loaded_at_start
 from cloud.planning.solvers.breaks import Rest, is_limited, legs_of, needs_breaks, placed
 from cloud.planning.solvers.port import Sequences, Step
-from cloud.planning.solvers.rates import price_of_route
+from cloud.planning.solvers.rates import price_of_lateness, price_of_leaving, price_of_route
 from cloud.planning.solvers.service import (
     Loading,
     is_missed,
@@ -156,20 +156,19 @@ def prices_of(problem: Problem, plan: Plan) -> Prices:
     )
     return Prices(
         driving=sum(price_of_route(policy, vans[route.vehicle], route) for route in plan.routes),
-        lateness=plan.cost.late_s * policy.late_s,
+        lateness=sum(
+            lateness_s(jobs[visit.job], visit.start) * price_of_lateness(policy, jobs[visit.job])
+            for route in plan.routes
+            for visit in route.visits
+            if visit.kind == "delivery"
+        ),
         change=changed * policy.changed_vehicle + resequenced * policy.changed_sequence,
-        unserved=sum(price_of_leaving(problem, jobs[left.job]) for left in plan.unserved),
+        unserved=sum(price_of_leaving(policy, jobs[left.job]) for left in plan.unserved),
     )
 
 
 def _deliveries(steps: Iterable[RouteStep] | Iterable[Visit]) -> list[str]:
     return [step.job for step in steps if step.kind == "delivery"]
-
-
-def price_of_leaving(problem: Problem, job: Job) -> float:
-    """What leaving ``job`` unserved costs, in seconds of driving."""
-    urgent = job.priority == "urgent"
-    return problem.policy.unserved_urgent if urgent else problem.policy.unserved
 
 
 class _Drive:

@@ -41,6 +41,10 @@ _LAST_SHARE: Final = 0.95
 """Of the time left, for the first search where speeds change with the hour; for the next when the
 clock found something late, and when it did not."""
 _ROUNDS: Final = 6
+_SOFT_SHARE: Final = 0.5
+"""Of the time, for plans that are late in soft windows because that is cheaper."""
+_SOFT_S: Final = ((1_800, _SOFT_SHARE / 2), (36_000, 0.0))
+"""How much later such a window closes in each search, and the share of the time left after it."""
 _WORTH_S: Final = 0.05
 """So much of the time must be left for a search to go on in it."""
 
@@ -113,12 +117,33 @@ class _Search:
         problem = self._problem
         if not problem.jobs or not problem.vehicles:
             return tuple(() for _ in problem.vehicles)
+        if all(job.late_s is None for job in problem.jobs):
+            return self._kept()
+        whole = self._ends
+        self._ends -= _SOFT_SHARE * self._request.seconds
+        best = self._kept()
+        self._ends = whole
+        found = [best, *(self._opened(later_s, best, left) for later_s, left in _SOFT_S)]
+        return min(found, key=lambda each: price(problem, self._travel, each))
+
+    def _opened(self, later_s: int, start: Sequences, spared: float) -> Sequences:
+        """The best where soft windows close so much later; it is priced as late as it is."""
+        jobs = tuple(
+            job if job.late_s is None or not job.windows else _closed_later(job, later_s)
+            for job in self._problem.jobs
+        )
+        sequences = self._search(replace(self._problem, jobs=jobs), start, spared)
+        return feasible(self._problem, self._travel, sequences)
+
+    def _kept(self) -> Sequences:
+        """A plan that keeps every window that some plan was found to keep."""
+        problem = self._problem
         start = self._start()
         later: dict[int, int] = {}
         share = _LATE_SHARE if any(job.may_be_late for job in problem.jobs) else 0.0
         sequences = self._search(_relaxed(problem, self._travel, later), start, share)
         for later_s in _LATER_S:
-            left = [at for at in _jobs_left(problem, sequences) if problem.jobs[at].may_be_late]
+            left = [at for at in _jobs_left(problem, sequences) if _must_come(problem.jobs[at])]
             if not left:
                 break
             later |= dict.fromkeys(left, later_s)
@@ -208,13 +233,42 @@ def _relaxed(problem: Problem, travel: Travel, later: dict[int, int]) -> Problem
     return replace(problem, jobs=jobs)
 
 
+def _must_come(job: Job) -> bool:
+    """Whether it comes late rather than not at all."""
+    return job.may_be_late and job.unserved is None
+
+
+def _closed_later(job: Job, later_s: int) -> Job:
+    last = job.windows[-1]
+    later = Window(opens=last.opens, closes=last.closes + later_s)
+    return replace(job, windows=(*job.windows[:-1], later))
+
+
 def _jobs_left(problem: Problem, sequences: Sequences) -> list[int]:
     served = {step.job for steps in sequences for step in steps}
     return [at for at in range(len(problem.jobs)) if at not in served]
 
 
 def _left_out(problem: Problem, sequences: Sequences) -> list[Unserved]:
-    left = _jobs_left(problem, sequences)
+    left = [at for at in _jobs_left(problem, sequences) if problem.jobs[at].unserved is None]
+    return [*_waiting(problem, sequences), *_without_room(problem, left)]
+
+
+def _waiting(problem: Problem, sequences: Sequences) -> list[Unserved]:
+    """What may wait, and does."""
+    return [
+        Unserved(
+            job=problem.jobs[at].id,
+            constraint="wait",
+            reason="it may wait for another day, and to serve it today costs more than that; "
+            "raise the price of leaving it to serve it today",
+        )
+        for at in _jobs_left(problem, sequences)
+        if problem.jobs[at].unserved is not None
+    ]
+
+
+def _without_room(problem: Problem, left: list[int]) -> list[Unserved]:
     demand = total(job.load for job in problem.jobs)
     room = total(van.room for van in problem.vehicles)
     short = next((at for at in range(len(demand)) if demand[at] > room[at]), None)

@@ -19,8 +19,8 @@ from cloud.planning.solvers.insertion.board import Board, Floats, Ints, Ways
 from cloud.planning.solvers.insertion.rows import Legs, Row, Timetable, window_at
 from cloud.planning.solvers.insertion.search import Flags, Order, Place, Search
 from cloud.planning.solvers.port import Sequences, Step, sequences_of
-from cloud.planning.solvers.rates import rates
-from cloud.planning.solvers.schedule import price_of_leaving, with_pickups
+from cloud.planning.solvers.rates import price_of_leaving, rates
+from cloud.planning.solvers.schedule import with_pickups
 from cloud.planning.solvers.service import lateness_s
 from cloud.roads.hours import TimedMatrix, Travel
 
@@ -79,7 +79,8 @@ class InsertionDesk:
         self._metre = np.array([rate.metre for rate in rate_of])
         is_usual = bool((self._metre == problem.policy.km / 1_000).all())
         self._own_metre = None if is_usual else self._metre
-        self._is_ranked = not any(rate.second for rate in rate_of)
+        is_soft = any(job.late_s is not None for job in problem.jobs)
+        self._is_ranked = not (is_soft or any(rate.second for rate in rate_of))
         self._is_limited = any(van.range_m is not None or is_limited(van) for van in vans)
         self._is_idle = np.array([not row.steps for row in self._rows], dtype=np.bool_)
         self._board = Board.of(self._rows)
@@ -134,7 +135,7 @@ class InsertionDesk:
             for count in self._counts(is_soft=is_soft):
                 best = self._best(index, order, legs, count, is_soft=is_soft)
                 if best is not None:
-                    dear = price_of_leaving(self._problem, order.job)
+                    dear = price_of_leaving(self._problem.policy, order.job)
                     return best if best.price < dear else None
         return None
 
@@ -273,12 +274,12 @@ class InsertionDesk:
         start = arrival if window is None else max(arrival, window.opens)
         was_late = before.late[0] + bool(lateness_s(job, start))
         surcharge = float(self._surcharges(job)[place.row])
-        late_s = row.late_s - before.late_s
+        lateness = row.lateness - before.lateness
         return Insertion(
             vehicle=place.row,
             job=index,
             steps=steps,
-            price=row.cost - before.cost + late_s * self._problem.policy.late_s + surcharge,
+            price=row.cost - before.cost + lateness + surcharge,
             arrives_at=arrival,
             starts_at=start,
             breaks_promises=row.late[0] > was_late,

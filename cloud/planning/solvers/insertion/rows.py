@@ -12,7 +12,7 @@ from cloud.planning.model import Job, Load, Policy, Vehicle, Window
 from cloud.planning.solvers.allowed import is_loaded_at_start
 from cloud.planning.solvers.breaks import Rest, is_limited, lacks_breaks, legs_of, placed
 from cloud.planning.solvers.port import Step
-from cloud.planning.solvers.rates import rates
+from cloud.planning.solvers.rates import price_of_lateness, rates
 from cloud.planning.solvers.service import Loading, loadings, place_of
 
 NEVER: Final = 1 << 60
@@ -36,7 +36,7 @@ class Row:
         waited: seconds waited for windows up to the element before.
         load: parcels, grams and millilitres aboard behind the element before.
         late: how many visits after the position are late already.
-        late_s: lateness of all visits. is_feasible: no rule is broken.
+        lateness: what the lateness of all visits costs. is_feasible: no rule is broken.
     """
 
     steps: tuple[Step, ...]
@@ -52,7 +52,7 @@ class Row:
     waited: list[int]
     load: list[Load]
     late: list[int]
-    late_s: int
+    lateness: float
     is_feasible: bool
 
     @property
@@ -150,8 +150,15 @@ class Timetable:
             waited=waited,
             load=loads,
             late=_late_after(elements),
-            late_s=sum(element.late_s for element in elements),
+            lateness=self._lateness(steps[loaded:], elements),
             is_feasible=is_feasible and arrives[-1] <= van.shift_end and self._reaches(drives),
+        )
+
+    def _lateness(self, steps: Sequence[Step], elements: Sequence[_Element]) -> float:
+        return sum(
+            element.late_s * price_of_lateness(self._policy, self._jobs[step.job])
+            for step, element in zip(steps, elements, strict=True)
+            if element.late_s
         )
 
     def _laden(self, steps: Sequence[Step]) -> tuple[Load, bool]:

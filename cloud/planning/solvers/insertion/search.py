@@ -13,6 +13,7 @@ import numpy.typing as npt
 from cloud.planning.model import Job, Policy, Window
 from cloud.planning.solvers.insertion.board import Board, Floats, Ints, Ways
 from cloud.planning.solvers.insertion.rows import NEVER
+from cloud.planning.solvers.rates import price_of_lateness
 
 type Flags = npt.NDArray[np.bool_]
 
@@ -39,7 +40,8 @@ class Order:
     def __init__(self, job: Job, policy: Policy, door: Ways, pickup: Ways | None) -> None:
         self.metre = km = policy.km / 1_000
         self.job = job
-        self.late_s = policy.late_s
+        self.late_s = price_of_lateness(policy, job)
+        self.pushed_s = policy.late_s
         self.door = door
         self.pickup = pickup
         self.price_to: Floats = door.seconds_to + door.metres_to * km
@@ -104,7 +106,7 @@ class Search:
         self._surcharge = surcharge[:, None]
         self._latest = board.latest_soft if is_soft else board.latest
         self._is_there: Flags = self._latest > -NEVER
-        self._late_price = 0.0 if is_soft else order.late_s
+        self._late_price = 0.0 if is_soft else order.pushed_s
         self._metre = None if metre is None else (metre - order.metre)[:, None]
         self._detour: Floats = (
             order.price_to[board.before]
