@@ -16,6 +16,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
+from cloud.planning.break_times import rest_left_s
 from cloud.planning.day import Route, Stop
 from cloud.planning.pace import LEAST_S, Door, Pace, Shown, Visited, door_at, shown
 from cloud.planning.worth import Eta
@@ -44,6 +45,7 @@ class Ahead:
 
     Attributes:
         leg_s: planned drive to it from the stop before. left: the share of it that lies ahead.
+        rest_s: what is still to come of the driver's breaks on the way to it.
         service_s: planned time at the door. opens: when its window does; None without one.
     """
 
@@ -52,6 +54,7 @@ class Ahead:
     service_s: float
     opens: float | None = None
     left: float = 1.0
+    rest_s: float = 0.0
     door: Door | None = None
 
 
@@ -106,7 +109,7 @@ def forecast(van: Underway, pace: Pace) -> tuple[Eta, ...]:
         else:
             hour = (free * (1 / 3600) + begins_h).astype(np.intp)
             np.multiply(drives[place], by_hour.take(hour, mode="wrap"), out=arrival)
-            arrival += free
+            arrival += free + stop.rest_s
             if stop.leg_s * stop.left >= LEAST_S:
                 arrival += pace.start_s * stop.left
             if stop.opens is not None and stop.left == 1.0:
@@ -183,10 +186,11 @@ def visited(route: Route, zone: ZoneInfo) -> tuple[Visited, ...]:
         for place, stop in enumerate(route.stops)
         if stop.arrived_at is not None and stop.done_at is not None
     )
+    rested = {one.before_stop_id for one in route.breaks}
     found = list[Visited]()
     for number, (arrived_s, done_s, place) in enumerate(done):
         stop = route.stops[place]
-        is_next = number > 0 and done[number - 1][2] == place - 1
+        is_next = number > 0 and done[number - 1][2] == place - 1 and stop.id not in rested
         left_s = done[number - 1][1] if is_next else None
         found.append(
             Visited(
@@ -218,6 +222,7 @@ def underway(route: Route, zone: ZoneInfo, now: float, left: float = 1.0) -> Und
                 service_s=float(stop.service_s),
                 opens=stop.window.begin if stop.window else None,
                 left=left if place == 0 else 1.0,
+                rest_s=rest_left_s(route, stop, now),
                 door=_door(stop),
             )
             for place, stop in enumerate(ahead)

@@ -65,6 +65,15 @@ def test_a_driver_waits_for_a_window_and_not_for_hours_before_it() -> None:
     assert opens - 3 * ASSUMED.early_s < eta.p10 < eta.p90 <= opens + 60
 
 
+def test_a_break_on_the_way_delays_whatever_comes_behind_it() -> None:
+    straight = way(600, 600, 600)
+    ahead = (straight.ahead[0], replace(straight.ahead[1], rest_s=1800.0), straight.ahead[2])
+    before, resting = forecast(straight, Pace()), forecast(replace(straight, ahead=ahead), Pace())
+    assert resting[0] == before[0]
+    for one, other in zip(before[1:], resting[1:], strict=True):
+        assert other.p50 - one.p50 == pytest.approx(1800.0, abs=1.0)
+
+
 def test_who_is_on_the_way_has_the_rest_of_it_ahead() -> None:
     whole = forecast(way(1200.0), ASSUMED)[0]
     van = way(1200.0)
