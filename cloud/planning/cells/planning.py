@@ -29,7 +29,7 @@ type Table = Callable[[Portion], Awaitable[tuple[Travel, dict[int, float]]]]
 """Travel times between a portion's locations, and how far those without a street are from one."""
 
 _JOINING_S: Final = 0.3
-_JOINING_A_JOB_S: Final = 0.000_15
+_JOINING_A_JOB_S: Final = 0.000_25
 """Kept of the time for joining and checking."""
 _LEAST_S: Final = 0.1
 """So long a cell is searched at least, whatever the travel times took."""
