@@ -31,6 +31,8 @@ type Table = Callable[[Portion], Awaitable[tuple[Travel, dict[int, float]]]]
 _JOINING_S: Final = 0.3
 _JOINING_A_JOB_S: Final = 0.000_25
 """Kept of the time for joining and checking."""
+_BESIDE_A_JOB_S: Final = 0.000_8
+"""What a process needs beside the search, until it is seen how long it takes here."""
 _LEAST_S: Final = 0.1
 """So long a cell is searched at least, whatever the travel times took."""
 _BORDER_SHARE: Final = 0.2
@@ -145,6 +147,7 @@ class _Searches:
         self._request = request
         self._table = table
         self._threads = threads
+        self._beside_a_job_s = _BESIDE_A_JOB_S
 
     async def all_of(
         self, cells: Sequence[Cell], previous: Plan | None, ends: float
@@ -176,11 +179,13 @@ class _Searches:
                 coming = group.create_task(self._measured(line[at + 1]), name="cell-roads")
             left = sum(len(each.jobs) for each in line[at:])
             share = len(cell.jobs) / left if left else 1.0
+            begun = time.perf_counter()
+            beside_s = self._beside_a_job_s * len(cell.jobs)
             task = CellTask(
                 request=replace(
                     self._request,
                     problem=part.problem,
-                    seconds=max(_LEAST_S, (ends - time.perf_counter()) * share),
+                    seconds=max(_LEAST_S, (ends - begun) * share - beside_s),
                     seed=(self._request.seed + cell.vehicles[0]) % 2**32,
                     previous=_of_vans(previous, part.problem),
                 ),
@@ -189,6 +194,8 @@ class _Searches:
                 cores=self._threads,
             )
             found.append(Piece(part, matrix, await process.plan(task)))
+            over_s = time.perf_counter() - begun - task.request.seconds
+            self._beside_a_job_s = max(0.0, over_s / max(1, len(cell.jobs)))
 
     async def _measured(self, cell: Cell) -> tuple[Portion, Travel, dict[int, float]]:
         part = await asyncio.to_thread(portion, self._request.problem, cell.vehicles, cell.jobs)
