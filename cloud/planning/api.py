@@ -18,6 +18,7 @@ from cloud.planning.day import Diff, Job, Route, Stop
 from cloud.planning.loop import PlanningLoop
 from cloud.planning.model import Prices
 from cloud.planning.service import Planning
+from cloud.planning.solvers.choice import because
 
 _NOT_FETCHED: Final = frozenset({"cancelled", "failed_attempt"})
 
@@ -43,12 +44,17 @@ class JobAccepted(BaseModel):
 
 
 class JobBody(BaseModel):
-    """How far a job is; ``revision`` when it is done, ``error`` when it has failed."""
+    """How far a job is; ``revision`` when it is done, ``error`` when it has failed.
+
+    ``because`` tells why ``solver`` makes the plan.
+    """
 
     id: str
     state: Literal["queued", "running", "done", "failed"]
     revision: int | None
     error: str | None
+    solver: Literal["auto", "pyvrp", "ortools", "insertion"]
+    because: str
 
 
 class StopBody(BaseModel):
@@ -358,7 +364,15 @@ def routes(planning: Planning, loop: PlanningLoop, forecasts: Forecasts, gate: G
     @router.get("/jobs/{job_id}")
     def job(job_id: str, caller: reader) -> JobBody:
         """How far a job is."""
-        return JobBody.model_validate(planning.job(caller.tenant, job_id), from_attributes=True)
+        found = planning.job(caller.tenant, job_id)
+        return JobBody(
+            id=found.id,
+            state=found.state,
+            revision=found.revision,
+            error=found.error,
+            solver=found.solver,
+            because=because(found.solver),
+        )
 
     @router.get("/depots/{depot_id}/plans/{service_date}")
     def plan(depot_id: str, service_date: ServiceDate, caller: reader) -> PlanBody:

@@ -23,6 +23,7 @@ from cloud.planning.model import (
     SolverName,
     Violation,
 )
+from cloud.planning.solvers.choice import because
 from cloud.planning.solvers.port import Sequences, Solver, SolverFailed, Task
 from cloud.planning.solvers.schedule import feasible, price_of
 from cloud.planning.solvers.solving import solve, solver_named
@@ -64,12 +65,16 @@ class How(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SolvedInstance(msgspec.Struct, frozen=True, kw_only=True):
-    """A solution of a VRPTW file: ``cost`` in the units of the file, ``seconds`` of real time."""
+    """A solution of a VRPTW file: ``cost`` in the units of the file, ``seconds`` of real time.
+
+    ``because``: why by that solver.
+    """
 
     cost: float
     routes: tuple[tuple[int, ...], ...]
     seconds: float
     solver: str
+    because: str
 
 
 class SolvedProblem(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +83,7 @@ class SolvedProblem(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         cost: by the problem's policy, in seconds of driving.
         routes: the orders that each van delivers, in order; vans that stay are not in it.
+        because: why by that solver.
         plan: all of it, with times.
     """
 
@@ -85,6 +91,7 @@ class SolvedProblem(msgspec.Struct, frozen=True, kw_only=True):
     routes: dict[str, tuple[str, ...]]
     seconds: float
     solver: str
+    because: str
     parts: Cost
     plan: Plan
 
@@ -173,6 +180,7 @@ def solve_instance(
         routes=tuple(tuple(route) for route in routes),
         seconds=round(time.perf_counter() - begun, 3),
         solver=chosen.name,
+        because=because(solver, len(problem.jobs)),
     )
 
 
@@ -188,7 +196,7 @@ def solve_problem(problem: Problem, matrix: Matrix, how: How) -> SolvedProblem:
         plan = solve(request, matrix)
     except SolverFailed as error:
         raise NotSolved(str(error)) from error
-    return _solved(problem, plan, check(problem, matrix, plan), begun)
+    return _solved(problem, plan, check(problem, matrix, plan), how.solver, begun)
 
 
 async def solve_in_cells(
@@ -206,11 +214,11 @@ async def solve_in_cells(
         plan, found = await planned_in_cells(request, cells, table, ends=begun + how.seconds)
     except SolverFailed as error:
         raise NotSolved(str(error)) from error
-    return _solved(problem, plan, found, begun)
+    return _solved(problem, plan, found, how.solver, begun)
 
 
 def _solved(
-    problem: Problem, plan: Plan, found: Sequence[Violation], begun: float
+    problem: Problem, plan: Plan, found: Sequence[Violation], asked: SolverName, begun: float
 ) -> SolvedProblem:
     if found:
         raise NotSolved(
@@ -227,6 +235,7 @@ def _solved(
         routes=routes,
         seconds=round(time.perf_counter() - begun, 3),
         solver=plan.solver,
+        because=because(asked, len(problem.jobs)),
         parts=plan.cost,
         plan=plan,
     )

@@ -2,6 +2,7 @@
 
 import pytest
 
+from cloud.planning.solvers.choice import LARGE, because
 from cloud.planning.solvers.cores import Cores, search_threads
 
 
@@ -18,3 +19,10 @@ def test_what_is_lent_comes_back() -> None:
         assert (first, second, third) == (2, 1, 1)
     with cores.lent(0) as every:
         assert every == 3
+
+
+def test_a_plan_tells_why_its_solver_makes_it() -> None:
+    assert "part by part" in because("auto", LARGE)
+    assert "side by side" in because("auto", LARGE - 1)
+    assert because("ortools") == "it was asked for"
+    assert "urgent" in because("insertion")

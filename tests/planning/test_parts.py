@@ -7,7 +7,7 @@ from msgspec import structs
 
 from cloud.planning.check import check
 from cloud.planning.model import Problem, SolveRequest
-from cloud.planning.solvers.parts import LARGE
+from cloud.planning.solvers.choice import LARGE
 from cloud.planning.solvers.schedule import price_of
 from cloud.planning.solvers.solving import solve
 from cloud.roads.model import Matrix

@@ -22,8 +22,6 @@ from cloud.planning.solvers.port import Sequences, Step, Task
 from cloud.planning.solvers.schedule import feasible, plan_of, price_of
 from cloud.roads.hours import Travel
 
-LARGE: Final = 250
-"""From so many orders on a problem is improved in parts."""
 _PART: Final = 100
 _LEFT_OUT: Final = 10
 """A part has about so many orders, and tries so many that are left out."""

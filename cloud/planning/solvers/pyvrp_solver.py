@@ -21,10 +21,11 @@ from pyvrp.PenaltyManager import PenaltyParams
 from pyvrp.search import NeighbourhoodParams
 from pyvrp.stop import MaxRuntime, NoImprovement
 
+from cloud.planning.solvers.choice import LARGE
 from cloud.planning.solvers.cores import THIS_MACHINE
 from cloud.planning.solvers.formulation import Formulation, Ints, Node, formulate
 from cloud.planning.solvers.insertion.solver import inserted
-from cloud.planning.solvers.parts import LARGE, improved_in_parts, price
+from cloud.planning.solvers.parts import improved_in_parts, price
 from cloud.planning.solvers.port import Sequences, Step, Task
 from cloud.planning.solvers.ranges import has_ranges, reined
 from cloud.planning.solvers.reloads import Reloading
