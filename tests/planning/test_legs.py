@@ -49,9 +49,9 @@ RUSH = by_hour(1, 2, 1, changes=(0, 9, 10))
 
 @st.composite
 def travels(draw: st.DrawFn) -> TimedMatrix:
-    changes = sorted(draw(st.sets(st.floats(7.5, 12), min_size=1, max_size=5)))
+    changes = sorted(draw(st.sets(st.integers(450, 720), min_size=1, max_size=5)))
     factors = [draw(st.sampled_from((0.5, 1.0, 1.7, 2.3))) for _ in changes]
-    return by_hour(*factors, changes=tuple(changes))
+    return by_hour(*factors, changes=tuple(minute / 60 for minute in changes))
 
 
 def through(doors: list[int]) -> tuple[Problem, tuple[Step, ...]]:
