@@ -12,6 +12,7 @@ const TRIGGERS = {
   failed_pickup: ["bad", "Failed pickup"],
   failed_attempt: ["bad", "Failed attempt"],
   van_silent: ["bad", "Silent van"],
+  van_broken_down: ["bad", "Van broken down"],
   changed_shift: ["warn", "Changed shift"],
   promise_at_risk: ["bad", "Promise at risk"],
   rule: ["brand", "Rule"],
