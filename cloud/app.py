@@ -70,6 +70,7 @@ from cloud.planning.breaking_down import Breakdowns
 from cloud.planning.client import PlannerClient
 from cloud.planning.counts import LoopCounts
 from cloud.planning.deciding import Decisions
+from cloud.planning.ending import PlanRetention
 from cloud.planning.job_queue import JobQueue
 from cloud.planning.loop import PlanningLoop
 from cloud.planning.making import PlanMaker
@@ -153,6 +154,7 @@ class _Parts:
     checks: health.Checks
     registry: CollectorRegistry
     audit_retention: AuditRetention
+    plan_retention: PlanRetention
 
 
 def create_app(data: DataFolder, settings: Settings) -> FastAPI:
@@ -314,6 +316,7 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         checks=health.Checks(data, business, broker, roads, real_time),
         registry=registry,
         audit_retention=AuditRetention(business, settings.retention.audit_days, real_time),
+        plan_retention=PlanRetention(business, settings.retention.plans_days, clock),
     )
 
 
@@ -438,6 +441,7 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
                     ("complaints", _complaint_watch(parts).run()),
                     ("phones", phones.run()),
                     ("audit log", parts.audit_retention.run()),
+                    ("old plans", parts.plan_retention.run()),
                     ("speeds", parts.speeds.run()),
                     ("learning", parts.learning.run()),
                 )

@@ -130,6 +130,7 @@ class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         positions_days: tracks of the vans. events_days: trips, arrivals, driving.
         answers_days: answers to commands. set_aside_days: messages that could not be read.
         audit_days: who did what. deliveries_days: what was delivered to webhooks, or given up.
+        plans_days: planning jobs, proposals, lifted rules, and the sequences of revisions.
     """
 
     positions_days: Days = 92.0
@@ -138,6 +139,7 @@ class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     set_aside_days: Days = 31.0
     audit_days: Days = 731.0
     deliveries_days: Days = 30.0
+    plans_days: Days = 92.0
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
