@@ -197,7 +197,7 @@ class _Drive:
         self.leaves_at = self._clock
         told = loadings(self._vehicle, self._problem.jobs, steps[self.loaded :])
         for at, step in enumerate(steps[self.loaded :]):
-            loading = told.get(at)
+            loading = told.get(at) if told else None
             if loading is not None and at > loading.first:
                 self._load_too(step)
             else:
@@ -240,15 +240,17 @@ class _Drive:
     def _drive_to(self, step: Step, loading: Loading | None) -> None:
         job = self._job(step)
         place = place_of(job, step)
-        self._rest(self._at, is_at_end=False)
+        if self._rests:
+            self._rest(self._at, is_at_end=False)
         leg = self._leg(place)
-        if self._is_out_of_range(leg[1], place):
+        if self._left_m is not None and self._is_out_of_range(leg[1], place):
             self._break(step.job)
         arrival = self._clock + leg[0]
-        free_at = max(arrival, self._rest(place, is_at_end=True))
+        rested_at = self._rest(place, is_at_end=True) if self._rests else 0
+        free_at = max(arrival, rested_at)
         start = start_of(job, step, free_at) if loading is None else max(free_at, loading.ready)
         service_s = service_s_of(job, step) if loading is None else loading.service_s
-        if is_missed(job, step, start):
+        if (job.windows or job.pickup_windows) and is_missed(job, step, start):
             self._break(step.job)
         self._visit(step, start, service_s, leg)
         self._clock = start + service_s
