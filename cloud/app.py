@@ -53,7 +53,7 @@ from cloud.integrations.office import live_event
 from cloud.integrations.publisher import Publisher
 from cloud.integrations.vans import VanLane
 from cloud.orders import api as orders_api
-from cloud.orders import place_api
+from cloud.orders import place_api, wave_api
 from cloud.orders.api import IMPORT_PATH, MAX_CSV_BYTES
 from cloud.orders.service import Orders
 from cloud.phones import api as phones_api
@@ -337,6 +337,7 @@ def _api(parts: _Parts) -> APIRouter:
         enrolment_api.routes(parts.enrolments, parts.real_time, gate),
         orders_api.routes(parts.orders, parts.planning.places_in_plan, gate),
         place_api.routes(parts.orders, gate),
+        wave_api.routes(wave_api.Waves(parts.business), gate),
         places_api.routes(parts.areas, gate),
         planning_api.routes(parts.planning, parts.loop, parts.forecasts, gate),
         rules_api.routes(parts.rules, gate),

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from cloud.fleet import store as fleet_store
 from cloud.fleet.service import require_depot
 from cloud.orders import store as order_store
+from cloud.orders.wave_store import waves_of
 from cloud.places import area_store
 from cloud.places.service_times import NOTHING_LEARNED, ServiceTimes
 from cloud.planning import breakdown_store, rule_store, store
@@ -28,7 +29,8 @@ def read_day(
 ) -> Day:
     """Everything that is known of a depot's service date at ``now``, seconds since 1970.
 
-    An order of which nobody has said how long its service takes gets what was learned of its door.
+    An order of which nobody has said how long its service takes gets what was learned of its door,
+    and one of a wave the time at which that is ready.
 
     Raises:
         NotFound: no such depot.
@@ -36,6 +38,7 @@ def read_day(
     depot = require_depot(connection, tenant, depot_id)
     orders = order_store.of_day(connection, tenant, depot.id, service_date)
     plan = store.find_plan(connection, tenant, depot.id, service_date)
+    waves = waves_of(connection, tenant, depot.id)
     places = order_store.places_of_day(connection, tenant, depot.id, service_date)
     vehicles = {van.id: van for van in fleet_store.vehicles(connection, tenant)}
     shifts = fleet_store.shifts_of_day(connection, tenant, depot.id, service_date)

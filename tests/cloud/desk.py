@@ -31,7 +31,7 @@ from cloud.foundation.settings import Settings
 from cloud.gateways import api as gateways_api
 from cloud.gateways.service import Gateways
 from cloud.orders import api as orders_api
-from cloud.orders import place_api
+from cloud.orders import place_api, wave_api
 from cloud.orders.api import IMPORT_PATH, MAX_CSV_BYTES
 from cloud.orders.service import Orders
 from cloud.phones import api as phones_api
@@ -185,6 +185,7 @@ def open_desk(root: Path, settings: Settings = PLAIN) -> Desk:
         phones_api.routes(phones, gate),
         orders_api.routes(orders, planning.places_in_plan, gate),
         place_api.routes(orders, gate),
+        wave_api.routes(wave_api.Waves(database), gate),
         places_api.routes(areas, gate),
         planning_api.routes(planning, NobodyPlans(), forecasts, gate),  # type: ignore[arg-type]
         rules_api.routes(DayRules(database, clock, events, random_id), gate),

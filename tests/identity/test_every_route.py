@@ -114,6 +114,8 @@ AD...I  PATCH  /orders/{order_id}
 AD...I  POST   /orders/{order_id}/cancel
 AD..VI  GET    /orders/{order_id}/place
 AD...I  PATCH  /orders/{order_id}/place
+AD..VI  GET    /depots/{depot_id}/waves
+AD....  PUT    /depots/{depot_id}/waves
 AD..VI  GET    /access-areas
 AD....  POST   /access-areas
 AD..VI  GET    /access-areas/{access_area_id}
@@ -200,6 +202,7 @@ BODIES: dict[str, Any] = {
         "properties": {"kind": "closed"},
     },
     "PATCH /orders/{order_id}/place": {"kind": "house"},
+    "PUT /depots/{depot_id}/waves": {"waves": []},
     "PUT /access-areas/{access_area_id}": {
         "type": "Feature",
         "geometry": {

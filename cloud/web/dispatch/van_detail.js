@@ -85,16 +85,20 @@ function Stop({ state, row, stop, number, onOrder }) {
             : stop.address}
           ${isUrgent && html` <${Chip} tone="warn">Urgent</${Chip}>`}
         </span>
-        <span class="stop-line">${what(stop)}</span>
+        <span class="stop-line">${what(stop, orders)}</span>
         <${Promised} state=${state} row=${row} stop=${stop} />
       </div>
       <${When} state=${state} row=${row} stop=${stop} isNext=${isNext} />
     </li>`;
 }
 
-function what(stop) {
+function what(stop, orders) {
   const parcels = stop.parcel_ids.length === 1 ? "1 parcel" : `${stop.parcel_ids.length} parcels`;
-  return stop.kind === "pickup" ? `Pickup of ${parcels}` : `Delivery of ${parcels}`;
+  const doors = stop.kind === "delivery" && orders.length > 1 ? `, ${orders.length} orders` : "";
+  if (orders.some((order) => order.kind === "return")) {
+    return stop.kind === "pickup" ? `Collection of ${parcels}` : `Unloading of ${parcels}`;
+  }
+  return stop.kind === "pickup" ? `Pickup of ${parcels}` : `Delivery of ${parcels}${doors}`;
 }
 
 function Promised({ state, row, stop }) {
