@@ -43,7 +43,12 @@ def read_day(
     vehicles = {van.id: van for van in fleet_store.vehicles(connection, tenant)}
     shifts = fleet_store.shifts_of_day(connection, tenant, depot.id, service_date)
     broken = breakdown_store.broken_vans(connection, tenant)
-    timed = (with_service_time(one, places.get(one.place_id), service_times) for one in orders)
+    timed = (
+        with_wave(
+            with_service_time(one, places.get(one.place_id), service_times), waves, depot.zone
+        )
+        for one in orders
+    )
     return Day(
         now=now,
         depot=depot,
