@@ -9,6 +9,7 @@ from cloud.fleet import store as fleet_store
 from cloud.fleet.service import require_depot
 from cloud.orders import store as order_store
 from cloud.orders.wave_store import waves_of
+from cloud.orders.waves import with_wave
 from cloud.places import area_store
 from cloud.places.service_times import NOTHING_LEARNED, ServiceTimes
 from cloud.planning import breakdown_store, rule_store, store
