@@ -39,7 +39,7 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
     unserved_urgent: model.Price = 360_000.0
     changed_vehicle: model.Price = 300.0
     changed_sequence: model.Price = 120.0
-    slack_s: Annotated[int, Meta(ge=0, le=3_600)] = 0
+    slack_s: Annotated[int, Meta(ge=0, le=3_600)] = 60
     ask_above_moved: Annotated[int, Meta(ge=0, le=100_000)] | None = None
     ask_before_moving_a_promise: bool = False
     work_rules: RuleSetName | WorkRules = "none"

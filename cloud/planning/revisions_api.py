@@ -89,7 +89,7 @@ class PolicyBody(BaseModel):
     unserved_urgent: Price = 360_000.0
     changed_vehicle: Price = 300.0
     changed_sequence: Price = 120.0
-    slack_s: Annotated[int, Field(ge=0, le=3_600)] = 0
+    slack_s: Annotated[int, Field(ge=0, le=3_600)] = 60
     ask_above_moved: Annotated[int, Field(ge=0, le=100_000)] | None = None
     ask_before_moving_a_promise: bool = False
     work_rules: RuleSetName | WorkRulesBody = "none"

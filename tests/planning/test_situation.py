@@ -7,6 +7,7 @@ from dataclasses import replace
 from cloud.fleet.model import Driver
 from cloud.orders.model import Promise, Span, Whereabouts, promise_after_change
 from cloud.planning.model import Job, Problem, Vehicle, Window
+from cloud.planning.policy import TenantPolicy
 from cloud.planning.situation import (
     EARLY_S,
     LEAST_REST_S,
@@ -51,6 +52,13 @@ def test_in_the_morning_every_van_loads_at_its_depot_and_every_order_is_free() -
     assert {one.only_vehicle for one in problem.jobs} == {None}
     place = problem.locations[job(problem, "a").pickup or 0]
     assert (place.lat, place.lon) == (DEPOT.lat, DEPOT.lon)
+
+
+def test_the_slack_of_a_policy_is_kept_at_each_door() -> None:
+    morning = day(order("a"))
+    none, some = (problem_of(morning, {}, TenantPolicy(slack_s=slack_s)) for slack_s in (0, 45))
+    assert job(some, "a").service_s == job(none, "a").service_s + 45
+    assert job(some, "a").pickup_service_s == job(none, "a").pickup_service_s
 
 
 def test_a_van_under_way_starts_where_its_frozen_stop_will_be_done() -> None:
