@@ -27,7 +27,10 @@ from cloud.foundation.outbox import Outbox
 from cloud.foundation.settings import Settings
 from cloud.orders.intake import NewOrder
 from cloud.orders.service import Orders
+from cloud.planning import proposal_store
 from cloud.planning import store as planning_store
+from cloud.planning.day import Diff, RevisionCost
+from cloud.planning.proposals import Proposal
 from cloud.roads.model import Snapped
 from tests.parts.migrated import migrate
 from tests.parts.whole_app import whole_app
@@ -213,7 +216,22 @@ def _part(company: Company, part: str, carrier: str) -> dict[str, str]:
         "geofence_id": _geofence(company, part, depot),
         "road_rule_id": _road_rule(company, part, depot),
         "access_area_id": _access_area(company, part, depot),
+        "proposal_id": _proposal(company.database, part, depot),
     }  # fmt: skip
+
+
+def _proposal(database: Database, part: str, depot: str) -> str:
+    proposal = Proposal(
+        tenant=MAIN, id=f"proposal-{part}", depot_id=depot, service_date=DAY, base=1,
+        trigger="cancellation", reason="an order was cancelled", asks_because="many moved",
+        state="open", created_at=0.0, decided_by=None,
+        cost=RevisionCost(drive_s=0, distance_m=0, late_s=0),
+        diff=Diff(added=(), removed=(), moved=(), drive_s=0, distance_m=0, promises_moved=()),
+        sequences={},
+    )  # fmt: skip
+    with database.writing() as connection:
+        proposal_store.add_proposal(connection, proposal)
+    return proposal.id
 
 
 def _job(company: Company, depot: str) -> str:

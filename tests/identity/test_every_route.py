@@ -250,6 +250,7 @@ WITHOUT_LOOKING = {"POST /vehicles/{vehicle_id}/gateway/claims"}
 WHOLE_DEPOT = {"GET /depots/{depot_id}/plans/{service_date}/revisions",
     "GET /depots/{depot_id}/plans/{service_date}/rules",
     "GET /depots/{depot_id}/plans/{service_date}/proposals",
+    "GET /depots/{depot_id}/plans/{service_date}/proposals/{proposal_id}/sequences",
     "GET /depots/{depot_id}/plans/{service_date}/comparison", "GET /jobs/{job_id}",
     "GET /geofences/{geofence_id}", "GET /geofences/{geofence_id}/events",
     "GET /roads/rules/{road_rule_id}", "GET /access-areas/{access_area_id}"}  # fmt: skip
