@@ -78,6 +78,7 @@ from cloud.planning.ruling import DayRules
 from cloud.planning.service import Planning
 from cloud.planning.situation import At
 from cloud.planning.store import orders_of_carrier
+from cloud.planning.street_news import StreetNews
 from cloud.planning.turns import searches_at_once
 from cloud.roads import api as roads_api
 from cloud.roads.client import RoadsClient
@@ -222,6 +223,13 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         events=events,
         new_id=random_id,
     )
+    loop = PlanningLoop(
+        clock,
+        JobQueue(business, clock, events, random_id),
+        maker,
+        LoopCounts(registry),
+        at_once=searches_at_once(os.cpu_count()),
+    )
     held = grants.Held(business)
     learning = SpeedLearning(
         business=business,
@@ -239,6 +247,7 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         desk=SpeedDesk(data.roads, data.roads_socket) if settings.roads.url is None else None,
         factors=learning.factors,
         hours=learning.hours,
+        heard=lambda begun, ended: loop.on_streets(StreetNews(begun, ended)),
     )
     gateways = Gateways(business, clock, fleet, Reports(telemetry), events, random_id)
     return _Parts(
@@ -289,13 +298,7 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         breakdowns=Breakdowns(business, clock, events, positions),
         rules=DayRules(business, clock, events, random_id),
         decisions=Decisions(business, clock, random_id),
-        loop=PlanningLoop(
-            clock,
-            JobQueue(business, clock, events, random_id),
-            maker,
-            LoopCounts(registry),
-            at_once=searches_at_once(os.cpu_count()),
-        ),
+        loop=loop,
         forecasts=Forecasts(business, planning, positions, clock),
         drivers=DriverWork(business, clock, events),
         live=live,

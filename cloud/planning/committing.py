@@ -267,7 +267,9 @@ def _numbered(before: DayPlan, routes: Iterable[Route], number: int) -> tuple[Ro
 
 
 def _differs(was: Route, now: Route) -> bool:
-    """Whether a driver would notice: other stops, or the same at quite another time."""
+    """Whether a driver would notice: other stops or streets, or the same at quite another time."""
+    if was.geometry != now.geometry:
+        return True
     if [stop.id for stop in was.stops] != [stop.id for stop in now.stops]:
         return True
     return any(

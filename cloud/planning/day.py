@@ -29,6 +29,7 @@ type Trigger = Literal[
     "promise_at_risk",
     "van_silent",
     "van_broken_down",
+    "road_changed",
     "rule",
     "undo",
     "accepted",

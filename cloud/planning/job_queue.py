@@ -14,12 +14,15 @@ from cloud.foundation.database import Database
 from cloud.foundation.ids import NewId
 from cloud.planning import job_store, proposal_store, store
 from cloud.planning.day import DayKey, Job, PlanningFailed
+from cloud.planning.street_news import StreetNews, causes_of
 from cloud.planning.triggers import Cause, VanCause, settles_in_s
 from cloud.planning.turns import joins
 
 REPLAN_S: Final = 1.0
 DECISION_S: Final = 0.05
 """For an urgent order, which is put where it fits at once; the loop improves on that later."""
+_SOON_S: Final = 86_400.0
+"""Of the streets' news only routes that begin until then are told."""
 
 
 class JobQueue:
@@ -39,6 +42,22 @@ class JobQueue:
             job
             for depot_id, service_date in self._days(tenant, cause)
             if self.add(job := self._job((tenant, depot_id, service_date), cause))
+        ]
+
+    def ask_of_streets(self, news: StreetNews) -> list[Job]:
+        """The same for each route of any company that news of the streets concern."""
+        now = self._clock.now_s()
+        soon = now - store.LATE_S, now + _SOON_S
+        with self._database.reading() as connection:
+            known = [
+                (tenant, store.routes_between(connection, tenant, *soon))
+                for tenant in store.tenants_on_road(connection, *soon)
+            ]
+        return [
+            job
+            for tenant, routes in known
+            for cause in causes_of(news, routes)
+            for job in self.ask(tenant, cause)
         ]
 
     def _job(self, day: DayKey, cause: Cause | VanCause) -> Job:

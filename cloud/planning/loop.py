@@ -16,6 +16,7 @@ from cloud.planning.counts import LoopCounts
 from cloud.planning.day import DayKey, DepotKey, Job
 from cloud.planning.job_queue import JobQueue, improvement
 from cloud.planning.making import GaveWay, PlanMaker
+from cloud.planning.street_news import StreetNews
 from cloud.planning.triggers import cause_of
 from cloud.planning.turns import gives_way, is_due, retry_after_s, to_begin
 
@@ -108,6 +109,11 @@ class PlanningLoop:
             if job.is_urgent:
                 self._put_off.pop(job.depot_key, None)  # the part may answer again
         if jobs:
+            self._waker.set()
+
+    async def on_streets(self, news: StreetNews) -> None:
+        """Queue a re-plan of each day whose vans a closure or slow zone concerns."""
+        if await asyncio.to_thread(self._queue.ask_of_streets, news):
             self._waker.set()
 
     async def _wait(self, waiting: Collection[Job]) -> None:

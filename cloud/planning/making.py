@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Container, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -108,7 +108,7 @@ class PlanMaker:
             shaped = await asyncio.to_thread(_with_halts, day, problem, policy)
             solved = await unless(gives_way, self._solve(job, shaped.problem, day.now))
             new = await asyncio.to_thread(routes_of, day, solved.plan, self._new_id, shaped.halts)
-            routes = await self._along_streets(day, new.routes)
+            routes = await self._along_streets(day, new.routes, _redrawn(job))
             unserved = (*_left_out(job, held, new.unserved), *left_out)
             new = replace(new, routes=routes, unserved=unserved)
             prices = prices_of(shaped.problem, solved.plan)
@@ -178,14 +178,19 @@ class PlanMaker:
             van: seconds for van, seconds in zip(asked, answers, strict=True) if seconds is not None
         }
 
-    async def _along_streets(self, day: Day, routes: Iterable[Route]) -> tuple[Route, ...]:
-        return tuple(await asyncio.gather(*(self._with_geometry(day, route) for route in routes)))
+    async def _along_streets(
+        self, day: Day, routes: Iterable[Route], redrawn: Container[str]
+    ) -> tuple[Route, ...]:
+        """The routes with their paths; those of vans in ``redrawn`` are asked for in any case."""
+        ways = (self._with_geometry(day, one, redrawn) for one in routes)
+        return tuple(await asyncio.gather(*ways))
 
-    async def _with_geometry(self, day: Day, route: Route) -> Route:
+    async def _with_geometry(self, day: Day, route: Route, redrawn: Container[str]) -> Route:
         if not route.open_stops:
             return route
         known = day.plan.route_of(route.vehicle_id)
-        if known is not None and known.geometry and _way(known) == _way(route):
+        leads_alike = known is not None and known.geometry and _way(known) == _way(route)
+        if known is not None and leads_alike and route.vehicle_id not in redrawn:
             return replace(route, geometry=known.geometry)
         at = day.newest_position(route.vehicle_id) if route.has_begun else None
         begin = Point(at.lat, at.lon) if at else Point(*day.start_of(route.vehicle_id))
@@ -233,6 +238,13 @@ async def unless[T](gives_way: asyncio.Event | None, work: Coroutine[None, None,
         working.cancel()
         told.cancel()
         await asyncio.wait({working, told})
+
+
+def _redrawn(job: Job) -> frozenset[str]:
+    """Vans whose streets have changed: the same stops may be reached another way."""
+    return frozenset(
+        one.vehicle_id for one in job.about if one.trigger == "road_changed" and one.vehicle_id
+    )
 
 
 def _way(route: Route) -> list[tuple[str, float, float]]:

@@ -214,6 +214,12 @@ def routes_between(connection: Connection, tenant: str, begin: float, end: float
     )
 
 
+def tenants_on_road(connection: Connection, begin: float, end: float) -> list[str]:
+    """Tenants with a route whose shift touches the time from ``begin`` to ``end``."""
+    touching = (route_row.c.ends_at > begin, route_row.c.starts_at < end)
+    return list(connection.scalars(select(route_row.c.tenant).where(*touching).distinct()))
+
+
 def newest_routes(connection: Connection, tenant: str, depot_id: str, most: int) -> list[Route]:
     """The newest routes of a depot, today's among them."""
     newest = (

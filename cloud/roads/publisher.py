@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy.exc import DBAPIError
 
@@ -18,7 +18,7 @@ from cloud.roads.keeper import NOW
 from cloud.roads.model import CityError, RoadsUnavailable
 from cloud.roads.publishing import SpeedDesk
 from cloud.roads.segments import Floats, Segments, read_segments
-from cloud.roads.speed_files import speeds_of
+from cloud.roads.speed_files import SpeedFile, speeds_of
 from cloud.roads.speeds import RoadRule, layer_of, lines, next_change, speeds_now
 from cloud.roads.timed import data_set
 
@@ -52,6 +52,14 @@ class Hours:
     factors: tuple[Floats, ...]
 
 
+type Heard = Callable[[Sequence[RoadRule], Sequence[RoadRule]], Awaitable[None]]
+"""Told which rules began to hold, and which hold no more, as soon as the engine knows."""
+
+
+async def _nobody_hears(_begun: Sequence[RoadRule], _ended: Sequence[RoadRule]) -> None:
+    pass
+
+
 type Usual = Callable[[Segments, float], Hours | None]
 
 
@@ -76,6 +84,16 @@ class InForce:
     problem: str = ""
 
 
+class _Composed(NamedTuple):
+    """What the engine is to be told of which city, and the rules in it."""
+
+    city: str
+    told: bytes
+    changed: int
+    closed: int
+    rules: tuple[RoadRule, ...]
+
+
 class SpeedPublisher:
     """Composes the layers and tells the engine when they have changed.
 
@@ -84,6 +102,7 @@ class SpeedPublisher:
         hours: what was learned of each class of hours.
         factors: what was learned: travel time over the profile's, by segment, NaN where nothing is
             known; asked for with the segments and the domain time, off the event loop.
+        heard: told of closures and slow zones; after a start, of all that hold.
     """
 
     def __init__(
@@ -95,6 +114,7 @@ class SpeedPublisher:
         desk: SpeedDesk | None,
         factors: Learned = _nothing_learned,
         hours: Usual = _no_hours,
+        heard: Heard = _nobody_hears,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -102,6 +122,8 @@ class SpeedPublisher:
         self._desk = desk
         self._factors = factors
         self._hours = hours
+        self._heard = heard
+        self._rules: tuple[RoadRule, ...] = ()
         self._hours_told: tuple[str, int, _Drawn] | None = None
         self._segments: tuple[str, Segments] | None = None
         self._next_s = 0.0
@@ -153,7 +175,7 @@ class SpeedPublisher:
         """
         loop = asyncio.get_running_loop()
         begun, at_s = loop.time(), self._clock.now_s()
-        city, wanted, changed, closed = await asyncio.to_thread(self._compose, at_s)
+        city, wanted, changed, closed, rules = await asyncio.to_thread(self._compose, at_s)
         if (city, wanted) != self._told and (wanted or not desk.is_plain(NOW)):
             await desk.publish(NOW, wanted)
             self._told = city, wanted
@@ -164,6 +186,14 @@ class SpeedPublisher:
             _log.info("new speeds", extra={"segments": changed, "closed": closed})
         elif self.in_force.problem:
             self.in_force = InForce(at=at_s, changed=changed, closed=closed)
+        await self._tell(rules)
+
+    async def _tell(self, rules: tuple[RoadRule, ...]) -> None:
+        begun = [one for one in rules if one not in self._rules]
+        ended = [one for one in self._rules if one not in rules]
+        if begun or ended:
+            await self._heard(begun, ended)
+        self._rules = rules
 
     async def publish_hours(self, desk: SpeedDesk) -> None:
         """Tell the engine what each class of hours is like, when that has changed.
@@ -182,8 +212,9 @@ class SpeedPublisher:
         state = city, hours.version, await asyncio.to_thread(self._drawn, at_s)
         if state == self._hours_told:
             return
+        said = await asyncio.to_thread(self._said, at_s)
         for number, factor in enumerate(hours.factors):
-            told = await asyncio.to_thread(self._layered, segments, at_s, [factor])
+            told = await asyncio.to_thread(_layered, segments, *said, [factor])
             await desk.publish(data_set(number), lines(segments, told))
         await asyncio.to_thread(desk.write_week, hours.week)
         self._hours_told = state
@@ -196,30 +227,25 @@ class SpeedPublisher:
             at=old.at, seconds=old.seconds, changed=old.changed, closed=old.closed, problem=reason
         )
 
-    def _compose(self, at_s: float) -> tuple[str, bytes, int, int]:
+    def _compose(self, at_s: float) -> "_Composed":
         city, segments = self._city_segments()
-        kmh = self._layered(segments, at_s, self._factors(segments, at_s))
+        rules, files = self._said(at_s)
+        kmh = _layered(segments, rules, files, self._factors(segments, at_s))
         told = lines(segments, kmh)
-        return city, told, told.count(b"\n"), int((kmh == 0).sum())
+        return _Composed(city, told, told.count(b"\n"), int((kmh == 0).sum()), rules)
 
     def _drawn(self, at_s: float) -> _Drawn:
         """What people say of the streets now, to see when they say something else."""
-        with self._database.reading() as connection:
-            known = store.rules(connection)
-            files = store.speed_files(connection)
-        return (
-            tuple(one for one in known if one.holds(at_s)),
-            tuple((one.name, one.changed_at) for one in files),
-        )
+        rules, files = self._said(at_s)
+        return rules, tuple((one.name, one.changed_at) for one in files)
 
-    def _layered(self, segments: Segments, at_s: float, factors: Sequence[Floats]) -> Floats:
+    def _said(self, at_s: float) -> tuple[tuple[RoadRule, ...], list[SpeedFile]]:
+        """The rules that hold, and the files."""
         with self._database.reading() as connection:
             known = store.rules(connection)
             files = store.speed_files(connection)
         self._changes_s = next_change(known, at_s)
-        rules = [one for one in known if one.holds(at_s)]
-        layers = [layer_of(segments, speeds_of(file))[0] for file in files]
-        return speeds_now(segments, layers=layers, factors=factors, rules=rules)
+        return tuple(one for one in known if one.holds(at_s)), files
 
     def _city_segments(self) -> tuple[str, Segments]:
         """The segments of the city that is imported now."""
@@ -227,3 +253,13 @@ class SpeedPublisher:
         if self._segments is None or self._segments[0] != now:
             self._segments = now, read_segments(self._city)
         return self._segments
+
+
+def _layered(
+    segments: Segments,
+    rules: Sequence[RoadRule],
+    files: Sequence[SpeedFile],
+    factors: Sequence[Floats],
+) -> Floats:
+    layers = [layer_of(segments, speeds_of(file))[0] for file in files]
+    return speeds_now(segments, layers=layers, factors=factors, rules=rules)

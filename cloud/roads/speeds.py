@@ -29,6 +29,8 @@ _SAMPLES: Final = (np.arange(5) + 0.5) / 5
 _A_LITTLE: Final = 0.05
 """The share of a long segment that a small shape is on."""
 _METRES_A_DEGREE: Final = 111_195.0
+_NEARBY: Final = 1_000.0 / _METRES_A_DEGREE
+"""A street that is open again matters to who drives within a kilometre of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,27 @@ def share_within(segments: Segments, rule: RoadRule) -> Floats:
         inside = _in_area if rule.is_area else _along_line
         share[near] = inside(segments, near, lat, lon, is_one_way=rule.is_one_way)
     return share
+
+
+def goes_through(path: Sequence[tuple[float, float]], rule: RoadRule) -> bool:
+    """Whether a path of (lat, lon) leads along a street that a rule is about."""
+    return len(path) > 1 and bool((share_within(_pieces(path), rule) > 0).any())
+
+
+def passes_by(path: Sequence[tuple[float, float]], rule: RoadRule) -> bool:
+    """Whether a path of (lat, lon) comes so near that it might lead along what a rule is about."""
+    lat, lon = np.array(rule.points, dtype=np.float64).T
+    return len(path) > 1 and len(_overlapping(_pieces(path), lat, lon, _NEARBY)) > 0
+
+
+def _pieces(path: Sequence[tuple[float, float]]) -> Segments:
+    lat, lon = np.array(path, dtype=np.float64).T
+    none = np.zeros(len(path) - 1)
+    return Segments(
+        tail=none.astype(np.int64), head=none.astype(np.int64),
+        lat=lat[:-1], lon=lon[:-1], to_lat=lat[1:], to_lon=lon[1:],
+        metres=none, seconds=none,
+    )  # fmt: skip
 
 
 def speeds_now(

@@ -92,6 +92,8 @@ def test_a_failed_attempt_and_a_silent_or_disabled_van_ask_for_a_plan() -> None:
         ("van_silent", None, "van-3", False),
         ("changed_shift", None, "van-3", True),
         ("changed_shift", None, "van-9", False),
+        ("road_changed", None, "van-2", True),
+        ("road_changed", None, "van-3", False),
         ("rule", None, None, True),
     ],
 )

@@ -1,0 +1,94 @@
+"""A street that is closed, slowed or opened again: whose day is planned anew, and what it keeps."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cloud.planning.street_news import StreetNews, causes_of
+from cloud.roads.speeds import RoadRule
+from tests.cloud.desk import open_desk, run
+from tests.planning.days import aboard, route, stop
+from tests.planning.office import Office, until, working
+
+EASTWARDS = tuple((-71.25 + step / 1_000, -29.9) for step in range(11))
+"""A path of some 970 m, as (lon, lat)."""
+CROSSING = ((-29.91, -71.245), (-29.89, -71.245))
+ALONG = ((-29.9, -71.2465), (-29.9, -71.2435))
+
+
+def rule(*points: tuple[float, float], **changed: object) -> RoadRule:
+    told = RoadRule(id="r", name="Balmaceda", kind="closed", points=points, is_area=False)
+    return replace(told, **changed)  # type: ignore[arg-type]
+
+
+def reasons(news: StreetNews, state: str = "open") -> list[str]:
+    there = stop("s1", aboard("a", "van-1"), state=state)  # type: ignore[arg-type]
+    driven = replace(route("van-1", there), geometry=EASTWARDS)
+    return [cause.reason for cause in causes_of(news, [driven])]
+
+
+def test_a_closure_concerns_who_drives_along_it_and_nobody_who_crosses_it() -> None:
+    assert reasons(StreetNews(begun=[rule(*ALONG)])) == [
+        "Balmaceda is closed, and van-1 was to drive there"
+    ]
+    assert reasons(StreetNews(begun=[rule(*CROSSING)])) == []
+    slow = rule(*ALONG, kind="slow", kmh=12.5)
+    assert reasons(StreetNews(begun=[slow])) == [
+        "Balmaceda is slow, 12.5 km/h, and van-1 was to drive there"
+    ]
+
+
+def test_an_area_concerns_who_drives_into_it() -> None:
+    corners = ((-29.901, -71.246), (-29.899, -71.246), (-29.899, -71.244), (-29.901, -71.244))
+    assert reasons(StreetNews(begun=[rule(*corners, is_area=True)]))
+    elsewhere = tuple((lat - 0.1, lon) for lat, lon in corners)
+    assert not reasons(StreetNews(begun=[rule(*elsewhere, is_area=True)]))
+
+
+def test_an_opened_street_concerns_who_drives_near_it_and_has_somewhere_to_go() -> None:
+    beside = rule((-29.902, -71.246), (-29.902, -71.244))
+    assert reasons(StreetNews(ended=[beside])) == [
+        "Balmaceda is open again, and van-1 drives near it"
+    ]
+    assert not reasons(StreetNews(ended=[rule((-29.95, -71.246), (-29.95, -71.244))]))
+    assert not reasons(StreetNews(begun=[rule(*ALONG)], ended=[beside]), state="done")
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    desk = open_desk(tmp_path / "data")
+    office = Office(desk)
+    office.replan("optimize")
+    yield office
+    desk.close()
+
+
+def test_a_closure_on_the_way_makes_a_revision_that_says_why(office: Office) -> None:
+    way = routes(office)[0]["geometry"]["coordinates"]
+    (lon, lat), (to_lon, to_lat) = way[2:4]
+    closed = rule((lat, lon), (to_lat, to_lon))
+
+    async def told() -> None:
+        async with working(loop := office.loop()):
+            await loop.on_streets(StreetNews(begun=[closed]))
+            await until(lambda: not office.unfinished)
+
+    run(told())
+    newest = office.ask("GET", f"{office.plan}/revisions", 200)["items"][-1]
+    assert newest["trigger"] == "road_changed"
+    assert "Balmaceda is closed" in newest["reason"]
+    assert office.ask("GET", office.plan, 200)["revision"] == 2
+
+
+def test_a_closure_far_from_every_way_asks_for_no_plan(office: Office) -> None:
+    far = rule((-28.0, -71.0), (-28.0, -71.1))
+    run(office.loop().on_streets(StreetNews(begun=[far], ended=[far])))
+    assert office.unfinished == []
+
+
+def routes(office: Office) -> list[dict[str, dict[str, list[list[float]]]]]:
+    found: list[dict[str, dict[str, list[list[float]]]]]
+    found = office.ask("GET", office.plan, 200)["routes"]
+    return found
