@@ -73,7 +73,8 @@ from cloud.planning.deciding import Decisions
 from cloud.planning.ending import PlanRetention
 from cloud.planning.job_queue import JobQueue
 from cloud.planning.loop import PlanningLoop
-from cloud.planning.making import PlanMaker
+from cloud.planning.making import PlanMaker, Positions
+from cloud.planning.route_watch import RouteWatch
 from cloud.planning.ruling import DayRules
 from cloud.planning.service import Planning
 from cloud.planning.situation import At
@@ -122,6 +123,7 @@ class _Parts:
     real_time: Clock
     business: Database
     telemetry: Database
+    positions: Positions
     broker: BrokerAccess
     roads: RoadsClient
     matching_roads: RoadsClient
@@ -256,6 +258,7 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         real_time=real_time,
         business=business,
         telemetry=telemetry,
+        positions=positions,
         broker=broker,
         roads=roads,
         matching_roads=RoadsClient(roads_url, lane="bulk", limit_s=20.0),
@@ -439,6 +442,7 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
                     ("gateways", parts.gateways.run()),
                     ("live threads", parts.live.watch()),
                     ("promises", _promise_watch(parts).run()),
+                    ("routes", _route_watch(parts).run()),
                     ("silence", _silence_watch(parts).run()),
                     ("geofences", parts.geofences.run()),
                     ("fence watch", _fence_watch(parts).run()),
@@ -494,6 +498,17 @@ def _promise_watch(parts: _Parts) -> PromiseWatch:
         database=parts.business,
         events=parts.events,
         clock=parts.clock,
+    )
+
+
+def _route_watch(parts: _Parts) -> RouteWatch:
+    return RouteWatch(
+        database=parts.business,
+        clock=parts.clock,
+        events=parts.events,
+        tenants=lambda: [tenant.id for tenant in parts.people.tenants()],
+        routes=parts.planning.routes_now,
+        positions=parts.positions,
     )
 
 

@@ -29,6 +29,7 @@ type Trigger = Literal[
     "promise_at_risk",
     "van_silent",
     "van_broken_down",
+    "van_off_route",
     "road_changed",
     "rule",
     "undo",

@@ -241,10 +241,9 @@ async def unless[T](gives_way: asyncio.Event | None, work: Coroutine[None, None,
 
 
 def _redrawn(job: Job) -> frozenset[str]:
-    """Vans whose streets have changed: the same stops may be reached another way."""
-    return frozenset(
-        one.vehicle_id for one in job.about if one.trigger == "road_changed" and one.vehicle_id
-    )
+    """Vans that reach the same stops another way: their streets changed, or they left theirs."""
+    news = {"road_changed", "van_off_route"}
+    return frozenset(one.vehicle_id for one in job.about if one.trigger in news and one.vehicle_id)
 
 
 def _way(route: Route) -> list[tuple[str, float, float]]:

@@ -80,5 +80,6 @@ _RULES: Final[Mapping[Trigger, Callable[[Day, About], bool]]] = {
     "changed_shift": _has_work_or_time,
     "promise_at_risk": _can_be_saved,
     "van_silent": _has_work,
+    "van_off_route": _has_work,
     "road_changed": _has_work,
 }

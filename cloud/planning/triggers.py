@@ -10,6 +10,7 @@ from cloud.orders.model import OrderChanged, OrderMoved, OrderReceived
 from cloud.planning.breakdowns import VanBrokeDown, VanRepaired
 from cloud.planning.day import About, PromiseAtRisk, Trigger
 from cloud.planning.rules import RuleChanged
+from cloud.planning.straying import VanOffRoute
 from cloud.tracking.silence import SilenceChanged
 
 _REPLANNED_FIELDS: Final = frozenset(
@@ -105,6 +106,13 @@ def _silence(event: DomainEvent) -> VanCause | None:
     return VanCause(van, f"{van} is silent", About(trigger="van_silent", vehicle_id=van))
 
 
+def _off_route(event: DomainEvent) -> VanCause:
+    told = event.body(VanOffRoute)
+    van = told.vehicle_id
+    reason = f"{van} drives away from its next stop, {told.off_m} m off its route"
+    return VanCause(van, reason, About(trigger="van_off_route", vehicle_id=van))
+
+
 def _broke_down(event: DomainEvent) -> VanCause:
     told = event.body(VanBrokeDown)
     van = told.vehicle_id
@@ -138,6 +146,7 @@ _RULES: Final[Mapping[str, Callable[[DomainEvent], Cause | VanCause | None]]] = 
     "PromiseAtRisk": _risk,
     "RuleChanged": _rule,
     "SilenceChanged": _silence,
+    "VanOffRoute": _off_route,
     "VanBrokeDown": _broke_down,
     "VanRepaired": _repaired,
 }

@@ -13,6 +13,7 @@ const TRIGGERS = {
   failed_attempt: ["bad", "Failed attempt"],
   van_silent: ["bad", "Silent van"],
   van_broken_down: ["bad", "Van broken down"],
+  van_off_route: ["warn", "Van off its route"],
   road_changed: ["warn", "Street changed"],
   changed_shift: ["warn", "Changed shift"],
   promise_at_risk: ["bad", "Promise at risk"],
