@@ -28,6 +28,7 @@ _WALK_MPS: Final = 1.2
 _DETOUR: Final = 1.3
 """A way on foot is so much longer than the straight line."""
 _METRES_A_DEGREE: Final = 111_195.0
+_LEAST_CELL_M: Final = 1.0
 _LEAST_LEFT: Final = 0.5
 """So much of the shortest door's time must be left by the others' windows."""
 _MOST_ROOM: Final = 0.25
@@ -298,7 +299,7 @@ class _Grouping:
         return sorted(beside, key=lambda one: (door.metres_to(self._doors[one.id]), one.id))
 
     def _cell(self, door: Door) -> tuple[int, int]:
-        side = self._walking.within_m / _METRES_A_DEGREE
+        side = max(self._walking.within_m, _LEAST_CELL_M) / _METRES_A_DEGREE
         return floor(door.lat / side), floor(door.lon * cos(radians(round(door.lat, 1))) / side)
 
 

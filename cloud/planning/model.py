@@ -430,8 +430,8 @@ class SolveRequest(msgspec.Struct, frozen=True, kw_only=True):
 class Solved(msgspec.Struct, frozen=True, kw_only=True, tag="solved"):
     """A plan. ``check`` is empty, or the plan must not be used. ``seconds``: real time taken.
 
-    ``kept`` is what the plan in force costs as things are now, by the same prices; None where there
-    is none, or where it was not computed.
+    ``kept`` is what the plan in force costs as things are now, by the same prices; None where it
+    was not computed.
     """
 
     plan: Plan

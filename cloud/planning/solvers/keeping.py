@@ -6,14 +6,9 @@ from cloud.planning.solvers.schedule import feasible, plan_of, prices_of
 from cloud.roads.hours import Travel
 
 
-def prices_kept(problem: Problem, travel: Travel) -> Prices | None:
-    """What it costs to drive on as planned; what no longer fits, or is new, counts as left out.
-
-    None without a plan in force.
-    """
-    before = sequences_in_force(problem)
-    if before is None:
-        return None
+def prices_kept(problem: Problem, travel: Travel) -> Prices:
+    """What it costs to drive on as planned; what no longer fits, or is new, counts as left out."""
+    before = sequences_in_force(problem) or tuple(() for _ in problem.vehicles)
     sequences = feasible(problem, travel, before)
     served = {step.job for steps in sequences for step in steps}
     left = [
