@@ -32,7 +32,7 @@ class Feed:
         match event.kind:
             case "RevisionCommitted":
                 for route_id in event.body(RevisionCommitted).routes:
-                    route = self._reading.route(event.tenant, route_id)
+                    route = await asyncio.to_thread(self._reading.route, event.tenant, route_id)
                     if route is not None:
                         await self._vans.tell_route(event.tenant, route)
             case "SettingsDesired":
