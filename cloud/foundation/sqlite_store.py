@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, text
 from sqlalchemy.pool import QueuePool, StaticPool
 
@@ -33,7 +34,10 @@ _VERBS: Final[dict[Clash, str]] = {
 def writer(path: Path) -> Engine:
     """The one connection that writes a file."""
     engine = create_engine(
-        f"sqlite:///{path}", poolclass=StaticPool, connect_args={"check_same_thread": False}
+        f"sqlite:///{path}",
+        poolclass=StaticPool,
+        connect_args={"check_same_thread": False},
+        json_deserializer=msgspec.json.decode,
     )
 
     @event.listens_for(engine, "connect")
@@ -60,6 +64,7 @@ def reader(path: Path) -> Engine:
         pool_size=4,
         max_overflow=40,
         connect_args={"check_same_thread": False},
+        json_deserializer=msgspec.json.decode,
     )
 
     @event.listens_for(engine, "connect")

@@ -87,7 +87,7 @@ class Decisions:
         """
         with self._database.writing() as connection:
             require_depot(connection, tenant, depot_id)
-            current = store.find_plan(connection, tenant, depot_id, service_date).revision
+            current = store.current_revision(connection, tenant, depot_id, service_date)
             if current != revision:
                 raise Conflict(f"revision {current} is current, not {revision}; look at it first")
             if to >= revision:

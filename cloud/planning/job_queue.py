@@ -81,8 +81,8 @@ class JobQueue:
     def add(self, job: Job) -> bool:
         """Whether the job waits now, by itself or joined; one a day at the most does."""
         with self._database.reading() as connection:
-            known = store.find_plan(connection, job.tenant, job.depot_id, job.service_date)
-            if known.revision == 0 and not job_store.unfinished_of_day(connection, job):
+            revision = store.current_revision(connection, *job.day_key)
+            if revision == 0 and not job_store.unfinished_of_day(connection, job):
                 return False
         with self._database.writing() as connection:
             for waiting in job_store.queued_jobs(connection):

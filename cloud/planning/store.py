@@ -155,6 +155,13 @@ def _vans_of(tenant: ColumnElement[str], carrier_id: str) -> Select[Any]:
     return select(vehicle.c.id).where(vehicle.c.tenant == tenant, mine)
 
 
+def current_revision(connection: Connection, tenant: str, depot_id: str, service_date: date) -> int:
+    """The number of the plan in force; 0 when there is none yet."""
+    day = service_date.isoformat()
+    of_day = (plan.c.tenant == tenant, plan.c.depot_id == depot_id, plan.c.service_date == day)
+    return connection.scalar(select(plan.c.revision).where(*of_day)) or 0
+
+
 def find_plan(
     connection: Connection,
     tenant: str,
