@@ -58,15 +58,21 @@ class PyvrpSolver:
         """The best order of visits found; feasible by PyVRP's own account, or to be trimmed."""
         ends = time.perf_counter() + task.seconds
         task = replace(task, travel=None)  # it searches on the matrix throughout
-        if len(task.problem.jobs) < LARGE:
-            return _searched_side_by_side(task, ends)
-        first = task.start
-        if first is None:
-            first_s = min(max(_FIRST_LEAST_S, task.seconds * _FIRST_SHARE), task.seconds)
-            ends_first = time.perf_counter() + first_s
-            first = _searched(task, ends_first, _IN_PARTS, is_inserted=False)
-        first = feasible(task.problem, task.matrix, first)
-        return improved_in_parts(task, first, _searched_part, ends)
+        with warnings.catch_warnings():  # here and not in a search: filters are of all threads
+            warnings.simplefilter("ignore", PenaltyBoundWarning)
+            if len(task.problem.jobs) < LARGE:
+                return _searched_side_by_side(task, ends)
+            return _searched_in_parts(task, ends)
+
+
+def _searched_in_parts(task: Task, ends: float) -> Sequences:
+    first = task.start
+    if first is None:
+        first_s = min(max(_FIRST_LEAST_S, task.seconds * _FIRST_SHARE), task.seconds)
+        ends_first = time.perf_counter() + first_s
+        first = _searched(task, ends_first, _IN_PARTS, is_inserted=False)
+    first = feasible(task.problem, task.matrix, first)
+    return improved_in_parts(task, first, _searched_part, ends)
 
 
 def _searched_side_by_side(task: Task, ends: float) -> Sequences:
@@ -157,17 +163,15 @@ def _search(
     model = PyvrpModel(form, start, is_required=whole is not None)
     limit = MaxRuntime(max(0.0, ends - time.perf_counter()))
     idle = NoImprovement(_IDLE_ITERATIONS)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PenaltyBoundWarning)
-        result = pyvrp.solve(
-            model.data,
-            stop=lambda best: limit(best) or idle(best) or task.is_cancelled(),
-            seed=task.seed,
-            params=_priced(parameters, form.scale, is_whole=whole is not None),
-            collect_stats=False,
-            display=False,
-            initial_solution=None if start is None else model.solution(start),
-        )
+    result = pyvrp.solve(
+        model.data,
+        stop=lambda best: limit(best) or idle(best) or task.is_cancelled(),
+        seed=task.seed,
+        params=_priced(parameters, form.scale, is_whole=whole is not None),
+        collect_stats=False,
+        display=False,
+        initial_solution=None if start is None else model.solution(start),
+    )
     found = model.sequences(result.best)
     return found if whole is None else _cheaper(task, whole, found)
 
