@@ -224,6 +224,8 @@ def _pick_up(connection: Connection, route: Route, stop: Stop, report: Report, a
     ]
     if report.outcome == "failed":
         _fail_to_load(connection, route, stop, report, at)
+        if not _is_left(connection, route, stop):
+            _leave(connection, route, stop, at)
         return
     if report.outcome != "picked_up":
         raise Conflict(
@@ -240,11 +242,18 @@ def _pick_up(connection: Connection, route: Route, stop: Stop, report: Report, a
             f"{len(missing)} parcels are not aboard yet: {', '.join(missing[:5])}; load them, or "
             "report failed with the order_id of what is missing or damaged"
         )
-    for order in wanted:
+    _leave(connection, route, stop, at)
+
+
+def _leave(connection: Connection, route: Route, stop: Stop, at: float) -> None:
+    """What was fetched at a pickup is on its way."""
+    fetched = Report(outcome="picked_up", reason=None, order_id=None)
+    for order_id in stop.order_ids:
+        order = require_order(connection, route.tenant, order_id)
         if order.state == "loaded":
             move(connection, order, "depart", at)
-        if order.is_return:
-            _close_attempt(connection, order, stop, report, at)
+        if order.is_return and order.is_aboard(route.vehicle_id):
+            _close_attempt(connection, order, stop, fetched, at)
 
 
 def _is_left(connection: Connection, route: Route, stop: Stop) -> bool:

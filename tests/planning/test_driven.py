@@ -131,3 +131,23 @@ def test_what_doors_have_taken_is_planned_where_nobody_said_it(office: Office) -
     plan = office.ask("GET", office.plan, 200)
     (stop,) = [s for route in plan["routes"] for s in route["stops"] if s["id"] == stop_id]
     assert stop["service_s"] == round(times.by_place[place])
+
+
+def test_what_was_scanned_sets_out_though_the_last_order_is_missing(office: Office) -> None:
+    orders = [office.order(pickup=SHOP, lat=-29.91 - n / 900) for n in range(3)]
+    office.replan("optimize")
+    driven = Round(office, orders[0])
+    stops = driven.route["stops"]
+    (halt,) = [one for one in stops if one["address"] == "Bakery"]
+    assert set(halt["order_ids"]) == set(orders)
+    for stop in stops[: stops.index(halt)]:
+        driven.do(stop)
+    *scanned, missing = halt["order_ids"]
+    for one in scanned:
+        for parcel in driven.order(one)["parcels"]:
+            driven.work.load("main", driven.driver, parcel["id"])
+    driven.work.arrive("main", driven.driver, halt["id"], None)
+    failed = Report(outcome="failed", reason="damaged", order_id=missing)
+    assert driven.work.report("main", driven.driver, halt["id"], failed, None).state == "done"
+    assert {driven.order(one)["state"] for one in scanned} == {"out_for_delivery"}
+    assert driven.order(missing)["state"] == "failed_attempt"
