@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Container, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -179,18 +179,20 @@ class PlanMaker:
         }
 
     async def _along_streets(
-        self, day: Day, routes: Iterable[Route], redrawn: Container[str]
+        self, day: Day, routes: Iterable[Route], is_redrawn: Callable[[str], bool]
     ) -> tuple[Route, ...]:
-        """The routes with their paths; those of vans in ``redrawn`` are asked for in any case."""
-        ways = (self._with_geometry(day, one, redrawn) for one in routes)
+        """The routes with their paths; some are asked for though they lead to the same stops."""
+        ways = (self._with_geometry(day, one, is_redrawn) for one in routes)
         return tuple(await asyncio.gather(*ways))
 
-    async def _with_geometry(self, day: Day, route: Route, redrawn: Container[str]) -> Route:
+    async def _with_geometry(
+        self, day: Day, route: Route, is_redrawn: Callable[[str], bool]
+    ) -> Route:
         if not route.open_stops:
             return route
         known = day.plan.route_of(route.vehicle_id)
         leads_alike = known is not None and known.geometry and _way(known) == _way(route)
-        if known is not None and leads_alike and route.vehicle_id not in redrawn:
+        if known is not None and leads_alike and not is_redrawn(route.vehicle_id):
             return replace(route, geometry=known.geometry)
         at = day.newest_position(route.vehicle_id) if route.has_begun else None
         begin = Point(at.lat, at.lon) if at else Point(*day.start_of(route.vehicle_id))
@@ -240,10 +242,14 @@ async def unless[T](gives_way: asyncio.Event | None, work: Coroutine[None, None,
         await asyncio.wait({working, told})
 
 
-def _redrawn(job: Job) -> frozenset[str]:
-    """Vans that reach the same stops another way: their streets changed, or they left theirs."""
+def _redrawn(job: Job) -> Callable[[str], bool]:
+    """Which vans may reach the same stops another way: their streets changed, or they left theirs.
+
+    A job without news, or with too much to keep, says nothing of them: any may.
+    """
     news = {"road_changed", "van_off_route"}
-    return frozenset(one.vehicle_id for one in job.about if one.trigger in news and one.vehicle_id)
+    vans = {one.vehicle_id for one in job.about if one.trigger in news}
+    return lambda van: not job.about or van in vans
 
 
 def _way(route: Route) -> list[tuple[str, float, float]]:

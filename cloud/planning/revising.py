@@ -322,6 +322,17 @@ def _planned_service(stop: Stop) -> float:
     return max(stop.planned_arrival, stop.window.begin)
 
 
+_ON_ITS_OWN: Final = 5
+"""A path drawn anew begins where the van is: so many of its points may be its own."""
+
+type _Path = tuple[tuple[float, float], ...]
+
+
+def is_same_way(known: _Path, drawn: _Path) -> bool:
+    """Whether a path drawn anew leads along streets of the one that is known, and no others."""
+    return len(set(drawn) - set(known)) <= _ON_ITS_OWN
+
+
 def outdated_by(before: Day, now: Day, routes: Iterable[Route]) -> str | None:
     """What happened while the planner worked that its routes do not know of; None when nothing.
 
@@ -331,6 +342,8 @@ def outdated_by(before: Day, now: Day, routes: Iterable[Route]) -> str | None:
         return f"revision {now.plan.revision} was published"
     if before.rules != now.rules:
         return "a rule was laid down or lifted"
+    if before.broken != now.broken:
+        return "a van broke down, or goes out again"
     return next(filter(None, (_news_of_route(before, now, route) for route in routes)), None)
 
 

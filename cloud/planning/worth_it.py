@@ -42,7 +42,7 @@ def is_worth_it(
     """
     if trigger not in _MAY_BE_NOTHING or not _is_as_before(before, routes, new):
         return True
-    if diff.added or diff.removed or diff.promises_moved:
+    if diff.added or diff.removed or diff.promises_moved or _leads_elsewhere(before, routes):
         return True
     return bool(diff.moved) and (gain_s is None or gain_s >= LEAST_GAIN_S)
 
@@ -55,6 +55,21 @@ def _is_as_before(before: DayPlan, routes: Iterable[Route], new: NewRoutes) -> b
         and all(shifts.get(one.vehicle_id, _shift_of(one)) == _shift_of(one) for one in routes)
         and before.revision > 0
     )
+
+
+def _leads_elsewhere(before: DayPlan, routes: Iterable[Route]) -> bool:
+    """Whether a van is to reach the same stops by other streets, or to be there at other hours."""
+    known = {route.id: route for route in before.routes}
+    return any(
+        [stop.id for stop in was.open_stops] == [stop.id for stop in one.open_stops]
+        and _way_and_windows(was) != _way_and_windows(one)
+        for one in routes
+        if (was := known.get(one.id)) is not None
+    )
+
+
+def _way_and_windows(route: Route) -> tuple[object, ...]:
+    return route.geometry, *(stop.window for stop in route.open_stops)
 
 
 def _shift_of(route: Route) -> tuple[float, float]:

@@ -53,7 +53,7 @@ class Hours:
 
 
 type Heard = Callable[[Sequence[RoadRule], Sequence[RoadRule]], Awaitable[None]]
-"""Told which rules began to hold, and which hold no more, as soon as the engine knows."""
+"""Told which rules began to hold, and which hold no more, when the engine knows of them."""
 
 
 async def _nobody_hears(_begun: Sequence[RoadRule], _ended: Sequence[RoadRule]) -> None:
@@ -124,6 +124,7 @@ class SpeedPublisher:
         self._hours = hours
         self._heard = heard
         self._rules: tuple[RoadRule, ...] = ()
+        self._holding: tuple[RoadRule, ...] = ()
         self._hours_told: tuple[str, int, _Drawn] | None = None
         self._segments: tuple[str, Segments] | None = None
         self._next_s = 0.0
@@ -152,6 +153,7 @@ class SpeedPublisher:
                 self._failed(error.detail)
             except DBAPIError as error:
                 self._failed(f"the database does not answer: {error.orig}")
+            await self._tell_or_later()
             try:
                 is_asked = False
                 async with asyncio.timeout(_LOOK_EVERY_S):
@@ -162,6 +164,12 @@ class SpeedPublisher:
                 continue
             finally:
                 self._waker.clear()
+
+    async def _tell_or_later(self) -> None:
+        try:
+            await self.tell()
+        except DBAPIError as error:
+            _log.warning("news of streets waits", extra={"reason": str(error.orig)})
 
     def _has_changed(self) -> bool:
         """Whether a closure or slow zone has begun or ended since it was last looked at."""
@@ -186,9 +194,11 @@ class SpeedPublisher:
             _log.info("new speeds", extra={"segments": changed, "closed": closed})
         elif self.in_force.problem:
             self.in_force = InForce(at=at_s, changed=changed, closed=closed)
-        await self._tell(rules)
+        self._holding = rules
 
-    async def _tell(self, rules: tuple[RoadRule, ...]) -> None:
+    async def tell(self) -> None:
+        """Tell of the rules that the engine knows of since the last time, or no more."""
+        rules = self._holding
         begun = [one for one in rules if one not in self._rules]
         ended = [one for one in self._rules if one not in rules]
         if begun or ended:

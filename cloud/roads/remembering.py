@@ -76,10 +76,14 @@ class RememberedTables:
         return table
 
     def _best(self, points: Sequence[Point]) -> _Known | None:
-        """The table that knows the most of these places, unless it is old or knows too few."""
+        """The table that knows the most of these places, the newest of those; not an old one."""
         young = time.monotonic() - _KEPT_S
         fit = [one for one in self._known.values() if one.asked_s >= young]
-        best = max(fit, key=lambda one: sum(point in one.at for point in points), default=None)
+        best = max(
+            fit,
+            key=lambda one: (sum(point in one.at for point in points), one.asked_s),
+            default=None,
+        )
         if best is None or sum(point not in best.at for point in points) > _MOST_NEW:
             return None
         return best

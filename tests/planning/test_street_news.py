@@ -1,16 +1,19 @@
 """A street that is closed, slowed or opened again: whose day is planned anew, and what it keeps."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from cloud.planning.day import About
 from cloud.planning.street_news import StreetNews, causes_of
+from cloud.roads.model import Path as Way
+from cloud.roads.model import Point
 from cloud.roads.speeds import RoadRule
 from tests.cloud.desk import open_desk, run
 from tests.planning.days import aboard, route, stop
-from tests.planning.office import Office, until, working
+from tests.planning.office import Office, StraightStreets, until, working
 
 EASTWARDS = tuple((-71.25 + step / 1_000, -29.9) for step in range(11))
 """A path of some 970 m, as (lon, lat)."""
@@ -80,6 +83,28 @@ def test_a_closure_on_the_way_makes_a_revision_that_says_why(office: Office) -> 
     assert newest["trigger"] == "road_changed"
     assert "Balmaceda is closed" in newest["reason"]
     assert office.ask("GET", office.plan, 200)["revision"] == 2
+
+
+def test_a_closure_is_followed_though_other_news_came_first(office: Office) -> None:
+    """A job that was asked for otherwise has taken the closure's news along."""
+    before = {one["vehicle_id"]: one["geometry"]["coordinates"] for one in routes(office)}
+    (van,) = before
+    office.maker._roads = DetouringStreets()  # type: ignore[assignment]
+    office.replan("promise_at_risk", About(trigger="road_changed", vehicle_id=str(van)))
+    (after,) = (one["geometry"]["coordinates"] for one in routes(office))
+    assert after != before[van]
+    assert office.ask("GET", office.plan, 200)["revision"] == 2
+    office.replan("cancellation")
+    assert office.ask("GET", office.plan, 200)["revision"] == 2  # the same way is no news
+
+
+class DetouringStreets(StraightStreets):
+    """Every way leads round the block."""
+
+    async def route(self, points: Sequence[Point]) -> Way:
+        way = await super().route(points)
+        corners = tuple((lon + 0.001, lat) for lon, lat in way.geometry)
+        return replace(way, geometry=corners)
 
 
 def test_a_closure_far_from_every_way_asks_for_no_plan(office: Office) -> None:
