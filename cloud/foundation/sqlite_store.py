@@ -7,10 +7,12 @@ read-only, so they never checkpoint.
 """
 
 import fcntl
+import json
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +33,10 @@ _VERBS: Final[dict[Clash, str]] = {
 }
 
 
+_to_json: Final = partial(json.dumps, allow_nan=False)
+"""What the reader could not take, it does not write."""
+
+
 def writer(path: Path) -> Engine:
     """The one connection that writes a file."""
     engine = create_engine(
@@ -38,6 +44,7 @@ def writer(path: Path) -> Engine:
         poolclass=StaticPool,
         connect_args={"check_same_thread": False},
         json_deserializer=msgspec.json.decode,
+        json_serializer=_to_json,
     )
 
     @event.listens_for(engine, "connect")
@@ -65,6 +72,7 @@ def reader(path: Path) -> Engine:
         max_overflow=40,
         connect_args={"check_same_thread": False},
         json_deserializer=msgspec.json.decode,
+        json_serializer=_to_json,
     )
 
     @event.listens_for(engine, "connect")

@@ -12,7 +12,7 @@ from cloud.foundation.identity.reach import EVERYTHING, Reach
 from cloud.planning import breakdown_store
 from cloud.planning.breakdowns import Breakdown, VanBrokeDown, VanRepaired
 from cloud.planning.service import require_route_of_driver
-from cloud.planning.situation import At
+from cloud.planning.situation import POSITION_TOO_OLD_S, At
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +66,11 @@ class Breakdowns:
             require_vehicle(connection, tenant, vehicle_id)
             if told.lat is not None and told.lon is not None:
                 lat, lon = told.lat, told.lon
-            elif seen is not None:
+            elif seen is not None and self._clock.now_s() - seen.fix_time <= POSITION_TOO_OLD_S:
                 lat, lon = seen.lat, seen.lon
             else:
                 raise Invalid.field(
-                    "lat", f"nobody has seen {vehicle_id} today", "give lat and lon"
+                    "lat", f"nobody knows where {vehicle_id} is now", "give lat and lon"
                 )
             breakdown = Breakdown(
                 tenant=tenant,

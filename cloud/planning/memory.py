@@ -117,7 +117,9 @@ def is_rejected(diff: Diff, gain: float, rejected: Iterable[Proposal]) -> bool:
         rejected: the day's proposals that were rejected.
     """
     wanted = _changes(diff)
-    return any(wanted <= _changes(one.diff) and gain < _enough(one.gain) for one in rejected)
+    return bool(wanted) and any(
+        wanted <= _changes(one.diff) and gain < _enough(one.gain) for one in rejected
+    )
 
 
 def _enough(gain: float) -> float:
@@ -129,4 +131,5 @@ def _changes(diff: Diff) -> set[tuple[str, str | None]]:
         *((order_id, "added") for order_id in diff.added),
         *((order_id, "removed") for order_id in diff.removed),
         *((move.order_id, f"to {move.to_vehicle}") for move in diff.moved),
+        *((order_id, "promise") for order_id in diff.promises_moved),
     }

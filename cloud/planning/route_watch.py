@@ -81,7 +81,9 @@ class RouteWatch:
         if stop is None:
             self._known.pop(route.id, None)
             return False
-        known = self._known[route.id] = looked(self._known.get(route.id), stop, at, line)
+        known = self._known[route.id] = looked(
+            self._known.get(route.id), stop, at, line, route.revision
+        )
         if not known.is_news:
             return False
         told = VanOffRoute(

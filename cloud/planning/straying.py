@@ -37,11 +37,13 @@ class Straying:
     """What is known of a van on its leg.
 
     Attributes:
-        stop_id: where it drives to. fix_time: of the last fix looked at. nearest_m: the least it
-            has been from the stop. fixes: so many running lay off. is_told: this one was told.
+        stop_id: where it drives to. revision: of the route then.
+        fix_time: of the last fix looked at. nearest_m: the least it has been from the stop.
+        fixes: so many running lay off. is_told: this one was told.
     """
 
     stop_id: str
+    revision: int
     fix_time: float
     nearest_m: float
     fixes: int = 0
@@ -60,11 +62,14 @@ def heading_for(route: Route) -> Stop | None:
     return following if is_driving else None
 
 
-def looked(before: Straying | None, stop: Stop, at: At, line: Line) -> Straying:
-    """What is known after a fix ``at``; ``line`` is the path of the route, as (lat, lon)."""
+def looked(before: Straying | None, stop: Stop, at: At, line: Line, revision: int = 0) -> Straying:
+    """What is known after a fix ``at``; a new revision of the route begins anew.
+
+    ``line`` is the path of the route, as (lat, lon).
+    """
     away_m = distance_m(at.lat, at.lon, stop.lat, stop.lon)
-    if before is None or before.stop_id != stop.id:
-        return Straying(stop_id=stop.id, fix_time=at.fix_time, nearest_m=away_m)
+    if before is None or (before.stop_id, before.revision) != (stop.id, revision):
+        return Straying(stop_id=stop.id, revision=revision, fix_time=at.fix_time, nearest_m=away_m)
     if at.fix_time <= before.fix_time:
         return before
     now = replace(before, fix_time=at.fix_time, nearest_m=min(before.nearest_m, away_m))

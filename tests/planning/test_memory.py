@@ -123,3 +123,4 @@ def test_what_was_rejected_is_proposed_again_only_when_it_is_worth_more() -> Non
     assert not is_rejected(diff(("a", "van-1", "van-3")), 1_000.0, rejected)
     assert not is_rejected(diff(("a", "van-1", "van-2"), added=("n",)), 1_000.0, rejected)
     assert not is_rejected(part, 1_000.0, [])
+    assert not is_rejected(diff(), 0.0, rejected)

@@ -121,3 +121,9 @@ def test_a_route_that_has_ended_is_forgotten(street: Street) -> None:
     assert street.watch.look() == 0
     street.routes = [UNDER_WAY]
     assert street.drive(away(3)[2:]) == 0
+
+
+def test_a_new_revision_begins_anew(street: Street) -> None:
+    assert street.drive(away(10)) == 1
+    street.routes = [replace(UNDER_WAY, revision=2)]
+    assert street.drive([(-29.92, -71.31 - 0.0072 * number) for number in range(8)]) == 1
