@@ -4,7 +4,7 @@ import { CROSSINGS } from "./fences.js";
 import { minutes } from "./parts.js";
 
 /** Events of the stream that become news. */
-export const NEWS = ["van_silent", "van_heard", "van_complaint", "geofence", "copy_suspected", "planning_failed", "promise_at_risk", "plan_proposed", "webhook_disabled"];
+export const NEWS = ["van_silent", "van_heard", "van_broke_down", "van_repaired", "van_complaint", "geofence", "copy_suspected", "planning_failed", "promise_at_risk", "plan_proposed", "webhook_disabled"];
 
 /**
  * One piece of news: {atMs, tone, what, text, detail, vanId, fenceId}. `nameOf(vanId)` names a van,
@@ -19,6 +19,10 @@ export function newsOf(name, data, { nameOf, addressOf, nowMs, clock }) {
       return told("bad", "Silent", `${van} has not been heard of since ${clock(data.heard_at)}.`, "", Date.parse(data.at));
     case "van_heard":
       return told("good", "Heard again", `${van} is heard again.`, "", Date.parse(data.at));
+    case "van_broke_down":
+      return told("bad", "Broken down", `${van} cannot drive on; others fetch what it has aboard.`, data.note);
+    case "van_repaired":
+      return told("good", "Repaired", `${van} goes out again.`);
     case "van_complaint":
       return told("warn", "Complaint", `${van}: ${data.complaint}.`, data.detail);
     case "geofence":
