@@ -13,7 +13,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -124,12 +123,18 @@ def _compared(day: _Day, beside_s: list[float]) -> dict[tuple[str, float, str], 
 
 
 def _long(day: _Day) -> Iterator[float]:
-    """Ours warm and cold one after the other, as each uses all cores; then the peers together."""
-    yield price_of(day.problem, _ours(day, _BEST_S))
-    if any(van.in_force for van in day.problem.vehicles):
-        yield price_of(day.problem, _ours(_cold(day), _BEST_S))
-    with ThreadPoolExecutor() as pool:
-        yield from pool.map(partial(_alone, day, seconds=_BEST_S), (pyvrp_alone, ortools_alone))
+    """Every solver, warm and cold: ours one after the other, on all cores; the peers by twos."""
+    is_noon = any(van.in_force for van in day.problem.vehicles)
+    starts = (day, _cold(day)) if is_noon else (day,)
+    for start in starts:
+        yield price_of(day.problem, _ours(start, _BEST_S))
+    with ThreadPoolExecutor(2) as pool:
+        asked = [
+            pool.submit(_alone, day, peer, _BEST_S, start)
+            for start in starts
+            for peer in _PEERS.values()
+        ]
+        yield from (one.result() for one in asked)
 
 
 def _cold(day: _Day) -> _Day:
@@ -147,14 +152,18 @@ def _ours(day: _Day, seconds: float) -> Plan:
     return plan
 
 
-def _alone(day: _Day, peer: Peer, seconds: float) -> float:
-    """The price of what a peer finds, less what breaks a rule there; all unserved when nothing."""
+def _alone(day: _Day, peer: Peer, seconds: float, asked: _Day | None = None) -> float:
+    """The price of what a peer finds, less what breaks a rule there; all unserved when nothing.
+
+    It is ``asked`` that day, or the same without a plan in force.
+    """
+    problem = (asked or day).problem
     task = Task(
-        problem=day.problem,
+        problem=problem,
         matrix=day.matrix,
         seconds=seconds,
         seed=day.seed,
-        start=sequences_in_force(day.problem),
+        start=sequences_in_force(problem),
         is_cancelled=lambda: False,
     )
     found = peer(task) or tuple(() for _ in day.problem.vehicles)
