@@ -25,7 +25,7 @@ import psutil
 from bench.figure import Figure
 from bench.steady_vans import Login, Task
 from cloud import roles
-from cloud.fleet import store
+from cloud.fleet import gateway_store
 from cloud.fleet.model import Depot, Vehicle
 from cloud.fleet.service import Fleet
 from cloud.foundation.broker import BrokerAccess
@@ -87,7 +87,7 @@ def _fleet(data: DataFolder) -> list[Login]:
             )
         with database.writing() as connection:
             for one in made:
-                store.put_gateway(connection, one, clock.now_s())
+                gateway_store.put_gateway(connection, one, clock.now_s())
     return [
         Login(van=one.van, client_id=one.client_id, username=one.username, password=one.password)
         for one in made

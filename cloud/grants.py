@@ -12,6 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select, select
 
 from cloud.fleet import store as fleet_store
+from cloud.fleet import tables, within
 from cloud.foundation.database import Database
 from cloud.foundation.errors import Invalid, NotFound
 from cloud.foundation.identity import Caller, Reach
@@ -30,44 +31,44 @@ type _Find = Callable[[str, str, Reach], Select[Any]]
 
 
 def _depot(tenant: str, depot_id: str, reach: Reach) -> Select[Any]:
-    depot = fleet_store.depot
-    wanted = (depot.c.tenant == tenant, depot.c.id == depot_id, fleet_store.depots_within(reach))
+    depot = tables.depot
+    wanted = (depot.c.tenant == tenant, depot.c.id == depot_id, within.depots_within(reach))
     return select(depot.c.id).where(*wanted)
 
 
 def _vehicle(tenant: str, vehicle_id: str, reach: Reach) -> Select[Any]:
-    van = fleet_store.vehicle
-    wanted = (van.c.tenant == tenant, van.c.id == vehicle_id, fleet_store.vehicles_within(reach))
+    van = tables.vehicle
+    wanted = (van.c.tenant == tenant, van.c.id == vehicle_id, within.vehicles_within(reach))
     return select(van.c.id).where(*wanted)
 
 
 def _carrier(tenant: str, carrier_id: str, reach: Reach) -> Select[Any]:
-    carrier = fleet_store.carrier
-    held = fleet_store.carriers_within(reach)
+    carrier = tables.carrier
+    held = within.carriers_within(reach)
     return select(carrier.c.id).where(carrier.c.tenant == tenant, carrier.c.id == carrier_id, held)
 
 
 def _driver(tenant: str, driver_id: str, reach: Reach) -> Select[Any]:
-    driver = fleet_store.driver
-    held = fleet_store.drivers_within(reach)
+    driver = tables.driver
+    held = within.drivers_within(reach)
     return select(driver.c.id).where(driver.c.tenant == tenant, driver.c.id == driver_id, held)
 
 
 def _crew(tenant: str, crew_id: str, reach: Reach) -> Select[Any]:
-    crew = fleet_store.crew
-    held = fleet_store.crews_within(reach)
+    crew = tables.crew
+    held = within.crews_within(reach)
     return select(crew.c.id).where(crew.c.tenant == tenant, crew.c.id == crew_id, held)
 
 
 def _gateway(tenant: str, gateway_id: str, reach: Reach) -> Select[Any]:
-    box = fleet_store.box
-    held = fleet_store.boxes_within(reach)
+    box = tables.box
+    held = within.boxes_within(reach)
     return select(box.c.id).where(box.c.tenant == tenant, box.c.id == gateway_id, held)
 
 
 def _shift(tenant: str, shift_id: str, reach: Reach) -> Select[Any]:
-    shift = fleet_store.shift
-    held = fleet_store.shifts_within(reach)
+    shift = tables.shift
+    held = within.shifts_within(reach)
     return select(shift.c.id).where(shift.c.tenant == tenant, shift.c.id == shift_id, held)
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 
 from cloud.fleet import register_api
-from cloud.fleet.assignments import Assignment
+from cloud.fleet.assignments import Assignment, AssignmentKind
 from cloud.fleet.bodies import (
     DrivingBody,
     FittingBody,
@@ -23,7 +23,6 @@ from cloud.fleet.bodies import (
 from cloud.fleet.model import Shift, ShiftState
 from cloud.fleet.service import Fleet
 from cloud.fleet.shifts import NewShift, ShiftChange
-from cloud.fleet.store import AssignmentKind
 from cloud.foundation.broker import BrokerAccess
 from cloud.foundation.clock import to_rfc3339
 from cloud.foundation.errors import Invalid

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from cloud.fleet import store
-from cloud.fleet.assignments import Assignment, at_instant, end_by_default, free
-from cloud.fleet.store import AssignmentKind
+from cloud.fleet import shift_store
+from cloud.fleet.assignments import Assignment, AssignmentKind, at_instant, end_by_default, free
 from cloud.foundation.ids import NewId
 
 
@@ -30,7 +29,7 @@ def assign(
         vehicle_id=made.vehicle_id,
         holder_id=made.holder_id,
     )
-    store.add_assignments(connection, tenant, kind, [made])
+    shift_store.add_assignments(connection, tenant, kind, [made])
     return cut
 
 
@@ -46,7 +45,7 @@ def clear(
     holder_id: str | None = None,
 ) -> list[Assignment]:
     """Take a time from the assignments of a van or a holder; returns them as they were."""
-    known = store.assignments(
+    known = shift_store.assignments(
         connection, tenant, kind, begin, until, vehicle_id=vehicle_id, holder_id=holder_id
     )
     replace_all(connection, tenant, kind, known, begin, until, new_id)
@@ -64,16 +63,18 @@ def replace_all(
 ) -> None:
     """Take a time from just these assignments."""
     cut = free(known, begin, until)
-    store.drop_assignments(connection, tenant, kind, cut.gone)
+    shift_store.drop_assignments(connection, tenant, kind, cut.gone)
     kept = [one if one.id else replace(one, id=new_id("as")) for one in cut.kept]
-    store.add_assignments(connection, tenant, kind, kept)
+    shift_store.add_assignments(connection, tenant, kind, kept)
 
 
 def usual_end(
     connection: Connection, tenant: str, kind: AssignmentKind, vehicle_id: str, begin: float
 ) -> float | None:
     """Until when a change lasts when nobody says; see `end_by_default`."""
-    known = store.assignments(connection, tenant, kind, begin, math.inf, vehicle_id=vehicle_id)
+    known = shift_store.assignments(
+        connection, tenant, kind, begin, math.inf, vehicle_id=vehicle_id
+    )
     return end_by_default(known, vehicle_id, begin)
 
 
@@ -81,7 +82,7 @@ def holder_at(
     connection: Connection, tenant: str, kind: AssignmentKind, vehicle_id: str, instant_s: float
 ) -> Assignment | None:
     """Who, or what, is with a van at an instant."""
-    known = store.assignments(
+    known = shift_store.assignments(
         connection, tenant, kind, instant_s, math.nextafter(instant_s, math.inf),
         vehicle_id=vehicle_id,
     )  # fmt: skip

@@ -9,8 +9,11 @@ stays, so that history tells who it was at every instant.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from cloud.foundation.errors import Invalid
+
+type AssignmentKind = Literal["driver", "gateway"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

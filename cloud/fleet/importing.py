@@ -13,7 +13,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
-from cloud.fleet import bodies, register, shifts, store
+from cloud.fleet import bodies, register, shift_store, shifts
 from cloud.fleet.files import Refused, Row, read, write
 from cloud.fleet.model import Driver, Registered, Shift
 from cloud.fleet.register_api import SHAPES, Shape
@@ -146,7 +146,7 @@ def _take_shift(
         for name, value in body.model_dump().items()
     }
     new = shifts.NewShift(**given)
-    known = None if new.id is None else store.find_shift(connection, tenant, new.id)
+    known = None if new.id is None else shift_store.find_shift(connection, tenant, new.id)
     if known is None:
         report.added.append(fleet.add_shift_in(connection, tenant, new).id)
         return False

@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Table, select
 from sqlalchemy.exc import IntegrityError
 
-from cloud.fleet import register_store, store
+from cloud.fleet import register_store, store, tables, within
 from cloud.fleet.hours import require_local_time
 from cloud.fleet.model import (
     OWN,
@@ -263,14 +263,14 @@ def _carrier_needed(connection: Connection, carrier: Carrier, _: float) -> str |
     if carrier.id == OWN:
         return "it is the fleet itself"
     found = register_store.naming(
-        connection, (store.vehicle, store.driver), carrier.tenant, "carrier_id", carrier.id
+        connection, (tables.vehicle, tables.driver), carrier.tenant, "carrier_id", carrier.id
     )
     return found and f"{found} is its; give that to another carrier first"
 
 
 def _depot_needed(connection: Connection, depot: Depot, now: float) -> str | None:
     found = register_store.naming(
-        connection, (store.vehicle, store.driver), depot.tenant, "depot_id", depot.id
+        connection, (tables.vehicle, tables.driver), depot.tenant, "depot_id", depot.id
     )
     if found is None:
         found = register_store.shift_ahead(
@@ -304,61 +304,61 @@ def _same[T](thing: T) -> T:
 CARRIERS: Final = Kind(
     name="carrier",
     listed_at="/api/v1/carriers",
-    table=store.carrier,
+    table=tables.carrier,
     type=Carrier,
     prepared=_same,
     check=_check_nothing,
     needed_by=_carrier_needed,
-    within=store.carriers_within,
+    within=within.carriers_within,
 )
 DEPOTS: Final = Kind(
     name="depot",
     listed_at="/api/v1/depots",
-    table=store.depot,
+    table=tables.depot,
     type=Depot,
     prepared=_depot,
     check=_check_nothing,
     needed_by=_depot_needed,
-    within=store.depots_within,
+    within=within.depots_within,
 )
 VEHICLES: Final = Kind(
     name="vehicle",
     listed_at="/api/v1/vehicles",
-    table=store.vehicle,
+    table=tables.vehicle,
     type=Vehicle,
     prepared=_vehicle,
     check=_check_vehicle,
     needed_by=_vehicle_needed,
-    within=store.vehicles_within,
+    within=within.vehicles_within,
 )
 DRIVERS: Final = Kind(
     name="driver",
     listed_at="/api/v1/drivers",
-    table=store.driver,
+    table=tables.driver,
     type=Driver,
     prepared=_driver,
     check=_check_driver,
     needed_by=_driver_needed,
-    within=store.drivers_within,
+    within=within.drivers_within,
 )
 BOXES: Final = Kind(
     name="gateway",
     listed_at="/api/v1/gateways",
-    table=store.box,
+    table=tables.box,
     type=Box,
     prepared=_same,
     check=_check_nothing,
     needed_by=_needed_by_nothing,
-    within=store.boxes_within,
+    within=within.boxes_within,
 )
 CREWS: Final = Kind(
     name="crew",
     listed_at="/api/v1/crews",
-    table=store.crew,
+    table=tables.crew,
     type=Crew,
     prepared=_crew,
     check=_check_crew,
     needed_by=_needed_by_nothing,
-    within=store.crews_within,
+    within=within.crews_within,
 )
 KINDS: Final[Sequence[Kind[Any]]] = (CARRIERS, DEPOTS, VEHICLES, DRIVERS, BOXES, CREWS)

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Table, select, update
 
-from cloud.fleet import store
+from cloud.fleet import shift_store
 from cloud.fleet.model import Registered, Shift
 
 
@@ -75,6 +75,6 @@ def shift_ahead(
     connection: Connection, tenant: str, now: float, is_meant: Callable[[Shift], bool]
 ) -> str | None:
     """The first shift that is on or to come and that is meant."""
-    ahead = store.shifts_between(connection, tenant, now, float("inf"))
+    ahead = shift_store.shifts_between(connection, tenant, now, float("inf"))
     found = next((shift for shift in ahead if is_meant(shift)), None)
     return None if found is None else f"shift {found.id!r} on {found.service_date}"

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from cloud.fleet import assigning, register, shifts, store
-from cloud.fleet.assignments import Assignment
+from cloud.fleet import assigning, gateway_store, register, shift_store, shifts, store
+from cloud.fleet.assignments import Assignment, AssignmentKind
 from cloud.fleet.enrolment import store as enrolment_store
 from cloud.fleet.enrolment.model import (
     GatewayCertificate,
@@ -24,7 +24,6 @@ from cloud.fleet.events import DriverAssigned, GatewayAssigned, VehicleDisabled,
 from cloud.fleet.model import Depot, Driver, Registered, Shift, Vehicle
 from cloud.fleet.register import Kind, require_in_use
 from cloud.fleet.shifts import NewShift, ShiftChange
-from cloud.fleet.store import AssignmentKind
 from cloud.foundation import outbox
 from cloud.foundation.broker import BrokerAccess
 from cloud.foundation.broker_config import CertifiedGateway, GatewayCredential
@@ -146,7 +145,7 @@ class Fleet:
                 GatewayShutOut(vehicle_id=after.id, sessions=sessions),
             ]
         now = self._clock.now_s()
-        ahead = store.shifts_between(connection, after.tenant, now, math.inf, after.id)
+        ahead = shift_store.shifts_between(connection, after.tenant, now, math.inf, after.id)
         outbox.append(connection, after.tenant, now, *told, *map(shifts.news_of, ahead))
         return True
 
@@ -197,7 +196,7 @@ class Fleet:
     def shifts_between(self, tenant: str, begin: float, end: float) -> list[Shift]:
         """The shifts that touch a span of time, in seconds since 1970, the earliest first."""
         with self._database.reading() as connection:
-            return store.shifts_between(connection, tenant, begin, end)
+            return shift_store.shifts_between(connection, tenant, begin, end)
 
     def vans_on_shift(self, tenant: str) -> frozenset[str]:
         """The vans whose shift is on now."""
@@ -235,7 +234,7 @@ class Fleet:
         """
         after = _read_cursor(cursor) if cursor else None
         with self._database.reading() as connection:
-            found = store.page_of_shifts(
+            found = shift_store.page_of_shifts(
                 connection, tenant, equal=equal, after=after, limit=limit + 1, reach=reach
             )
         if len(found) <= limit:
@@ -311,7 +310,7 @@ class Fleet:
     ) -> list[Assignment]:
         """Who, or which box, was with which van within reach between two instants, in order."""
         with self._database.reading() as connection:
-            return store.assignments(
+            return shift_store.assignments(
                 connection,
                 tenant,
                 kind,
@@ -394,7 +393,7 @@ class Fleet:
             require_in_use(connection, register.BOXES, tenant, "gateway_id", holder_id, reach)
         shift_id = None
         if kind == "driver":
-            on = store.shifts_between(
+            on = shift_store.shifts_between(
                 connection, tenant, begin, math.nextafter(begin, math.inf), vehicle_id
             )
             shift_id = on[0].id if on else None
@@ -441,11 +440,11 @@ class Fleet:
         """
         ended = 0
         for one in cut if begin <= now else ():
-            session = store.session_by_password(connection, tenant, one.vehicle_id)
+            session = gateway_store.session_by_password(connection, tenant, one.vehicle_id)
             is_now = assigning.holder_at(connection, tenant, "gateway", one.vehicle_id, now)
             if session is None or not one.holds_at(now) or _is_same_box(is_now, one):
                 continue
-            store.drop_gateway(connection, tenant, one.vehicle_id)
+            gateway_store.drop_gateway(connection, tenant, one.vehicle_id)
             told = GatewayShutOut(vehicle_id=one.vehicle_id, sessions=(session,))
             outbox.append(connection, tenant, now, told)
             ended += 1
@@ -475,10 +474,10 @@ class Fleet:
                 raise Conflict(f"vehicle {vehicle_id!r} is disabled or retired; enable it first")
             if gateway_id is not None:
                 self._put_box(connection, tenant, vehicle_id, gateway_id)
-            before = store.session_by_password(connection, tenant, vehicle_id)
+            before = gateway_store.session_by_password(connection, tenant, vehicle_id)
             credential = self._broker.new_credential(tenant, vehicle_id)
             now_s = self._clock.now_s()
-            store.put_gateway(connection, credential, now_s)
+            gateway_store.put_gateway(connection, credential, now_s)
             if before is not None:
                 ended = GatewayShutOut(vehicle_id=vehicle_id, sessions=(before,))
                 outbox.append(connection, tenant, now_s, ended)
@@ -503,7 +502,7 @@ class Fleet:
 
     def _known_session(self, connection: Connection, tenant: str, vehicle_id: str) -> str | None:
         if not self._broker.is_certified:
-            return store.session_by_password(connection, tenant, vehicle_id)
+            return gateway_store.session_by_password(connection, tenant, vehicle_id)
         known = enrolment_store.certificates(connection, tenant, vehicle_id)
         return session_of(known, RealClock().now_s())
 
@@ -518,7 +517,9 @@ class Fleet:
             with self._database.reading() as connection:
                 out = store.vans_out_of_use(connection)
                 every = [
-                    one for one in store.gateways(connection) if (one.tenant, one.van) not in out
+                    one
+                    for one in gateway_store.gateways(connection)
+                    if (one.tenant, one.van) not in out
                 ]
                 # TLS lives in real time, whatever the domain's clock says.
                 shown = [

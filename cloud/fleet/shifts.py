@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from cloud.fleet import store
+from cloud.fleet import shift_store, store, tables
 from cloud.fleet.assigning import assign, replace_all
 from cloud.fleet.assignments import Assignment
 from cloud.fleet.calendar import Hours, require_open_on
@@ -68,7 +68,7 @@ def require_shift(connection: Connection, tenant: str, shift_id: str) -> Shift:
     Raises:
         NotFound: there is none of that id.
     """
-    found = store.find_shift(connection, tenant, shift_id)
+    found = shift_store.find_shift(connection, tenant, shift_id)
     if found is None:
         raise NotFound(f"shift {shift_id[:80]!r} is not known; GET /api/v1/shifts lists them")
     return found
@@ -111,7 +111,7 @@ def add_shift(
     _require_possible(connection, shift)
     try:
         with connection.begin_nested():
-            store.add(connection, store.shift, store.shift_row(shift))
+            store.add(connection, tables.shift, shift_store.shift_row(shift))
     except IntegrityError as error:
         raise Conflict(
             f"there is a shift {shift.id!r}, or one of {vehicle.id!r} on {new.service_date}, "
@@ -146,7 +146,7 @@ def change_shift(
         if person not in before.people:
             require_in_use(connection, DRIVERS, before.tenant, field, person, reach)
     _require_possible(connection, after)
-    store.put_shift(connection, after)
+    shift_store.put_shift(connection, after)
     if (after.starts_at, after.ends_at) != (before.starts_at, before.ends_at):
         _move_drivers(connection, before, after, new_id)
     if after.driver_id != before.driver_id:
@@ -166,8 +166,8 @@ def cancel_shift(connection: Connection, before: Shift, now: float, new_id: NewI
         return before
     _require_not_over(before, now)
     after = replace(before, state="cancelled", version=before.version + 1)
-    store.put_shift(connection, after)
-    driven = store.assignments_of_shift(connection, before.tenant, before.id)
+    shift_store.put_shift(connection, after)
+    driven = shift_store.assignments_of_shift(connection, before.tenant, before.id)
     replace_all(connection, before.tenant, "driver", driven, now, math.inf, new_id)
     _tell(connection, after, "cancelled", now)
     return after
@@ -263,7 +263,7 @@ def _require_not_over(shift: Shift, now: float) -> None:
 def _require_possible(connection: Connection, shift: Shift) -> None:
     require_crew(shift.driver_id, shift.helper_ids)
     require_breaks_within(shift.breaks, shift.starts_at, shift.ends_at)
-    for other in store.shifts_of_any(
+    for other in shift_store.shifts_of_any(
         connection, shift.tenant, shift.starts_at, shift.ends_at, shift.vehicle_id, shift.people
     ):
         if other.id != shift.id:
@@ -291,8 +291,8 @@ def _whole(shift: Shift, new_id: NewId) -> Assignment:
 
 def _move_drivers(connection: Connection, before: Shift, after: Shift, new_id: NewId) -> None:
     """Who was to drive from the start or until the end does so from the new one, or until it."""
-    known = store.assignments_of_shift(connection, before.tenant, before.id)
-    store.drop_assignments(connection, before.tenant, "driver", [one.id for one in known])
+    known = shift_store.assignments_of_shift(connection, before.tenant, before.id)
+    shift_store.drop_assignments(connection, before.tenant, "driver", [one.id for one in known])
     for one in known:
         begin = after.starts_at if one.begin == before.starts_at else one.begin
         end = after.ends_at if one.end == before.ends_at else min(one.until, after.ends_at)

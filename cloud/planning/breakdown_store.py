@@ -2,7 +2,8 @@
 
 from sqlalchemy import Column, Connection, Float, String, Table, delete, insert, select
 
-from cloud.fleet.store import vehicle, vehicles_within
+from cloud.fleet.tables import vehicle
+from cloud.fleet.within import vehicles_within
 from cloud.foundation.database import BUSINESS
 from cloud.foundation.identity.reach import EVERYTHING, Reach
 from cloud.planning.breakdowns import Breakdown

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from cloud.fleet import store as fleet_store
+from cloud.fleet import shift_store
 from cloud.foundation import outbox
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
@@ -69,7 +69,7 @@ class JobQueue:
         now = self._clock.now_s()
         with self._database.reading() as connection:
             routes = store.routes_between(connection, tenant, now - store.LATE_S, now + 1)
-            shifts = fleet_store.shifts_between(connection, tenant, now, now + 1, cause.vehicle_id)
+            shifts = shift_store.shifts_between(connection, tenant, now, now + 1, cause.vehicle_id)
         days = [
             (route.depot_id, route.service_date)
             for route in routes

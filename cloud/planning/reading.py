@@ -5,6 +5,7 @@ from datetime import date
 
 from sqlalchemy import Connection
 
+from cloud.fleet import shift_store
 from cloud.fleet import store as fleet_store
 from cloud.fleet.service import require_depot
 from cloud.orders import store as order_store
@@ -42,7 +43,7 @@ def read_day(
     waves = waves_of(connection, tenant, depot.id)
     places = order_store.places_of_day(connection, tenant, depot.id, service_date)
     vehicles = {van.id: van for van in fleet_store.vehicles(connection, tenant)}
-    shifts = fleet_store.shifts_of_day(connection, tenant, depot.id, service_date)
+    shifts = shift_store.shifts_of_day(connection, tenant, depot.id, service_date)
     broken = breakdown_store.broken_vans(connection, tenant)
     timed = (
         with_wave(

@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from cloud.fleet import store as fleet_store
+from cloud.fleet import shift_store
 from cloud.fleet.assignments import Assignment, at_instant
 from cloud.fleet.service import require_depot
 from cloud.foundation.clock import Clock
@@ -152,14 +152,14 @@ def require_route_of_driver(
     Raises:
         NotFound: the driver has no shift now or later, or nothing is planned for it.
     """
-    on = fleet_store.shifts_of_driver(
+    on = shift_store.shifts_of_driver(
         connection, tenant, driver_id, now, math.nextafter(now, math.inf)
     )
     if not on:
         late = _unfinished_route(connection, tenant, driver_id, now)
         if late is not None:
             return late
-    ahead = on or fleet_store.shifts_of_driver(connection, tenant, driver_id, now, now + 7 * 86_400)
+    ahead = on or shift_store.shifts_of_driver(connection, tenant, driver_id, now, now + 7 * 86_400)
     if not ahead:
         raise NotFound(f"driver {driver_id} has no shift now or in the next seven days")
     shift = ahead[0]
@@ -175,7 +175,7 @@ def _unfinished_route(
     connection: Connection, tenant: str, driver_id: str, now: float
 ) -> Route | None:
     """The newest begun route whose van the driver was the last to drive in its shift."""
-    driven = fleet_store.assignments(
+    driven = shift_store.assignments(
         connection, tenant, "driver", now - store.LATE_S, now, holder_id=driver_id
     )
     vans = {one.vehicle_id for one in driven}
@@ -192,7 +192,7 @@ def with_drivers(connection: Connection, routes: Sequence[Route], now: float) ->
     """
     if not routes:
         return []
-    known = fleet_store.assignments(
+    known = shift_store.assignments(
         connection,
         routes[0].tenant,
         "driver",
@@ -214,7 +214,7 @@ def has_driven(connection: Connection, route: Route, driver_id: str) -> bool:
     """Whether a driver had the van at any time of a route's shift, or was planned to."""
     if route.driver_id == driver_id:
         return True
-    known = fleet_store.assignments(
+    known = shift_store.assignments(
         connection,
         route.tenant,
         "driver",

@@ -26,7 +26,8 @@ from sqlalchemy import (
     update,
 )
 
-from cloud.fleet.store import vehicle, vehicles_within
+from cloud.fleet.tables import vehicle
+from cloud.fleet.within import vehicles_within
 from cloud.foundation.database import BUSINESS
 from cloud.foundation.identity.reach import EVERYTHING, Reach
 from cloud.foundation.identity.within import within

@@ -9,7 +9,7 @@ import httpx
 import msgspec
 import pytest
 
-from cloud.fleet.store import put_gateway
+from cloud.fleet.gateway_store import put_gateway
 from cloud.foundation.broker_config import new_gateway_credential
 from cloud.foundation.database import Database
 from cloud.foundation.errors import Conflict

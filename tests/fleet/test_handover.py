@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud.fleet import assigning
+from cloud.fleet import assigning, shift_store, tables
 from cloud.fleet import store as fleet_store
 from cloud.fleet.assignments import Assignment
 from cloud.foundation.database import Database
@@ -56,7 +56,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
         diff=diff,
     )
     with made.writing() as connection:
-        fleet_store.add(connection, fleet_store.shift, fleet_store.shift_row(SHIFT))
+        fleet_store.add(connection, tables.shift, shift_store.shift_row(SHIFT))
         store.commit_revision(connection, day().plan, [planned], [], revision)
         for one in (drives(ANA, SHIFT.starts_at), drives("bea", NOON)):
             assigning.assign(connection, "main", "driver", one, random_id)

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from cloud.fleet import store as fleet_store
+from cloud.fleet import tables
 from cloud.foundation.database import Database
 from cloud.foundation.outbox import DomainEvent, Outbox, outbox
 from cloud.orders import store as order_store
@@ -141,8 +142,8 @@ def database(tmp_path: Path) -> Iterator[Database]:
 def store_day(database: Database, route: Route, orders: Sequence[Order]) -> None:
     """A depot with a plan of one route, as the product stores it."""
     with database.writing() as connection:
-        depot = {name: getattr(days.DEPOT, name) for name in fleet_store.depot.c.keys()}  # noqa: SIM118 - not a dict
-        fleet_store.add(connection, fleet_store.depot, depot)
+        depot = {name: getattr(days.DEPOT, name) for name in tables.depot.c.keys()}  # noqa: SIM118 - not a dict
+        fleet_store.add(connection, tables.depot, depot)
         for order in orders:
             place_id = place_store.known_or_new(
                 connection, tenant="main", address=order.address, lat=order.lat, lon=order.lon,

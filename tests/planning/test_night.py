@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cloud.drivers.service import DriverWork, Report
+from cloud.fleet import shift_store, tables
 from cloud.fleet import store as fleet_store
 from cloud.fleet.assignments import Assignment
 from cloud.fleet.hours import shift_span
@@ -44,7 +45,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
         ends_at=NIGHT[1],
     )
     with made.writing() as connection:
-        fleet_store.add(connection, fleet_store.shift, fleet_store.shift_row(shift))
+        fleet_store.add(connection, tables.shift, shift_store.shift_row(shift))
         driven = Assignment(
             id="as-1",
             vehicle_id=shift.vehicle_id,
@@ -53,7 +54,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
             end=shift.ends_at,
             shift_id=shift.id,
         )
-        fleet_store.add_assignments(connection, "main", "driver", [driven])
+        shift_store.add_assignments(connection, "main", "driver", [driven])
         store.commit_revision(
             connection,
             day().plan,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, Connection
 
+from cloud.fleet import gateway_store
 from cloud.fleet import store as fleet_store
 from cloud.fleet.enrolment import store
 from cloud.fleet.enrolment.model import (
@@ -202,9 +203,9 @@ class Enrolments:
             ended = [one for one in every if one.state != "revoked"]
             store.move_certificates(connection, ended, "revoked", now)
             store.revoke_claims(connection, tenant, vehicle_id, now)
-            by_password = fleet_store.session_by_password(connection, tenant, vehicle_id)
+            by_password = gateway_store.session_by_password(connection, tenant, vehicle_id)
             outbox.append(connection, tenant, now, shut_out(vehicle_id, every, by_password))
-            fleet_store.drop_gateway(connection, tenant, vehicle_id)
+            gateway_store.drop_gateway(connection, tenant, vehicle_id)
         self._tell_revoked(ended)
 
     def revoke_certificate(self, tenant: str, vehicle_id: str, serial: str) -> None:
