@@ -41,6 +41,7 @@ from cloud.foundation.outbox import Consumer, DomainEvent, Outbox
 from cloud.foundation.places import place_of
 from cloud.foundation.ports import read_ports
 from cloud.foundation.requests import Observed, RequestCounts
+from cloud.foundation.retention import end_old
 from cloud.foundation.settings import Settings
 from cloud.gateways import api as gateways_api
 from cloud.gateways.service import Gateways
@@ -448,8 +449,8 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
                     ("fence watch", _fence_watch(parts).run()),
                     ("complaints", _complaint_watch(parts).run()),
                     ("phones", phones.run()),
-                    ("audit log", parts.audit_retention.run()),
-                    ("old plans", parts.plan_retention.run()),
+                    ("audit log", end_old("audit log", parts.audit_retention.work)),
+                    ("old plans", end_old("plans", parts.plan_retention.work)),
                     ("speeds", parts.speeds.run()),
                     ("learning", parts.learning.run()),
                 )

@@ -1,11 +1,8 @@
 """The end of what planning keeps of days long gone, by age and a bounded piece at a time."""
 
-import asyncio
-import logging
 from typing import Final
 
 from sqlalchemy import Connection, Table, delete, select, tuple_, update
-from sqlalchemy.exc import DBAPIError
 
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
@@ -14,10 +11,6 @@ from cloud.planning.proposal_store import proposal_row
 from cloud.planning.rule_store import plan_rule
 from cloud.planning.store import revision_row
 
-_log = logging.getLogger(__name__)
-
-_PASS_EVERY_S: Final = 6 * 3_600.0
-_RETRY_S: Final = 60.0
 _ROWS: Final = 500
 """Of one kind in one transaction."""
 
@@ -37,18 +30,6 @@ class PlanRetention:
         self._database = database
         self._kept_s = kept_days * 86_400
         self._clock = clock
-
-    async def run(self) -> None:
-        """Work until cancelled."""
-        while True:
-            try:
-                while await asyncio.to_thread(self.work):
-                    pass
-            except DBAPIError as error:
-                _log.warning("old plans cannot be ended", extra={"reason": error.orig})
-                await asyncio.sleep(_RETRY_S)
-            else:
-                await asyncio.sleep(_PASS_EVERY_S)
 
     def work(self) -> int:
         """End a piece of each kind; how many rows it was.

@@ -1,20 +1,13 @@
 """The end of old lines of the audit log: by age, and never without a line that tells of it."""
 
-import asyncio
-import logging
 from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select
-from sqlalchemy.exc import DBAPIError
 
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.foundation.identity.audit import audit_row
 
-_log = logging.getLogger(__name__)
-
-_PASS_EVERY_S: Final = 6 * 3_600.0
-_RETRY_S: Final = 60.0
 _LINES: Final = 2_000
 """Of one tenant in one transaction."""
 ACTION: Final = "audit log shortened"
@@ -32,18 +25,6 @@ class AuditRetention:
         self._database = database
         self._kept_s = kept_days * 86_400
         self._real_time = real_time
-
-    async def run(self) -> None:
-        """Work until cancelled."""
-        while True:
-            try:
-                while await asyncio.to_thread(self.work):
-                    pass
-            except DBAPIError as error:
-                _log.warning("the audit log cannot be shortened", extra={"reason": error.orig})
-                await asyncio.sleep(_RETRY_S)
-            else:
-                await asyncio.sleep(_PASS_EVERY_S)
 
     def work(self) -> int:
         """End a piece of each tenant's log; how many lines it was.
