@@ -21,8 +21,9 @@ from cloud.planning.day import DayPlan, Stop, difference
 from cloud.planning.model import Location, SolveRequest, SolverName
 from cloud.planning.pace import ASSUMED
 from cloud.planning.policy import TenantPolicy
+from cloud.planning.posing import problem_of
 from cloud.planning.revising import NewRoutes, routes_of, with_progress
-from cloud.planning.situation import At, Day, problem_of
+from cloud.planning.situation import At, Day
 from cloud.planning.solvers.keeping import prices_kept
 from cloud.planning.solvers.schedule import prices_of
 from cloud.planning.solvers.solving import solve

@@ -27,10 +27,11 @@ from cloud.planning.mattering import matters
 from cloud.planning.memory import Undone, undone, without_undone
 from cloud.planning.model import Problem, Solved, SolveRequest
 from cloud.planning.policy import TenantPolicy
+from cloud.planning.posing import problem_of
 from cloud.planning.proposals import Sequences
 from cloud.planning.reading import read_day
 from cloud.planning.revising import routes_of
-from cloud.planning.situation import At, Day, problem_of
+from cloud.planning.situation import At, Day
 from cloud.planning.solvers.schedule import prices_of
 from cloud.roads.client import RoadsClient
 from cloud.roads.model import PlaceError, Point

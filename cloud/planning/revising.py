@@ -11,7 +11,8 @@ from cloud.orders.model import Order, Promise, Span, promise_span
 from cloud.planning import model
 from cloud.planning.break_times import breaks_of, kept_breaks
 from cloud.planning.day import DayPlan, Route, RouteBreak, Sacrifice, Stop, Unplanned, is_served_at
-from cloud.planning.situation import EARLY_S, Day, is_to_serve, stranded, van_of
+from cloud.planning.posing import stranded
+from cloud.planning.situation import EARLY_S, Day, is_to_serve, van_of
 
 
 class _Apart(Enum):

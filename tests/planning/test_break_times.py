@@ -7,8 +7,8 @@ from cloud.planning import model
 from cloud.planning.break_times import worked_until
 from cloud.planning.day import Route, RouteBreak
 from cloud.planning.policy import TenantPolicy
+from cloud.planning.posing import problem_of
 from cloud.planning.revising import routes_of
-from cloud.planning.situation import problem_of
 from cloud.planning.solvers.solving import solve
 from cloud.planning.working import RULE_SETS, Worked, WorkRules
 from tests.planning.days import DEPOT, EIGHT, HOUR, aboard, day, order, route, stop

@@ -13,8 +13,9 @@ from cloud.planning.check import check
 from cloud.planning.day import StopState
 from cloud.planning.keeping import faults
 from cloud.planning.model import SolveRequest
+from cloud.planning.posing import problem_of
 from cloud.planning.revising import routes_of
-from cloud.planning.situation import Day, problem_of
+from cloud.planning.situation import Day
 from cloud.planning.solvers.solving import solve
 from tests.cloud.desk import open_desk
 from tests.planning.days import EIGHT, HOUR, aboard, day, route, stop

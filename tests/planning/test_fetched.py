@@ -10,8 +10,9 @@ from msgspec.structs import replace as changed
 from cloud.orders.model import Pickup, Span, Whereabouts
 from cloud.planning.check import check
 from cloud.planning.model import SolverName
+from cloud.planning.posing import problem_of
 from cloud.planning.revising import NewRoutes, routes_of
-from cloud.planning.situation import Day, problem_of
+from cloud.planning.situation import Day
 from cloud.roads.model import Matrix
 from cloud.tracking.places import distance_m
 from tests.planning import days

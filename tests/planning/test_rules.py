@@ -9,8 +9,9 @@ import pytest
 from cloud.foundation.settings import Settings
 from cloud.orders.model import Order
 from cloud.planning.model import Job, Problem, RouteStep
+from cloud.planning.posing import problem_of, stranded
 from cloud.planning.rules import Rule, against
-from cloud.planning.situation import Day, problem_of, stranded
+from cloud.planning.situation import Day
 from cloud.planning.standing import obstacle
 from tests.cloud.desk import TODAY, Desk, open_desk
 from tests.planning.days import EIGHT, HOUR, aboard, day, order, route, rule, stop
