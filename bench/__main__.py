@@ -63,7 +63,10 @@ BENCHES: Final = {
         "bench.traffic",
         "arrival error before and after learning speeds; how soon they hold",
     ),
-    "week": ("bench.week", "a simulated week under four ways of planning; runs ten minutes"),
+    "week": (
+        "bench.week",
+        "a simulated week under four ways of planning; runs 15 minutes, ROUNDSMAN_SEEDS=1 five",
+    ),
     "urgent": ("bench.urgent", "an urgent order by the API to its revision, beside bulk matrices"),
     "calm": ("bench.calm", "/vehicles while the planner searches, beside idle; two minutes"),
     "wire": ("bench.wire_size", "bytes and time of a batch on the wire"),

@@ -10,25 +10,32 @@ no worse than the plan's own times either.
 
 import os
 import statistics
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from math import inf
+from pathlib import Path
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
+from bench.days_before import Before
 from bench.figure import Figure, median_s
-from bench.lived import City, Distances, KeptPlan, day_script, lived
+from bench.lived import KeptPlan, lived
 from bench.side_by_side import seeds, side_by_side
+from bench.simulated_days import City, day_script
+from bench.taught import TravelTimes
 from cloud.planning.arrivals import Learned, forecast_of, holds
 from cloud.planning.day import Route, Stop
 from cloud.planning.eta import Ahead, Underway, forecast, underway, visited
-from cloud.planning.pace import ASSUMED, Pace, Shown, learned
+from cloud.planning.pace import ASSUMED, Pace, Shown, Visited, learned
 from cloud.planning.worth import Eta, Judged, Worth, put_right, worth_noting, worth_of
-from sim.day import LivedDay, Rates
+from sim.day import LivedDay
+from sim.happenings import Rates
 from sim.opening import ZONE
 from sim.traffic import TrafficTruth
-from tests.parts.roads_engine import roads_engine
+from tests.parts.roads_engine import demo_city
+from tests.roads.test_keeper import roads_process
 
 NAME: Final = "eta"
 _ZONE: Final = ZoneInfo(ZONE)
@@ -73,9 +80,8 @@ class Forecasted(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A run of days: where the roads answer, its seed, and which traffic teaches and judges."""
+    """A run of days: its seed, and which traffic teaches and judges."""
 
-    url: str
     seed: int
     taught: TrafficTruth = _PLAIN
     truth: TrafficTruth = _PLAIN
@@ -83,10 +89,10 @@ class Asked:
 
 def run() -> Iterator[Figure]:
     """Measure."""
-    with roads_engine() as engine:
-        plain = [Asked(engine.url, seed) for seed in seeds()]
-        variants = [Asked(engine.url, 1, taught, truth) for taught, truth in _VARIANTS.values()]
-        found = side_by_side(judged_days, [*plain, *variants])
+    demo_city()
+    plain = [Asked(seed) for seed in seeds()]
+    variants = [Asked(1, taught, truth) for taught, truth in _VARIANTS.values()]
+    found = side_by_side(judged_days, [*plain, *variants])
     whole = found[: len(plain)]
     yield from _calibration(whole)
     every = [one for judged in whole for one in judged]
@@ -162,21 +168,27 @@ def _city() -> City:
 def judged_days(asked: Asked) -> list[Forecasted]:
     """Every forecast of the held-out days by what the days before them have shown."""
     days = int(os.environ.get("ROUNDSMAN_DAYS", str(_DAYS)))
-    pace, worth = ASSUMED, Worth()
-    shown, noted, found = [], list[Judged](), list[Forecasted]()
-    for number in range(days):
-        script = day_script(
-            _city(), number=number, orders=_ORDERS, vans=_VANS, rates=_RATES, seed=asked.seed
-        )
-        planner = KeptPlan(script, Distances(asked.url, script), seconds=_PLAN_S, seed=asked.seed)
-        truth = asked.taught if number < days // 2 else asked.truth
-        day = lived(script, _city(), _city().traffic(truth, seed=f"city {asked.seed}"), planner)
-        for route in planner.plan.routes:
-            judged, kept = _of_route(day, route, pace, worth)
-            noted += kept
-            found += judged if number >= days // 2 else []
-            shown.append(visited(route, _ZONE))
-        pace, worth = learned(shown), worth_of(noted)
+    truths = [asked.taught] * (days // 2) + [asked.truth] * (days - days // 2)
+    traffics = [_city().traffic(truth, seed=f"city {asked.seed}") for truth in truths]
+    shown = list[Sequence[Visited]]()
+    noted, found = list[Judged](), list[Forecasted]()
+    with tempfile.TemporaryDirectory() as folder, roads_process(Path(folder)) as roads:
+        Before(
+            roads, _city(), traffics[0], orders=_ORDERS, vans=_VANS, seed=asked.seed
+        ).teach_streets()
+        for number, traffic in enumerate(traffics):
+            script = day_script(
+                _city(), number=number, orders=_ORDERS, vans=_VANS, rates=_RATES, seed=asked.seed
+            )
+            planner = KeptPlan(script, TravelTimes(roads, script), seconds=_PLAN_S, seed=asked.seed)
+            day = lived(script, _city(), traffic, planner)
+            pace, worth = learned(shown), worth_of(noted)
+            for route in planner.plan.routes:
+                judged, kept = _of_route(day, route, pace, worth)
+                noted += kept
+                found += judged if number >= days // 2 else []
+                shown.append(visited(route, _ZONE))
+    print(f"  seed {asked.seed}: {100 * _inside(found):.1f} % inside p10 to p90", flush=True)
     return found
 
 

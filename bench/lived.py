@@ -1,24 +1,22 @@
 """The product's planning under a day that is lived: its own rules and solver, the world's truth."""
 
-import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from functools import cache
+from dataclasses import replace
+from datetime import datetime
 from itertools import count
 from math import inf
-from pathlib import Path
-from random import Random
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from msgspec import structs
 
+from bench.simulated_days import City
+from bench.taught import TravelTimes
 from cloud.fleet.model import Depot, Shift, Vehicle
 from cloud.orders.model import Order, Parcel, Span, Whereabouts
 from cloud.planning.arrivals import Learned
+from cloud.planning.breakdowns import Breakdown, to_fetch
 from cloud.planning.day import DayPlan, Stop, difference
-from cloud.planning.model import Location, SolveRequest, SolverName
+from cloud.planning.model import SolveRequest, SolverName
 from cloud.planning.pace import ASSUMED
 from cloud.planning.policy import TenantPolicy
 from cloud.planning.posing import problem_of
@@ -27,133 +25,15 @@ from cloud.planning.situation import At, Day
 from cloud.planning.solvers.keeping import prices_kept
 from cloud.planning.solvers.schedule import prices_of
 from cloud.planning.solvers.solving import solve
-from cloud.planning.worth import Worth
-from cloud.roads.client import RoadsClient
-from cloud.roads.model import Matrix, Point
-from sim.day import HOUR_S, Errand, LivedDay, Rates, Script, Task, attempted, script_of
-from sim.geodesy import distance_m
-from sim.opening import DEPOT, DEPOT_ID, ZONE
-from sim.orders import orders_of_day
-from sim.streets import RememberedStreets, Streets
-from sim.traffic import Traffic, TrafficTruth, crossings
+from cloud.planning.worth import Judged, Worth
+from sim.day import LivedDay, Task, attempted
+from sim.happenings import HOUR_S, Errand, Script
+from sim.opening import DEPOT_ID, ZONE
+from sim.traffic import Traffic
 
-CITY_FILE: Final = Path(__file__).parents[1] / "sim" / "city" / "coquimbo.osm.pbf"
 LEARNED_NOTHING: Final = Learned(ASSUMED, Worth(), ZoneInfo(ZONE))
 _TENANT: Final = "main"
 _CAPACITY: Final = 60
-_URGENT_DOORS: Final = 40
-_WEEK: Final = 5
-_OFTEN: Final = 0.3
-_REGULARS: Final = 100
-"""Three orders of ten go to one of a hundred doors that order often: assumptions."""
-_FIRST_DAY: Final = datetime(2026, 3, 2, 8, tzinfo=ZoneInfo(ZONE))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class City:
-    """The streets of the demo city, and where incidents may happen in it."""
-
-    streets: Streets
-    ways: RememberedStreets
-    crossings: Sequence[tuple[float, float]]
-
-    @classmethod
-    def read(cls) -> "City":
-        """Read its extract."""
-        streets = Streets.read(CITY_FILE)
-        return cls(streets, RememberedStreets(streets), crossings(streets))
-
-    def traffic(self, truth: TrafficTruth, seed: str = "city") -> Traffic:
-        """Its traffic."""
-        return Traffic(zone=ZONE, seed=seed, around=self.crossings, truth=truth)
-
-
-def day_script(
-    city: City, *, number: int, orders: int, vans: int, rates: Rates, seed: int
-) -> Script:
-    """Working day ``number`` of the simulated city, from eight to six.
-
-    ``rates.stranded`` vans break down on one day of each week.
-    """
-    begins = _FIRST_DAY + timedelta(days=number // _WEEK * 7 + number % _WEEK)
-    breaks_on = Random(f"{seed} breakdown of week {number // _WEEK}").randrange(_WEEK)
-    if number % _WEEK != breaks_on:
-        rates = replace(rates, stranded=0)
-    rng = Random(f"{seed} orders {number}")
-    made = orders_of_day(
-        streets=city.streets, depot=DEPOT, day=begins.date(),
-        count=orders + _URGENT_DOORS, vans=vans, rng=rng,
-    )  # fmt: skip
-    regulars = _regulars(city, seed)
-    doors = [
-        rng.choice(regulars) if rng.random() < _OFTEN else one.door.point for one in made[:orders]
-    ]
-    ordered = [
-        Errand(
-            id=one.reference,
-            door=door,
-            window=_span(begins, one.window),
-            service_s=one.service_min * 60.0,
-            parcels=one.parcels,
-            known_s=begins.timestamp() - 12 * HOUR_S,
-        )
-        for one, door in zip(made, doors, strict=False)
-    ]
-    return script_of(
-        seed=f"{seed} {number}",
-        begins_s=begins.timestamp(),
-        ends_s=begins.timestamp() + 10 * HOUR_S,
-        depot=DEPOT,
-        vans=[f"van-{at + 1}" for at in range(vans)],
-        ordered=ordered,
-        urgent_doors=[one.door.point for one in made[orders:]],
-        rates=rates,
-    )
-
-
-@cache
-def _regulars(city: City, seed: int) -> tuple[tuple[float, float], ...]:
-    """Doors that are ordered to again and again."""
-    made = orders_of_day(
-        streets=city.streets, depot=DEPOT, day=_FIRST_DAY.date(), count=_REGULARS, vans=1,
-        rng=Random(f"{seed} regulars"),
-    )  # fmt: skip
-    return tuple(one.door.point for one in made)
-
-
-def _span(begins: datetime, window: tuple[str, str]) -> tuple[float, float] | None:
-    if not window[0]:
-        return None
-    from_s, to_s = (
-        begins.replace(hour=int(at[:2]), minute=int(at[3:])).timestamp() for at in window
-    )
-    return from_s, to_s
-
-
-class Distances:
-    """Travel times of the road engine between all places of a day, asked for once."""
-
-    def __init__(self, url: str, script: Script) -> None:
-        places = [script.depot, *(one.door for one in script.errands)]
-        self._at = {place: at for at, place in enumerate(dict.fromkeys(places))}
-        self._url = url
-        self._whole = self._ask(list(self._at))
-
-    def matrix(self, locations: Sequence[Location]) -> Matrix:
-        """Between the locations of a problem."""
-        places = [(one.lat, one.lon) for one in locations]
-        new = [place for place in places if place not in self._at]
-        if new:  # a van that broke down stands where no door is
-            self._at |= {place: len(self._at) + at for at, place in enumerate(new)}
-            self._whole = self._ask(list(self._at))
-        return self._whole.cut([self._at[place] for place in places])
-
-    def _ask(self, places: Sequence[tuple[float, float]]) -> Matrix:
-        async def ask() -> Matrix:
-            async with RoadsClient(self._url, lane="bulk") as roads:
-                return await roads.table([Point(*place) for place in places])
-
-        return asyncio.run(ask())
 
 
 class Made(NamedTuple):
@@ -171,7 +51,7 @@ class KeptPlan:
     def __init__(
         self,
         script: Script,
-        distances: Distances,
+        times: TravelTimes,
         *,
         seconds: float,
         seed: int,
@@ -179,11 +59,11 @@ class KeptPlan:
         learned: Learned = LEARNED_NOTHING,
     ) -> None:
         self.day: LivedDay | None = None
-        self._to_fetch: dict[str, list[str]] = {}
+        self._broken: dict[str, Breakdown] = {}
         self.moved = 0
         self._learned = learned
         self._script = script
-        self._distances = distances
+        self._times = times
         self.seconds = seconds
         self._seed = seed
         self.policy = policy or TenantPolicy()
@@ -228,9 +108,9 @@ class KeptPlan:
     def made(self, day: Day, seconds: float, solver: SolverName = "auto") -> "Made":
         """What the product would make of a day, by a search of so many real seconds."""
         asked = structs.replace(self.request(day, seconds), solver=solver)
-        matrix = self._distances.matrix(asked.problem.locations)
-        plan = solve(asked, matrix)
-        kept, prices = prices_kept(asked.problem, matrix), prices_of(asked.problem, plan)
+        travel = self._times.between(asked.problem.locations)
+        plan = solve(asked, travel)
+        kept, prices = prices_kept(asked.problem, travel), prices_of(asked.problem, plan)
         gain_s = None if kept is None else kept.total - prices.total
         return Made(routes_of(day, plan, lambda kind: f"{kind}-{next(self._names)}"), gain_s)
 
@@ -257,7 +137,8 @@ class KeptPlan:
                 positions[van] = At(lat, lon, now_s)
         return Day(
             now=now_s, depot=self._depot, plan=self.plan, shifts=self._shifts,
-            vehicles=self._vehicles, orders=self.orders, positions=positions,
+            vehicles=self._vehicles, positions=positions, broken=frozenset(self._broken),
+            orders=to_fetch(self.orders.values(), self._broken, self.plan.routes),
         )  # fmt: skip
 
     def request(self, day: Day, seconds: float) -> SolveRequest:
@@ -336,7 +217,15 @@ class KeptPlan:
             self.orders[order] = replace(self.orders[order], state="cancelled")
 
     def broke_down(self, van: str, point: tuple[float, float], now_s: float) -> None:
-        """Nobody plans for it."""
+        """It stands there with what it has aboard; nobody plans for that."""
+        self._broken[van] = Breakdown(
+            tenant=_TENANT, vehicle_id=van, lat=point[0], lon=point[1], note="",
+            reported_by="driver", reported_at=now_s,
+        )  # fmt: skip
+
+    def judged(self) -> list[Judged]:
+        """Forecasts that were made and what came; who keeps a plan makes none."""
+        return []
 
     def called(self, what: str, now_s: float) -> None:
         """Nothing was asked for."""
@@ -371,58 +260,6 @@ class KeptPlan:
             ),
             promise=None, created_at=errand.known_s, version=1,
         )  # fmt: skip
-
-
-class Nearest(KeptPlan):
-    """Vans load what the morning plan gave them, and drive to the nearest door that is left."""
-
-    name = "the nearest door next"
-
-    def next_task(self, van: str, now_s: float) -> Task | None:
-        """Load, fetch what is urgent, then the nearest door."""
-        route = self.plan.route_of(van)
-        first = super().next_task(van, now_s) if route and not route.has_begun else None
-        if first is not None:
-            return first
-        fetched = tuple(self._to_fetch.get(van, ()))
-        if fetched:
-            return Task(f"fetch {fetched}", "pickup", fetched, self._script.depot, None)
-        aboard = [
-            order
-            for order in self.orders.values()
-            if order.state == "out_for_delivery" and order.aboard_count(van)
-        ]
-        if not aboard:
-            return None
-        here = self._where(van, now_s)
-        order = min(aboard, key=lambda one: distance_m(here, (one.lat, one.lon)))
-        told = order.promise.current if order.promise else order.window
-        opens = told.begin if told else None
-        return Task(f"door {order.id}", "delivery", (order.id,), (order.lat, order.lon), opens)
-
-    def arrived(self, van: str, task: Task, now_s: float) -> bool:
-        """Always, unless it was called off."""
-        self._mark(task.stop_id, state="arrived", arrived_at=now_s)
-        return any(self.orders[order].state != "cancelled" for order in task.orders)
-
-    def done(self, van: str, task: Task, delivered: dict[str, bool], now_s: float) -> None:
-        """Mark what is done."""
-        super().done(van, task, delivered, now_s)
-        if task.kind == "pickup":
-            self._to_fetch.pop(van, None)
-
-    def ordered(self, errand: Errand, now_s: float) -> None:
-        """The van that is nearest to the depot fetches it next."""
-        super().ordered(errand, now_s)
-        nearest = min(
-            self._script.vans,
-            key=lambda van: distance_m(self._where(van, now_s), self._script.depot),
-        )
-        self._to_fetch.setdefault(nearest, []).append(errand.id)
-        self.plan = replace(self.plan, revision=self.plan.revision + 1)
-
-    def _where(self, van: str, now_s: float) -> tuple[float, float]:
-        return self._script.depot if self.day is None else self.day.motion(van, now_s)[0]
 
 
 def told_until(order: Order, ends_s: float) -> float:

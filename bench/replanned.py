@@ -13,11 +13,11 @@ import msgspec
 from msgspec import structs
 
 from bench.lived import KeptPlan, Made
-from cloud.fleet.events import ShiftChanged
 from cloud.foundation.outbox import DomainEvent
 from cloud.orders.model import OrderMoved, OrderReceived
 from cloud.orders.states import OrderState
 from cloud.planning.arrivals import Arrivals, Forecast, arrivals_of, forecast_of, holds
+from cloud.planning.breakdowns import VanBrokeDown
 from cloud.planning.day import Job, PromiseAtRisk, Route, difference
 from cloud.planning.eta import underway
 from cloud.planning.job_queue import REPLAN_S, improvement, job_of
@@ -27,10 +27,13 @@ from cloud.planning.mattering import matters
 from cloud.planning.model import SolveRequest
 from cloud.planning.revising import outdated_by, with_progress
 from cloud.planning.situation import At, Day
-from cloud.planning.triggers import Cause, cause_of
+from cloud.planning.told_store import slot_of
+from cloud.planning.triggers import cause_of
 from cloud.planning.turns import gives_way, is_due, joined, joins, to_begin
+from cloud.planning.worth import Eta, Judged, worth_noting
 from cloud.planning.worth_it import is_worth_it
-from sim.day import Errand, LivedDay, Task
+from sim.day import LivedDay, Task
+from sim.happenings import Errand
 
 LOOK_EVERY_S: Final = 120.0
 """Simulated; the product looks each ten seconds, which would take the bench longer than the day."""
@@ -67,6 +70,7 @@ class Replanned(KeptPlan):
         self._searches = 0
         self._told: set[tuple[str, float]] = set()
         self._standing: dict[str, Forecast] = {}
+        self._noted: dict[tuple[str, int, int], tuple[float, Eta]] = {}
         day.call(self._script.begins_s + LOOK_EVERY_S, "look")
 
     def ordered(self, errand: Errand, now_s: float) -> None:
@@ -95,17 +99,12 @@ class Replanned(KeptPlan):
                 self._moved(order_id, state, now_s)
 
     def broke_down(self, van: str, point: tuple[float, float], now_s: float) -> None:
-        """The dispatcher takes the van's shift off the plan."""
-        off = next(shift for shift in self._shifts if shift.vehicle_id == van)
-        self._shifts = tuple(
-            replace(shift, state="cancelled") if shift is off else shift for shift in self._shifts
-        )
+        """It is news; what is aboard is fetched from where the van stands."""
+        super().broke_down(van, point, now_s)
+        lat, lon = point
         self._hear(
-            ShiftChanged(
-                shift_id=off.id, vehicle_id=van, depot_id=off.depot_id,
-                service_date=off.service_date.isoformat(), change="cancelled",
-            ), now_s,
-        )  # fmt: skip
+            VanBrokeDown(vehicle_id=van, lat=lat, lon=lon, note="", reported_by="driver"), now_s
+        )
 
     def called(self, what: str, now_s: float) -> None:
         """A search is over, or it is time to look at the promises."""
@@ -115,6 +114,20 @@ class Replanned(KeptPlan):
             self._begin(now_s)
         elif self._at_work is not None and what == f"search {self._searches}":
             self._publish(self._at_work, now_s)
+
+    def judged(self) -> list[Judged]:
+        """What was forecast, one of each route, two hours and horizon, and when the van came."""
+        came = {
+            stop.id: stop.arrived_at
+            for route in self.plan.routes
+            for stop in route.stops
+            if stop.arrived_at is not None
+        }
+        return [
+            Judged(self.plan.service_date, route_id, eta.p50 - told_s, *eta[1:], came[eta.stop_id])
+            for (route_id, _, _), (told_s, eta) in self._noted.items()
+            if eta.stop_id in came
+        ]
 
     def _moved(self, order_id: str, before: OrderState, now_s: float) -> None:
         order = self.orders[order_id]
@@ -132,8 +145,8 @@ class Replanned(KeptPlan):
             payload=msgspec.json.encode(event), at=now_s,
         )  # fmt: skip
         cause = cause_of(told)
-        if isinstance(cause, Cause):
-            day = told.tenant, cause.depot_id, cause.service_date
+        if cause is not None:
+            day = told.tenant, self.plan.depot_id, self.plan.service_date
             self._ask(self.job_for(job_of(day, cause, f"job-{next(self._names)}", now_s)), now_s)
 
     def job_for(self, job: Job) -> Job:
@@ -221,6 +234,8 @@ class Replanned(KeptPlan):
         known = self._standing.get(route.id)
         if known is None or not holds(known, van):
             known = self._standing[route.id] = forecast_of(van, self._learned)
+            for horizon, eta in worth_noting(known.uncorrected, now_s).items():
+                self._noted.setdefault((route.id, slot_of(now_s), horizon), (now_s, eta))
         return arrivals_of(route, At(lat, lon, now_s), self.orders, known, now_s)
 
 

@@ -7,26 +7,33 @@ orders, cancellations and a van that breaks down. A seed draws a week of five da
 happens, how the streets and doors go; ``ROUNDSMAN_SEEDS`` (5) weeks are lived. The variants of the
 city are lived with the first two seeds, and there the product may do no worse than the morning plan
 kept.
+
+All four ways know the same of the days before (`bench.days_before`) and plan with the speeds of the
+hours that the product has learned from them. Left out for all: what vans meet in the last minutes,
+and speeds learned anew in the week itself.
 """
 
 import statistics
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Final, NamedTuple
-from zoneinfo import ZoneInfo
 
+from bench.days_before import Before, Shown
 from bench.figure import Figure
-from bench.lived import LEARNED_NOTHING, City, Distances, KeptPlan, Nearest, day_script, lived
+from bench.lived import KeptPlan, lived
+from bench.nearest import Nearest
 from bench.replanned import FullResolve, Replanned
 from bench.side_by_side import seeds, side_by_side
-from cloud.planning.eta import visited
+from bench.simulated_days import City, day_script
+from bench.taught import TravelTimes
 from cloud.planning.model import Policy
-from cloud.planning.pace import learned
-from sim.day import Rates
-from sim.opening import ZONE
-from sim.traffic import TrafficTruth
-from tests.parts.roads_engine import roads_engine
+from sim.happenings import Rates, Script
+from sim.traffic import Traffic, TrafficTruth
+from tests.parts.roads_engine import demo_city
+from tests.roads.test_keeper import roads_process
 
 NAME: Final = "week"
 _DAYS: Final = 5
@@ -40,9 +47,9 @@ _KM_S: Final = Policy().km
 _VARIED: Final = 2
 _PLAIN: Final = TrafficTruth()
 _VARIANTS: Final = {
-    "no weekly pattern": TrafficTruth(strength=0.0),
-    "twice the noise": TrafficTruth(noise=2.0),
-    "pattern 2 h later": TrafficTruth(shifted_h=2.0),
+    "no weekly pattern": (TrafficTruth(strength=0.0), TrafficTruth(strength=0.0)),
+    "twice the noise": (TrafficTruth(noise=2.0), TrafficTruth(noise=2.0)),
+    "pattern 2 h later than learned": (_PLAIN, TrafficTruth(shifted_h=2.0)),
 }
 _WAYS: Final[dict[str, type[KeptPlan]]] = {
     each.name: each for each in (Replanned, KeptPlan, FullResolve, Nearest)
@@ -51,12 +58,12 @@ _WAYS: Final[dict[str, type[KeptPlan]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A week to be lived: where the roads answer, its seed and traffic, under which planning."""
+    """A week to be lived: its seed, which traffic has taught the product, which comes, how."""
 
-    url: str
     seed: int
+    taught: TrafficTruth
     truth: TrafficTruth
-    way: str
+    ways: tuple[str, ...]
 
 
 class Week(NamedTuple):
@@ -80,31 +87,23 @@ class Week(NamedTuple):
 
 def run() -> Iterator[Figure]:
     """Measure."""
-    with roads_engine() as engine:
-        asked = [Asked(engine.url, seed, _PLAIN, way) for seed in seeds() for way in _WAYS]
-        asked += [
-            Asked(engine.url, seed, truth, way.name)
-            for truth in _VARIANTS.values()
-            for seed in seeds()[:_VARIED]
-            for way in (Replanned, KeptPlan)
-        ]
-        weeks = dict(zip(asked, side_by_side(lived_week, asked), strict=True))
-    of_way = {
-        way: [weeks[one] for one in asked if one.way == way and one.truth == _PLAIN]
-        for way in _WAYS
+    demo_city()
+    plain = [Asked(seed, _PLAIN, _PLAIN, tuple(_WAYS)) for seed in seeds()]
+    both = Replanned.name, KeptPlan.name
+    varied = {
+        named: [Asked(seed, *truths, both) for seed in seeds()[:_VARIED]]
+        for named, truths in _VARIANTS.items()
     }
+    asked = [*plain, *(one for some in varied.values() for one in some)]
+    weeks = dict(zip(asked, side_by_side(lived_weeks, asked), strict=True))
+    of_way = {way: [weeks[one][way] for one in plain] for way in _WAYS}
     yield from _promises(of_way)
     yield from _against_a_full_plan(of_way[Replanned.name], of_way[FullResolve.name])
-    for named, truth in _VARIANTS.items():
-        late = {
-            way: sum(
-                week.late for one, week in weeks.items() if (one.way, one.truth) == (way, truth)
-            )
-            for way in (Replanned.name, KeptPlan.name)
-        }
+    for named, some in varied.items():
+        ours, kept = (sum(weeks[one][way].late for one in some) for way in both)
         yield Figure(
-            bench=NAME, figure=f"late promises, {named}", value=late[Replanned.name], unit="",
-            goal=late[KeptPlan.name], peer=KeptPlan.name, peer_value=late[KeptPlan.name],
+            bench=NAME, figure=f"late promises, {named}", value=ours, unit="", goal=kept,
+            peer=KeptPlan.name, peer_value=kept,
         )  # fmt: skip
 
 
@@ -156,21 +155,39 @@ def _city() -> City:
     return City.read()
 
 
-def lived_week(asked: Asked) -> Week:
-    """One week under one way of planning, each day by what the days before it have shown."""
-    traffic = _city().traffic(asked.truth, seed=f"city {asked.seed}")
-    known, shown, zone = LEARNED_NOTHING, [], ZoneInfo(ZONE)
-    days = []
-    for number in range(_DAYS):
-        script = day_script(
-            _city(), number=number, orders=_ORDERS, vans=_VANS, rates=_RATES, seed=asked.seed
-        )
-        planner = _WAYS[asked.way](
-            script, Distances(asked.url, script), seconds=_MORNING_S, seed=asked.seed, learned=known
-        )
+def lived_weeks(asked: Asked) -> dict[str, Week]:
+    """One week under each of some ways of planning, which know the same of the days before."""
+    of_city = f"city {asked.seed}"
+    with tempfile.TemporaryDirectory() as folder, roads_process(Path(folder)) as roads:
+        taught = _city().traffic(asked.taught, seed=of_city)
+        before = Before(roads, _city(), taught, orders=_ORDERS, vans=_VANS, seed=asked.seed)
+        before.teach_streets()
+        shown = before.show_pace()
+        scripts = [
+            day_script(
+                _city(), number=number, orders=_ORDERS, vans=_VANS, rates=_RATES, seed=asked.seed
+            )
+            for number in range(_DAYS)
+        ]
+        days = [(script, TravelTimes(roads, script)) for script in scripts]
+        traffic = _city().traffic(asked.truth, seed=of_city)
+        return {way: _week(way, days, traffic, shown, asked.seed) for way in asked.ways}
+
+
+def _week(
+    way: str,
+    days: Sequence[tuple[Script, TravelTimes]],
+    traffic: Traffic,
+    shown: Shown,
+    seed: int,
+) -> Week:
+    """Each day by what the days before it have shown."""
+    weeks = []
+    for script, times in days:
+        planner = _WAYS[way](script, times, seconds=_MORNING_S, seed=seed, learned=shown.learned)
         day = lived(script, _city(), traffic, planner)
         late_s = planner.lateness_s(day)
-        days.append(
+        weeks.append(
             Week(
                 late=len(late_s),
                 never=sum(each == float("inf") for each in late_s.values()),
@@ -181,9 +198,10 @@ def lived_week(asked: Asked) -> Week:
                 orders=sum(order.state != "cancelled" for order in planner.orders.values()),
             )
         )
-        shown += [visited(route, zone) for route in planner.plan.routes]
-        known = known._replace(pace=learned(shown))
-    return Week(*(sum(each) for each in zip(*days, strict=True)))
+        shown = shown.with_day(planner)
+    week = Week(*(sum(each) for each in zip(*weeks, strict=True)))
+    print(f"  seed {seed}, {way}: {week.late} late of {week.orders}", flush=True)
+    return week
 
 
 def _median(weeks: list[Week] | Sequence[Week], what: str) -> float:

@@ -1,14 +1,14 @@
 """A day in the simulated city without its processes: what happens, and how long it really takes.
 
-The world of a day is drawn from a seed before anybody plans: which orders there are and when they
-become known, who calls off, who is not at home, which van breaks down, how long each door takes. So
-one day can be lived again under another way of planning, and differences are of the planning.
+The world of a day is drawn from a seed before anybody plans: what happens (``sim.happenings``), who
+is not at home, how long each door takes. So one day can be lived again under another way of
+planning, and differences are of the planning.
 
 Who plans is met as drivers meet the product: asked for the next stop when a van is free, told of
 what happened when it happened, and of nothing that is to come.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
@@ -19,10 +19,10 @@ from typing import Final, Literal, NamedTuple, Protocol
 from sim.drivers import is_home, service_s
 from sim.driving import Drive
 from sim.geodesy import Point, distance_m
+from sim.happenings import HOUR_S, Errand, Script
 from sim.streets import Path, Place
 from sim.traffic import Traffic
 
-HOUR_S: Final = 3600.0
 _EARLY_S: Final = 300.0
 _LOADING_S: Final = 12.0
 """For each parcel, as the demo's drivers take."""
@@ -32,109 +32,6 @@ _DOOR_DEVIATION: Final = 0.3
 """How much doors differ from what was ordered for them, each time alike: an assumption."""
 
 _LONGEST_S: Final = 18 * HOUR_S
-
-
-class Errand(NamedTuple):
-    """An order as the world has it; instants are seconds since 1970.
-
-    Attributes:
-        known_s: when it comes in. called_off_s: when it is cancelled; None when never.
-        window: when it can be served.
-    """
-
-    id: str
-    door: Point
-    window: tuple[float, float] | None
-    service_s: float
-    parcels: int
-    known_s: float
-    called_off_s: float | None = None
-    is_urgent: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rates:
-    """How often what happens; shares are of the day's orders.
-
-    Attributes:
-        urgent: ordered in the course of the day, to be there within two hours.
-        called_off: after the vans have left.
-        breakdown: of each van and day.
-        stranded: vans that break down on this day whatever ``breakdown`` says.
-
-    All are assumptions; a day with none of them is `QUIET`.
-    """
-
-    urgent: float = 0.06
-    called_off: float = 0.03
-    breakdown: float = 0.01
-    stranded: int = 0
-
-
-QUIET: Final = Rates(urgent=0.0, called_off=0.0, breakdown=0.0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Script:
-    """All that will happen of itself on one day."""
-
-    begins_s: float
-    ends_s: float
-    depot: Point
-    vans: tuple[str, ...]
-    errands: tuple[Errand, ...]
-    breakdowns: dict[str, float]
-    seed: str
-
-
-def script_of(
-    *, seed: str, begins_s: float, ends_s: float, depot: Point, vans: Sequence[str],
-    ordered: Sequence[Errand], urgent_doors: Sequence[Point], rates: Rates,
-) -> Script:  # fmt: skip
-    """Draw what happens on a day whose planned orders are ``ordered``.
-
-    ``urgent_doors`` are where urgent orders may go.
-    """
-    rng = Random(f"{seed} happenings")
-    shift_s = ends_s - begins_s
-    errands = [
-        one._replace(called_off_s=begins_s + rng.uniform(0.05, 0.9) * shift_s)
-        if rng.random() < rates.called_off
-        else one
-        for one in ordered
-    ]
-    for number in range(_poisson(rates.urgent * len(ordered), rng)):
-        known_s = begins_s + rng.uniform(0.05, 0.7) * shift_s
-        errands.append(
-            Errand(
-                id=f"urgent-{number + 1}",
-                door=rng.choice(urgent_doors),
-                window=(known_s, known_s + 2 * HOUR_S),
-                service_s=180.0,
-                parcels=1,
-                known_s=known_s,
-                is_urgent=True,
-            )
-        )
-    breakdowns = {
-        van: begins_s + rng.uniform(0.1, 0.8) * shift_s
-        for van in vans
-        if rng.random() < rates.breakdown
-    }
-    for van in Random(f"{seed} stranded").sample(list(vans), min(rates.stranded, len(vans))):
-        breakdowns[van] = begins_s + rng.uniform(0.1, 0.8) * shift_s
-    return Script(
-        begins_s=begins_s, ends_s=ends_s, depot=depot, vans=tuple(vans), errands=tuple(errands),
-        breakdowns=breakdowns, seed=seed,
-    )  # fmt: skip
-
-
-def _poisson(mean: float, rng: Random) -> int:
-    product, number = rng.random(), 0
-    while product > exp(-mean):
-        product *= rng.random()
-        number += 1
-    return number
 
 
 class Task(NamedTuple):
@@ -310,7 +207,7 @@ class LivedDay:
                 self._break_down(planner, name, at_s)
             case "call":
                 planner.called(name, at_s)
-            case _ if turn != self._vans[name].turn or self._vans[name].is_broken:
+            case _ if turn != self._vans[name].turn:
                 return  # it was woken, or broke down, meanwhile
             case "free":
                 self._ask(planner, name, at_s)
@@ -376,7 +273,8 @@ class LivedDay:
         halt.delivered = {order: self._succeeds(halt, order) for order in halt.task.orders}
         van.halt = None
         planner.done(name, halt.task, halt.delivered, at_s)
-        self._at(at_s, "free", name)
+        if not van.is_broken:
+            self._at(at_s, "free", name)
 
     def _succeeds(self, halt: Halt, order: str) -> bool:
         errand = self._errands[order]
@@ -385,13 +283,19 @@ class LivedDay:
         return halt.task.kind == "pickup" or is_home(self._luck(f"home {order}"))
 
     def _break_down(self, planner: Planner, name: str, at_s: float) -> None:
+        """It drives no more; who stands at a door finishes there on foot."""
         van = self._vans[name]
         van.point, left = self.motion(name, at_s)
-        if van.halt is not None and van.halt.drive is not None and left > 0.0:
-            van.driven_m += van.halt.drive.distance_m * (1.0 - left)
-            van.driven_s += at_s - van.halt.left_s
+        van.is_broken, van.is_idle = True, False
+        stands_at_door = van.halt is not None and at_s >= van.halt.arrived_s
+        if not stands_at_door:
+            van.turn += 1  # whatever it was to do next
+        if van.halt is not None and not stands_at_door:
+            if van.halt.drive is not None:
+                van.driven_m += van.halt.drive.distance_m * (1.0 - left)
+                van.driven_s += at_s - van.halt.left_s
             self.halts.remove(van.halt)
-        van.halt, van.is_broken = None, True
+            van.halt = None
         planner.broke_down(name, van.point, at_s)
 
     def _wake(self, at_s: float) -> None:

@@ -1,11 +1,12 @@
 """A day is lived to its end under any planner, and the same way each time."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
-from sim.day import HOUR_S, QUIET, Errand, LivedDay, Rates, Script, Task, attempted, script_of
+from sim.day import LivedDay, Task, attempted
 from sim.geodesy import Point, distance_m
+from sim.happenings import HOUR_S, QUIET, Errand, Rates, Script, script_of
 from sim.opening import DEPOT, ZONE
 from sim.streets import Streets
 from sim.traffic import Traffic, TrafficTruth
@@ -186,3 +187,15 @@ def test_how_far_a_van_has_come_tells_nothing_of_when_it_will_be_there(streets: 
     planner.day.live(planner)
     assert planner.seen
     assert all(at == left for at, left in planner.seen)
+
+
+def test_who_stands_at_a_door_when_the_van_breaks_down_finishes_there(streets: Streets) -> None:
+    quiet = script(streets, QUIET, vans=1)
+    whole, _ = live(streets, quiet)
+    at_door = next(one for one in whole.halts if one.task.kind == "delivery")
+    assert at_door.done_s is not None
+    breaks_s = (at_door.arrived_s + at_door.done_s) / 2
+    day, planner = live(streets, replace(quiet, breakdowns={"van-0": breaks_s}))
+    assert set(planner.done_orders) == {*at_door.task.orders}
+    assert day.halts[-1].done_s == at_door.done_s
+    assert planner.stuck == ["van-0"]
