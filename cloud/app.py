@@ -294,6 +294,7 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         areas=Areas(
             business,
             clock,
+            events,
             random_id,
             depots=lambda tenant: {one.id for one in fleet.depots(tenant)},
         ),
@@ -344,7 +345,7 @@ def _api(parts: _Parts) -> APIRouter:
         enrolment_api.routes(parts.enrolments, parts.real_time, gate),
         orders_api.routes(parts.orders, parts.planning.places_in_plan, gate),
         place_api.routes(parts.orders, gate),
-        wave_api.routes(wave_api.Waves(parts.business), gate),
+        wave_api.routes(wave_api.Waves(parts.business, parts.clock, parts.events), gate),
         places_api.routes(parts.areas, gate),
         planning_api.routes(parts.planning, parts.loop, parts.forecasts, gate),
         rules_api.routes(parts.rules, gate),

@@ -38,7 +38,7 @@ class PlaceBody(BaseModel):
 
 
 def routes(orders: Orders, gate: Gate) -> APIRouter:
-    """Look at a place and say what is known of it; the next plan keeps to it."""
+    """Look at a place and say what is known of it; other hours re-plan the days they concern."""
     router = APIRouter(tags=["orders"])
     reader = Annotated[Caller, Depends(gate.roles("dispatcher", "viewer", "integrator"))]
     dispatcher = Annotated[Caller, Depends(gate.roles("dispatcher", "integrator"))]

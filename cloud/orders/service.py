@@ -33,6 +33,7 @@ from cloud.orders.model import (
 )
 from cloud.orders.states import FINAL, Move, moved
 from cloud.places import store as place_store
+from cloud.places.events import PlaceHoursChanged
 from cloud.places.model import Place
 from cloud.places.service_times import DEFAULT_S
 from cloud.places.store import known_or_new
@@ -173,7 +174,17 @@ class Orders:
             known = _require_place(connection, tenant, order_id, which)
             if values:
                 place_store.change(connection, tenant, known.id, **values)
-            return _require_place(connection, tenant, order_id, which)
+            changed = _require_place(connection, tenant, order_id, which)
+            if changed.hours != known.hours:
+                told = PlaceHoursChanged(
+                    place_id=known.id,
+                    address=known.address,
+                    before=known.hours,
+                    after=changed.hours,
+                )
+                outbox.append(connection, tenant, self._clock.now_s(), told)
+        self._events.wake()
+        return changed
 
     def page(
         self,

@@ -6,12 +6,14 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from cloud.fleet.service import require_depot
+from cloud.foundation import outbox
+from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.foundation.given import Line
 from cloud.foundation.identity import Caller, Gate
 from cloud.foundation.identity.reach import require_depot_wide
 from cloud.orders import wave_store
-from cloud.orders.waves import MOST_WAVES, Wave, require_waves
+from cloud.orders.waves import MOST_WAVES, Wave, WavesChanged, require_waves
 
 
 class WaveBody(BaseModel):
@@ -32,8 +34,10 @@ class WavesBody(BaseModel):
 class Waves:
     """Use cases of waves, one transaction each."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Clock, events: outbox.Outbox) -> None:
         self._database = database
+        self._clock = clock
+        self._events = events
 
     def waves(self, tenant: str, depot_id: str) -> tuple[Wave, ...]:
         """A depot's waves.
@@ -46,14 +50,19 @@ class Waves:
             return wave_store.waves_of(connection, tenant, depot_id)
 
     def set_waves(self, tenant: str, depot_id: str, waves: tuple[Wave, ...]) -> None:
-        """Write a depot's waves; the next plan of each day keeps to them.
+        """Write a depot's waves; days whose orders they concern are planned anew.
 
         Raises:
             NotFound: no such depot.
         """
         with self._database.writing() as connection:
             require_depot(connection, tenant, depot_id)
+            before = wave_store.waves_of(connection, tenant, depot_id)
             wave_store.put_waves(connection, tenant, depot_id, waves)
+            if waves != before:
+                told = WavesChanged(depot_id=depot_id, before=before, after=waves)
+                outbox.append(connection, tenant, self._clock.now_s(), told)
+        self._events.wake()
 
 
 def routes(waves: Waves, gate: Gate) -> APIRouter:
@@ -69,7 +78,7 @@ def routes(waves: Waves, gate: Gate) -> APIRouter:
 
     @router.put("/depots/{depot_id}/waves")
     def put(depot_id: str, body: WavesBody, caller: dispatcher) -> WavesBody:
-        """Say when parcels are ready; the next plan of each day keeps to it."""
+        """Say when parcels are ready; days whose orders it concerns are planned anew."""
         require_depot_wide(caller.reach)
         told = require_waves(Wave(one.cutoff, one.ready) for one in body.waves)
         waves.set_waves(caller.tenant, depot_id, told)

@@ -22,6 +22,14 @@ class Wave(msgspec.Struct, frozen=True):
     ready: str
 
 
+class WavesChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """A depot has its parcels ready at other times."""
+
+    depot_id: str
+    before: tuple[Wave, ...]
+    after: tuple[Wave, ...]
+
+
 def require_waves(waves: Iterable[Wave]) -> tuple[Wave, ...]:
     """The waves, when each comes after the one before.
 

@@ -82,7 +82,7 @@ def routes(areas: Areas, gate: Gate) -> APIRouter:
 
     @router.post("/access-areas", status_code=201)
     def add(body: AccessBody, caller: dispatcher, response: Response) -> AccessFeature:
-        """Draw an area; the next plan of each day keeps to its hours."""
+        """Draw an area; days whose orders its hours concern are planned anew."""
         made = areas.add(caller.tenant, _area("", body), caller.name, caller.reach)
         response.headers["Location"] = f"/api/v1/access-areas/{made.id}"
         return _feature(made)

@@ -3,6 +3,9 @@
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
+from sqlalchemy import Connection
+
+from cloud.foundation import outbox
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.foundation.errors import Conflict, Invalid, NotAllowed, NotFound
@@ -10,6 +13,7 @@ from cloud.foundation.identity.reach import EVERYTHING, Reach
 from cloud.foundation.ids import NewId
 from cloud.places import area_store
 from cloud.places.areas import MAX_AREAS, AccessArea, require_area
+from cloud.places.events import AreaChanged
 
 
 class Areas:
@@ -23,11 +27,13 @@ class Areas:
         self,
         database: Database,
         clock: Clock,
+        events: outbox.Outbox,
         new_id: NewId,
         depots: Callable[[str], Collection[str]],
     ) -> None:
         self._database = database
         self._clock = clock
+        self._events = events
         self._new_id = new_id
         self._depots = depots
 
@@ -59,6 +65,8 @@ class Areas:
             if area_store.count(connection, tenant) >= MAX_AREAS:
                 raise Conflict(f"there are {MAX_AREAS} access areas already; remove one first")
             area_store.add(connection, tenant, made)
+            self._tell(connection, tenant, None, made)
+        self._events.wake()
         return made
 
     def change(
@@ -73,8 +81,11 @@ class Areas:
         self._require(tenant, area, reach)
         changed = replace(area, changed_at=self._clock.now_s(), changed_by=by)
         with self._database.writing() as connection:
-            _require_held(_known(area_store.find(connection, tenant, area.id), area.id), reach)
+            before = _known(area_store.find(connection, tenant, area.id), area.id)
+            _require_held(before, reach)
             area_store.change(connection, tenant, changed)
+            self._tell(connection, tenant, before, changed)
+        self._events.wake()
         return changed
 
     def remove(self, tenant: str, area_id: str, reach: Reach = EVERYTHING) -> None:
@@ -84,8 +95,22 @@ class Areas:
             NotFound: there is none of that id. NotAllowed: it is beyond ``reach``.
         """
         with self._database.writing() as connection:
-            _require_held(_known(area_store.find(connection, tenant, area_id), area_id), reach)
+            before = _known(area_store.find(connection, tenant, area_id), area_id)
+            _require_held(before, reach)
             area_store.remove(connection, tenant, area_id)
+            self._tell(connection, tenant, before, None)
+        self._events.wake()
+
+    def _tell(
+        self,
+        connection: Connection,
+        tenant: str,
+        before: AccessArea | None,
+        after: AccessArea | None,
+    ) -> None:
+        sides = (None if one is None else replace(one, changed_by="") for one in (before, after))
+        told = AreaChanged(before=next(sides), after=next(sides))
+        outbox.append(connection, tenant, self._clock.now_s(), told)
 
     def _require(self, tenant: str, area: AccessArea, reach: Reach) -> None:
         _require_held(area, reach)

@@ -31,6 +31,8 @@ type Trigger = Literal[
     "van_broken_down",
     "van_off_route",
     "road_changed",
+    "access_changed",
+    "waves_changed",
     "rule",
     "undo",
     "accepted",

@@ -8,12 +8,16 @@ from typing import Final
 from sqlalchemy import Connection
 
 from cloud.fleet import shift_store
+from cloud.fleet import store as fleet_store
+from cloud.fleet.model import Depot
 from cloud.foundation import outbox
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.foundation.ids import NewId
+from cloud.orders import store as order_store
 from cloud.planning import job_store, proposal_store, store
 from cloud.planning.day import DayKey, Job, PlanningFailed
+from cloud.planning.hours_news import HoursNews, PlannedDay, cause_of_hours
 from cloud.planning.street_news import StreetNews, causes_of
 from cloud.planning.triggers import Cause, VanCause, settles_in_s
 from cloud.planning.turns import joins
@@ -59,6 +63,20 @@ class JobQueue:
             for cause in causes_of(news, routes)
             for job in self.ask(tenant, cause)
         ]
+
+    def ask_of_hours(self, tenant: str, news: HoursNews) -> list[Job]:
+        """The same for each day to come or under way whose orders other hours concern."""
+        now = self._clock.now_s()
+        with self._database.reading() as connection:
+            causes = [
+                cause
+                for depot in fleet_store.depots(connection, tenant)
+                if news.depot_id in {None, depot.id}
+                for day in store.planned_days(connection, tenant, depot.id, depot.service_date(now))
+                if _is_to_come(connection, tenant, depot.id, day, now)
+                and (cause := cause_of_hours(news, _planned(connection, depot, day))) is not None
+            ]
+        return [job for cause in causes for job in self.ask(tenant, cause)]
 
     def _job(self, day: DayKey, cause: Cause | VanCause) -> Job:
         return job_of(day, cause, self.new_job_id(), self._clock.now_s())
@@ -149,6 +167,18 @@ class JobQueue:
                 error=error,
             ),
         )
+
+
+def _is_to_come(connection: Connection, tenant: str, depot_id: str, day: date, now: float) -> bool:
+    """Whether a shift of a day is not over."""
+    shifts = shift_store.shifts_of_day(connection, tenant, depot_id, day)
+    return any(shift.ends_at > now for shift in shifts)
+
+
+def _planned(connection: Connection, depot: Depot, day: date) -> PlannedDay:
+    plan = store.find_plan(connection, depot.tenant, depot.id, day)
+    orders = order_store.of_day(connection, depot.tenant, depot.id, day)
+    return PlannedDay(depot, plan, tuple(orders))
 
 
 def job_of(day: DayKey, cause: Cause | VanCause, job_id: str, now: float) -> Job:

@@ -14,6 +14,7 @@ from cloud.foundation.outbox import DomainEvent
 from cloud.planning.budget import Budget
 from cloud.planning.counts import LoopCounts
 from cloud.planning.day import DayKey, DepotKey, Job
+from cloud.planning.hours_news import news_of
 from cloud.planning.job_queue import JobQueue, improvement
 from cloud.planning.making import GaveWay, PlanMaker
 from cloud.planning.street_news import StreetNews
@@ -101,10 +102,11 @@ class PlanningLoop:
 
     async def on_event(self, event: DomainEvent) -> None:
         """A consumer of the outbox: queues a re-plan when an event touches a published plan."""
-        cause = cause_of(event)
-        if cause is None:
-            return
-        jobs = await asyncio.to_thread(self._queue.ask, event.tenant, cause)
+        jobs: list[Job] = []
+        if (hours := news_of(event)) is not None:
+            jobs = await asyncio.to_thread(self._queue.ask_of_hours, event.tenant, hours)
+        elif (cause := cause_of(event)) is not None:
+            jobs = await asyncio.to_thread(self._queue.ask, event.tenant, cause)
         for job in jobs:
             if job.is_urgent:
                 self._put_off.pop(job.depot_key, None)  # the part may answer again

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from cloud.planning.day import About, Trigger
-from cloud.planning.situation import Day, is_to_serve
+from cloud.planning.situation import Day, is_aboard, is_to_serve
 
 
 def matters(day: Day, about: tuple[About, ...]) -> bool:
@@ -70,6 +70,17 @@ def _has_work(day: Day, about: About) -> bool:
     return route is not None and bool(route.open_stops)
 
 
+def _is_wanted_if_one(day: Day, about: About) -> bool:
+    """Whether the one order that it concerns is still wanted; of several one surely is."""
+    return about.order_id is None or _is_wanted(day, about)
+
+
+def _is_to_be_fetched_if_one(day: Day, about: About) -> bool:
+    """Whether the one order that it concerns is not aboard yet."""
+    order = day.orders.get(about.order_id or "")
+    return about.order_id is None or (order is not None and not is_aboard(order))
+
+
 _RULES: Final[Mapping[Trigger, Callable[[Day, About], bool]]] = {
     "new_order": _is_to_be_planned,
     "urgent_order": _is_to_be_planned,
@@ -82,4 +93,6 @@ _RULES: Final[Mapping[Trigger, Callable[[Day, About], bool]]] = {
     "van_silent": _has_work,
     "van_off_route": _has_work,
     "road_changed": _has_work,
+    "access_changed": _is_wanted_if_one,
+    "waves_changed": _is_to_be_fetched_if_one,
 }

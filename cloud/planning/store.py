@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Final
 
 import msgspec
@@ -202,6 +202,17 @@ def find_plan(
             Unplanned(**left) for left in row.unserved if reach.holds(depot_id=depot_id)
         ),
     )
+
+
+def planned_days(connection: Connection, tenant: str, depot_id: str, today: date) -> list[date]:
+    """The service dates of a depot that have a plan, from yesterday's on: its night may last."""
+    since = (today - timedelta(days=1)).isoformat()
+    rows = connection.execute(
+        select(plan.c.service_date)
+        .where(plan.c.tenant == tenant, plan.c.depot_id == depot_id, plan.c.service_date >= since)
+        .order_by(plan.c.service_date)
+    )
+    return [date.fromisoformat(row.service_date) for row in rows]
 
 
 def find_route(connection: Connection, tenant: str, route_id: str) -> Route | None:

@@ -17,6 +17,8 @@ _MAY_BE_NOTHING: Final[frozenset[Trigger]] = frozenset(
         "changed_shift",
         "promise_at_risk",
         "van_silent",
+        "access_changed",
+        "waves_changed",
         "rule",
     }
 )

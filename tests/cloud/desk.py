@@ -172,7 +172,9 @@ def open_desk(root: Path, settings: Settings = PLAIN) -> Desk:
     streets: Any = StreetEverywhere()
     orders = Orders(database, clock, streets, events, random_id, orders_of_carrier)
     fleet = Fleet(database, clock, identity, broker, random_id)
-    areas = Areas(database, clock, random_id, lambda _: {one.id for one in fleet.depots("main")})
+    areas = Areas(
+        database, clock, events, random_id, lambda _: {one.id for one in fleet.depots("main")}
+    )
     gateways = Gateways(database, clock, fleet, Reports(telemetry), events, random_id)
     phones = Phones(database, clock, fleet, random_id, lambda: secrets.randbits(63))
     forecasts = Forecasts(database, planning, lambda tenant: {}, clock)
@@ -185,7 +187,7 @@ def open_desk(root: Path, settings: Settings = PLAIN) -> Desk:
         phones_api.routes(phones, gate),
         orders_api.routes(orders, planning.places_in_plan, gate),
         place_api.routes(orders, gate),
-        wave_api.routes(wave_api.Waves(database), gate),
+        wave_api.routes(wave_api.Waves(database, clock, events), gate),
         places_api.routes(areas, gate),
         planning_api.routes(planning, NobodyPlans(), forecasts, gate),  # type: ignore[arg-type]
         rules_api.routes(DayRules(database, clock, events, random_id), gate),

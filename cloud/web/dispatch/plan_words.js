@@ -15,6 +15,8 @@ const TRIGGERS = {
   van_broken_down: ["bad", "Van broken down"],
   van_off_route: ["warn", "Van off its route"],
   road_changed: ["warn", "Street changed"],
+  access_changed: ["warn", "Access hours changed"],
+  waves_changed: ["warn", "Waves changed"],
   changed_shift: ["warn", "Changed shift"],
   promise_at_risk: ["bad", "Promise at risk"],
   rule: ["brand", "Rule"],
