@@ -30,7 +30,7 @@ from cloud.orders.intake import (
     MAX_WEIGHT_KG,
     NewOrder,
 )
-from cloud.orders.model import Order, OrderKind, Pickup, Span
+from cloud.orders.model import Order, OrderKind, Pickup, Span, WindowKind
 from cloud.orders.service import Orders
 from cloud.orders.states import OrderState
 
@@ -97,7 +97,8 @@ class RecipientBody(_Body):
 class NewOrderBody(_Body):
     """An order. Without a service date it is for today at the depot.
 
-    ``service_s`` is the time at the door; without it plans take what was learned of that door.
+    ``service_s`` is the time at the door; without it plans take what was learned of that door. A
+    ``soft`` window is preferred: the order comes after it where that is cheaper by the policy.
 
     ``weight_kg`` and ``volume_litres`` are of all parcels together; ``needs`` are skills that van
     and crew must have, such as ``fridge``; ``two_man`` is a driver with a helper. A ``return`` is
@@ -112,6 +113,7 @@ class NewOrderBody(_Body):
     lat: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
     lon: Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
     window: WindowBody | None = None
+    window_kind: WindowKind = "hard"
     service_s: Service | None = None
     parcels: Annotated[int, Field(ge=1, le=MAX_PARCELS)] = 1
     weight_kg: Weight | None = None
@@ -146,13 +148,18 @@ class NewOrderBody(_Body):
             kind=self.kind,
             pickup=self.pickup.pickup() if self.pickup else None,
             ready_from=seconds_of(self.ready_from),
+            window_kind=self.window_kind,
         )
 
 
 class OrderChange(_Body):
-    """What may change of an order; a field that is left out stays as it is."""
+    """What may change of an order; a field that is left out stays as it is.
+
+    A window that is given after something was promised is told to the customer, so it is hard.
+    """
 
     window: WindowBody | None = None
+    window_kind: WindowKind = "hard"
     service_s: Service | None = None
     weight_kg: Weight | None = None
     volume_litres: Volume | None = None
@@ -219,6 +226,7 @@ class OrderBody(BaseModel):
     lat: float
     lon: float
     window: InstantSpan | None
+    window_kind: WindowKind
     service_s: int
     weight_kg: float | None
     volume_litres: float | None
@@ -296,7 +304,7 @@ def _fields(order: Order, where: tuple[str | None, str | None]) -> dict[str, obj
     names = (
         "id", "reference", "depot_id", "service_date", "state", "priority", "address", "lat",
         "lon", "service_s", "weight_kg", "volume_litres", "version", "kind",
-        "is_service_given",
+        "is_service_given", "window_kind",
     )  # fmt: skip
     return {name: getattr(order, name) for name in names} | {
         "needs": list(order.needs),

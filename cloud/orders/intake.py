@@ -19,7 +19,7 @@ from cloud.foundation.given import (
     require_line,
     require_note,
 )
-from cloud.orders.model import OrderKind, Pickup, Priority, Span
+from cloud.orders.model import OrderKind, Pickup, Priority, Span, WindowKind
 
 MAX_ROWS: Final = 10_000
 MAX_PARCELS: Final = 1_000
@@ -33,6 +33,7 @@ COLUMNS: Final = (
     *REQUIRED,
     "window_from",
     "window_to",
+    "window_kind",
     "service_minutes",
     "parcels",
     "weight_kg",
@@ -87,6 +88,7 @@ class NewOrder:
     kind: OrderKind = "delivery"
     pickup: Pickup | None = None
     ready_from: float | None = None
+    window_kind: WindowKind = "hard"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +140,18 @@ def require_fetchable(new: NewOrder, zone: str) -> None:
         require_on_day("ready_from", new.ready_from, new.service_date, zone)
     if new.pickup is not None and new.pickup.window is not None:
         require_on_day("pickup.window", new.pickup.window.begin, new.service_date, zone)
+
+
+def require_window_kind(kind: WindowKind, window: Span | None, order_kind: OrderKind) -> None:
+    """Only a window that is there can be soft, and only at the door of a delivery.
+
+    Raises:
+        Invalid: there is none, or it is that of a return.
+    """
+    if kind == "soft" and window is None:
+        raise Invalid.field("window_kind", "is soft and there is no window", "give a window")
+    if kind == "soft" and order_kind == "return":
+        raise Invalid.field("window_kind", "is soft for a return", "a return's window is hard")
 
 
 def read_csv(
@@ -219,6 +233,9 @@ def _new_order(cells: dict[str, str], depot: Depot, service_date: date) -> NewOr
     kind = cells.get("kind") or "delivery"
     if kind not in {"delivery", "return"}:
         raise Invalid.field("kind", "is neither delivery nor return", "use one of the two")
+    window_kind = cells.get("window_kind") or "hard"
+    if window_kind not in {"hard", "soft"}:
+        raise Invalid.field("window_kind", "is neither hard nor soft", "use one of the two")
     ready = cells.get("ready_from", "")
     new = NewOrder(
         reference=_text(cells, "reference", most=MAX_REFERENCE),
@@ -245,8 +262,10 @@ def _new_order(cells: dict[str, str], depot: Depot, service_date: date) -> NewOr
         kind="return" if kind == "return" else "delivery",
         pickup=_pickup(cells, depot, service_date),
         ready_from=_instant("ready_from", ready, depot, service_date) if ready else None,
+        window_kind="soft" if window_kind == "soft" else "hard",
     )
     require_fetchable(new, depot.zone)
+    require_window_kind(new.window_kind, new.window, new.kind)
     return new
 
 

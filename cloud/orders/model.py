@@ -13,6 +13,7 @@ from cloud.orders.states import OrderState
 
 type Priority = Literal["normal", "urgent"]
 type OrderKind = Literal["delivery", "return"]
+type WindowKind = Literal["hard", "soft"]
 type WhereaboutsKind = Literal["shop", "depot", "van", "handed_over"]
 
 _QUARTER_S: Final = 900.0
@@ -81,6 +82,8 @@ class Order:
     Attributes:
         kind: a ``return`` is fetched at its door, within its window, and brought to the depot.
         window: when the recipient can be served; None means any time of the shift.
+        window_kind: a ``soft`` window is preferred and not asked for: the order may be served
+            after it where that is cheaper. Once something was promised, the promise holds.
         service_s: expected time at the door. is_service_given: somebody has said it; else the
             plan takes what was learned of the door. promise: None until a plan was published.
         version: counts each change.
@@ -115,6 +118,12 @@ class Order:
     ready_from: float | None = None
     place_id: str = ""
     is_service_given: bool = True
+    window_kind: WindowKind = "hard"
+
+    @property
+    def is_soft(self) -> bool:
+        """Whether its window is only preferred: it is soft, and nothing was promised yet."""
+        return self.window_kind == "soft" and self.promise is None
 
     @property
     def is_return(self) -> bool:
@@ -167,12 +176,13 @@ def served_within(order: Order) -> Span | None:
     """When an order may be served: what was promised first, within what is asked for now.
 
     The first promise and not the current one: lateness that was told once is not forgiven. A
-    window that was changed to another time stands in the promise's place. None: at any time.
+    window that was changed to another time stands in the promise's place; a soft one says nothing
+    any more, as a promise may lie after it. None: at any time.
     """
     if order.promise is None:
         return order.window
     told = order.promise.original
-    if order.window is None:
+    if order.window is None or order.window_kind == "soft":
         return told
     begin, end = max(told.begin, order.window.begin), min(told.end, order.window.end)
     return Span(begin, end) if begin < end else order.window

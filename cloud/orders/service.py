@@ -18,7 +18,14 @@ from cloud.foundation.errors import CloudError, Conflict, Invalid, NotFound
 from cloud.foundation.identity import EVERYTHING, Reach
 from cloud.foundation.ids import NewId
 from cloud.orders import store
-from cloud.orders.intake import NewOrder, require_fetchable, require_on_day, require_window_on_day
+from cloud.orders.changing import window_after_change
+from cloud.orders.intake import (
+    NewOrder,
+    require_fetchable,
+    require_on_day,
+    require_window_kind,
+    require_window_on_day,
+)
 from cloud.orders.model import (
     Order,
     OrderChanged,
@@ -28,7 +35,7 @@ from cloud.orders.model import (
     Pickup,
     Span,
     Whereabouts,
-    promise_after_change,
+    WindowKind,
     urgent_span,
 )
 from cloud.orders.states import FINAL, Move, moved
@@ -226,23 +233,17 @@ class Orders:
             order = require_order(connection, tenant, order_id)
             if order.state in FINAL:
                 raise Conflict(f"order {order_id} is {order.state}, so it cannot change any more")
-            columns: dict[str, object] = {k: v for k, v in values.items() if k != "window"}
+            columns: dict[str, object] = {
+                name: value for name, value in values.items() if name != "window"
+            }
             if "service_s" in values:
                 is_given = values["service_s"] is not None
                 columns["is_service_given"] = is_given
                 columns["service_s"] = values["service_s"] if is_given else round(DEFAULT_S)
             if isinstance(ready := values.get("ready_from"), float):
                 _require_ready(connection, order, ready)
-            if "window" in values:
-                if window is not None:
-                    depot = require_depot(connection, tenant, order.depot_id)
-                    require_window_on_day(window, order.service_date, depot.zone)
-                columns["window_begin"] = window.begin if window else None
-                columns["window_end"] = window.end if window else None
-                if window is not None and order.promise is not None:
-                    told = promise_after_change(order.promise, window).current
-                    columns["promise_current_begin"] = told.begin
-                    columns["promise_current_end"] = told.end
+            if "window" in values or "window_kind" in values:
+                columns |= _window_columns(connection, order, values, window)
             if columns:
                 store.change(connection, order, **columns)
                 outbox.append(
@@ -306,6 +307,7 @@ class Orders:
             raise Conflict(f"reference {new.reference!r} is known already")
         require_not_past(new.service_date, depot, now)
         require_fetchable(new, depot.zone)
+        require_window_kind(new.window_kind, new.window, new.kind)
         window = new.window
         if window is not None:
             require_window_on_day(window, new.service_date, depot.zone)
@@ -344,6 +346,7 @@ class Orders:
             kind=new.kind,
             pickup=new.pickup,
             ready_from=new.ready_from,
+            window_kind=new.window_kind,
         )
 
     def _place_id(
@@ -372,6 +375,28 @@ def _require_place(
     if place is None:
         raise NotFound(f"order {order_id!r} is fetched at its depot; ask for its door")
     return place
+
+
+def _window_columns(
+    connection: Connection, order: Order, values: Mapping[str, object], window: Span | None
+) -> dict[str, object]:
+    """Window, its kind and the current promise as they are after a change."""
+    if window is not None:
+        depot = require_depot(connection, order.tenant, order.depot_id)
+        require_window_on_day(window, order.service_date, depot.zone)
+    kind: WindowKind | None = None
+    if "window_kind" in values:
+        kind = "soft" if values["window_kind"] == "soft" else "hard"
+    asked = window_after_change(order, window, kind, is_window_given="window" in values)
+    columns: dict[str, object] = {
+        "window_begin": asked.window.begin if asked.window else None,
+        "window_end": asked.window.end if asked.window else None,
+        "window_kind": asked.kind,
+    }
+    if asked.promise is not None:
+        columns["promise_current_begin"] = asked.promise.current.begin
+        columns["promise_current_end"] = asked.promise.current.end
+    return columns
 
 
 def _require_ready(connection: Connection, order: Order, ready: float) -> None:

@@ -54,6 +54,7 @@ order_row = Table(
     Column("ready_from", Float),
     Column("window_begin", Float),
     Column("window_end", Float),
+    Column("window_kind", String, nullable=False, server_default="hard"),
     Column("service_s", Integer, nullable=False),
     Column("is_service_given", Boolean, nullable=False, server_default=true()),
     Column("weight_kg", Float),
@@ -176,6 +177,7 @@ def _order_values(
         "ready_from": order.ready_from,
         "window_begin": order.window.begin if order.window else None,
         "window_end": order.window.end if order.window else None,
+        "window_kind": order.window_kind,
         "service_s": order.service_s,
         "is_service_given": order.is_service_given,
         "weight_kg": order.weight_kg,
@@ -448,6 +450,7 @@ def _order(row: RowMapping, parcels: tuple[Parcel, ...]) -> Order:
         ready_from=row["ready_from"],
         place_id=row["place_id"],
         is_service_given=row["is_service_given"],
+        window_kind=row["window_kind"],
     )
 
 

@@ -333,7 +333,7 @@ def _is_in_window(job: Job, start: int) -> bool:
     if not job.windows:
         return True
     if job.may_be_late and start > job.windows[-1].closes:
-        return True
+        return job.late_until is None or start <= job.late_until
     return any(window.opens <= start <= window.closes for window in job.windows)
 
 

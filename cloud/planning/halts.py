@@ -246,7 +246,7 @@ class _Grouping:
     def __init__(self, problem: model.Problem, doors: Mapping[str, Door], walking: Walking) -> None:
         self._doors = doors
         self._walking = walking
-        self._jobs = [job for job in problem.jobs if job.id in doors]
+        self._jobs = [job for job in problem.jobs if job.id in doors and _may_share(job)]
         self._kinds = {job.id: _kind(job) for job in self._jobs}
         rooms = [van.room for van in problem.vehicles]
         self._room = [
@@ -312,6 +312,11 @@ def _walked(jobs: Sequence[model.Job], doors: Mapping[str, Door], walking: Walki
         left.remove(following)
         order.append(following)
     return _Halt(tuple(order), tuple(doors[one.id] for one in order), walking)
+
+
+def _may_share(job: model.Job) -> bool:
+    """Whether its time and its place in the plan are not for itself alone to lose."""
+    return job.late_until is None and job.unserved is None
 
 
 def _kind(job: model.Job) -> dict[str, object]:

@@ -160,6 +160,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
             promises that are lost already.
         late_s: its last window is soft: a second after it costs this instead of `Policy.late_s`,
             and a plan that is late there and cheaper for it is taken. Only of what may be late.
+        late_until: service may not start after it, late or not; None is whenever. Only of what may
+            be late: a place that closes.
         unserved: leaving it out costs this instead of what `Policy` says: little for what may wait
             for another day, and more each time it was put off.
         previous_vehicle: the van of the plan in force; another one costs `Policy.changed_vehicle`.
@@ -182,6 +184,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     may_be_late: bool = False
     priority: Priority = "normal"
     late_s: Price | None = None
+    late_until: Instant | None = None
     unserved: Price | None = None
     previous_vehicle: Id | None = None
 
@@ -276,8 +279,17 @@ def _require_van(field: str, job: Job, known: set[str]) -> None:
         )
     if job.late_s is not None and not job.may_be_late:
         raise ValueError(f"{field}.late_s: it may not be late; set may_be_late, or leave it out")
+    if job.late_until is not None:
+        _require_late_until(f"{field}.late_until", job, job.late_until)
     _require_order(f"{field}.windows", job.windows)
     _require_order(f"{field}.pickup_windows", job.pickup_windows)
+
+
+def _require_late_until(field: str, job: Job, until: int) -> None:
+    if not job.may_be_late or not job.windows:
+        raise ValueError(f"{field}: it has no window it may be late in; leave it out")
+    if until < job.windows[-1].closes:
+        raise ValueError(f"{field}: is before its last window closes; move it on")
 
 
 def _require_locked(field: str, vehicle: Vehicle, only: dict[str, str | None]) -> None:

@@ -17,7 +17,8 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         km: one kilometre, beside the time it takes. hour: of a van that is out, beside the driving.
         vehicle: one more van sent out. A van may have prices of its own.
-        late_s: one second after a promise. unserved, unserved_urgent: an order left out.
+        late_s: one second after a promise. late_soft_s: one second after a soft window, of what
+            was not promised yet. unserved, unserved_urgent: an order left out.
         changed_vehicle: an order that gets another van than in the plan in force.
         changed_sequence: an order that gets another place in its round.
         slack_s: kept at each door beside its service: finding a place to stand, and whatever the
@@ -35,6 +36,7 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
     hour: model.Price = 0.0
     vehicle: model.Price = 0.0
     late_s: model.Price = 5.0
+    late_soft_s: model.Price = 0.5
     unserved: model.Price = 36_000.0
     unserved_urgent: model.Price = 360_000.0
     changed_vehicle: model.Price = 300.0

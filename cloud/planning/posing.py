@@ -15,6 +15,7 @@ from cloud.planning.situation import Day, is_aboard, is_to_serve, van_of
 from cloud.planning.solvers.allowed import is_loaded_at_start
 from cloud.planning.van_shifts import Locations, thousandths, vehicle_of, with_hours
 from cloud.planning.visiting import Access, visits_of
+from cloud.planning.wishes import priced
 
 
 def problem_of(
@@ -48,7 +49,7 @@ def problem_of(
     known = _Known.of(day)
     policy = policy or TenantPolicy()
     jobs = [
-        replace(job, service_s=job.service_s + policy.slack_s)
+        priced(replace(job, service_s=job.service_s + policy.slack_s), order, policy)
         for order in day.orders.values()
         if (job := _job(day, order, places, depot, known)) is not None
     ]

@@ -377,7 +377,8 @@ def _news_of(was: Order, order: Order, vehicle_id: str) -> str | None:
 def _asked(order: Order) -> tuple[object, ...]:
     """What a plan keeps to; a promise on what is asked no more must not be told."""
     load = order.weight_kg, order.volume_litres
-    return order.window, order.service_s, load, order.needs, order.ready_from
+    window = order.window, order.window_kind
+    return window, order.service_s, load, order.needs, order.ready_from
 
 
 def _goes_along(was: Stop | None, is_now: Stop | None, following: Stop | None) -> bool:

@@ -72,7 +72,8 @@ class PolicyBody(BaseModel):
     """Prices in seconds of driving, and which re-plans are proposed and not published.
 
     ``km`` beside its time; ``hour`` of a van that is out, beside the driving; ``vehicle`` one more
-    van; ``late_s`` a second after a promise; ``unserved`` and ``unserved_urgent`` an order left
+    van; ``late_s`` a second after a promise; ``late_soft_s`` a
+    second after a soft window; ``unserved`` and ``unserved_urgent`` an order left
     out; ``changed_vehicle`` and ``changed_sequence`` an order that gets another van, or another
     place in its round; ``slack_s`` seconds kept at each door beside its service. ``work_rules`` is
     a set of ``GET /planning/work-rules``, or own numbers; ``work_rules_of_depots`` is that of some
@@ -85,6 +86,7 @@ class PolicyBody(BaseModel):
     hour: Price = 0.0
     vehicle: Price = 0.0
     late_s: Price = 5.0
+    late_soft_s: Price = 0.5
     unserved: Price = 36_000.0
     unserved_urgent: Price = 360_000.0
     changed_vehicle: Price = 300.0

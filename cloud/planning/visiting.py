@@ -43,6 +43,7 @@ class Visits(TypedDict):
     pickup_service_s: int
     ready_from: int | None
     may_be_late: bool
+    late_until: int | None
 
 
 class Access:
@@ -117,7 +118,11 @@ def visits_of(
         pickup_windows=opening,
         pickup_service_s=PICKUP_S,
         ready_from=None if order.ready_from is None or is_fetched else int(order.ready_from),
-        may_be_late=is_fetched or order.promise is not None or order.priority == "urgent",
+        may_be_late=is_fetched
+        or order.promise is not None
+        or order.priority == "urgent"
+        or order.is_soft,
+        late_until=_open_until(order, access, windows) if order.is_soft else None,
     )
 
 
@@ -136,6 +141,7 @@ def _return(
         pickup_service_s=order.service_s,
         ready_from=None,
         may_be_late=is_fetched,
+        late_until=None,
     )
 
 
@@ -144,8 +150,8 @@ def _at_door(
 ) -> tuple[model.Window, ...] | Excluded:
     """What was promised and asked for, within what limits the door.
 
-    Where a promise leaves no time in it, the order is served later in the day. Only what is aboard
-    may be served in overtime, and is served whatever the limits say.
+    Where a promise or a soft window leaves no time in it, the order is served later in the day.
+    Only what is aboard may be served in overtime, and is served whatever the limits say.
     """
     asked = _asked(order, access.last, is_fetched=is_fetched)
     limits = access.limits(order.place_id, order.lat, order.lon, order.service_s)
@@ -153,12 +159,24 @@ def _at_door(
     if not limits and asked is None:
         return () if is_fetched else (_window(_FIRST, until),)
     windows = _within(asked, limits, until)
-    if isinstance(windows, Excluded) and asked is not None and order.promise is not None:
+    is_later = order.promise is not None or order.is_soft
+    if isinstance(windows, Excluded) and asked is not None and is_later:
         later = _within(((asked[0][0], until),), limits, until)
         windows = windows if isinstance(later, Excluded) else later
     if isinstance(windows, Excluded) and is_fetched:
         return _within(asked, [], until)
     return windows
+
+
+def _open_until(order: Order, access: Access, windows: tuple[model.Window, ...]) -> int | None:
+    """When service may start at the latest that comes after a soft window; None is whenever."""
+    limits = access.limits(order.place_id, order.lat, order.lon, order.service_s)
+    if not limits or not windows:
+        return None
+    closes = windows[-1].closes
+    spans = usable(limits)
+    ends = spans.spans if isinstance(spans, Usable) else ()
+    return next((int(end) for begin, end in ends if begin <= closes <= end), closes)
 
 
 def _asked(order: Order, last: float, *, is_fetched: bool) -> Spans | None:

@@ -1,6 +1,7 @@
 """Hours of places and areas, from the office's request to the routes, on each store."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,17 @@ def test_a_promise_that_leaves_no_time_is_served_later_that_day() -> None:
     order = days.order("a", promise=Promise(told, told))
     assert windows(visits(order, "06:00-10:00", "15:00-16:00")) == [(7, 7.95)]
     assert isinstance(visits(order, "06:00-10:00"), Excluded)
+
+
+def test_a_soft_window_ends_with_the_hours_of_its_door() -> None:
+    wish = Span(EIGHT + 2 * HOUR, EIGHT + 3 * HOUR)
+    soft = replace(days.order("a", window=wish), window_kind="soft")
+    found = visits(soft, "09:00-13:00", "15:00-18:00")
+    assert windows(found) == [(2, 3)]
+    assert isinstance(found, dict)
+    assert found["may_be_late"]
+    assert found["late_until"] == EIGHT + 5 * HOUR - soft.service_s
+    assert windows(visits(soft, "12:00-13:00")) == [(4, 4.95)]
 
 
 def test_what_is_aboard_is_delivered_whatever_the_hours() -> None:

@@ -124,6 +124,8 @@ def random_problem(dice: np.random.Generator) -> Problem:
             "ready_from": at(float(dice.uniform(8, 13))) if dice.random() < 0.3 else None,
         }
         chosen = window if dice.random() < 0.7 else ()
+        if chosen and given["may_be_late"] and dice.random() < 0.5:
+            given["late_until"] = window[0].closes + int(dice.integers(0, 3_600))
         place = int(dice.integers(0, 31))
         if dice.random() < 0.4:
             on = vans[int(dice.integers(0, len(vans)))].id

@@ -173,6 +173,18 @@ def test_a_soft_window_is_missed_where_that_is_cheaper(solver: SolverName) -> No
     assert kept.cost.late_s == 0
 
 
+def test_nothing_is_late_after_its_place_has_closed(solver: SolverName) -> None:
+    """Late and before it closes where that goes, else left out with the reason."""
+    soft = order("soft", 20, between(8, 8.25), may_be_late=True, late_until=at(8.6))
+    there = at(8) + 30 * MINUTE
+    assert visits(planned(day([van()], [soft]), solver))[-1].start == there
+    closed = planned(day([van()], [replace(soft, late_until=at(8.4))]), solver)
+    assert left(closed)["soft"].constraint == "window"
+    beside = order("hard", 10, between(8, 8.4))
+    both = planned(day([van()], [replace(soft, late_until=there + 60), beside]), solver)
+    assert left(both).keys() == {"soft"}
+
+
 FOUR_HOURS = WorkRules(work_s=4 * HOUR, break_s=30 * MINUTE)
 
 

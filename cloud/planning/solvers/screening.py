@@ -235,9 +235,10 @@ class _Screen:
             return closed
         earliest = min(earliest_delivery(self.travel, van, self.job) for van in vans)
         last = self.job.windows[-1] if self.job.windows else None
-        if last and last.closes < earliest and not self.job.may_be_late:
+        closes = _closes(self.job)
+        if closes is not None and closes < earliest:
             return "window", (
-                f"its window closes at {_clock(last.closes)} and no van can be there before "
+                f"its window closes at {_clock(closes)} and no van can be there before "
                 f"{_clock(earliest)}; agree on a later window"
             )
         end = max(van.shift_end for van in vans)
@@ -287,7 +288,8 @@ class _Screen:
                 return False
         arrival = earliest_delivery(self.travel, vehicle, self.job)
         starts = [max(arrival, each.opens) for each in self.job.windows if arrival <= each.closes]
-        if not starts and (self.job.may_be_late or not self.job.windows):
+        closes = _closes(self.job)
+        if not starts and (closes is None or arrival <= closes):
             starts = [arrival]
         return any(self._home(vehicle, start) <= vehicle.shift_end for start in starts)
 
@@ -295,6 +297,13 @@ class _Screen:
         """When the van is back whose service at the door begins at ``start``."""
         done = start + self.job.service_s
         return done + self.travel.leg(self.job.delivery, vehicle.end, done)[0]
+
+
+def _closes(job: Job) -> int | None:
+    """When its service has to begin at the latest; None when it may at any time."""
+    if job.may_be_late:
+        return job.late_until
+    return job.windows[-1].closes if job.windows else None
 
 
 def _clock(instant: int) -> str:

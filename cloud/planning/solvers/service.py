@@ -65,7 +65,9 @@ def is_missed(job: Job, step: Step, start: int) -> bool:
     """Whether a service that begins then breaks a window that binds."""
     if step.kind == "pickup":
         return bool(job.pickup_windows) and start > job.pickup_windows[-1].closes
-    return not job.may_be_late and lateness_s(job, start) > 0
+    if not job.may_be_late:
+        return lateness_s(job, start) > 0
+    return job.late_until is not None and start > job.late_until
 
 
 def service_s_of(job: Job, step: Step) -> int:

@@ -225,6 +225,8 @@ def _relaxed(problem: Problem, travel: Travel, later: dict[int, int]) -> Problem
         earliest = min(earliest_delivery(travel, van, job) for van in able)
         within = later.get(at, _JUST_LATE_S if earliest > last.closes else 0)
         closes = min(max(last.closes, earliest) + within, max(van.shift_end for van in able))
+        if job.late_until is not None:
+            closes = min(closes, job.late_until)
         if not within or closes <= last.closes:
             return job
         return replace(job, windows=(*job.windows[:-1], Window(opens=last.opens, closes=closes)))
@@ -240,7 +242,10 @@ def _must_come(job: Job) -> bool:
 
 def _closed_later(job: Job, later_s: int) -> Job:
     last = job.windows[-1]
-    later = Window(opens=last.opens, closes=last.closes + later_s)
+    closes = last.closes + later_s
+    if job.late_until is not None:
+        closes = min(closes, job.late_until)
+    later = Window(opens=last.opens, closes=closes)
     return replace(job, windows=(*job.windows[:-1], later))
 
 

@@ -27,7 +27,7 @@ export function OrderDetail({ state, order, onBack, onVan }) {
       <${Service} state=${state} order=${order} onVan=${onVan} />
       <dl class="facts">
         <${Fact} term="Promised">${promised(order, times)}</${Fact}>
-        <${Fact} term="Asked for">${order.window === null ? "any time of the shift" : times.span(order.window)}</${Fact}>
+        <${Fact} term="Asked for">${asked(order, times)}</${Fact}>
         <${Fact} term="Recipient">${personal.recipient?.name ?? "–"}</${Fact}>
         <${Fact} term="Phone">${personal.recipient?.phone ?? "–"}</${Fact}>
         <${Fact} term="Reference">${order.reference || "–"}</${Fact}>
@@ -63,6 +63,17 @@ export function Service({ state, order, onVan }) {
       <button class="link" type="button" onClick=${() => onVan(van.id)}>${van.name}</button>,
       stop ${index + 1} of ${stops.length}, ${when}
     </p>`;
+}
+
+/** When the recipient can be served, or would rather be. */
+export function asked(order, times) {
+  if (order.window === null) return "any time of the shift";
+  return `${isPreferred(order) ? "preferred " : ""}${times.span(order.window)}`;
+}
+
+/** Whether the window is only preferred. */
+export function isPreferred(order) {
+  return order.window !== null && order.window_kind === "soft";
 }
 
 /** What the customer was told, and what before. */

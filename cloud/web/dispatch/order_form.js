@@ -10,8 +10,8 @@ import { vanOf } from "./order_list.js";
 const LOOK_AGAIN_MS = 500;
 const PATIENCE_MS = 60_000;
 const PLACE = ["lat, lon", "place"];
-const SHOWN = [...PLACE, "address", "lat", "lon", "parcels", "window", "window.from", "window.to", "recipient.name", "recipient.phone", "note"];
-const BLANK = { address: "", lat: "", lon: "", parcels: "1", from: "", to: "", name: "", phone: "", note: "", priority: "urgent" };
+const SHOWN = [...PLACE, "address", "lat", "lon", "parcels", "window", "window.from", "window.to", "window_kind", "recipient.name", "recipient.phone", "note"];
+const BLANK = { address: "", lat: "", lon: "", parcels: "1", from: "", to: "", name: "", phone: "", note: "", priority: "urgent", windowKind: "hard" };
 
 /**
  * The form; `place` is what was clicked on the map, `onPlace` moves its pin. `onPosted(vanId | null)`
@@ -73,6 +73,9 @@ export function OrderForm({ state, place, hasMap, onPlace, onPosted, onAgain, on
           <${Line} ...${field} name="from" label="From" fields=${["window", "window.from"]} type="time" />
           <${Line} ...${field} name="to" label="Until" fields=${["window.to"]} type="time" />
         </div>
+        ${(draft.from !== "" || draft.to !== "") && html`
+          <label class="check"><input type="checkbox" checked=${draft.windowKind === "soft"}
+            onChange=${(event) => setDraft({ ...draft, windowKind: event.target.checked ? "soft" : "hard" })} /> Only preferred: it may come later where that is cheaper</label>`}
         <div class="pair">
           <${Line} ...${field} name="name" label="Recipient" fields=${["recipient.name"]} maxlength="500" autocomplete="off" />
           <${Line} ...${field} name="phone" label="Phone" fields=${["recipient.phone"]} maxlength="500" type="tel" autocomplete="off" />
@@ -129,6 +132,7 @@ function bodyOf(draft, state) {
     parcels: Number(draft.parcels),
     priority: draft.priority,
     window: windowOf(draft, state),
+    window_kind: draft.from === "" && draft.to === "" ? "hard" : draft.windowKind,
     recipient: { name: draft.name.trim() || null, phone: draft.phone.trim() || null },
     note: draft.note.trim() || null,
   };

@@ -8,7 +8,7 @@ export const POLICY_PARTS = [
   },
   {
     title: "Lateness",
-    prices: [["late_s", "A minute after what was promised"], ["unserved", "An order left out"], ["unserved_urgent", "An urgent order left out"]],
+    prices: [["late_s", "A minute after what was promised"], ["late_soft_s", "A minute after a preferred window"], ["unserved", "An order left out"], ["unserved_urgent", "An urgent order left out"]],
   },
   {
     title: "Change",
@@ -17,7 +17,7 @@ export const POLICY_PARTS = [
 ];
 
 // A second after a promise costs seconds of driving: as many as a minute costs minutes.
-const SAME = new Set(["late_s"]);
+const SAME = new Set(["late_s", "late_soft_s"]);
 const USUAL_MOVED = "10";
 
 /** What the form begins with. */

@@ -5,6 +5,7 @@ import { html } from "../look/html.js";
 import { inWords } from "../look/moment.js";
 import { Chip, Chosen, Fact } from "../look/parts.js";
 import { RouteRules } from "./day_rules.js";
+import { isPreferred } from "./order_detail.js";
 import { km, minutes, VanDot } from "./parts.js";
 import { expectedMs, parcelsAboard, promiseOf } from "./rounds.js";
 import { PastView } from "./past_view.js";
@@ -87,6 +88,7 @@ function Stop({ state, row, stop, number, onOrder }) {
         </span>
         <span class="stop-line">${what(stop, orders)}</span>
         <${Promised} state=${state} row=${row} stop=${stop} />
+        <${Preferred} state=${state} stop=${stop} orders=${orders} />
       </div>
       <${When} state=${state} row=${row} stop=${stop} isNext=${isNext} />
     </li>`;
@@ -110,6 +112,13 @@ function Promised({ state, row, stop }) {
       Promised ${state.times.span(promised)}
       ${isAtRisk && `, expected ${state.times.clock(expectedMs(stop, row.round.delayS, state.arrivals.get(stop.id)))}`}
     </span>`;
+}
+
+function Preferred({ state, stop, orders }) {
+  const wishes = stop.kind === "delivery" && stop.state !== "done" ? orders.filter(isPreferred) : [];
+  if (wishes.length === 0) return null;
+  const spans = [...new Set(wishes.map((order) => state.times.span(order.window)))];
+  return html`<span class="stop-line" data-preferred>Preferred ${spans.join(", ")}</span>`;
 }
 
 function When({ state, row, stop, isNext }) {

@@ -237,11 +237,16 @@ def _served(
     window = window_at(job.windows, arrival)
     if window is not None:
         start = max(arrival, window.opens)
-        soft = NEVER if job.may_be_late else window.closes
+        soft = _latest(job) if job.may_be_late else window.closes
         return start, _Element(job.delivery, job.service_s, window.closes, soft, 0)
     last = job.windows[-1].closes
-    closes = NEVER if job.may_be_late else last
+    closes = _latest(job) if job.may_be_late else last
     return arrival, _Element(job.delivery, job.service_s, closes, closes, arrival - last)
+
+
+def _latest(job: Job) -> int:
+    """When the service of what may be late begins at the latest."""
+    return NEVER if job.late_until is None else job.late_until
 
 
 def _fetched(job: Job, place: int, ready: int) -> tuple[int, _Element]:

@@ -229,6 +229,8 @@ class Search:
         fits = back <= self._latest[at]
         if order.job.may_be_late:
             price = price + own_late * order.late_s
+            if order.job.late_until is not None:
+                fits &= arrival <= order.job.late_until
         elif order.job.windows:
             fits &= own_late == 0
         push = np.maximum(0, back - board.arrives[at])
