@@ -228,7 +228,7 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
     )
     loop = PlanningLoop(
         clock,
-        JobQueue(business, clock, events, random_id),
+        JobQueue(business, clock, events, random_id, positions),
         maker,
         LoopCounts(registry),
         at_once=searches_at_once(os.cpu_count()),

@@ -1,6 +1,6 @@
 """The transactions of the planning loop: news becomes jobs, and jobs are begun and ended."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import date
 from typing import Final
@@ -18,6 +18,7 @@ from cloud.orders import store as order_store
 from cloud.planning import job_store, proposal_store, store
 from cloud.planning.day import DayKey, Job, PlanningFailed
 from cloud.planning.hours_news import HoursNews, PlannedDay, cause_of_hours
+from cloud.planning.situation import At
 from cloud.planning.street_news import StreetNews, causes_of
 from cloud.planning.triggers import Cause, VanCause, settles_in_s
 from cloud.planning.turns import joins
@@ -30,15 +31,25 @@ _SOON_S: Final = 86_400.0
 
 
 class JobQueue:
-    """Jobs by what asks for them; each use case is one transaction."""
+    """Jobs by what asks for them; each use case is one transaction.
+
+    Args:
+        positions: where each van of a tenant is.
+    """
 
     def __init__(
-        self, database: Database, clock: Clock, events: outbox.Outbox, new_id: NewId
+        self,
+        database: Database,
+        clock: Clock,
+        events: outbox.Outbox,
+        new_id: NewId,
+        positions: Callable[[str], Mapping[str, At]],
     ) -> None:
         self._database = database
         self._clock = clock
         self._events = events
         self._new_id = new_id
+        self._positions = positions
 
     def ask(self, tenant: str, cause: Cause | VanCause) -> list[Job]:
         """Let a job wait for each day that something touches; those that wait now, or joined."""
@@ -60,7 +71,7 @@ class JobQueue:
         return [
             job
             for tenant, routes in known
-            for cause in causes_of(news, routes)
+            for cause in causes_of(news, routes, self._positions(tenant))
             for job in self.ask(tenant, cause)
         ]
 

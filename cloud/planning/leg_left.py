@@ -33,6 +33,20 @@ class Way:
         next_m = self._passed_m(done)
         return next_m - self._line.place(at.lat, at.lon, from_m=before_m, to_m=next_m).along_m
 
+    def ahead(self, open_stops: int, at: At | None) -> list[tuple[float, float]]:
+        """What of the path is still to be driven, as (lat, lon).
+
+        From where the van is, if that is on the way to its next stop; else from the last stop that
+        is done. A position of some time ago does no harm: more is ahead then than in truth.
+        """
+        done = max(0, len(self._through) - open_stops)
+        before_m = self._passed_m(done - 1) if done else 0.0
+        if at is None:
+            return self._line.rest(before_m)
+        next_m = self._passed_m(done) if done < len(self._through) else None
+        here = self._line.place(at.lat, at.lon, from_m=before_m, to_m=next_m)
+        return self._line.rest(here.along_m if here.off_m <= _NEAR_M else before_m)
+
     def _passed_m(self, number: int) -> float:
         """Metres from the path's begin to a stop; found once, each after the one before it."""
         while len(self._along_m) <= number:
@@ -45,6 +59,15 @@ class Way:
 def way_of(route: Route) -> Way | None:
     """Its way, when it has a path."""
     return Way(route) if route.geometry else None
+
+
+def path_ahead(route: Route, at: At | None) -> list[tuple[float, float]]:
+    """The streets a van has still to drive, as (lat, lon); the whole path before it sets out."""
+    if not route.geometry:
+        return []
+    if not route.has_begun:
+        return [(lat, lon) for lon, lat in route.geometry]
+    return Way(route).ahead(len(route.open_stops), at)
 
 
 def left_share(route: Route, at: At | None, now: float, way: Way | None) -> float:

@@ -1,9 +1,14 @@
-"""Which vans a street that was closed, slowed or opened again concerns. Pure."""
+"""Which vans a street that was closed, slowed or opened again concerns. Pure.
 
-from collections.abc import Iterable, Iterator, Sequence
+Only what a van has still to drive counts, as far as its position tells.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from cloud.planning.day import About, Route
+from cloud.planning.leg_left import path_ahead
+from cloud.planning.situation import At
 from cloud.planning.triggers import Cause
 from cloud.roads.speeds import RoadRule, goes_through, passes_by
 
@@ -15,16 +20,25 @@ class StreetNews(NamedTuple):
     ended: Sequence[RoadRule] = ()
 
 
-def causes_of(news: StreetNews, routes: Iterable[Route]) -> Iterator[Cause]:
-    """Why days are to be planned anew: one for each route that leads, or now could lead, there."""
+def causes_of(
+    news: StreetNews, routes: Iterable[Route], positions: Mapping[str, At]
+) -> Iterator[Cause]:
+    """Why days are to be planned anew: one for each route that leads, or now could lead, there.
+
+    Args:
+        news: what began and what ended.
+        routes: of one company.
+        positions: of its vans.
+    """
     for route in routes:
-        if route.open_stops and (reason := _reason(news, route)) is not None:
+        at = positions.get(route.vehicle_id)
+        if route.open_stops and (reason := _reason(news, route, at)) is not None:
             about = About(trigger="road_changed", vehicle_id=route.vehicle_id)
             yield Cause(route.depot_id, route.service_date, reason, about)
 
 
-def _reason(news: StreetNews, route: Route) -> str | None:
-    path = [(lat, lon) for lon, lat in route.geometry]
+def _reason(news: StreetNews, route: Route, at: At | None) -> str | None:
+    path = path_ahead(route, at)
     for rule in news.begun:
         if goes_through(path, rule):
             what = "is closed" if rule.kind == "closed" else f"is slow, {rule.kmh:g} km/h"

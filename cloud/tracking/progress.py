@@ -65,6 +65,18 @@ class Line:
         """Of the whole path."""
         return float(self._begins_m[-1])
 
+    def rest(self, from_m: float) -> list[tuple[float, float]]:
+        """What is left of the path from a place on it, as (lat, lon); two points at least."""
+        import numpy as np
+
+        from_m = min(max(0.0, from_m), self.length_m)
+        step = min(
+            int(np.searchsorted(self._begins_m, from_m, side="right")), len(self._points) - 1
+        )
+        x, y = (float(np.interp(from_m, self._begins_m, self._plane[:, axis])) for axis in (0, 1))
+        here = self._lat + y / _DEGREE_M, self._lon + x / self._east_m
+        return [here, *self._points[max(step, 0) :]]
+
     def place(
         self, lat: float, lon: float, *, from_m: float = 0.0, to_m: float | None = None
     ) -> Placed:

@@ -26,6 +26,7 @@ from cloud.planning.job_queue import JobQueue
 from cloud.planning.loop import PlanningLoop
 from cloud.planning.making import PlanMaker
 from cloud.planning.model import Solved, SolveRequest
+from cloud.planning.situation import At
 from cloud.planning.solvers.keeping import prices_kept
 from cloud.planning.solvers.solving import solve
 from cloud.roads.model import Matrix, Point
@@ -91,6 +92,7 @@ class Office:
     ) -> None:
         self.desk = desk
         self.depot = depot
+        self.positions: dict[str, At] = {}
         self.plan = f"/depots/{depot}/plans/{TODAY}"
         asked: Any = PlannerHere() if planner is None else planner
         self.maker = PlanMaker(
@@ -98,7 +100,7 @@ class Office:
             clock=StillClock(),
             roads=StraightStreets(),  # type: ignore[arg-type]
             planner=asked,
-            positions=lambda _: {},
+            positions=lambda _: self.positions,
             events=Outbox(desk.database),
             new_id=random_id,
         )
@@ -123,7 +125,7 @@ class Office:
     ) -> PlanningLoop:
         """The planning loop over this desk; the jobs of every depot are its work."""
         database, clock = self.desk.database, GoingClock(speed)
-        queue = JobQueue(database, clock, Outbox(database), random_id)
+        queue = JobQueue(database, clock, Outbox(database), random_id, lambda _: self.positions)
         counts = LoopCounts(CollectorRegistry())
         return PlanningLoop(clock, queue, self.maker, counts, at_once=at_once, budget=budget)
 

@@ -5,14 +5,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cloud.planning.day import About
+from cloud.planning.situation import At
 from cloud.planning.street_news import StreetNews, causes_of
 from cloud.roads.model import Path as Way
 from cloud.roads.model import Point
 from cloud.roads.speeds import RoadRule
+from cloud.tracking.progress import Line
 from tests.cloud.desk import open_desk, run
-from tests.planning.days import aboard, route, stop
+from tests.planning.days import EIGHT, aboard, route, stop
 from tests.planning.office import Office, StraightStreets, until, working
 
 EASTWARDS = tuple((-71.25 + step / 1_000, -29.9) for step in range(11))
@@ -29,7 +33,7 @@ def rule(*points: tuple[float, float], **changed: object) -> RoadRule:
 def reasons(news: StreetNews, state: str = "open") -> list[str]:
     there = stop("s1", aboard("a", "van-1"), state=state)  # type: ignore[arg-type]
     driven = replace(route("van-1", there), geometry=EASTWARDS)
-    return [cause.reason for cause in causes_of(news, [driven])]
+    return [cause.reason for cause in causes_of(news, [driven], {})]
 
 
 def test_a_closure_concerns_who_drives_along_it_and_nobody_who_crosses_it() -> None:
@@ -57,6 +61,51 @@ def test_an_opened_street_concerns_who_drives_near_it_and_has_somewhere_to_go() 
     ]
     assert not reasons(StreetNews(ended=[rule((-29.95, -71.246), (-29.95, -71.244))]))
     assert not reasons(StreetNews(begun=[rule(*ALONG)], ended=[beside]), state="done")
+
+
+def on_the_way(news: StreetNews, at: At | None) -> list[str]:
+    """The reasons for a van that is under way to the end of its path."""
+    first = stop("s0", aboard("a", "van-1"), state="done")
+    last = replace(stop("s1", aboard("b", "van-1")), lat=-29.9, lon=-71.24)
+    driven = replace(
+        route("van-1", replace(first, lat=-29.9, lon=-71.25), last), geometry=EASTWARDS
+    )
+    positions = {} if at is None else {"van-1": at}
+    return [cause.reason for cause in causes_of(news, [driven], positions)]
+
+
+def test_a_street_behind_a_van_concerns_it_no_more() -> None:
+    news = StreetNews(begun=[rule(*ALONG)])
+    assert on_the_way(news, None), "nobody knows where it is"
+    assert on_the_way(news, At(-29.9, -71.249, EIGHT)), "it is ahead"
+    assert on_the_way(news, At(-29.9, -71.245, EIGHT)), "it is in it"
+    assert not on_the_way(news, At(-29.9, -71.242, EIGHT)), "it is behind"
+    assert on_the_way(news, At(-29.95, -71.242, EIGHT)), "it is somewhere else"
+
+
+def test_a_path_that_comes_back_through_the_street_is_still_ahead() -> None:
+    there_and_back = (*EASTWARDS, *reversed(EASTWARDS[:-1]))
+    first = replace(stop("s0", aboard("a", "van-1"), state="done"), lat=-29.9, lon=-71.25)
+    turn = replace(stop("s1", aboard("b", "van-1")), lat=-29.9, lon=-71.24)
+    home = replace(stop("s2", aboard("c", "van-1")), lat=-29.9, lon=-71.25)
+    driven = replace(route("van-1", first, turn, home), geometry=there_and_back)
+    news, at = StreetNews(begun=[rule(*ALONG)]), At(-29.9, -71.242, EIGHT)
+    assert list(causes_of(news, [driven], {"van-1": at}))
+
+
+def test_an_opened_street_behind_a_van_concerns_it_no_more() -> None:
+    behind = rule((-29.9, -71.2495), (-29.9, -71.249))
+    far = replace(behind, points=tuple((lat, lon - 0.01) for lat, lon in behind.points))
+    assert on_the_way(StreetNews(ended=[far]), None)
+    assert not on_the_way(StreetNews(ended=[far]), At(-29.9, -71.2405, EIGHT))
+
+
+@given(share=st.floats(0, 1))
+def test_what_is_ahead_of_a_van_is_the_rest_of_its_path(share: float) -> None:
+    line = Line([(lat, lon) for lon, lat in EASTWARDS])
+    rest = Line(line.rest(share * line.length_m))
+    assert rest.length_m == pytest.approx((1 - share) * line.length_m, abs=0.5)
+    assert rest.place(*line.rest(line.length_m)[-1]).off_m < 0.5
 
 
 @pytest.fixture
