@@ -28,9 +28,13 @@ class ServedDay:
     cloud: ServedCloud
     dice: random.Random
 
-    def order(self, **fields: Any) -> str:
-        """Take one order somewhere in the city; gives its id."""
-        door = doors(demo_city(), 1, self.dice)[0]
+    def door(self) -> Any:
+        """A door somewhere in the city; to draw it takes a while."""
+        return doors(demo_city(), 1, self.dice)[0]
+
+    def order(self, door: Any = None, **fields: Any) -> str:
+        """Take one order there, or anywhere; gives its id."""
+        door = door or self.door()
         asked = {"depot_id": PLACE, "service_date": DATE, "address": "a door"}
         asked |= {"lat": door.lat, "lon": door.lon} | fields
         return str(_made(self.cloud.admin.post("/orders", json=asked))["id"])

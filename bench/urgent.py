@@ -71,8 +71,9 @@ def _asked(day: ServedDay, data: DataFolder, count: int) -> list[float]:
     with closing(sqlite3.connect(f"file:{data.business}?mode=ro", uri=True)) as database:
         for _ in range(count):
             time.sleep(day.dice.uniform(*_PAUSE_S))
+            door = day.door()
             begun = time.perf_counter()
-            _wait_for_revision(database, day.order(priority="urgent"))
+            _wait_for_revision(database, day.order(door, priority="urgent"))
             took.append(time.perf_counter() - begun)
     return took
 

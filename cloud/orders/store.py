@@ -12,6 +12,7 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
+    Row,
     RowMapping,
     Select,
     String,
@@ -376,37 +377,41 @@ def attempt_at(
 def _orders(
     connection: Connection, wanted: list[ColumnElement[bool]], limit: int | None = None
 ) -> list[Order]:
-    rows = (
-        connection.execute(
-            select(order_row, place.c.address, place.c.lat, place.c.lon, *_PICKUP_COLUMNS)
-            .join(
-                place,
-                (place.c.tenant == order_row.c.tenant) & (place.c.id == order_row.c.place_id),
-            )
-            .outerjoin(
-                _shop,
-                (_shop.c.tenant == order_row.c.tenant)
-                & (_shop.c.id == order_row.c.pickup_place_id),
-            )
-            .where(*wanted)
-            .order_by(order_row.c.created_at, order_row.c.id)
-            .limit(limit)
+    rows = connection.execute(
+        select(order_row, place.c.address, place.c.lat, place.c.lon, *_PICKUP_COLUMNS)
+        .join(
+            place,
+            (place.c.tenant == order_row.c.tenant) & (place.c.id == order_row.c.place_id),
         )
-        .mappings()
-        .all()
-    )
+        .outerjoin(
+            _shop,
+            (_shop.c.tenant == order_row.c.tenant) & (_shop.c.id == order_row.c.pickup_place_id),
+        )
+        .where(*wanted)
+        .order_by(order_row.c.created_at, order_row.c.id)
+        .limit(limit)
+    ).all()
     pieces: dict[str, list[Parcel]] = {}
     if rows:
         chosen = select(order_row.c.id).where(*wanted)
         if limit is not None:
-            chosen = select(order_row.c.id).where(order_row.c.id.in_([row["id"] for row in rows]))
-        for row in connection.execute(
-            select(parcel)
-            .where(parcel.c.tenant == rows[0]["tenant"], parcel.c.order_id.in_(chosen))
+            chosen = select(order_row.c.id).where(order_row.c.id.in_([row.id for row in rows]))
+        for parcel_id, order_id, label, kind, at in connection.execute(
+            select(
+                parcel.c.id,
+                parcel.c.order_id,
+                parcel.c.label,
+                parcel.c.whereabouts_kind,
+                parcel.c.whereabouts_at,
+            )
+            .where(parcel.c.tenant == rows[0].tenant, parcel.c.order_id.in_(chosen))
             .order_by(func.length(parcel.c.label), parcel.c.label)  # so that /10 follows /9
-        ).mappings():
-            pieces.setdefault(row["order_id"], []).append(_parcel(row))
-    return [_order(row, tuple(pieces.get(row["id"], ()))) for row in rows]
+        ):
+            piece = Parcel(
+                id=parcel_id, order_id=order_id, label=label, whereabouts=Whereabouts(kind, at)
+            )
+            pieces.setdefault(order_id, []).append(piece)
+    return [_order(row, tuple(pieces.get(row.id, ()))) for row in rows]
 
 
 def _parcel(row: RowMapping) -> Parcel:
@@ -418,49 +423,49 @@ def _parcel(row: RowMapping) -> Parcel:
     )
 
 
-def _span(row: RowMapping, name: str) -> Span | None:
-    begin = row[f"{name}_begin"]
-    return None if begin is None else Span(begin, row[f"{name}_end"])
+def _span(begin: float | None, end: float) -> Span | None:
+    return None if begin is None else Span(begin, end)
 
 
-def _order(row: RowMapping, parcels: tuple[Parcel, ...]) -> Order:
-    original, current = _span(row, "promise_original"), _span(row, "promise_current")
+def _order(row: Row[Any], parcels: tuple[Parcel, ...]) -> Order:
+    original = _span(row.promise_original_begin, row.promise_original_end)
+    current = _span(row.promise_current_begin, row.promise_current_end)
     return Order(
-        tenant=row["tenant"],
-        id=row["id"],
-        reference=row["reference"],
-        depot_id=row["depot_id"],
-        service_date=date.fromisoformat(row["service_date"]),
-        state=row["state"],
-        priority=row["priority"],
-        address=row["address"],
-        lat=row["lat"],
-        lon=row["lon"],
-        window=_span(row, "window"),
-        service_s=row["service_s"],
+        tenant=row.tenant,
+        id=row.id,
+        reference=row.reference,
+        depot_id=row.depot_id,
+        service_date=date.fromisoformat(row.service_date),
+        state=row.state,
+        priority=row.priority,
+        address=row.address,
+        lat=row.lat,
+        lon=row.lon,
+        window=_span(row.window_begin, row.window_end),
+        service_s=row.service_s,
         parcels=parcels,
         promise=Promise(original, current) if original and current else None,
-        created_at=row["created_at"],
-        version=row["version"],
-        weight_kg=row["weight_kg"],
-        volume_litres=row["volume_litres"],
-        needs=row["needs"],
-        kind=row["kind"],
+        created_at=row.created_at,
+        version=row.version,
+        weight_kg=row.weight_kg,
+        volume_litres=row.volume_litres,
+        needs=row.needs,
+        kind=row.kind,
         pickup=_pickup(row),
-        ready_from=row["ready_from"],
-        place_id=row["place_id"],
-        is_service_given=row["is_service_given"],
-        window_kind=row["window_kind"],
+        ready_from=row.ready_from,
+        place_id=row.place_id,
+        is_service_given=row.is_service_given,
+        window_kind=row.window_kind,
     )
 
 
-def _pickup(row: RowMapping) -> Pickup | None:
-    if row["pickup_place_id"] is None:
+def _pickup(row: Row[Any]) -> Pickup | None:
+    if row.pickup_place_id is None:
         return None
     return Pickup(
-        address=row["pickup_address"],
-        lat=row["pickup_lat"],
-        lon=row["pickup_lon"],
-        window=_span(row, "pickup"),
-        place_id=row["pickup_place_id"],
+        address=row.pickup_address,
+        lat=row.pickup_lat,
+        lon=row.pickup_lon,
+        window=_span(row.pickup_begin, row.pickup_end),
+        place_id=row.pickup_place_id,
     )

@@ -1,10 +1,11 @@
 """Tables of plans, revisions, routes and stops."""
 
-import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from datetime import date, timedelta
-from typing import Any, Final
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from sqlalchemy import (
@@ -15,20 +16,22 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
-    RowMapping,
     Select,
     String,
     Table,
+    Text,
     and_,
+    cast,
     delete,
     insert,
     select,
+    tuple_,
     update,
 )
 
 from cloud.fleet.tables import vehicle
 from cloud.fleet.within import vehicles_within
-from cloud.foundation.database import BUSINESS
+from cloud.foundation.database import BUSINESS, put_rows
 from cloud.foundation.identity.reach import EVERYTHING, Reach
 from cloud.foundation.identity.within import within
 from cloud.orders.model import Span
@@ -48,7 +51,10 @@ from cloud.planning.proposals import sequences_of_routes
 LATE_S: Final = 86_400.0
 _AT_ONCE: Final = 500
 """Ids in one statement: SQLite and PostgreSQL bound how many there may be."""
+_LINES: Final = 128
+"""Paths kept as they were read last: those of a depot's routes, some 200 KB each at the most."""
 _ROUTE_OWN: Final = frozenset({"service_date", "geometry", "breaks"})
+_WINDOW: Final = ("window_begin", "window_end")
 
 plan = Table(
     "plan",
@@ -123,6 +129,19 @@ stop_order = Table(
     Column("stop_id", String, primary_key=True),
     Column("order_id", String, primary_key=True, index=True),
 )
+
+_ROUTE_PLAIN: Final = tuple(one.name for one in route_row.columns if one.name not in _ROUTE_OWN)
+_ROUTE_COLUMNS: Final = (
+    *(route_row.c[name] for name in _ROUTE_PLAIN),
+    route_row.c.service_date,
+    route_row.c.breaks,
+    cast(route_row.c.geometry, Text).label("line"),
+)
+_STOP_NAMES: Final = tuple(
+    one.name for one in stop_row.columns if one.name not in {"tenant", *_WINDOW}
+)
+_STOP_COLUMNS: Final = ("tenant", *_WINDOW, *_STOP_NAMES)
+_of_stop: Final = attrgetter(*_STOP_NAMES)
 
 
 def routes_within(reach: Reach) -> ColumnElement[bool]:
@@ -422,117 +441,127 @@ def has_undo(connection: Connection, tenant: str, depot_id: str, service_date: d
 
 
 def _put_routes(connection: Connection, before: DayPlan, routes: Iterable[Route]) -> None:
-    """Write what differs; a statement for each kind of row, however many there are."""
+    """Write the rows that differ and no others; a statement for each kind of row, however many."""
     known = {route.id: route for route in before.routes}
     kept = {route.id: route for route in routes}
-    changed = [route for route in kept.values() if route != known.get(route.id)]
-    _drop_routes(connection, [one for one in known.values() if one != kept.get(one.id)])
-    for table, rows in (
-        (route_row, [_row_of_route(route) for route in changed]),
-        (stop_row, [_row_of_stop(route, stop) for route in changed for stop in route.stops]),
-        (
-            stop_order,
-            [
-                {"tenant": route.tenant, "stop_id": stop.id, "order_id": order_id}
-                for route in changed
-                for stop in route.stops
-                for order_id in stop.order_ids
-            ],
-        ),
-    ):
-        if rows:
-            connection.execute(insert(table), rows)
+    was, now = _rows_of(before.tenant, known.values()), _rows_of(before.tenant, kept.values())
+    gone = [stop_id for stop_id in was.stops if stop_id not in now.stops]
+    _drop(connection, before.tenant, stop_order, was.served - now.served)
+    _drop(connection, before.tenant, stop_row, [(stop_id,) for stop_id in gone])
+    _drop(connection, before.tenant, route_row, [(one,) for one in known if one not in kept])
+    for route in kept.values():
+        _put_route(connection, known.get(route.id), route)
+    changed = [row for stop_id, row in now.stops.items() if was.stops.get(stop_id) != row]
+    put_rows(connection, stop_row, changed, columns=_STOP_COLUMNS, clash="replace")
+    served = [(before.tenant, *pair) for pair in sorted(now.served - was.served)]
+    put_rows(connection, stop_order, served, clash="fail")
 
 
-def _drop_routes(connection: Connection, routes: Collection[Route]) -> None:
-    if not routes:
+class _Rows(NamedTuple):
+    """What stands in the tables of some routes: rows of stops by id, and (stop, order)."""
+
+    stops: dict[str, tuple[object, ...]]
+    served: set[tuple[str, str]]
+
+
+def _rows_of(tenant: str, routes: Iterable[Route]) -> _Rows:
+    stops = [stop for route in routes for stop in route.stops]
+    return _Rows(
+        {stop.id: _row_of_stop(tenant, stop) for stop in stops},
+        {(stop.id, order_id) for stop in stops for order_id in stop.order_ids},
+    )
+
+
+def _put_route(connection: Connection, was: Route | None, route: Route) -> None:
+    row = _row_of_route(route)
+    if was is None:
+        connection.execute(insert(route_row).values(**row, geometry=route.geometry))
         return
-    tenant = next(iter(routes)).tenant
-    stops = [stop.id for route in routes for stop in route.stops]
-    ids = [route.id for route in routes]
-    for first in range(0, len(stops), _AT_ONCE):
-        some = stop_order.c.stop_id.in_(stops[first : first + _AT_ONCE])
-        connection.execute(delete(stop_order).where(stop_order.c.tenant == tenant, some))
-    connection.execute(
-        delete(stop_row).where(stop_row.c.tenant == tenant, stop_row.c.route_id.in_(ids))
-    )
-    connection.execute(
-        delete(route_row).where(route_row.c.tenant == tenant, route_row.c.id.in_(ids))
-    )
+    before = _row_of_route(was)
+    values = {name: value for name, value in row.items() if value != before[name]}
+    if was.geometry is not route.geometry and was.geometry != route.geometry:
+        values["geometry"] = route.geometry
+    if values:
+        same = (route_row.c.tenant == route.tenant, route_row.c.id == route.id)
+        connection.execute(update(route_row).where(*same).values(**values))
+
+
+def _drop(
+    connection: Connection, tenant: str, table: Table, keys: Collection[tuple[str, ...]]
+) -> None:
+    """Delete rows by what follows the tenant in their primary key."""
+    columns = list(table.primary_key.columns)[1:]
+    wanted = list(keys)
+    for first in range(0, len(wanted), _AT_ONCE):
+        some = tuple_(*columns).in_(wanted[first : first + _AT_ONCE])
+        connection.execute(delete(table).where(table.c.tenant == tenant, some))
 
 
 def _row_of_route(route: Route) -> dict[str, Any]:
+    """The row of a route, but for its geometry."""
     names = {column.name for column in route_row.columns} - _ROUTE_OWN
     return {name: getattr(route, name) for name in names} | {
         "service_date": route.service_date.isoformat(),
-        "geometry": json.loads(json.dumps(route.geometry)),
         "breaks": msgspec.to_builtins(route.breaks),
     }
 
 
-def _row_of_stop(route: Route, stop: Stop) -> dict[str, Any]:
-    own = {"tenant", "route_id", "window_begin", "window_end"}
-    names = {column.name for column in stop_row.columns} - own
-    return {name: getattr(stop, name) for name in names} | {
-        "tenant": route.tenant,
-        "route_id": route.id,
-        "window_begin": stop.window.begin if stop.window else None,
-        "window_end": stop.window.end if stop.window else None,
-    }
+def _row_of_stop(tenant: str, stop: Stop) -> tuple[object, ...]:
+    window = stop.window
+    begin, end = (None, None) if window is None else (window.begin, window.end)
+    return (tenant, begin, end, *_of_stop(stop))
 
 
 def _routes(connection: Connection, wanted: list[ColumnElement[bool]]) -> list[Route]:
-    rows = (
-        connection.execute(select(route_row).where(*wanted).order_by(route_row.c.vehicle_id))
-        .mappings()
-        .all()
-    )
+    rows = connection.execute(
+        select(*_ROUTE_COLUMNS).where(*wanted).order_by(route_row.c.vehicle_id)
+    ).all()
     if not rows:
         return []
     stops: dict[str, list[Stop]] = defaultdict(list)
-    for stop in _stops(connection, rows[0]["tenant"], [row["id"] for row in rows]):
+    for stop in _stops(connection, rows[0].tenant, [row.id for row in rows]):
         stops[stop.route_id].append(stop)
     return [
         Route(
-            **{name: row[name] for name in row if name not in _ROUTE_OWN},
-            service_date=date.fromisoformat(row["service_date"]),
-            geometry=tuple((lon, lat) for lon, lat in row["geometry"]),
-            breaks=msgspec.convert(row["breaks"], tuple[RouteBreak, ...]),
-            stops=tuple(stops[row["id"]]),
+            **{name: getattr(row, name) for name in _ROUTE_PLAIN},
+            service_date=date.fromisoformat(row.service_date),
+            geometry=_line(row.line),
+            breaks=msgspec.convert(row.breaks, tuple[RouteBreak, ...]),
+            stops=tuple(stops[row.id]),
         )
         for row in rows
     ]
 
 
+@lru_cache(_LINES)
+def _line(text: str) -> tuple[tuple[float, float], ...]:
+    """The points of a path; of one text always the same, so that comparing costs nothing."""
+    return msgspec.json.decode(text, type=tuple[tuple[float, float], ...])
+
+
 def _stops(connection: Connection, tenant: str, route_ids: list[str]) -> list[Stop]:
-    rows = (
-        connection.execute(
-            select(stop_row)
-            .where(stop_row.c.tenant == tenant, stop_row.c.route_id.in_(route_ids))
-            .order_by(stop_row.c.route_id, stop_row.c.position)
-        )
-        .mappings()
-        .all()
-    )
+    of_routes = stop_row.c.tenant == tenant, stop_row.c.route_id.in_(route_ids)
+    rows = connection.execute(
+        select(*(stop_row.c[name] for name in (*_WINDOW, *_STOP_NAMES)))
+        .where(*of_routes)
+        .order_by(stop_row.c.route_id, stop_row.c.position)
+    ).all()
     served: dict[str, list[str]] = defaultdict(list)
-    for row in connection.execute(
+    for stop_id, order_id in connection.execute(
         select(stop_order.c.stop_id, stop_order.c.order_id)
         .join(
             stop_row,
             and_(stop_row.c.tenant == stop_order.c.tenant, stop_row.c.id == stop_order.c.stop_id),
         )
-        .where(stop_row.c.tenant == tenant, stop_row.c.route_id.in_(route_ids))
+        .where(*of_routes)
         .order_by(stop_order.c.order_id)
     ):
-        served[row.stop_id].append(row.order_id)
-    return [_stop(row, tuple(served[row["id"]])) for row in rows]
-
-
-def _stop(row: RowMapping, order_ids: tuple[str, ...]) -> Stop:
-    begin = row["window_begin"]
-    own = {"tenant", "window_begin", "window_end"}
-    return Stop(
-        **{name: row[name] for name in row if name not in own},
-        order_ids=order_ids,
-        window=None if begin is None else Span(begin, row["window_end"]),
-    )
+        served[stop_id].append(order_id)
+    return [
+        Stop(
+            **(told := dict(zip(_STOP_NAMES, values, strict=True))),
+            order_ids=tuple(served[told["id"]]),
+            window=None if begin is None else Span(begin, end),
+        )
+        for begin, end, *values in rows
+    ]
