@@ -16,9 +16,11 @@ import msgspec
 import osmium
 
 from cloud.foundation.settings import VanMeasures
+from cloud.roads.cells import cell_sizes
 from cloud.roads.engine import BASE, argument, program
 from cloud.roads.model import CityError
 from cloud.roads.profile import write_profile
+from cloud.roads.segments import count_of_nodes
 
 STREETS: Final = "streets.geojson"
 FACTS: Final = "city.json"
@@ -220,17 +222,15 @@ def _build_network(
 ) -> None:
     base = argument(folder / BASE)
     extract = [str(program("osrm-extract")), "-p", argument(write_profile(folder, van)), "-o", base]
-    steps = {
-        "reading the street network": [*extract, argument(source)],
-        "dividing it into cells": [str(program("osrm-partition")), base],
-        "pricing the cells": [str(program("osrm-customize")), base],
-    }
-    for what, argv in steps.items():
-        told(what)
-        _run(what, argv)
+    _run(told, "reading the street network", [*extract, argument(source)])
+    sizes = ",".join(str(size) for size in cell_sizes(count_of_nodes(folder)))
+    partition = [str(program("osrm-partition")), f"--max-cell-sizes={sizes}", base]
+    _run(told, "dividing it into cells", partition)
+    _run(told, "pricing the cells", [str(program("osrm-customize")), base])
 
 
-def _run(what: str, argv: list[str]) -> None:
+def _run(told: Callable[[str], None], what: str, argv: list[str]) -> None:
+    told(what)
     try:
         subprocess.run(  # noqa: S603 - OSRM's own programs on a file the administrator named
             argv, check=True, capture_output=True, timeout=_STEP_LIMIT_S

@@ -9,17 +9,17 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import accumulate, pairwise
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import httpx
 import msgspec
 
 from cloud.roads.engine import KEEP_ALIVE_S, MAX_MATCH_POINTS, MAX_ROUTE_POINTS
+from cloud.roads.flat import FlatTable, read_failure, read_table
 from cloud.roads.guidance import Manoeuvre, steps
 from cloud.roads.matching import Hop, Line, pieces
 from cloud.roads.model import (
     NEAR_M,
-    NO_WAY,
     Leg,
     Matrix,
     NoStreetNear,
@@ -30,10 +30,6 @@ from cloud.roads.model import (
     Snapped,
 )
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
 type Lane = Literal["interactive", "bulk"]
 
 _BLOCK: Final = 400
@@ -43,6 +39,8 @@ _WAITING: Final[dict[Lane, int]] = {"interactive": 256, "bulk": 16}
 _LIMIT_S: Final[dict[Lane, float]] = {"interactive": 5.0, "bulk": 60.0}
 _TRIES: Final = 1 + max(_IN_FLIGHT.values())
 """Each kept-alive connection may have been closed by the engine just now; the next is new."""
+_ESTIMATED_MPS: Final = 10.0
+"""Where no way leads the engine estimates at this speed and says so; nothing is made of it."""
 _JSON: Final = {"content-type": "application/json", "accept-encoding": "identity"}
 
 
@@ -54,13 +52,6 @@ class _Waypoint(msgspec.Struct):
 
 class _Nearest(msgspec.Struct):
     waypoints: tuple[_Waypoint, ...]
-
-
-class _Table(msgspec.Struct):
-    durations: list[list[float | None]]
-    distances: list[list[float | None]]
-    sources: list[_Waypoint]
-    destinations: list[_Waypoint]
 
 
 class _Annotation(msgspec.Struct):
@@ -219,10 +210,9 @@ class RoadsClient:
                 asked = origins[top : top + _BLOCK], goals[left : left + _BLOCK]
                 block = await self._block(points, *asked)
                 place = slice(top, top + _BLOCK), slice(left, left + _BLOCK)
-                seconds[place] = _whole(block.durations)
-                metres[place] = _whole(block.distances)
-                far |= _too_far(asked[0], block.sources, within_m)
-                far |= _too_far(asked[1], block.destinations, within_m)
+                seconds[place], metres[place] = block.seconds, block.metres
+                far |= _too_far(asked[0], block.origins_m, within_m)
+                far |= _too_far(asked[1], block.goals_m, within_m)
         if far:
             raise NoStreetNear(points, far, within_m)
         return Matrix(seconds, metres)
@@ -324,24 +314,29 @@ class RoadsClient:
         except _Refusal:
             await self._require_near(points, within_m)
             raise NoWay("points") from None
-        far = _too_far(range(len(points)), answer.waypoints, within_m)
+        away_m = [one.distance for one in answer.waypoints]
+        far = _too_far(range(len(points)), away_m, within_m)
         if far:
             raise NoStreetNear(points, far, within_m)
         return _path(answer.routes[0])
 
-    async def _block(self, points: Sequence[Point], rows: list[int], columns: list[int]) -> _Table:
+    async def _block(
+        self, points: Sequence[Point], rows: list[int], columns: list[int]
+    ) -> FlatTable:
         used = sorted({*rows, *columns})
         used = used if len(used) > 1 else used * 2  # the engine wants two places at least
         at = {point: index for index, point in enumerate(used)}
         try:
-            return await self._ask(
+            answer = await self._answer(
                 "table",
                 [points[index] for index in used],
-                _Table,
-                sources=[at[row] for row in rows],
-                destinations=[at[column] for column in columns],
+                sources=_twice([at[row] for row in rows]),
+                destinations=_twice([at[column] for column in columns]),
                 annotations=["duration", "distance"],
+                format="flatbuffers",
+                fallback_speed=_ESTIMATED_MPS,
             )
+            return _read_flat(answer).part(len(rows), len(columns))
         except _Refusal:
             await self._require_near(points, NEAR_M)
             raise RoadsUnavailable("roads: the engine finds no travel times; ask again") from None
@@ -360,14 +355,16 @@ class RoadsClient:
     async def _ask[T](
         self, service: str, points: Sequence[Point], kind: type[T], **asked: Any
     ) -> T:
+        return _read(await self._answer(service, points, **asked), kind)
+
+    async def _answer(self, service: str, points: Sequence[Point], **asked: Any) -> httpx.Response:
         body = {
             "coordinates": [(round(point.lon, 6), round(point.lat, 6)) for point in points],
             "generate_hints": False,
             **asked,
         }
         async with self._turn():
-            answer = await self._post(f"/{service}/v1/driving", msgspec.json.encode(body))
-        return _read(answer, kind)
+            return await self._post(f"/{service}/v1/driving", msgspec.json.encode(body))
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -408,29 +405,42 @@ def _read[T](answer: httpx.Response, kind: type[T]) -> T:
             return msgspec.json.decode(answer.content, type=kind)
         failure = msgspec.json.decode(answer.content, type=_Failure)
     except msgspec.DecodeError as error:
-        raise RoadsUnavailable(f"roads: the engine's answer is not understood: {error}") from error
-    if failure.code in {"NoRoute", "NoSegment", "NoTable", "NoMatch"}:
-        raise _Refusal(failure.message)
-    raise RoadsUnavailable(f"roads: the engine refused the question: {failure.message}")
+        raise _not_understood(error) from error
+    raise _failed(failure.code, failure.message)
 
 
-def _whole(rows: list[list[float | None]]) -> "npt.NDArray[np.int32]":
-    """Rounded to whole numbers; where no way leads, `NO_WAY`."""
-    import numpy as np
+def _read_flat(answer: httpx.Response) -> FlatTable:
+    try:
+        if answer.status_code == httpx.codes.OK:
+            return read_table(answer.content)
+        code, message = read_failure(answer.content)
+    except ValueError as error:
+        raise _not_understood(error) from error
+    raise _failed(code, message)
 
-    values = np.array(rows, dtype=np.float64)
-    # Between two points of one street the engine may tell a metre less than none.
-    whole = np.maximum(np.rint(values), 0)
-    return np.where(np.isnan(values), NO_WAY, whole).astype(np.int32)
+
+def _not_understood(error: Exception) -> RoadsUnavailable:
+    return RoadsUnavailable(f"roads: the engine's answer is not understood: {error}")
 
 
-def _too_far(
-    indices: Sequence[int], waypoints: Sequence[_Waypoint], within_m: float
-) -> dict[int, float]:
+def _failed(code: str, message: str) -> Exception:
+    if code in {"NoRoute", "NoSegment", "NoTable", "NoMatch"}:
+        return _Refusal(message)
+    return RoadsUnavailable(f"roads: the engine refused the question: {message}")
+
+
+def _twice(asked: list[int]) -> list[int]:
+    """One place as two of the same.
+
+    From or to a single place the engine searches the whole city on its lowest level, which takes
+    two and a half times as long as its search between many.
+    """
+    return asked * 2 if len(asked) == 1 else asked
+
+
+def _too_far(indices: Sequence[int], away_m: Sequence[float], within_m: float) -> dict[int, float]:
     return {
-        index: waypoint.distance
-        for index, waypoint in zip(indices, waypoints, strict=True)
-        if waypoint.distance > within_m
+        index: metres for index, metres in zip(indices, away_m, strict=True) if metres > within_m
     }
 
 

@@ -97,6 +97,19 @@ def read_segments(city: Path) -> Segments:
         ) from error
 
 
+def count_of_nodes(city: Path) -> int:
+    """Of how many pieces of street, each direction for itself, the network in a folder is made.
+
+    Raises:
+        CityError: it cannot be read.
+    """
+    try:
+        column = _Tar(city / f"{BASE}.ebg").column("/common/number_of_edge_based_nodes", "<u4")
+        return int(column[0])
+    except (OSError, KeyError, ValueError, IndexError, tarfile.TarError) as error:
+        raise CityError(f"{city}: its network cannot be read ({error}); import it again") from error
+
+
 class _Tar:
     """One of the engine's archives."""
 

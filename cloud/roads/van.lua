@@ -60,7 +60,6 @@ function setup()
     default_mode = mode.driving,
     restrictions = Sequence { "goods", "motorcar", "motor_vehicle", "vehicle" },
     classes = Sequence { "toll", "motorway", "ferry", "restricted" },
-    excludable = Sequence { Set { "toll" }, Set { "ferry" } },
     suffix_list = {},
     relation_types = Sequence {},
   }

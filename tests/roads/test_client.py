@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from cloud.roads.client import RoadsClient, _whole
+from cloud.roads.client import RoadsClient
 from cloud.roads.model import NO_WAY, NoStreetNear, Point, RoadsUnavailable
 from tests.parts.ports import free_port
 from tests.parts.roads_engine import RoadEngine, demo_city, roads_engine
@@ -232,8 +232,3 @@ def test_an_interactive_question_does_not_wait_behind_a_bulk_one(engine: RoadEng
         assert matrix.seconds.max() < NO_WAY
 
     asyncio.run(ask())
-
-
-def test_a_distance_a_little_below_none_is_none() -> None:
-    whole = _whole([[0.0, -0.7, None], [1.4, 1.6, -1.0]])
-    assert whole.tolist() == [[0, 0, NO_WAY], [1, 2, 0]]
