@@ -80,7 +80,6 @@ from cloud.planning.ruling import DayRules
 from cloud.planning.service import Planning
 from cloud.planning.situation import At
 from cloud.planning.store import orders_of_carrier
-from cloud.planning.street_news import StreetNews
 from cloud.planning.turns import searches_at_once
 from cloud.roads import api as roads_api
 from cloud.roads.client import RoadsClient
@@ -250,7 +249,7 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         desk=SpeedDesk(data.roads, data.roads_socket) if settings.roads.url is None else None,
         factors=learning.factors,
         hours=learning.hours,
-        heard=lambda begun, ended: loop.on_streets(StreetNews(begun, ended)),
+        events=events,
     )
     gateways = Gateways(business, clock, fleet, Reports(telemetry), events, random_id)
     return _Parts(

@@ -17,7 +17,7 @@ from cloud.planning.day import DayKey, DepotKey, Job
 from cloud.planning.hours_news import news_of
 from cloud.planning.job_queue import JobQueue, improvement
 from cloud.planning.making import GaveWay, PlanMaker
-from cloud.planning.street_news import StreetNews
+from cloud.planning.street_news import streets_of
 from cloud.planning.triggers import cause_of
 from cloud.planning.turns import gives_way, is_due, retry_after_s, to_begin
 
@@ -103,7 +103,9 @@ class PlanningLoop:
     async def on_event(self, event: DomainEvent) -> None:
         """A consumer of the outbox: queues a re-plan when an event touches a published plan."""
         jobs: list[Job] = []
-        if (hours := news_of(event)) is not None:
+        if (streets := streets_of(event)) is not None:
+            jobs = await asyncio.to_thread(self._queue.ask_of_streets, streets)
+        elif (hours := news_of(event)) is not None:
             jobs = await asyncio.to_thread(self._queue.ask_of_hours, event.tenant, hours)
         elif (cause := cause_of(event)) is not None:
             jobs = await asyncio.to_thread(self._queue.ask, event.tenant, cause)
@@ -111,11 +113,6 @@ class PlanningLoop:
             if job.is_urgent:
                 self._put_off.pop(job.depot_key, None)  # the part may answer again
         if jobs:
-            self._waker.set()
-
-    async def on_streets(self, news: StreetNews) -> None:
-        """Queue a re-plan of each day whose vans a closure or slow zone concerns."""
-        if await asyncio.to_thread(self._queue.ask_of_streets, news):
             self._waker.set()
 
     async def _wait(self, waiting: Collection[Job]) -> None:

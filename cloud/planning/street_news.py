@@ -6,10 +6,12 @@ Only what a van has still to drive counts, as far as its position tells.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from cloud.foundation.outbox import DomainEvent
 from cloud.planning.day import About, Route
 from cloud.planning.leg_left import path_ahead
 from cloud.planning.situation import At
 from cloud.planning.triggers import Cause
+from cloud.roads.news import StreetsChanged
 from cloud.roads.speeds import RoadRule, goes_through, passes_by
 
 
@@ -18,6 +20,14 @@ class StreetNews(NamedTuple):
 
     begun: Sequence[RoadRule] = ()
     ended: Sequence[RoadRule] = ()
+
+
+def streets_of(event: DomainEvent) -> StreetNews | None:
+    """What an event tells of the streets; None when it tells of something else."""
+    if event.kind != "StreetsChanged":
+        return None
+    told = event.body(StreetsChanged)
+    return StreetNews(told.begun, told.ended)
 
 
 def causes_of(

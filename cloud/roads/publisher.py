@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from sqlalchemy.exc import DBAPIError
 
+from cloud.foundation import outbox
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.roads import store
@@ -16,6 +17,7 @@ from cloud.roads.generations import stamp
 from cloud.roads.hours import Week
 from cloud.roads.keeper import NOW
 from cloud.roads.model import CityError, RoadsUnavailable
+from cloud.roads.news import EVERY_TENANT, by_effect, changes
 from cloud.roads.publishing import SpeedDesk
 from cloud.roads.segments import Floats, Segments, read_segments
 from cloud.roads.speed_files import SpeedFile, speeds_of
@@ -50,14 +52,6 @@ class Hours:
     version: int
     week: Week
     factors: tuple[Floats, ...]
-
-
-type Heard = Callable[[Sequence[RoadRule], Sequence[RoadRule]], Awaitable[None]]
-"""Told which rules began to hold, and which hold no more, when the engine knows of them."""
-
-
-async def _nobody_hears(_begun: Sequence[RoadRule], _ended: Sequence[RoadRule]) -> None:
-    pass
 
 
 type Usual = Callable[[Segments, float], Hours | None]
@@ -102,7 +96,7 @@ class SpeedPublisher:
         hours: what was learned of each class of hours.
         factors: what was learned: travel time over the profile's, by segment, NaN where nothing is
             known; asked for with the segments and the domain time, off the event loop.
-        heard: told of closures and slow zones; after a start, of all that hold.
+        events: which closures and slow zones began and ended is told by them, once, over restarts.
     """
 
     def __init__(
@@ -114,7 +108,7 @@ class SpeedPublisher:
         desk: SpeedDesk | None,
         factors: Learned = _nothing_learned,
         hours: Usual = _no_hours,
-        heard: Heard = _nobody_hears,
+        events: outbox.Outbox | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -122,9 +116,8 @@ class SpeedPublisher:
         self._desk = desk
         self._factors = factors
         self._hours = hours
-        self._heard = heard
-        self._rules: tuple[RoadRule, ...] = ()
-        self._holding: tuple[RoadRule, ...] = ()
+        self._events = events or outbox.Outbox(database)
+        self._holding: tuple[RoadRule, ...] | None = None
         self._hours_told: tuple[str, int, _Drawn] | None = None
         self._segments: tuple[str, Segments] | None = None
         self._next_s = 0.0
@@ -197,13 +190,24 @@ class SpeedPublisher:
         self._holding = rules
 
     async def tell(self) -> None:
-        """Tell of the rules that the engine knows of since the last time, or no more."""
-        rules = self._holding
-        begun = [one for one in rules if one not in self._rules]
-        ended = [one for one in self._rules if one not in rules]
-        if begun or ended:
-            await self._heard(begun, ended)
-        self._rules = rules
+        """Tell of the rules that the engine knows of since the last time, or no more.
+
+        What was told is kept: what began or ended while nothing ran is told at the next start.
+        """
+        if self._holding is not None and await asyncio.to_thread(self._tell, self._holding):
+            self._events.wake()
+
+    def _tell(self, rules: Sequence[RoadRule]) -> bool:
+        holding = by_effect(rules)
+        with self._database.reading() as connection:
+            if store.told(connection).keys() == holding.keys():
+                return False
+        with self._database.writing() as connection:
+            told = store.told(connection)
+            store.put_told(connection, told, holding)
+            news = changes(told, holding)
+            outbox.append(connection, EVERY_TENANT, self._clock.now_s(), *news)
+        return True
 
     async def publish_hours(self, desk: SpeedDesk) -> None:
         """Tell the engine what each class of hours is like, when that has changed.

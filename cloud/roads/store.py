@@ -1,6 +1,7 @@
 """The tables of closures, slow zones, speeds out of files, and what vans met by the hour."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import (
@@ -29,6 +30,9 @@ from cloud.foundation.identity.reach import EVERYTHING, Reach
 from cloud.foundation.identity.within import within
 from cloud.roads.speed_files import SpeedFile
 from cloud.roads.speeds import RoadRule
+
+_AT_ONCE: Final = 500
+"""Values in one statement: SQLite and PostgreSQL bound how many there may be."""
 
 road_rule = Table(
     "road_rule",
@@ -64,6 +68,12 @@ road_hour = Table(
     Column("hour_s", BigInteger, primary_key=True, autoincrement=False),
     Column("body", LargeBinary, nullable=False),
     Column("is_final", Boolean, nullable=False),
+)
+road_told = Table(
+    "road_told",
+    BUSINESS,
+    Column("effect", String, primary_key=True),
+    Column("rule", Text, nullable=False),
 )
 _PLAIN = (
     "name", "kind", "is_area", "kmh", "is_one_way", "depot_id", "from_s", "until_s", "source",
@@ -121,6 +131,29 @@ def remove_of_file(connection: Connection, tenant: str, source: str) -> int:
     """Take away the rules that came from a file; how many there were."""
     wanted = (road_rule.c.tenant == tenant, road_rule.c.source == source)
     return connection.execute(delete(road_rule).where(*wanted)).rowcount
+
+
+def told(connection: Connection) -> dict[str, RoadRule]:
+    """The rules that were last told to hold, by what they do."""
+    rows = connection.execute(select(road_told).order_by(road_told.c.effect))
+    return {row.effect: msgspec.json.decode(row.rule, type=RoadRule) for row in rows}
+
+
+def put_told(
+    connection: Connection, before: Mapping[str, RoadRule], now: Mapping[str, RoadRule]
+) -> None:
+    """Write what was told to hold in the place of what was ``before``."""
+    gone = sorted(before.keys() - now.keys())
+    for at in range(0, len(gone), _AT_ONCE):
+        some = road_told.c.effect.in_(gone[at : at + _AT_ONCE])
+        connection.execute(delete(road_told).where(some))
+    new = [
+        {"effect": effect, "rule": msgspec.json.encode(rule).decode()}
+        for effect, rule in now.items()
+        if effect not in before
+    ]
+    if new:
+        connection.execute(insert(road_told), new)
 
 
 def speed_files(connection: Connection, tenant: str | None = None) -> list[SpeedFile]:

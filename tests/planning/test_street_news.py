@@ -13,11 +13,13 @@ from cloud.planning.situation import At
 from cloud.planning.street_news import StreetNews, causes_of
 from cloud.roads.model import Path as Way
 from cloud.roads.model import Point
+from cloud.roads.news import StreetsChanged
 from cloud.roads.speeds import RoadRule
 from cloud.tracking.progress import Line
 from tests.cloud.desk import open_desk, run
 from tests.planning.days import EIGHT, aboard, route, stop
 from tests.planning.office import Office, StraightStreets, until, working
+from tests.planning.test_news import event
 
 EASTWARDS = tuple((-71.25 + step / 1_000, -29.9) for step in range(11))
 """A path of some 970 m, as (lon, lat)."""
@@ -124,7 +126,7 @@ def test_a_closure_on_the_way_makes_a_revision_that_says_why(office: Office) -> 
 
     async def told() -> None:
         async with working(loop := office.loop()):
-            await loop.on_streets(StreetNews(begun=[closed]))
+            await loop.on_event(event(StreetsChanged(begun=(closed,))))
             await until(lambda: not office.unfinished)
 
     run(told())
@@ -158,7 +160,7 @@ class DetouringStreets(StraightStreets):
 
 def test_a_closure_far_from_every_way_asks_for_no_plan(office: Office) -> None:
     far = rule((-28.0, -71.0), (-28.0, -71.1))
-    run(office.loop().on_streets(StreetNews(begun=[far], ended=[far])))
+    run(office.loop().on_event(event(StreetsChanged(begun=(far,), ended=(far,)))))
     assert office.unfinished == []
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -12,20 +13,27 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import func, select
 
 from cloud.foundation.clock import RealClock
 from cloud.foundation.database import Database
 from cloud.foundation.errors import Conflict, Invalid, NotAllowed, NotFound
 from cloud.foundation.identity.reach import Reach
+from cloud.foundation.layout import DataFolder
+from cloud.foundation.outbox import outbox
+from cloud.foundation.places import place_of
+from cloud.foundation.settings import Settings
 from cloud.roads.cli import main
 from cloud.roads.client import RoadsClient
 from cloud.roads.hours import Week
+from cloud.roads.model import RoadsUnavailable
+from cloud.roads.news import StreetsChanged
 from cloud.roads.publisher import Hours, SpeedPublisher
 from cloud.roads.segments import Segments, read_segments, unpacked
 from cloud.roads.service import Traffic
 from cloud.roads.speed_files import as_geojson, read_rules, read_speeds
 from cloud.roads.speeds import RoadRule, layer_of, lines, speeds_now
-from tests.parts.migrated import upgrade
+from tests.parts.migrated import migrate, upgrade
 from tests.parts.roads_engine import demo_city, street_nodes
 from tests.roads.test_keeper import HARBOUR, PLAZA, roads_process
 
@@ -305,3 +313,58 @@ def test_a_closure_begins_at_its_time_though_speeds_are_new_already(
 
     asyncio.run(ask())
     database.close()
+
+
+def test_what_began_and_ended_while_nothing_ran_is_told_once(
+    tmp_path: Path, kept_in: Settings
+) -> None:
+    data = DataFolder(tmp_path)
+    migrate(data, "business", settings=kept_in)
+    database = Database(place_of("business", data, kept_in))
+    traffic, clock, desk = traffic_of(database), Clock(), Heard()
+    here = float(city().lat[0]), float(city().lon[0])
+    line = (here, (here[0] + 1e-3, here[1]))
+    slow = RoadRule(id="", name="school", kind="slow", kmh=20.0, points=line, is_area=False)
+    closed = replace(slow, name="fair", kind="closed", kmh=None, from_s=2_000.0, until_s=3_000.0)
+    known = [traffic.add("main", one, "ana") for one in (slow, closed)]
+
+    async def start(at_s: float, desk: Heard = desk) -> list[tuple[list[str], list[str]]]:
+        """The service runs at a time; what it tells, as names of what began and what ended."""
+        clock.at_s = at_s
+        publisher = SpeedPublisher(
+            database=database, clock=clock, city=demo_city(), desk=cast("Any", desk)
+        )
+        with database.reading() as connection:
+            before = connection.scalar(select(func.max(outbox.c.position))) or 0
+        await publisher._tell_or_later()  # nothing is told before the engine knows
+        with suppress(RoadsUnavailable):
+            await publisher.publish(cast("Any", desk))
+        await publisher.tell()
+        await publisher.tell()
+        with database.reading() as connection:
+            rows = connection.execute(select(outbox).where(outbox.c.position > before))
+            told = [msgspec.json.decode(row.payload, type=StreetsChanged) for row in rows]
+        return [([r.name for r in one.begun], [r.name for r in one.ended]) for one in told]
+
+    async def days() -> None:
+        assert await start(1_000.0) == [(["school"], [])]
+        assert await start(1_500.0) == []
+        assert await start(2_500.0, Deaf()) == []
+        assert await start(2_500.0) == [(["fair"], [])]
+        traffic.change("main", replace(known[0], name="a school"), "ana")
+        assert await start(2_600.0) == []
+        assert await start(3_000.0) == [([], ["fair"])]
+        traffic.change("main", replace(known[0], kmh=30.0), "ana")
+        assert await start(3_100.0) == [(["school"], []), ([], ["school"])]
+        traffic.remove("main", known[0].id)
+        assert await start(3_200.0) == [([], ["school"])]
+
+    asyncio.run(days())
+    database.close()
+
+
+class Deaf(Heard):
+    """An engine that takes no speeds."""
+
+    async def publish(self, _data_set: str, _speeds: bytes) -> float:
+        raise RoadsUnavailable("roads: not there")
