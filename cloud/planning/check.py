@@ -139,11 +139,8 @@ class _Check:
             if first.pickup != van.start or first.pickup_windows:
                 break
             wanted.pop(0)
-        driven = [
-            (visit.job, visit.kind)
-            for number, visit in enumerate(route.visits)
-            if not self._is_loading(van, route, number)
-        ]
+        visits = route.visits[self._loaded(van, route) :]
+        driven = [(visit.job, visit.kind) for visit in visits]
         if driven != wanted:
             yield Violation(
                 rule="sequence",
@@ -184,8 +181,9 @@ class _Check:
     def _times(self, van: Vehicle, route: PlannedRoute) -> Iterator[Violation]:
         place, free_at = van.start, van.available_from
         firsts = begun_by(van, self._jobs, route.visits)
+        loaded = self._loaded(van, route)
         for number, visit in enumerate(route.visits):
-            is_loading = self._is_loading(van, route, number)
+            is_loading = number < loaded
             if firsts[number] < number and not is_loading:
                 continue
             leaves = max(free_at, visit.arrival - visit.leg_s)
@@ -203,30 +201,22 @@ class _Check:
                 yield _broken("service", "its service is too short", visit, route)
             place = visit.location
             free_at = van.available_from if is_loading else visit.departure
-            if is_loading and not self._is_loading(van, route, number + 1):
+            if number + 1 == loaded:
                 free_at = max(each.departure for each in route.visits[: number + 1])
         yield from self._loading(van, route)
 
-    def _is_loading(self, van: Vehicle, route: PlannedRoute, number: int) -> bool:
-        """Whether the visit belongs to the loading at the start, which is done in one go."""
-        return (
-            van.loads_at_start
-            and all(
-                visit.kind == "pickup"
-                and visit.location == van.start
-                and not self._jobs[visit.job].pickup_windows
-                for visit in route.visits[: number + 1]
-            )
-            and number < len(route.visits)
-        )
+    def _loaded(self, van: Vehicle, route: PlannedRoute) -> int:
+        """How many visits belong to the loading at the start, which is done in one go."""
+        if not van.loads_at_start:
+            return 0
+        for number, visit in enumerate(route.visits):
+            is_fetched_here = visit.kind == "pickup" and visit.location == van.start
+            if not is_fetched_here or self._jobs[visit.job].pickup_windows:
+                return number
+        return len(route.visits)
 
     def _loading(self, van: Vehicle, route: PlannedRoute) -> Iterator[Violation]:
-        loaded = [
-            visit
-            for number, visit in enumerate(route.visits)
-            if self._is_loading(van, route, number)
-        ]
-        for one, other in pairwise(loaded):
+        for one, other in pairwise(route.visits[: self._loaded(van, route)]):
             if one.departure != other.departure:
                 yield _broken("service", "the loading does not end for all at once", other, route)
 

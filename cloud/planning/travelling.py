@@ -17,6 +17,9 @@ async def travel_of(
 ) -> tuple[Travel, dict[int, float]]:
     """Travel times between all locations while vans work, asked once for each distinct place.
 
+    By ``is_quick`` the ways to and from a new place are the best ones where vans begin, end and
+    load, and beside it; elsewhere they lead over one of those (`cloud.roads.remembering`).
+
     Places without a street are told apart, with how far the nearest is; their rows and columns
     are those of another.
 
@@ -29,14 +32,24 @@ async def travel_of(
     )
     points = [Point(round(at.lat, _DIGITS), round(at.lon, _DIGITS)) for at in problem.locations]
     places = list(dict.fromkeys(points))
+    ends = {
+        points[at]
+        for van in problem.vehicles
+        for at in (van.start, van.end, van.loads_at)
+        if at is not None
+    }
     far: dict[Point, float] = {}
+
+    async def table(places: list[Point]) -> Travel:
+        at = [number for number, place in enumerate(places) if place in ends]
+        return await roads.table(places, *span, now, is_quick=is_quick, ends=at)
+
     try:
-        travel = await roads.table(places, *span, now, is_quick=is_quick)
+        travel = await table(places)
     except NoStreetNear as error:
         far = {places[at]: distance_m for at, distance_m in error.far_m.items()}
         near = [place for place in places if place not in far]
-        travel = await roads.table(near, *span, now, is_quick=is_quick)
-        places = near
+        travel, places = await table(near), near
     at = {place: index for index, place in enumerate(places)}
     whole = travel.cut([at.get(point, 0) for point in points]) if places else travel
     return whole, {index: far[point] for index, point in enumerate(points) if point in far}

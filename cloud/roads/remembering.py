@@ -2,7 +2,8 @@
 
 A plan asks for the whole table of its day anew each time, with the newest speeds. An urgent order
 cannot wait for that: its own row and column are asked for in the lane that waits for nothing, and
-between the places known before what was told last still stands in.
+between the places known before what was told last still stands in. The engine takes as long for
+each place of a row, so that leads to those beside the new one, and the rest is reached by them.
 """
 
 import asyncio
@@ -10,10 +11,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import cos, radians
 from typing import TYPE_CHECKING, Final
 
 from cloud.roads.client import RoadsClient
-from cloud.roads.model import Matrix, Point
+from cloud.roads.model import NEAR_M, NO_WAY, Matrix, NoStreetNear, Point
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +26,8 @@ _KEPT_S: Final = 900.0
 _TABLES: Final = 4
 _MOST_PLACES: Final = 1_000
 """So many tables of so many places at the most: 8 MB each."""
+_NEAREST: Final = 24
+"""So many places next to a new one are asked for the way to it."""
 _MOST_NEW: Final = 24
 """With more places that are not known the whole table is asked for."""
 
@@ -59,8 +63,18 @@ class RememberedTables:
         await self._bulk.close()
         await self._quick.close()
 
-    async def table(self, points: Sequence[Point], *, is_quick: bool = False) -> Matrix:
+    async def table(
+        self, points: Sequence[Point], *, is_quick: bool = False, ends: Sequence[int] = ()
+    ) -> Matrix:
         """Travel between all ``points``; by ``is_quick`` from memory where that is known.
+
+        Then a new place's ways are asked for to and from ``ends`` and what lies next to it. To and
+        from the rest it is the way over one of those, which is never shorter than the best one.
+
+        Args:
+            points: the places.
+            is_quick: what was told lately will do between places that are known.
+            ends: indices of places to and from which every way is to be the best one.
 
         Raises:
             NoStreetNear: with the index of every place that is too far from a street.
@@ -71,7 +85,7 @@ class RememberedTables:
         if known is None:
             table = await self._bulk.table(points)
         else:
-            table, asked_s = await self._added(known, points), known.asked_s
+            table, asked_s = await self._added(known, points, ends), known.asked_s
         self._remember(points, table, asked_s)
         return table
 
@@ -88,7 +102,7 @@ class RememberedTables:
             return None
         return best
 
-    async def _added(self, known: _Known, points: Sequence[Point]) -> Matrix:
+    async def _added(self, known: _Known, points: Sequence[Point], ends: Sequence[int]) -> Matrix:
         import numpy as np  # web asks for no matrix and starts sooner without it
 
         fresh = [at for at, point in enumerate(points) if point not in known.at]
@@ -96,13 +110,26 @@ class RememberedTables:
         table = known.table.cut(old)
         if not fresh:
             return table
-        rows, columns = await asyncio.gather(
-            self._quick.table(points, rows=fresh), self._quick.table(points, columns=fresh)
-        )
+        asked = _beside(points, fresh, ends)
+        some, new = [points[at] for at in asked], [asked.index(at) for at in fresh]
+        try:
+            rows, columns = await asyncio.gather(
+                self._quick.table(some, rows=new), self._quick.table(some, columns=new)
+            )
+        except NoStreetNear as error:
+            far = {asked[at]: distance_m for at, distance_m in error.far_m.items()}
+            raise NoStreetNear(points, far, NEAR_M) from None
         seconds, metres = table.seconds.copy(), table.metres.copy()
-        at = np.asarray(fresh, dtype=np.intp)
-        _put(seconds, at, rows.seconds, columns.seconds)
-        _put(metres, at, rows.metres, columns.metres)
+        over = [number for number, at in enumerate(asked) if at not in set(fresh)]
+        beside = np.asarray([asked[number] for number in over], dtype=np.intp)
+        for number, at in enumerate(fresh if over else ()):
+            first = rows.seconds[number, over], rows.metres[number, over]
+            last = columns.seconds[over, number], columns.metres[over, number]
+            _put_ways(seconds, metres, first, beside, at)
+            _put_ways(seconds.T, metres.T, last, beside, at)
+        own = np.asarray(fresh, dtype=np.intp)
+        seconds[np.ix_(asked, own)], metres[np.ix_(asked, own)] = columns.seconds, columns.metres
+        seconds[np.ix_(own, asked)], metres[np.ix_(own, asked)] = rows.seconds, rows.metres
         return Matrix(seconds, metres)
 
     def _remember(self, points: Sequence[Point], table: Matrix, asked_s: float) -> None:
@@ -115,11 +142,41 @@ class RememberedTables:
             self._known.popitem(last=False)
 
 
-def _put(
-    whole: "npt.NDArray[np.int32]",
-    at: "npt.NDArray[np.intp]",
-    rows: "npt.NDArray[np.int32]",
-    columns: "npt.NDArray[np.int32]",
+def _beside(points: Sequence[Point], fresh: Sequence[int], ends: Sequence[int]) -> list[int]:
+    """New places, those between which and a new one the way is asked for, as indices in order.
+
+    Those are ``ends`` and, for each new place, the nearest as the crow flies.
+    """
+    chosen = {*fresh, *ends}
+    for new in fresh:
+        here = points[new]
+        east = cos(radians(here.lat))
+        away = [
+            (point.lat - here.lat) ** 2 + (east * (point.lon - here.lon)) ** 2 for point in points
+        ]
+        chosen.update(sorted(range(len(points)), key=away.__getitem__)[:_NEAREST])
+    return sorted(chosen)
+
+
+def _put_ways(
+    seconds: "npt.NDArray[np.int32]",
+    metres: "npt.NDArray[np.int32]",
+    first: "tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]",
+    beside: "npt.NDArray[np.intp]",
+    new: int,
 ) -> None:
-    whole[:, at] = columns
-    whole[at] = rows
+    """The ways from a new place to every other: the quickest over a place that lies beside it.
+
+    Args:
+        seconds: between known places; the row of the new one is written.
+        metres: the same.
+        first: seconds and metres from the new place to each of ``beside``.
+        beside: indices of places.
+        new: the index of the new one.
+    """
+    import numpy as np
+
+    ways = first[0][:, None] + seconds[beside]
+    best, every = ways.argmin(axis=0), np.arange(len(seconds))
+    seconds[new] = np.minimum(ways[best, every], NO_WAY)
+    metres[new] = np.minimum(first[1][best] + metres[beside[best], every], NO_WAY)

@@ -94,6 +94,7 @@ class TimedRoads:
         now_s: int | None = None,
         *,
         is_quick: bool = False,
+        ends: Sequence[int] = (),
     ) -> TimedMatrix:
         """Travel times between places for who drives between two instants (UTC seconds).
 
@@ -103,6 +104,7 @@ class TimedRoads:
             until_s: the last arrival.
             now_s: the newest speeds are of this instant; None leaves them out.
             is_quick: what was told lately will do between places that are known.
+            ends: places to and from which ways are the best ones even then.
 
         Raises:
             NoStreetNear: with the index of every place that is too far from a street.
@@ -110,15 +112,15 @@ class TimedRoads:
         """
         week = await self._week()
         if week is None:
-            return untimed(await self._now.table(points, is_quick=is_quick))
+            return untimed(await self._now.table(points, is_quick=is_quick, ends=ends))
         hours = week.timetable(from_s, until_s)
         used = sorted(set(hours.classes))
         is_now = now_s is not None and from_s < now_s + NEWEST_S
         try:
-            found = await self._tables(points, used, with_now=is_now, is_quick=is_quick)
+            found = await self._tables(points, used, with_now=is_now, is_quick=is_quick, ends=ends)
         except RoadsUnavailable as error:
             self._failed(f"hours: {error.detail}")
-            return untimed(await self._now.table(points, is_quick=is_quick))
+            return untimed(await self._now.table(points, is_quick=is_quick, ends=ends))
         self._failed("")
         import numpy as np  # web asks for no matrix and starts sooner without it
 
@@ -152,11 +154,17 @@ class TimedRoads:
         return week
 
     async def _tables(
-        self, points: Sequence[Point], used: Sequence[int], *, with_now: bool, is_quick: bool
+        self,
+        points: Sequence[Point],
+        used: Sequence[int],
+        *,
+        with_now: bool,
+        is_quick: bool,
+        ends: Sequence[int],
     ) -> list[Matrix]:
         """Of each class in ``used``, then of now."""
         sets = [self._usual[number] for number in used] + ([self._now] if with_now else [])
-        asked = [one.table(points, is_quick=is_quick) for one in sets]
+        asked = [one.table(points, is_quick=is_quick, ends=ends) for one in sets]
         answers = await asyncio.gather(*asked, return_exceptions=True)
         for answer in answers:
             if isinstance(answer, BaseException):

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from math import cos, hypot, radians
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from tests.parts.roads_engine import RoadEngine, demo_city
 pytestmark = pytest.mark.slow
 
 SEA = Point(-29.93, -71.45)
+ROUNDED_S = 2
 
 
 class Counting(RoadsClient):
@@ -37,13 +39,49 @@ def test_a_new_place_costs_a_row_and_a_column(engine: RoadEngine) -> None:
         tables = RememberedTables(bulk, RoadsClient(engine.url))
         known = places(30)
         await tables.table(known[:28])
-        told = await tables.table([*known[5:], known[0], known[5]], is_quick=True)
-        again = await tables.table(known, is_quick=True)
+        every = range(len(known))
+        mixed = [*known[5:], known[0], known[5]]
+        told = await tables.table(mixed, is_quick=True, ends=range(len(mixed)))
+        again = await tables.table(known, is_quick=True, ends=every)
         assert bulk.asked == 1
-        for points, found in (([*known[5:], known[0], known[5]], told), (known, again)):
+        for points, found in ((mixed, told), (known, again)):
             whole = await bulk.table(points)
             assert np.array_equal(found.seconds, whole.seconds)
             assert np.array_equal(found.metres, whole.metres)
+        await tables.close()
+
+    asyncio.run(ask())
+
+
+def test_to_a_new_place_the_best_way_leads_from_nearby_and_a_way_over_there_from_elsewhere(
+    engine: RoadEngine,
+) -> None:
+    async def ask() -> None:
+        bulk = RoadsClient(engine.url, lane="bulk")
+        tables = RememberedTables(bulk, RoadsClient(engine.url))
+        points = places(80)
+        new, end = 79, 3
+        await tables.table(points[:new])
+        told = await tables.table(points, is_quick=True, ends=[end])
+        whole = await bulk.table(points)
+        here = points[new]
+        near = sorted(
+            range(80),
+            key=lambda at: hypot(
+                points[at].lat - here.lat, (points[at].lon - here.lon) * cos(radians(here.lat))
+            ),
+        )[:20]
+        for found, true in (
+            (told.seconds[new], whole.seconds[new]),
+            (told.seconds[:, new], whole.seconds[:, new]),
+        ):
+            assert np.array_equal(found[[*near, end]], true[[*near, end]])
+            assert (found >= true - ROUNDED_S).all(), "a way that can be driven is never too short"
+            assert np.median(found - true) <= 150, "and seldom much longer"
+        assert np.array_equal(told.seconds[:new, :new], whole.seconds[:new, :new])
+        with pytest.raises(NoStreetNear) as told_far:
+            await tables.table([*points[:60], SEA], is_quick=True)
+        assert list(told_far.value.far_m) == [60]
         await tables.close()
 
     asyncio.run(ask())

@@ -37,8 +37,8 @@ def screened(problem: Problem, travel: Travel, far_m: dict[int, float]) -> Scree
             kept.append(job)
         else:
             unserved.append(Unserved(job=job.id, constraint=against[0], reason=against[1]))
-    left_aboard = [job for job in problem.jobs if job.pickup is None and job not in kept]
     ids = {job.id for job in kept}
+    left_aboard = [job for job in problem.jobs if job.pickup is None and job.id not in ids]
     vans = tuple(_with_locked(_without_room_for(van, left_aboard), ids) for van in vehicles)
     known = {van.id for van in vans}
     jobs = tuple(
@@ -111,13 +111,26 @@ class _Screen:
 
     def verdict(self) -> tuple[Constraint, str] | None:
         """What stands against the job, or None."""
+        street = self._street()
+        if street is None and any(self._can_serve(van) for van in self.working):
+            return None
         return (
-            self._street()
+            street
             or self._vehicle()
             or self._size()
             or self._way()
             or self._range()
             or self._time()
+        )
+
+    def _can_serve(self, vehicle: Vehicle) -> bool:
+        """Whether nothing that is looked at one by one in `verdict` speaks against this van."""
+        return (
+            allows(vehicle, self.job)
+            and holds(vehicle, self.job)
+            and self._back(vehicle) < NO_WAY
+            and self._reaches(vehicle)
+            and self._fits(vehicle)
         )
 
     def _street(self) -> tuple[Constraint, str] | None:

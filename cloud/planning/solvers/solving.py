@@ -222,6 +222,10 @@ def _relaxed(problem: Problem, travel: Travel, later: dict[int, int]) -> Problem
             return job
         last = job.windows[-1]
         able = [van for van in vans if allows(van, job)]
+        if at not in later and any(
+            earliest_delivery(travel, van, job) <= last.closes for van in able
+        ):
+            return job
         earliest = min(earliest_delivery(travel, van, job) for van in able)
         within = later.get(at, _JUST_LATE_S if earliest > last.closes else 0)
         closes = min(max(last.closes, earliest) + within, max(van.shift_end for van in able))

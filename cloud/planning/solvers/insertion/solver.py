@@ -1,7 +1,5 @@
 """Cheapest insertion as a solver of its own: one pass, in the blink of an eye."""
 
-from collections.abc import Iterator
-
 from cloud.planning.model import Job, Problem
 from cloud.planning.solvers.insertion.board import Ways
 from cloud.planning.solvers.insertion.desk import InsertionDesk
@@ -28,9 +26,12 @@ def inserted(task: Task, start: Sequences) -> Sequences:
     """
     problem, matrix, travel = task.problem, task.matrix, task.exact
     kept = feasible(problem, travel, start)
-    desk = InsertionDesk.of_travel(problem, travel, kept)
     served = {step.job for steps in kept for step in steps}
-    for index in _hardest_first(problem, served):
+    left = _hardest_first(problem, served)
+    if not left:
+        return kept
+    desk = InsertionDesk.of_travel(problem, travel, kept)
+    for index in left:
         if task.is_cancelled():
             break
         job = problem.jobs[index]
@@ -42,14 +43,14 @@ def inserted(task: Task, start: Sequences) -> Sequences:
     return desk.sequences
 
 
-def _hardest_first(problem: Problem, served: set[int]) -> Iterator[int]:
+def _hardest_first(problem: Problem, served: set[int]) -> list[int]:
     """Urgent ones, then those that one van alone may serve, then the shortest windows."""
 
     def ease(index: int) -> tuple[bool, bool, int]:
         job = problem.jobs[index]
         return job.priority != "urgent", job.only_vehicle is None, _open_s(job)
 
-    yield from sorted((at for at in range(len(problem.jobs)) if at not in served), key=ease)
+    return sorted((at for at in range(len(problem.jobs)) if at not in served), key=ease)
 
 
 def _open_s(job: Job) -> int:
