@@ -68,6 +68,7 @@ from cloud.planning import api as planning_api
 from cloud.planning import breakdowns_api, revisions_api, rules_api
 from cloud.planning.arrivals import Forecasts, PromiseWatch
 from cloud.planning.breaking_down import Breakdowns
+from cloud.planning.carrying import Carrying
 from cloud.planning.client import PlannerClient
 from cloud.planning.counts import LoopCounts
 from cloud.planning.deciding import Decisions
@@ -443,6 +444,7 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
                     ("gateways", parts.gateways.run()),
                     ("live threads", parts.live.watch()),
                     ("promises", _promise_watch(parts).run()),
+                    ("carrying", Carrying(parts.business, parts.clock, parts.events).run()),
                     ("routes", _route_watch(parts).run()),
                     ("silence", _silence_watch(parts).run()),
                     ("geofences", parts.geofences.run()),

@@ -44,6 +44,24 @@ def shifts_of_day(
     )
 
 
+def dates_with_shifts(
+    connection: Connection, tenant: str, depot_id: str, first: date, last: date
+) -> list[date]:
+    """The service dates from ``first`` to ``last`` for which a depot has a shift that holds."""
+    rows = connection.execute(
+        select(shift.c.service_date)
+        .where(
+            *_holding(tenant),
+            shift.c.depot_id == depot_id,
+            shift.c.service_date >= first.isoformat(),
+            shift.c.service_date <= last.isoformat(),
+        )
+        .distinct()
+        .order_by(shift.c.service_date)
+    ).scalars()
+    return [date.fromisoformat(day) for day in rows]
+
+
 def shifts_between(
     connection: Connection, tenant: str, begin: float, end: float, vehicle_id: str | None = None
 ) -> list[Shift]:

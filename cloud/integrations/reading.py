@@ -108,4 +108,4 @@ class Reading:
             plan = self._planning.plan(tenant, committed.depot_id, day)
         except NotFound:
             return []
-        return [left.order_id for left in plan.unserved]
+        return [left.order_id for left in plan.unserved if left.waits_until is None]

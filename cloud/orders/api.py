@@ -98,7 +98,8 @@ class NewOrderBody(_Body):
     """An order. Without a service date it is for today at the depot.
 
     ``service_s`` is the time at the door; without it plans take what was learned of that door. A
-    ``soft`` window is preferred: the order comes after it where that is cheaper by the policy.
+    ``soft`` window is preferred: the order comes after it where that is cheaper by the policy. With
+    ``wait_until``, a date, it may wait for a later day up to that one, and does where it is dear.
 
     ``weight_kg`` and ``volume_litres`` are of all parcels together; ``needs`` are skills that van
     and crew must have, such as ``fridge``; ``two_man`` is a driver with a helper. A ``return`` is
@@ -123,6 +124,7 @@ class NewOrderBody(_Body):
     kind: OrderKind = "delivery"
     pickup: PickupBody | None = None
     ready_from: Instant | None = None
+    wait_until: ServiceDate | None = None
     recipient: RecipientBody = RecipientBody()
     note: Note | None = None
 
@@ -149,6 +151,7 @@ class NewOrderBody(_Body):
             pickup=self.pickup.pickup() if self.pickup else None,
             ready_from=seconds_of(self.ready_from),
             window_kind=self.window_kind,
+            wait_until=self.wait_until,
         )
 
 
@@ -165,6 +168,7 @@ class OrderChange(_Body):
     volume_litres: Volume | None = None
     needs: Needs = []
     ready_from: Instant | None = None
+    wait_until: ServiceDate | None = None
     note: Note | None = None
 
 
@@ -235,6 +239,7 @@ class OrderBody(BaseModel):
     kind: OrderKind
     pickup: PickupAt | None
     ready_from: str | None
+    wait_until: date | None
     parcels: list[ParcelBody]
     promise: PromiseBody | None
     route_id: str | None
@@ -304,7 +309,7 @@ def _fields(order: Order, where: tuple[str | None, str | None]) -> dict[str, obj
     names = (
         "id", "reference", "depot_id", "service_date", "state", "priority", "address", "lat",
         "lon", "service_s", "weight_kg", "volume_litres", "version", "kind",
-        "is_service_given", "window_kind",
+        "is_service_given", "window_kind", "wait_until",
     )  # fmt: skip
     return {name: getattr(order, name) for name in names} | {
         "needs": list(order.needs),

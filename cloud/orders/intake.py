@@ -15,11 +15,13 @@ from cloud.foundation.given import (
     MAX_LINE,
     MAX_REFERENCE,
     Unacceptable,
+    require_date,
     require_instant,
     require_line,
     require_note,
 )
 from cloud.orders.model import OrderKind, Pickup, Priority, Span, WindowKind
+from cloud.orders.waiting import require_wait_until
 
 MAX_ROWS: Final = 10_000
 MAX_PARCELS: Final = 1_000
@@ -42,6 +44,7 @@ COLUMNS: Final = (
     "priority",
     "kind",
     "ready_from",
+    "wait_until",
     "pickup_address",
     "pickup_lat",
     "pickup_lon",
@@ -89,6 +92,7 @@ class NewOrder:
     pickup: Pickup | None = None
     ready_from: float | None = None
     window_kind: WindowKind = "hard"
+    wait_until: date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,9 +267,11 @@ def _new_order(cells: dict[str, str], depot: Depot, service_date: date) -> NewOr
         pickup=_pickup(cells, depot, service_date),
         ready_from=_instant("ready_from", ready, depot, service_date) if ready else None,
         window_kind="soft" if window_kind == "soft" else "hard",
+        wait_until=_date(cells, "wait_until"),
     )
     require_fetchable(new, depot.zone)
     require_window_kind(new.window_kind, new.window, new.kind)
+    require_wait_until(new.wait_until, service_date, new.priority)
     return new
 
 
@@ -279,6 +285,16 @@ def _pickup(cells: dict[str, str], depot: Depot, service_date: date) -> Pickup |
         lon=_number(cells, "pickup_lon", -180, 180),
         window=_window(cells, depot, service_date, "pickup"),
     )
+
+
+def _date(cells: dict[str, str], field: str) -> date | None:
+    text = cells.get(field, "")
+    if not text:
+        return None
+    try:
+        return require_date(date.fromisoformat(text))
+    except ValueError as error:
+        raise Invalid.field(field, f"{text[:40]!r} is no date", "use YYYY-MM-DD") from error
 
 
 def _load(cells: dict[str, str], field: str, most: float) -> float | None:

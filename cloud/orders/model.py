@@ -87,6 +87,7 @@ class Order:
         service_s: expected time at the door. is_service_given: somebody has said it; else the
             plan takes what was learned of the door. promise: None until a plan was published.
         version: counts each change.
+        wait_until: it may wait for a later service date, up to this one; None is must-go.
         weight_kg, volume_litres: of all parcels together; None is not known, and counts as nothing.
         needs: skills that van and crew must have, such as ``fridge`` or ``two_man``.
         pickup: where a delivery is fetched; None is the depot.
@@ -119,6 +120,18 @@ class Order:
     place_id: str = ""
     is_service_given: bool = True
     window_kind: WindowKind = "hard"
+    wait_until: date | None = None
+
+    @property
+    def days_to_wait(self) -> int:
+        """How many days later it may still be served; 0 is must-go.
+
+        Nothing that was promised, and nothing that has left for a van, waits.
+        """
+        is_free = self.promise is None and self.state in {"received", "planned"}
+        if self.wait_until is None or not is_free:
+            return 0
+        return max(0, (self.wait_until - self.service_date).days)
 
     @property
     def is_soft(self) -> bool:

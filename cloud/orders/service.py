@@ -39,6 +39,7 @@ from cloud.orders.model import (
     urgent_span,
 )
 from cloud.orders.states import FINAL, Move, moved
+from cloud.orders.waiting import require_wait_until
 from cloud.places import store as place_store
 from cloud.places.events import PlaceHoursChanged
 from cloud.places.model import Place
@@ -240,6 +241,9 @@ class Orders:
                 is_given = values["service_s"] is not None
                 columns["is_service_given"] = is_given
                 columns["service_s"] = values["service_s"] if is_given else round(DEFAULT_S)
+            if isinstance(last := values.get("wait_until"), date):
+                require_wait_until(last, order.service_date, order.priority)
+                columns["wait_until"] = last.isoformat()
             if isinstance(ready := values.get("ready_from"), float):
                 _require_ready(connection, order, ready)
             if "window" in values or "window_kind" in values:
@@ -308,6 +312,7 @@ class Orders:
         require_not_past(new.service_date, depot, now)
         require_fetchable(new, depot.zone)
         require_window_kind(new.window_kind, new.window, new.kind)
+        require_wait_until(new.wait_until, new.service_date, new.priority)
         window = new.window
         if window is not None:
             require_window_on_day(window, new.service_date, depot.zone)
@@ -347,6 +352,7 @@ class Orders:
             pickup=new.pickup,
             ready_from=new.ready_from,
             window_kind=new.window_kind,
+            wait_until=new.wait_until,
         )
 
     def _place_id(

@@ -53,6 +53,7 @@ order_row = Table(
     Column("pickup_begin", Float),
     Column("pickup_end", Float),
     Column("ready_from", Float),
+    Column("wait_until", String),
     Column("window_begin", Float),
     Column("window_end", Float),
     Column("window_kind", String, nullable=False, server_default="hard"),
@@ -73,6 +74,7 @@ order_row = Table(
     Column("version", Integer, nullable=False),
     Index("ix_customer_order_day", "tenant", "depot_id", "service_date"),
     UniqueConstraint("tenant", "reference"),
+    Index("ix_customer_order_wait", "wait_until", "state"),
     Index("ix_customer_order_created", "tenant", "created_at", "id"),
 )
 parcel = Table(
@@ -111,6 +113,14 @@ _PICKUP_COLUMNS = (
 _AT_ONCE = 1_000
 """Ids in one query."""
 
+_WAITING = (
+    order_row.c.wait_until.is_not(None),
+    order_row.c.wait_until > order_row.c.service_date,
+    order_row.c.state == "received",
+    order_row.c.promise_original_begin.is_(None),
+)
+type DayOf = tuple[str, str, date]
+"""Tenant, depot and service date."""
 type OrdersOfCarrier = Callable[[ColumnElement[str], str], Select[Any]]
 """Ids of the orders that a carrier's vans have on their routes, by the tenant's column."""
 
@@ -176,6 +186,7 @@ def _order_values(
         "pickup_begin": fetched.begin if fetched else None,
         "pickup_end": fetched.end if fetched else None,
         "ready_from": order.ready_from,
+        "wait_until": None if order.wait_until is None else order.wait_until.isoformat(),
         "window_begin": order.window.begin if order.window else None,
         "window_end": order.window.end if order.window else None,
         "window_kind": order.window_kind,
@@ -205,6 +216,56 @@ def of_day(connection: Connection, tenant: str, depot_id: str, service_date: dat
             order_row.c.depot_id == depot_id,
             order_row.c.service_date == service_date.isoformat(),
         ],
+    )
+
+
+def days_of_waiting(connection: Connection, until: date, of: DayOf | None = None) -> list[DayOf]:
+    """Tenant, depot and service date of what may wait for a later day, and is on no route.
+
+    Args:
+        connection: of a transaction.
+        until: what may wait no longer than to an earlier date than this is left out.
+        of: only those of that depot, before that date.
+    """
+    key = (order_row.c.tenant, order_row.c.depot_id, order_row.c.service_date)
+    lasts = order_row.c.wait_until >= until.isoformat()
+    wanted = select(*key).where(*_WAITING, lasts).distinct().order_by(*key)
+    if of is not None:
+        wanted = wanted.where(
+            order_row.c.tenant == of[0],
+            order_row.c.depot_id == of[1],
+            order_row.c.service_date < of[2].isoformat(),
+        )
+    rows = connection.execute(wanted).all()
+    return [(tenant, depot, date.fromisoformat(day)) for tenant, depot, day in rows]
+
+
+def waiting_of_day(connection: Connection, day: DayOf, until: date, limit: int) -> list[Order]:
+    """The first of a day's orders that may wait until a later date, and are on no route."""
+    return _orders(
+        connection,
+        [
+            order_row.c.tenant == day[0],
+            order_row.c.depot_id == day[1],
+            order_row.c.service_date == day[2].isoformat(),
+            order_row.c.wait_until >= until.isoformat(),
+            *_WAITING,
+        ],
+        limit,
+    )
+
+
+def put_on_day(connection: Connection, order: Order) -> None:
+    """Write the service date of an order that was carried there, and its windows."""
+    fetched = order.pickup.window if order.pickup else None
+    change(
+        connection,
+        order,
+        service_date=order.service_date.isoformat(),
+        window_begin=order.window.begin if order.window else None,
+        window_end=order.window.end if order.window else None,
+        pickup_begin=fetched.begin if fetched else None,
+        pickup_end=fetched.end if fetched else None,
     )
 
 
@@ -456,6 +517,7 @@ def _order(row: Row[Any], parcels: tuple[Parcel, ...]) -> Order:
         place_id=row.place_id,
         is_service_given=row.is_service_given,
         window_kind=row.window_kind,
+        wait_until=None if row.wait_until is None else date.fromisoformat(row.wait_until),
     )
 
 

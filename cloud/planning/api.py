@@ -153,10 +153,11 @@ class DayArrivalsBody(BaseModel):
 
 
 class UnservedBody(BaseModel):
-    """An order that no route serves, and why."""
+    """An order that no route serves, and why; ``waits_until``: the last date of what may wait."""
 
     order_id: str
     reason: str
+    waits_until: date | None
 
 
 class PlanBody(BaseModel):

@@ -145,10 +145,14 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unplanned:
-    """An order that no route serves, and why."""
+    """An order that no route serves, and why.
+
+    ``waits_until``: the last service date, YYYY-MM-DD, of one that may wait; None is must-go.
+    """
 
     order_id: str
     reason: str
+    waits_until: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

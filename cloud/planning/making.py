@@ -14,6 +14,7 @@ from cloud.foundation.database import Database
 from cloud.foundation.ids import NewId
 from cloud.places.service_times import ServiceTimes
 from cloud.planning import proposal_store, store
+from cloud.planning.carrying import Carrying
 from cloud.planning.client import PlannerClient, PlannerUnavailable
 from cloud.planning.committing import Committer, Made, Outcome, PlanRefused
 from cloud.planning.day import (
@@ -71,6 +72,7 @@ class PlanMaker:
         self._positions = positions
         self._events = events
         self._new_id = new_id
+        self._carrying = Carrying(database, clock, events)
         self._door_times = DoorTimes(database, clock)
         self._committer = Committer(database, self._day, new_id)
 
@@ -88,6 +90,8 @@ class PlanMaker:
             PlanRefused: no plan can be made. CloudError: the planner or the roads do not answer.
             GaveWay: the search was broken off, and nothing has changed.
         """
+        if job.trigger == "optimize":
+            await asyncio.to_thread(self._carrying.carry_before, *job.day_key)
         news = ""
         for _ in range(MAX_TRIES):
             day = await asyncio.to_thread(self._read_day, job)

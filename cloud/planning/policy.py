@@ -19,6 +19,8 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
         vehicle: one more van sent out. A van may have prices of its own.
         late_s: one second after a promise. late_soft_s: one second after a soft window, of what
             was not promised yet. unserved, unserved_urgent: an order left out.
+        wait: leaving out what may wait, on its last day but one; of a second, third, fourth last
+            day a half, a third, a quarter of it.
         changed_vehicle: an order that gets another van than in the plan in force.
         changed_sequence: an order that gets another place in its round.
         slack_s: kept at each door beside its service: finding a place to stand, and whatever the
@@ -39,6 +41,7 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
     late_soft_s: model.Price = 0.5
     unserved: model.Price = 36_000.0
     unserved_urgent: model.Price = 360_000.0
+    wait: model.Price = 1_800.0
     changed_vehicle: model.Price = 300.0
     changed_sequence: model.Price = 120.0
     slack_s: Annotated[int, Meta(ge=0, le=3_600)] = 60

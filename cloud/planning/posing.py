@@ -15,7 +15,7 @@ from cloud.planning.situation import Day, is_aboard, is_to_serve, van_of
 from cloud.planning.solvers.allowed import is_loaded_at_start
 from cloud.planning.van_shifts import Locations, thousandths, vehicle_of, with_hours
 from cloud.planning.visiting import Access, visits_of
-from cloud.planning.wishes import priced
+from cloud.planning.wishes import left_out, priced
 
 
 def problem_of(
@@ -81,7 +81,7 @@ def stranded(day: Day) -> tuple[Unplanned, ...]:
             reason = why_excluded(excluded, day.depot.zone)
         else:
             continue
-        told.append(Unplanned(order_id=order.id, reason=reason))
+        told.append(left_out(order, reason))
     return tuple(told)
 
 

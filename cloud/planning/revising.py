@@ -13,6 +13,7 @@ from cloud.planning.break_times import breaks_of, kept_breaks
 from cloud.planning.day import DayPlan, Route, RouteBreak, Sacrifice, Stop, Unplanned, is_served_at
 from cloud.planning.posing import stranded
 from cloud.planning.situation import EARLY_S, Day, is_to_serve, van_of
+from cloud.planning.wishes import left_out
 
 
 class _Apart(Enum):
@@ -54,7 +55,7 @@ def routes_of(
     promises, lost = _promises(day, routes)
     told = [_with_promised_windows(day, route, promises) for route in routes]
     unserved = [
-        Unplanned(order_id=order_id, reason=left.reason)
+        left_out(day.orders[order_id], left.reason, left.constraint)
         for left in plan.unserved
         for order_id in halts.get(left.job, (left.job,))
     ]
@@ -359,11 +360,13 @@ def _news_of_route(before: Day, now: Day, route: Route) -> str | None:
         if was is None or stop.id != was.id
         for order_id in stop.order_ids
     )
-    told = (_news_of(before.orders[one], now.orders[one], route.vehicle_id) for one in orders)
+    told = (_news_of(before.orders[one], now.orders.get(one), route.vehicle_id) for one in orders)
     return next(filter(None, told), None)
 
 
-def _news_of(was: Order, order: Order, vehicle_id: str) -> str | None:
+def _news_of(was: Order, order: Order | None, vehicle_id: str) -> str | None:
+    if order is None:
+        return f"order {was.id} was carried to another day"
     if not is_to_serve(order):
         return f"order {order.id} is {order.state}"
     if _asked(was) != _asked(order):

@@ -72,12 +72,13 @@ class PolicyBody(BaseModel):
     """Prices in seconds of driving, and which re-plans are proposed and not published.
 
     ``km`` beside its time; ``hour`` of a van that is out, beside the driving; ``vehicle`` one more
-    van; ``late_s`` a second after a promise; ``late_soft_s`` a
-    second after a soft window; ``unserved`` and ``unserved_urgent`` an order left
-    out; ``changed_vehicle`` and ``changed_sequence`` an order that gets another van, or another
-    place in its round; ``slack_s`` seconds kept at each door beside its service. ``work_rules`` is
-    a set of ``GET /planning/work-rules``, or own numbers; ``work_rules_of_depots`` is that of some
-    depots. Doors within ``halt_within_m`` of where a van parks may be served on foot from one halt
+    van; ``late_s`` a second after a promise; ``late_soft_s`` a second after a soft window;
+    ``unserved`` and ``unserved_urgent`` an order left out; ``wait`` leaving out what may wait, on
+    its last day but one, and the less the more days are left; ``changed_vehicle`` and
+    ``changed_sequence`` an order that gets another van, or another place in its round; ``slack_s``
+    seconds kept at each door beside its service. ``work_rules`` is a set of ``GET
+    /planning/work-rules``, or own numbers; ``work_rules_of_depots`` is that of some depots. Doors
+    within ``halt_within_m`` of where a van parks may be served on foot from one halt
     (0: none), which parks once: of each service ``parking_s`` is parking.
     """
 
@@ -89,6 +90,7 @@ class PolicyBody(BaseModel):
     late_soft_s: Price = 0.5
     unserved: Price = 36_000.0
     unserved_urgent: Price = 360_000.0
+    wait: Price = 1_800.0
     changed_vehicle: Price = 300.0
     changed_sequence: Price = 120.0
     slack_s: Annotated[int, Field(ge=0, le=3_600)] = 60

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
+from dataclasses import asdict
 from datetime import date, timedelta
 from functools import lru_cache
 from operator import attrgetter
@@ -373,7 +374,7 @@ def commit_revision(
         "service_date": before.service_date.isoformat(),
     }
     kept = tuple(routes)
-    left = [{"order_id": one.order_id, "reason": one.reason} for one in unserved]
+    left = [asdict(one) for one in unserved]
     values = {"revision": revision.number, "unserved": left}
     if before.revision == 0:
         connection.execute(insert(plan).values(**key, **values))

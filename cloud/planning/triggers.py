@@ -14,7 +14,17 @@ from cloud.planning.straying import VanOffRoute
 from cloud.tracking.silence import SilenceChanged
 
 _REPLANNED_FIELDS: Final = frozenset(
-    {"window", "window_kind", "service_s", "weight_kg", "volume_litres", "needs", "ready_from"}
+    {
+        "window",
+        "window_kind",
+        "service_s",
+        "weight_kg",
+        "volume_litres",
+        "needs",
+        "ready_from",
+        "wait_until",
+        "service_date",
+    }
 )
 _SETTLE_S: Final[Mapping[Trigger, float]] = {"urgent_order": 0.0, "rule": 1.0}
 _SETTLE_ELSE_S: Final = 3.0

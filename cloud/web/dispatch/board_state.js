@@ -300,6 +300,7 @@ export class BoardState {
   async readOrder(id) {
     const order = await get(`orders/${encodeURIComponent(id)}`);
     if (order.depot_id === this.depot.id && order.service_date === this.day) this.orders.set(id, order);
+    else this.orders.delete(id);
   }
 }
 

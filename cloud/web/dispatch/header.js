@@ -1,7 +1,7 @@
 // The strip on top: whose board, what time it is for the business, whether news come in; and the sums.
 
 import { html } from "../look/html.js";
-import { groupOf } from "./rounds.js";
+import { groupOf, waits } from "./rounds.js";
 
 /** Name, time, line, and what can always be done. `onTable` turns from map to table and back; null without a map. */
 export function Header({ state, onOrder, onSignOut, isTable, onTable }) {
@@ -67,7 +67,7 @@ export function Summary({ state, rows, onStanding, onFilter }) {
     ["Silent", standing("silent"), "bad", () => onStanding("silent")],
     ["At risk", standing("late"), "bad", () => onStanding("late")],
     ["Behind", standing("behind"), "warn", () => onStanding("behind")],
-    ["Unserved", state.plan.unserved.length, "bad", () => onFilter("unserved")],
+    ["Unserved", state.plan.unserved.filter((left) => !waits(left)).length, "bad", () => onFilter("unserved")],
     ["Delivered", `${delivered}/${wanted.length}`, "plain", () => onFilter("done")],
   ];
   return html`

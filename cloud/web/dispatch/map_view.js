@@ -6,7 +6,7 @@ import { corners, drawn, placesOf, preview } from "./fences.js";
 import { ORDER_COLOURS, VAN_COLOURS, vanColour } from "./palette.js";
 import { drawnArea } from "./access_areas.js";
 import { drawnRoad, previewRoad, roadInWords, roadStanding } from "./road_rules.js";
-import { groupOf, isStale } from "./rounds.js";
+import { groupOf, isStale, waits } from "./rounds.js";
 
 const WEIGHTS = { done: 0, todo: 1, under_way: 2, trouble: 3, unserved: 4, urgent: 5 };
 
@@ -248,7 +248,7 @@ function stopsOn(state, vanId) {
 }
 
 function ordersOn(state, vanId, orderId) {
-  const unserved = new Set(state.plan.unserved.map((left) => left.order_id));
+  const unserved = new Set(state.plan.unserved.filter((left) => !waits(left)).map((left) => left.order_id));
   const onRoute = new Set(state.routes.get(vanId)?.stops.flatMap((stop) => stop.order_ids));
   return [...state.orders.values()].flatMap((order) => {
     const group = groupOf(order);

@@ -7,27 +7,29 @@ import { Chip, Chosen, Fact, Refusal } from "../look/parts.js";
 import { OrderRules } from "./day_rules.js";
 import { vanOf } from "./order_list.js";
 import { OrderChip } from "./parts.js";
-import { groupOf, isCancellable, stateInWords } from "./rounds.js";
+import { groupOf, isCancellable, stateInWords, waits } from "./rounds.js";
 import { Passed } from "./passed.js";
 import { place } from "./van_list.js";
 
 /** The chosen order. */
 export function OrderDetail({ state, order, onBack, onVan }) {
   const personal = usePersonal(order);
-  const reason = state.plan.unserved.find((left) => left.order_id === order.id)?.reason;
+  const left = state.plan.unserved.find((one) => one.order_id === order.id);
   const { times } = state;
   return html`
     <section class="detail" aria-label=${order.address}>
       <${Chosen} title=${order.address} onBack=${onBack} back="Back to all orders" />
       <p class="chips">
-        <${OrderChip} order=${order} isUnserved=${reason !== undefined} />
+        <${OrderChip} order=${order} isUnserved=${left !== undefined} isWaiting=${waits(left)} />
         ${order.priority === "urgent" && html`<${Chip} tone="warn">Urgent</${Chip}>`}
       </p>
-      ${reason !== undefined && html`<p class="note bad">No van can take it: ${reason}</p>`}
+      ${waits(left) && html`<p class="note">It ${left.reason}</p>`}
+      ${left !== undefined && !waits(left) && html`<p class="note bad">No van can take it: ${left.reason}</p>`}
       <${Service} state=${state} order=${order} onVan=${onVan} />
       <dl class="facts">
         <${Fact} term="Promised">${promised(order, times)}</${Fact}>
         <${Fact} term="Asked for">${asked(order, times)}</${Fact}>
+        ${order.wait_until !== null && html`<${Fact} term="May wait until">${order.wait_until}</${Fact}>`}
         <${Fact} term="Recipient">${personal.recipient?.name ?? "–"}</${Fact}>
         <${Fact} term="Phone">${personal.recipient?.phone ?? "–"}</${Fact}>
         <${Fact} term="Reference">${order.reference || "–"}</${Fact}>

@@ -6,12 +6,13 @@ import { html } from "../look/html.js";
 import { Chosen, Field, Refusal, sentence } from "../look/parts.js";
 import { promised, Service } from "./order_detail.js";
 import { vanOf } from "./order_list.js";
+import { waits } from "./rounds.js";
 
 const LOOK_AGAIN_MS = 500;
 const PATIENCE_MS = 60_000;
 const PLACE = ["lat, lon", "place"];
-const SHOWN = [...PLACE, "address", "lat", "lon", "parcels", "window", "window.from", "window.to", "window_kind", "recipient.name", "recipient.phone", "note"];
-const BLANK = { address: "", lat: "", lon: "", parcels: "1", from: "", to: "", name: "", phone: "", note: "", priority: "urgent", windowKind: "hard" };
+const SHOWN = [...PLACE, "address", "lat", "lon", "parcels", "window", "window.from", "window.to", "window_kind", "wait_until", "recipient.name", "recipient.phone", "note"];
+const BLANK = { address: "", lat: "", lon: "", parcels: "1", from: "", to: "", name: "", phone: "", note: "", priority: "urgent", windowKind: "hard", waitUntil: "" };
 
 /**
  * The form; `place` is what was clicked on the map, `onPlace` moves its pin. `onPosted(vanId | null)`
@@ -81,6 +82,8 @@ export function OrderForm({ state, place, hasMap, onPlace, onPosted, onAgain, on
           <${Line} ...${field} name="phone" label="Phone" fields=${["recipient.phone"]} maxlength="500" type="tel" autocomplete="off" />
         </div>
         <${Line} ...${field} name="note" label="Note for the driver" fields=${["note"]} maxlength="500" />
+        ${draft.priority !== "urgent" && html`
+          <${Line} ...${field} name="waitUntil" label="May wait until" fields=${["wait_until"]} type="date" min=${state.day} />`}
         <fieldset class="choice">
           <legend class="visually-hidden">How urgent it is</legend>
           ${[["urgent", "Urgent: change routes at once"], ["normal", "Normal"]].map(([value, label]) => html`
@@ -131,6 +134,7 @@ function bodyOf(draft, state) {
     lon,
     parcels: Number(draft.parcels),
     priority: draft.priority,
+    wait_until: draft.priority === "urgent" ? null : draft.waitUntil || null,
     window: windowOf(draft, state),
     window_kind: draft.from === "" && draft.to === "" ? "hard" : draft.windowKind,
     recipient: { name: draft.name.trim() || null, phone: draft.phone.trim() || null },
@@ -152,7 +156,7 @@ function Answer({ state, orderId, onBack, onAgain, onVan, onPosted }) {
   const order = state.orders.get(orderId);
   const vanId = vanOf(state, order)?.id ?? null;
   useEffect(() => onPosted(vanId), [vanId]);
-  const reason = state.plan.unserved.find((left) => left.order_id === orderId)?.reason;
+  const left = state.plan.unserved.find((one) => one.order_id === orderId);
   const isServed = order.route_id !== null;
   return html`
     <section class="detail" aria-label="Order posted" aria-live="polite">
@@ -160,8 +164,9 @@ function Answer({ state, orderId, onBack, onAgain, onVan, onPosted }) {
       <p class="hint-line">${order.address}</p>
       ${isServed && html`<${Service} state=${state} order=${order} onVan=${onVan} />`}
       ${isServed && order.promise && html`<p data-promise>Promised <b class="figures">${promised(order, state.times)}</b></p>`}
-      ${!isServed && reason !== undefined && html`<p class="note bad">No van can take it: ${reason}. Free a van, widen its window, or plan the day again.</p>`}
-      ${!isServed && reason === undefined && html`<p class="note">${isOver
+      ${!isServed && waits(left) && html`<p class="note">It ${left.reason}.</p>`}
+      ${!isServed && left !== undefined && !waits(left) && html`<p class="note bad">No van can take it: ${left.reason}. Free a van, widen its window, or plan the day again.</p>`}
+      ${!isServed && left === undefined && html`<p class="note">${isOver
         ? "Still not planned. It is kept as “To do”; see the plan's revisions, or plan the day again."
         : "Finding the best van and stop…"}</p>`}
       <p class="actions">

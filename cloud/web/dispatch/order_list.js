@@ -4,7 +4,7 @@ import { useState } from "../vendor/preact/hooks.module.js";
 import { html } from "../look/html.js";
 import { Chip } from "../look/parts.js";
 import { OrderChip } from "./parts.js";
-import { GROUPS, groupOf } from "./rounds.js";
+import { GROUPS, groupOf, waits } from "./rounds.js";
 
 const AT_ONCE = 100;
 
@@ -12,7 +12,7 @@ const AT_ONCE = 100;
 export function OrderList({ state, filter, onFilter, onOrder }) {
   const [search, setSearch] = useState("");
   const [limit, setLimit] = useState(AT_ONCE);
-  const reasons = new Map(state.plan.unserved.map((left) => [left.order_id, left.reason]));
+  const reasons = new Map(state.plan.unserved.map((left) => [left.order_id, left]));
   const found = [...state.orders.values()]
     .filter((order) => fits(order, filter, reasons) && says(order, search))
     .sort((one, other) => rank(other, reasons) - rank(one, reasons));
@@ -34,7 +34,7 @@ export function OrderList({ state, filter, onFilter, onOrder }) {
     ${found.length === 0 && html`<p class="empty">${nothing(state, search)}</p>`}
     <ul class="rows" aria-label="Orders">
       ${found.slice(0, limit).map((order) => html`
-        <${Row} key=${order.id} state=${state} order=${order} reason=${reasons.get(order.id)} onOrder=${onOrder} />`)}
+        <${Row} key=${order.id} state=${state} order=${order} left=${reasons.get(order.id)} onOrder=${onOrder} />`)}
     </ul>
     ${found.length > limit && html`
       <button class="button more" type="button" onClick=${() => setLimit(limit + AT_ONCE)}>
@@ -45,14 +45,15 @@ export function OrderList({ state, filter, onFilter, onOrder }) {
 function filters(state, reasons) {
   const orders = [...state.orders.values()];
   const count = (key) => orders.filter((order) => fits(order, key, reasons)).length;
-  const keys = [["all", "All orders"], ["unserved", "Unserved"], ["urgent", "Urgent"]];
+  const keys = [["all", "All orders"], ["unserved", "Unserved"], ["waiting", "Waiting for a later day"], ["urgent", "Urgent"]];
   for (const [key, { label }] of Object.entries(GROUPS)) keys.push([key, label]);
   return keys.map(([key, label]) => [key, label, count(key)]);
 }
 
 function fits(order, filter, reasons) {
   if (filter === "all") return true;
-  if (filter === "unserved") return reasons.has(order.id);
+  if (filter === "unserved") return reasons.has(order.id) && !waits(reasons.get(order.id));
+  if (filter === "waiting") return waits(reasons.get(order.id));
   if (filter === "urgent") return order.priority === "urgent";
   return groupOf(order) === filter;
 }
@@ -64,7 +65,7 @@ function says(order, search) {
 }
 
 function rank(order, reasons) {
-  if (reasons.has(order.id)) return 3;
+  if (reasons.has(order.id)) return waits(reasons.get(order.id)) ? 0 : 3;
   if (groupOf(order) === "trouble") return 2;
   return order.priority === "urgent" && ["todo", "under_way"].includes(groupOf(order)) ? 1 : 0;
 }
@@ -74,7 +75,7 @@ function nothing(state, search) {
   return search === "" ? "No order stands like that now." : "No order matches; try fewer words or another filter.";
 }
 
-function Row({ state, order, reason, onOrder }) {
+function Row({ state, order, left, onOrder }) {
   const van = vanOf(state, order);
   return html`
     <li>
@@ -82,10 +83,10 @@ function Row({ state, order, reason, onOrder }) {
         <span class="row-title">${order.address}</span>
         <span class="chips">
           ${order.priority === "urgent" && html`<${Chip} tone="warn">Urgent</${Chip}>`}
-          <${OrderChip} order=${order} isUnserved=${reason !== undefined} />
+          <${OrderChip} order=${order} isUnserved=${left !== undefined} isWaiting=${waits(left)} />
         </span>
-        ${reason !== undefined
-          ? html`<span class="row-line at-risk">${reason}</span>`
+        ${left !== undefined
+          ? html`<span class=${`row-line ${waits(left) ? "" : "at-risk"}`}>${left.reason}</span>`
           : html`<span class="row-line">
               ${[order.reference, van?.name, order.promise && `promised ${state.times.span(order.promise.current)}`]
                 .filter(Boolean).join(" · ")}

@@ -10,7 +10,8 @@ const TONES = {
 };
 
 /** The state of an order. */
-export function OrderChip({ order, isUnserved }) {
+export function OrderChip({ order, isUnserved, isWaiting = false }) {
+  if (isWaiting) return html`<${Chip} tone="quiet">Waits</${Chip}>`;
   if (isUnserved) return html`<${Chip} tone="bad">Unserved</${Chip}>`;
   return html`<${Chip} tone=${TONES[order.state] ?? "bad"}>${stateInWords(order.state)}</${Chip}>`;
 }

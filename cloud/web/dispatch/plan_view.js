@@ -7,6 +7,7 @@ import { Chip, Fact, Refusal } from "../look/parts.js";
 import { RulesInForce } from "./day_rules.js";
 import { km, minutes } from "./parts.js";
 import { followJob } from "./plan_book.js";
+import { waits } from "./rounds.js";
 import { Proposals } from "./proposal_list.js";
 import { Revisions } from "./revision_list.js";
 
@@ -101,17 +102,24 @@ function Job({ job, seconds }) {
 }
 
 function Unserved({ state, onOrder }) {
-  const { unserved } = state.plan;
-  if (unserved.length === 0) return null;
+  const none = state.plan.unserved.filter((left) => !waits(left));
+  const later = state.plan.unserved.filter((left) => waits(left) && state.orders.has(left.order_id));
   return html`
-    <h3 class="section">Unserved (${unserved.length})</h3>
+    <${LeftOut} state=${state} title="Unserved" every=${none} onOrder=${onOrder} />
+    <${LeftOut} state=${state} title="Waiting for a later day" every=${later} onOrder=${onOrder} />`;
+}
+
+function LeftOut({ state, title, every, onOrder }) {
+  if (every.length === 0) return null;
+  return html`
+    <h3 class="section">${title} (${every.length})</h3>
     <ul class="rows">
-      ${unserved.slice(0, AT_ONCE).map(({ order_id: id, reason }) => html`
-        <li key=${id}>
-          <button class="row" type="button" onClick=${() => onOrder(id)}>
-            <span class="row-title">${state.orders.get(id)?.address ?? id}</span>
-            <${Chip} tone="bad">Unserved</${Chip}>
-            <span class="row-line at-risk">${reason}</span>
+      ${every.slice(0, AT_ONCE).map((left) => html`
+        <li key=${left.order_id}>
+          <button class="row" type="button" onClick=${() => onOrder(left.order_id)}>
+            <span class="row-title">${state.orders.get(left.order_id)?.address ?? left.order_id}</span>
+            <${Chip} tone=${waits(left) ? "quiet" : "bad"}>${waits(left) ? "Waits" : "Unserved"}</${Chip}>
+            <span class=${`row-line ${waits(left) ? "" : "at-risk"}`}>${left.reason}</span>
           </button>
         </li>`)}
     </ul>`;

@@ -8,7 +8,7 @@ export const POLICY_PARTS = [
   },
   {
     title: "Lateness",
-    prices: [["late_s", "A minute after what was promised"], ["late_soft_s", "A minute after a preferred window"], ["unserved", "An order left out"], ["unserved_urgent", "An urgent order left out"]],
+    prices: [["late_s", "A minute after what was promised"], ["late_soft_s", "A minute after a preferred window"], ["unserved", "An order left out"], ["unserved_urgent", "An urgent order left out"], ["wait", "What may wait a day, left out"]],
   },
   {
     title: "Change",

@@ -17,6 +17,11 @@ const GROUP_OF = Object.fromEntries(
   Object.entries(GROUPS).flatMap(([group, { states }]) => states.map((state) => [state, group])),
 );
 
+/** Whether an order that is left out waits for a later day. */
+export function waits(left) {
+  return left !== undefined && left.waits_until !== null;
+}
+
 /** Which group of states an order is in. */
 export function groupOf(order) {
   return GROUP_OF[order.state] ?? "todo";

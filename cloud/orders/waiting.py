@@ -1,0 +1,74 @@
+"""Orders that may wait for a later day: what they must not be, and what becomes of them. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from cloud.foundation.errors import Invalid
+from cloud.orders.model import Order, Priority, Span
+
+MOST_DAYS: Final = 60
+
+
+def require_wait_until(wait_until: date | None, service_date: date, priority: Priority) -> None:
+    """Who waits waits for a later day, not for ever, and is not urgent.
+
+    Raises:
+        Invalid: the date is before the service date or more than `MOST_DAYS` after it, or the
+            order is urgent.
+    """
+    if wait_until is None:
+        return
+    if priority == "urgent":
+        raise Invalid.field("wait_until", "is given for an urgent order", "leave one of them out")
+    if wait_until < service_date:
+        raise Invalid.field(
+            "wait_until",
+            f"{wait_until} is before the service date {service_date}",
+            "give the last date on which it may be served",
+        )
+    if wait_until > service_date + timedelta(days=MOST_DAYS):
+        raise Invalid.field(
+            "wait_until",
+            f"{wait_until} is more than {MOST_DAYS} days after the service date {service_date}",
+            "give an earlier date, or a later service_date",
+        )
+
+
+def next_day(order: Order, today: date, with_shifts: Iterable[date]) -> date | None:
+    """The service date that an order which waits is carried to; None when it stays where it is.
+
+    The first day from ``today`` on, after its own and not after its last, on which somebody
+    drives; when no shift is known for any of them, the first of them.
+    """
+    if order.days_to_wait == 0 or order.wait_until is None:
+        return None
+    first, last = max(order.service_date + timedelta(days=1), today), order.wait_until
+    if first > last:
+        return None
+    return min((day for day in with_shifts if first <= day <= last), default=first)
+
+
+def carried(order: Order, day: date, zone: str) -> Order:
+    """The order on another service date; its windows are at the same hours by the depot's clock."""
+    days = (day - order.service_date).days
+    pickup = order.pickup
+    if pickup is not None:
+        pickup = replace(pickup, window=_later(pickup.window, days, zone))
+    window = _later(order.window, days, zone)
+    return replace(order, service_date=day, window=window, pickup=pickup)
+
+
+def _later(span: Span | None, days: int, zone: str) -> Span | None:
+    if span is None:
+        return None
+    begin, end = (_same_hour(instant, days, zone) for instant in (span.begin, span.end))
+    return Span(begin, max(begin, end))  # a clock change may take the hour between them away
+
+
+def _same_hour(instant: float, days: int, zone: str) -> float:
+    local = datetime.fromtimestamp(instant, ZoneInfo(zone)).replace(tzinfo=None, fold=0)
+    there = (local + timedelta(days=days)).replace(tzinfo=ZoneInfo(zone))
+    return there.astimezone(UTC).timestamp()
