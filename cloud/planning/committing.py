@@ -32,6 +32,7 @@ from cloud.planning.memory import Undone, comes_back, is_rejected
 from cloud.planning.model import Plan, Prices
 from cloud.planning.policy import TenantPolicy, why_ask
 from cloud.planning.proposals import PlanProposed, Proposal, sequences_of_routes
+from cloud.planning.repathing import late_s, other_ways
 from cloud.planning.revising import NewRoutes, outdated_by, with_progress
 from cloud.planning.situation import Day
 from cloud.planning.worth_it import is_worth_it
@@ -65,6 +66,7 @@ class Made:
     Attributes:
         kept: what the plan in force costs now; None when that is not known.
         undone: what a dispatcher has taken back and that still binds.
+        repathed: routes in force along the streets of now, of vans whose streets have changed.
     """
 
     job: Job
@@ -74,6 +76,7 @@ class Made:
     prices: Prices
     kept: Prices | None
     undone: Mapping[str, Undone]
+    repathed: tuple[Route, ...] = ()
 
     @property
     def gain_s(self) -> float | None:
@@ -124,6 +127,8 @@ class Committer:
         )
         asks = why_ask(made.policy, job.trigger, diff) or comes_back(diff, made.undone)
         if asks is not None and now.plan.revision > 0:
+            now = self._commit_paths(connection, now, made)
+            diff = difference(now.plan, routes, new.sacrificed)
             known = proposal_store.rejected(connection, *job.day_key)
             if is_rejected(diff, made.gain_s or 0.0, known):
                 return Outcome(now.plan.revision, "rejected")
@@ -142,6 +147,32 @@ class Committer:
         )
         self._commit(connection, now, made, routes, revision)
         return Outcome(number, "committed")
+
+    def _commit_paths(self, connection: Connection, now: Day, made: Made) -> Day:
+        """Put other streets in force at once while what would move waits; the day after it."""
+        others = other_ways(now.plan, made.repathed)
+        if not others:
+            return now
+        changed = tuple(others.get(route.id, route) for route in now.plan.routes)
+        routes = with_progress(changed, now.plan)
+        vans = ", ".join(sorted(route.vehicle_id for route in others.values()))
+        revision = Revision(
+            number=now.plan.revision + 1,
+            trigger="road_changed",
+            reason=f"{made.job.reason}; other streets for {vans} while the rest waits",
+            solver="roads",
+            created_at=now.now,
+            cost=RevisionCost(
+                drive_s=sum(route.drive_s for route in routes),
+                distance_m=sum(route.distance_m for route in routes),
+                late_s=late_s(routes),
+            ),
+            diff=difference(now.plan, routes),
+        )
+        kept = replace(made.new, promises={}, unserved=now.plan.unserved)
+        self._commit(connection, now, replace(made, new=kept), routes, revision)
+        routes = _numbered(now.plan, routes, revision.number)
+        return replace(now, plan=replace(now.plan, revision=revision.number, routes=routes))
 
     def _commit(
         self,
@@ -164,8 +195,8 @@ class Committer:
                 depot_id=job.depot_id,
                 service_date=job.service_date.isoformat(),
                 number=number,
-                trigger=job.trigger,
-                reason=job.reason,
+                trigger=revision.trigger,
+                reason=revision.reason,
                 routes=tuple(route.id for route in routes if route.revision == number),
             ),
         )

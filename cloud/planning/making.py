@@ -31,11 +31,12 @@ from cloud.planning.policy import TenantPolicy
 from cloud.planning.posing import problem_of
 from cloud.planning.proposals import Sequences
 from cloud.planning.reading import read_day
+from cloud.planning.repathing import repathed
 from cloud.planning.revising import routes_of
 from cloud.planning.situation import At, Day
 from cloud.planning.solvers.schedule import prices_of
 from cloud.roads.client import RoadsClient
-from cloud.roads.model import PlaceError, Point
+from cloud.roads.model import Path, PlaceError, Point
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +118,8 @@ class PlanMaker:
             unserved = (*_left_out(job, held, new.unserved), *left_out)
             new = replace(new, routes=routes, unserved=unserved)
             prices = prices_of(shaped.problem, solved.plan)
-            made = Made(job, policy, new, solved.plan, prices, solved.kept, taken_back)
+            other = await self._repathed(day, job)
+            made = Made(job, policy, new, solved.plan, prices, solved.kept, taken_back, other)
             outcome = await asyncio.to_thread(self._committer.publish, day, made)
             if isinstance(outcome, Outcome):
                 self._events.wake()
@@ -199,15 +201,34 @@ class PlanMaker:
         leads_alike = known is not None and known.geometry and _way(known) == _way(route)
         if known is not None and leads_alike and not is_redrawn(route.vehicle_id):
             return replace(route, geometry=known.geometry)
+        return replace(route, geometry=(await self._path(day, route)).geometry)
+
+    async def _repathed(self, day: Day, job: Job) -> tuple[Route, ...]:
+        """The routes in force of the vans whose streets have changed, along those of now."""
+        vans = {one.vehicle_id for one in job.about if one.trigger == "road_changed"}
+        driven = [one for one in day.plan.routes if one.vehicle_id in vans and one.open_stops]
+        found = await asyncio.gather(*(self._repath(day, route) for route in driven))
+        return tuple(route for route in found if route is not None)
+
+    async def _repath(self, day: Day, route: Route) -> Route | None:
+        """One route along the streets of now; None when no way leads through its stops."""
+        try:
+            path = await self._path(day, route)
+        except PlaceError:
+            return None
+        at = day.newest_position(route.vehicle_id) if route.has_begun else None
+        return repathed(route, path, day.now if at else None)
+
+    async def _path(self, day: Day, route: Route) -> Path:
+        """From where its van is, or is to set out, through its open stops and to its end."""
         at = day.newest_position(route.vehicle_id) if route.has_begun else None
         begin = Point(at.lat, at.lon) if at else Point(*day.start_of(route.vehicle_id))
         end = Point(*day.end_of(route.vehicle_id))
         through = [Point(stop.lat, stop.lon) for stop in route.open_stops]
         try:
-            path = await self._roads.route([begin, *through, end])
+            return await self._roads.route([begin, *through, end])
         except PlaceError:
-            path = await self._roads.route([*through, end])
-        return replace(route, geometry=path.geometry)
+            return await self._roads.route([*through, end])
 
     def _read_day(self, job: Job) -> Day:
         times = self._door_times.of(job.tenant, job.depot_id)

@@ -29,7 +29,7 @@ from cloud.planning.model import Solved, SolveRequest
 from cloud.planning.situation import At
 from cloud.planning.solvers.keeping import prices_kept
 from cloud.planning.solvers.solving import solve
-from cloud.roads.model import Matrix, Point
+from cloud.roads.model import Leg, Matrix, Point
 from cloud.roads.model import Path as Way
 from tests.cloud.desk import NOW, TODAY, Desk, StillClock
 
@@ -48,9 +48,13 @@ class StraightStreets:
 
     async def route(self, points: Sequence[Point]) -> Way:
         there = [(point.lat, point.lon) for point in points]
-        length = int(np.trace(metres(there), offset=1))
+        lengths = np.diagonal(metres(there), offset=1).tolist()
         line = tuple((point.lon, point.lat) for point in points)
-        return Way(seconds=length // 8, metres=length, legs=(), geometry=line)
+        legs = tuple(
+            Leg(seconds=length // 8, metres=length, first=at, last=at + 1)
+            for at, length in enumerate(lengths)
+        )
+        return Way(seconds=sum(lengths) // 8, metres=sum(lengths), legs=legs, geometry=line)
 
 
 class GoingClock:

@@ -3,21 +3,24 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.planning.day import About
+from cloud.orders.model import Span
+from cloud.planning.day import About, Stop
+from cloud.planning.repathing import late_s, repathed
 from cloud.planning.situation import At
 from cloud.planning.street_news import StreetNews, causes_of
+from cloud.roads.model import Leg, Point
 from cloud.roads.model import Path as Way
-from cloud.roads.model import Point
 from cloud.roads.news import StreetsChanged
 from cloud.roads.speeds import RoadRule
 from cloud.tracking.progress import Line
 from tests.cloud.desk import open_desk, run
-from tests.planning.days import EIGHT, aboard, route, stop
+from tests.planning.days import EIGHT, HOUR, aboard, order, route, stop
 from tests.planning.office import Office, StraightStreets, until, working
 from tests.planning.test_news import event
 
@@ -149,6 +152,70 @@ def test_a_closure_is_followed_though_other_news_came_first(office: Office) -> N
     assert office.ask("GET", office.plan, 200)["revision"] == 2  # the same way is no news
 
 
+def test_the_path_changes_at_once_while_moved_stops_wait_in_a_proposal(office: Office) -> None:
+    (before,) = routes(office)
+    van, sequences = before["vehicle_id"], office.sequences
+    office.maker._roads = DetouringStreets()  # type: ignore[assignment]
+    office.ask("PUT", "/planning/policy", 200, ask_above_moved=0)
+    office.ask("POST", f"/shifts/{office.shifts[van]}/cancel", 200)
+    news = About(trigger="road_changed", vehicle_id=van)
+    assert office.replan("changed_shift", news) == 2
+    (after,) = routes(office)
+    assert after["geometry"]["coordinates"] != before["geometry"]["coordinates"]
+    assert after["revision"] == 2
+    assert office.sequences == sequences
+    told = office.ask("GET", f"{office.plan}/revisions", 200)["items"][-1]
+    assert told["trigger"] == "road_changed"
+    assert f"other streets for {van} while the rest waits" in told["reason"]
+    assert not told["diff"]["moved"]
+    (waits,) = office.proposals
+    assert (waits["state"], waits["base"]) == ("open", 2)
+    assert waits["diff"]["moved"]
+    assert office.replan("changed_shift", news) == 2, "the same streets are no news"
+    office.ask("POST", f"{office.plan}/proposals/{waits['id']}/accept", 409)
+    (newest,) = [one for one in office.proposals if one["state"] == "open"]
+    office.ask("POST", f"{office.plan}/proposals/{newest['id']}/accept", 202)
+    assert office.work() == 3
+    assert office.sequences.get(van, []) == []
+
+
+ROUND = Way(
+    seconds=900,
+    metres=9_000,
+    legs=tuple(Leg(seconds=300, metres=3_000, first=at, last=at + 1) for at in range(3)),
+    geometry=((-71.25, -29.9), (-71.3, -29.95), (-71.25, -29.92), (-71.25, -29.9)),
+)
+
+
+def planned(name: str, arrival: float, opens: float | None = None) -> Stop:
+    """A stop that is reached then after 120 s, and served for 180 s."""
+    window = None if opens is None else Span(opens, opens + HOUR)
+    begins = max(arrival, opens or arrival)
+    one = replace(stop(name, order(name)), window=window, leg_s=120, leg_m=1_000, service_s=180)
+    return replace(one, planned_arrival=arrival, planned_departure=begins + 180)
+
+
+def test_a_longer_way_delays_what_follows_and_waiting_takes_it_up() -> None:
+    first, second = planned("a", EIGHT + 120), planned("b", EIGHT + 420, EIGHT + 720)
+    before = route("van-1", first, second)
+    after = repathed(before, ROUND, None)
+    assert [(one.leg_s, one.leg_m) for one in after.stops] == [(300, 3_000)] * 2
+    assert [one.planned_arrival - EIGHT for one in after.stops] == [300, 780]
+    assert [one.planned_departure - EIGHT for one in after.stops] == [480, 960]
+    assert (after.end_leg_s, after.geometry) == (300, ROUND.geometry)
+    assert late_s([after]) == 0
+
+
+def test_of_a_leg_that_is_begun_the_rest_is_counted_from_where_the_van_is() -> None:
+    done = replace(planned("z", EIGHT), state="done")
+    before = route("van-1", done, planned("a", EIGHT + 120), planned("b", EIGHT + 420))
+    after = repathed(before, ROUND, EIGHT + 60)
+    assert [one.planned_arrival - EIGHT for one in after.open_stops] == [360, 840]
+    assert after.stops[0] == before.stops[0]
+    unknown = repathed(before, ROUND, None)
+    assert [one.planned_arrival - EIGHT for one in unknown.open_stops] == [120, 600]
+
+
 class DetouringStreets(StraightStreets):
     """Every way leads round the block."""
 
@@ -164,7 +231,7 @@ def test_a_closure_far_from_every_way_asks_for_no_plan(office: Office) -> None:
     assert office.unfinished == []
 
 
-def routes(office: Office) -> list[dict[str, dict[str, list[list[float]]]]]:
-    found: list[dict[str, dict[str, list[list[float]]]]]
+def routes(office: Office) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]]
     found = office.ask("GET", office.plan, 200)["routes"]
     return found
