@@ -1,6 +1,7 @@
 """A file's rows are each imported or refused, whatever part of it they are stored in."""
 
 import asyncio
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from cloud.foundation.clock import to_rfc3339
 from cloud.foundation.settings import Settings
 from cloud.orders.api import IMPORT_PATH
+from cloud.orders.intake import COLUMNS, REQUIRED
 from tests.cloud.desk import NOW, TODAY, Desk, open_desk, run
 
 
@@ -116,3 +118,25 @@ def test_others_are_answered_while_a_file_waits_for_the_database(desk: Desk) -> 
     finally:
         may_go.set()
         holder.join()
+
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_the_example_of_the_documents_is_taken_whole(desk: Desk) -> None:
+    report = desk.file((DOCS / "orders.csv").read_text()).json()
+    assert report["refused"] == []
+    made = [desk.ask("GET", f"/orders/{one}").json() for one in report["order_ids"]]
+    assert [one["kind"] for one in made] == ["delivery", "delivery", "delivery", "return"]
+    assert [one["priority"] for one in made] == ["normal", "normal", "urgent", "normal"]
+    assert made[1]["ready_from"] == "2026-11-23T14:30:00.000Z"
+    assert made[2]["pickup"]["address"] == "Pharmacy, Prat 420"
+    assert made[3]["needs"] == ["two_man"]
+
+
+def test_the_documents_tell_every_column_and_no_other() -> None:
+    rows = re.findall(r"^\| (.+?) \|", (DOCS / "orders.md").read_text(), re.MULTILINE)
+    told = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(told) == sorted(COLUMNS)
+    needed = [name for row in rows for name in re.findall(r"\*\*`(\w+)`\*\*", row)]
+    assert needed == list(REQUIRED)
