@@ -201,6 +201,7 @@ class PricesBody(BaseModel):
     lateness: float
     change: float
     unserved: float
+    preference: float
 
 
 class DiffBody(BaseModel):

@@ -12,6 +12,7 @@ from typing import Final
 
 from cloud.planning.check_breaks import check_breaks
 from cloud.planning.check_loading import begun_by, service_s_of
+from cloud.planning.check_preference import check_preference
 from cloud.planning.model import (
     Job,
     Plan,
@@ -41,6 +42,7 @@ def check(problem: Problem, travel: Travel, plan: Plan) -> tuple[Violation, ...]
 
 class _Check:
     def __init__(self, problem: Problem, travel: Travel, plan: Plan) -> None:
+        self._problem = problem
         self._jobs = {job.id: job for job in problem.jobs}
         self._vehicles = {vehicle.id: vehicle for vehicle in problem.vehicles}
         self._legs = _Legs(travel)
@@ -62,7 +64,7 @@ class _Check:
             found += check_breaks(van, route)
             for visit in route.visits:
                 found += self._visit(van, visit)
-        return (*found, *self._cost())
+        return (*found, *self._cost(), *check_preference(self._problem, self._plan))
 
     def _strangers(self) -> Iterator[Violation]:
         for route in self._plan.routes:

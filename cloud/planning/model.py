@@ -23,6 +23,7 @@ type Grams = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 type Millilitres = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 type Word = Annotated[str, Meta(min_length=1, max_length=40)]
 type Price = Annotated[float, Meta(ge=0, le=1e9)]
+type Permille = Annotated[int, Meta(ge=0, le=1_000)]
 
 type Load = tuple[int, int, int]
 """Parcels, grams, millilitres."""
@@ -103,6 +104,7 @@ class Vehicle(msgspec.Struct, frozen=True, kw_only=True):
         range_m: it can still drive so far until it is at ``end``; None is as far as it likes.
         km, hour, use: what a kilometre, an hour and sending it out cost instead of what
             `Policy` says.
+        zones: where it would rather deliver, as jobs name them in ``zones``; none is anywhere.
         work_rules: what may be asked of its driver; None is anything. worked: what of the driver's
             day is over when the van is available.
         pauses: times at which it neither drives nor serves, in order and apart; breaks, too.
@@ -126,6 +128,7 @@ class Vehicle(msgspec.Struct, frozen=True, kw_only=True):
     km: Price | None = None
     hour: Price | None = None
     use: Price | None = None
+    zones: Annotated[tuple[Id, ...], Meta(max_length=100)] = ()
     work_rules: WorkRules | None = None
     worked: Worked = Worked()
     pauses: Annotated[tuple[Pause, ...], Meta(max_length=20)] = ()
@@ -165,6 +168,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         unserved: leaving it out costs this instead of what `Policy` says: little for what may wait
             for another day, and more each time it was put off.
         previous_vehicle: the van of the plan in force; another one costs `Policy.changed_vehicle`.
+        zones: that its door lies in; a van with zones of its own and none of these costs
+            `Policy.outside_zone`.
+        known: vans whose drivers know the door, and how well; the best known is free, and one that
+            is less known costs as much less of `Policy.unfamiliar`.
     """
 
     id: Id
@@ -187,6 +194,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     late_until: Instant | None = None
     unserved: Price | None = None
     previous_vehicle: Id | None = None
+    zones: Annotated[tuple[Id, ...], Meta(max_length=100)] = ()
+    known: Annotated[tuple[tuple[Id, Permille], ...], Meta(max_length=2_000)] = ()
 
     @property
     def load(self) -> Load:
@@ -207,6 +216,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         changed_vehicle: giving an order to another van than in the plan in force.
         changed_sequence: serving an order on its van, but not in its place among those that stay
             on it; the fewest orders whose moving explains the new sequence are counted.
+        outside_zone: delivering by a van that has zones outside all of them. unfamiliar: by one
+            whose driver does not know a door that another one's knows well.
     """
 
     km: Price = 60.0
@@ -217,6 +228,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     unserved_urgent: Price = 360_000.0
     changed_vehicle: Price = 0.0
     changed_sequence: Price = 0.0
+    outside_zone: Price = 0.0
+    unfamiliar: Price = 0.0
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -377,11 +390,15 @@ class Unserved(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cost(msgspec.Struct, frozen=True, kw_only=True):
-    """What a plan costs: driving, and lateness summed over deliveries."""
+    """What a plan costs: driving, and lateness summed over deliveries.
+
+    ``preference``: of deliveries by other vans than would be preferred, in seconds of driving.
+    """
 
     drive_s: int
     distance_m: int
     late_s: int
+    preference: int = 0
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -399,18 +416,20 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         driving: time, kilometres and vans. lateness: after windows and promises.
         change: orders that get another van or another place in their round.
-        unserved: orders that are left out.
+        unserved: orders that are left out. preference: orders outside the zones of their vans, or
+            at doors that other drivers know better.
     """
 
     driving: float
     lateness: float
     change: float
     unserved: float
+    preference: float = 0.0
 
     @property
     def total(self) -> float:
         """All of it."""
-        return self.driving + self.lateness + self.change + self.unserved
+        return self.driving + self.lateness + self.change + self.unserved + self.preference
 
 
 class Violation(msgspec.Struct, frozen=True, kw_only=True):

@@ -111,7 +111,8 @@ def random_problem(dice: np.random.Generator) -> Problem:
         make = van if dice.random() < 0.5 else van_under_way
         start = 0 if make is van else int(dice.integers(0, 31))
         room = {"capacity": int(dice.integers(2, 9)), "capacity_g": int(dice.integers(2, 9))}
-        vans.append(make(f"van-{k}", start, **room))
+        zones = [f"zone-{int(each)}" for each in dice.integers(0, 3, int(dice.integers(0, 3)))]
+        vans.append(make(f"van-{k}", start, zones=tuple(zones), **room))
     orders: list[Job] = []
     for k in range(int(dice.integers(1, 9))):
         opens = float(dice.uniform(8, 16))
@@ -121,6 +122,8 @@ def random_problem(dice: np.random.Generator) -> Problem:
             "may_be_late": bool(dice.random() < 0.4),
             "weight_g": int(dice.integers(0, 3)),
             "previous_vehicle": f"van-{int(dice.integers(0, len(vans)))}",
+            "zones": (f"zone-{int(dice.integers(0, 3))}",) if dice.random() < 0.7 else (),
+            "known": tuple((one.id, int(dice.integers(0, 1_001))) for one in vans[:2]),
             "ready_from": at(float(dice.uniform(8, 13))) if dice.random() < 0.3 else None,
         }
         chosen = window if dice.random() < 0.7 else ()
@@ -132,7 +135,12 @@ def random_problem(dice: np.random.Generator) -> Problem:
             orders.append(aboard(f"o{k}", place, on, *chosen, **given))
         else:
             orders.append(order(f"o{k}", place, *chosen, **given))
-    policy = Policy(changed_vehicle=float(dice.choice([0.0, 300.0])), vehicle=120.0)
+    policy = Policy(
+        changed_vehicle=float(dice.choice([0.0, 300.0])),
+        vehicle=120.0,
+        outside_zone=float(dice.choice([0.0, 400.0])),
+        unfamiliar=float(dice.choice([0.0, 77.0])),
+    )
     return day(vans, orders, policy=policy)
 
 

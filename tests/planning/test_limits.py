@@ -173,6 +173,31 @@ def test_a_soft_window_is_missed_where_that_is_cheaper(solver: SolverName) -> No
     assert kept.cost.late_s == 0
 
 
+def test_zones_are_left_and_strangers_sent_where_that_is_worth_more(solver: SolverName) -> None:
+    """Two vans from one depot, one of them for the zone behind; both doors on one way."""
+    vans = [van("near", zones=("front",)), van("far", zones=("back",))]
+    orders = [order("a", 10, zones=("front",)), order("b", 12, zones=("back",))]
+    cheap = Policy(outside_zone=100.0)
+    plan = planned(day(vans, orders, policy=cheap), solver, seconds=0.5)
+    assert len([route for route in plan.routes if route.visits]) == 1
+    assert plan.cost.preference == 100
+    dear = planned(day(vans, orders, policy=Policy(outside_zone=9_000.0)), solver, seconds=0.5)
+    assert [deliveries(dear, name) for name in ("near", "far")] == [["a"], ["b"]]
+    assert dear.cost.preference == 0
+    anywhere = [replace(one, zones=()) for one in vans]
+    known = [replace(one, known=(("far", 800), ("near", 300))) for one in orders]
+    policy = Policy(unfamiliar=100.0)
+    by_friend = planned(day(anywhere, known, policy=policy), solver, seconds=0.5)
+    assert deliveries(by_friend, "far") != []
+    assert deliveries(by_friend, "near") == []
+    assert by_friend.cost.preference == 0
+    told = day(anywhere, known, policy=policy)
+    wrong = replace(by_friend, cost=replace(by_friend.cost, preference=50))
+    assert {one.rule for one in check(told, street(range(31)), wrong)} == {"cost"}
+    bound = day(anywhere, [replace(one, only_vehicle="near") for one in known], policy=policy)
+    assert planned(bound, solver).cost.preference == 2 * 50
+
+
 def test_nothing_is_late_after_its_place_has_closed(solver: SolverName) -> None:
     """Late and before it closes where that goes, else left out with the reason."""
     soft = order("soft", 20, between(8, 8.25), may_be_late=True, late_until=at(8.6))

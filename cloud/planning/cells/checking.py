@@ -49,6 +49,7 @@ def _cost(pieces: Sequence[Piece], plan: Plan) -> Iterator[Violation]:
         drive_s=sum(part.drive_s for part in parts),
         distance_m=sum(part.distance_m for part in parts),
         late_s=sum(part.late_s for part in parts),
+        preference=sum(part.preference for part in parts),
     )
     if told != plan.cost:
         yield Violation(rule="cost", text=f"its cells cost {told}; it says {plan.cost}")

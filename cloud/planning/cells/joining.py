@@ -94,4 +94,5 @@ def _sum(costs: Iterable[Cost]) -> Cost:
         drive_s=sum(cost.drive_s for cost in every),
         distance_m=sum(cost.distance_m for cost in every),
         late_s=sum(cost.late_s for cost in every),
+        preference=sum(cost.preference for cost in every),
     )

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from cloud.planning.model import NO_LIMIT, Job, Load, Problem, Vehicle
 from cloud.planning.solvers.allowed import aboard, allows, fits, holds, total
 from cloud.planning.solvers.port import Step, Task, sequences_in_force
-from cloud.planning.solvers.rates import Rates, price_of_leaving, rates
+from cloud.planning.solvers.rates import Rates, price_of_leaving, price_of_preference, rates
 from cloud.roads.model import NO_WAY
 
 type Ints = npt.NDArray[np.int64]
@@ -269,8 +269,10 @@ class _Builder:
     def _surcharge(self, job: Job, vehicle: Vehicle) -> int:
         if ban := self._ban(job, vehicle):
             return ban
+        policy = self._problem.policy
         is_change = job.previous_vehicle not in {None, vehicle.id}
-        return round(self._problem.policy.changed_vehicle) if is_change else 0
+        changed = round(policy.changed_vehicle) if is_change else 0
+        return changed + price_of_preference(policy, vehicle, job)
 
     def _ban(self, job: Job, vehicle: Vehicle) -> int:
         elsewhere = self._is_loaded(job) and self._loading.get(vehicle.id) != job.pickup

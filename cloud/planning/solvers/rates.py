@@ -33,6 +33,14 @@ def price_of_leaving(policy: Policy, job: Job) -> float:
     return policy.unserved_urgent if job.priority == "urgent" else policy.unserved
 
 
+def price_of_preference(policy: Policy, vehicle: Vehicle, job: Job) -> int:
+    """What it costs that this van delivers a job and not one that would be preferred."""
+    is_outside = bool(vehicle.zones) and not set(vehicle.zones) & set(job.zones)
+    known = dict(job.known)
+    less = max(known.values(), default=0) - known.get(vehicle.id, 0)
+    return round(is_outside * policy.outside_zone + less * (policy.unfamiliar / 1_000))
+
+
 def price_of_route(policy: Policy, vehicle: Vehicle, route: PlannedRoute) -> float:
     """What driving a route costs; nothing when the van stays."""
     if not route.visits:

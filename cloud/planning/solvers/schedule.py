@@ -22,7 +22,12 @@ from cloud.planning.sequence import out_of_order
 from cloud.planning.solvers.allowed import aboard, allows, is_loaded_at_start
 from cloud.planning.solvers.breaks import Rest, is_limited, legs_of, needs_breaks, placed
 from cloud.planning.solvers.port import Sequences, Step
-from cloud.planning.solvers.rates import price_of_lateness, price_of_leaving, price_of_route
+from cloud.planning.solvers.rates import (
+    price_of_lateness,
+    price_of_leaving,
+    price_of_preference,
+    price_of_route,
+)
 from cloud.planning.solvers.service import (
     Loading,
     is_missed,
@@ -115,6 +120,7 @@ def plan_of(
 def cost_of(problem: Problem, routes: Iterable[PlannedRoute]) -> Cost:
     """What ``routes`` cost in driving and lateness."""
     jobs = {job.id: job for job in problem.jobs}
+    vans = {van.id: van for van in problem.vehicles}
     cost = Cost(drive_s=0, distance_m=0, late_s=0)
     for route in routes:
         late = sum(
@@ -129,6 +135,12 @@ def cost_of(problem: Problem, routes: Iterable[PlannedRoute]) -> Cost:
             + sum(visit.leg_m for visit in route.visits)
             + route.end_leg_m,
             late_s=cost.late_s + late,
+            preference=cost.preference
+            + sum(
+                price_of_preference(problem.policy, vans[route.vehicle], jobs[visit.job])
+                for visit in route.visits
+                if visit.kind == "delivery"
+            ),
         )
     return cost
 
@@ -164,6 +176,7 @@ def prices_of(problem: Problem, plan: Plan) -> Prices:
         ),
         change=changed * policy.changed_vehicle + resequenced * policy.changed_sequence,
         unserved=sum(price_of_leaving(policy, jobs[left.job]) for left in plan.unserved),
+        preference=plan.cost.preference,
     )
 
 

@@ -16,6 +16,7 @@ from cloud.planning.model import Job, Load, Plan, Problem
 from cloud.planning.solvers.allowed import allows, total
 from cloud.planning.solvers.breaks import is_limited
 from cloud.planning.solvers.insertion.board import Board, Floats, Ints, Ways
+from cloud.planning.solvers.insertion.preferences import Preferences
 from cloud.planning.solvers.insertion.rows import Legs, Row, Timetable, window_at
 from cloud.planning.solvers.insertion.search import Flags, Order, Place, Search
 from cloud.planning.solvers.port import Sequences, Step, sequences_of
@@ -66,6 +67,7 @@ class InsertionDesk:
         self._available = _column(van.available_from for van in vans)
         self._loading_s = _column(van.loading_s for van in vans)
         self._is_locked = np.array([van.locked is not None for van in vans], dtype=np.bool_)
+        self._preferences = Preferences(problem)
         there = _aboard(problem)
         self._timetables = [
             Timetable(van, there.get(van.id, (0, 0, 0)), self._jobs, problem.policy) for van in vans
@@ -244,6 +246,7 @@ class InsertionDesk:
             surcharge += policy.changed_vehicle
             if (was := self._numbers.get(job.previous_vehicle)) is not None:
                 surcharge[was] -= policy.changed_vehicle
+        self._preferences.add_to(surcharge, job)
         if job.only_vehicle is not None:
             only = self._numbers[job.only_vehicle]
             here = surcharge[only] if allows(self._problem.vehicles[only], job) else np.inf

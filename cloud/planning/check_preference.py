@@ -1,0 +1,31 @@
+"""The price of vans that are not preferred, as the checker finds it: in fractions. Pure."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+from cloud.planning.model import Job, Plan, Policy, Problem, Vehicle, Violation
+
+
+def check_preference(problem: Problem, plan: Plan) -> Iterator[Violation]:
+    """Whether what a plan says of it is right but for the rounding of each delivery."""
+    vans = {van.id: van for van in problem.vehicles}
+    jobs = {job.id: job for job in problem.jobs}
+    served = [
+        (vans[route.vehicle], jobs[visit.job])
+        for route in plan.routes
+        for visit in route.visits
+        if visit.kind == "delivery"
+    ]
+    exact = sum((_dislike(problem.policy, van, job) for van, job in served), Fraction(0))
+    if abs(exact - plan.cost.preference) > Fraction(len(served), 2):
+        text = f"vans not preferred cost {float(exact):.1f}; it says {plan.cost.preference}"
+        yield Violation(rule="cost", text=text)
+
+
+def _dislike(policy: Policy, van: Vehicle, job: Job) -> Fraction:
+    price = Fraction(0)
+    if van.zones and not any(zone in van.zones for zone in job.zones):
+        price += Fraction(policy.outside_zone)
+    own = max((share for name, share in job.known if name == van.id), default=0)
+    best = max((share for _, share in job.known), default=0)
+    return price + Fraction(policy.unfamiliar) * Fraction(best - own, 1_000)
