@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 from sqlalchemy import (
     Boolean,
@@ -30,7 +31,7 @@ from cloud.fleet.columns import WORDS
 from cloud.foundation.database import BUSINESS
 from cloud.foundation.identity.reach import Reach
 from cloud.foundation.identity.within import within
-from cloud.orders.model import Order, Parcel, Pickup, Promise, Span, Whereabouts
+from cloud.orders.model import Order, Parcel, Pickup, Promise, Span, Whereabouts, WhereaboutsKind
 from cloud.places.model import Place
 from cloud.places.store import among, place
 
@@ -110,8 +111,18 @@ _PICKUP_COLUMNS = (
     _shop.c.lon.label("pickup_lon"),
 )
 
+_PERSONAL: Final = frozenset({"recipient_name", "recipient_phone", "note", "cancel_reason"})
+_ORDER_COLUMNS: Final = tuple(one for one in order_row.columns if one.name not in _PERSONAL)
+"""What an order is made of; whom it is for is read by who may know it, and kept nowhere."""
+
 _AT_ONCE = 1_000
 """Ids in one query."""
+
+_KEPT: Final = 4_096
+"""Orders kept as they were read last, a kilobyte each."""
+
+type _Piece = tuple[str, str, WhereaboutsKind, str]
+"""Id and label of a parcel, and where it is."""
 
 _WAITING = (
     order_row.c.wait_until.is_not(None),
@@ -439,7 +450,7 @@ def _orders(
     connection: Connection, wanted: list[ColumnElement[bool]], limit: int | None = None
 ) -> list[Order]:
     rows = connection.execute(
-        select(order_row, place.c.address, place.c.lat, place.c.lon, *_PICKUP_COLUMNS)
+        select(*_ORDER_COLUMNS, place.c.address, place.c.lat, place.c.lon, *_PICKUP_COLUMNS)
         .join(
             place,
             (place.c.tenant == order_row.c.tenant) & (place.c.id == order_row.c.place_id),
@@ -452,15 +463,15 @@ def _orders(
         .order_by(order_row.c.created_at, order_row.c.id)
         .limit(limit)
     ).all()
-    pieces: dict[str, list[Parcel]] = {}
+    pieces: dict[str, list[_Piece]] = {}
     if rows:
         chosen = select(order_row.c.id).where(*wanted)
         if limit is not None:
             chosen = select(order_row.c.id).where(order_row.c.id.in_([row.id for row in rows]))
-        for parcel_id, order_id, label, kind, at in connection.execute(
+        for order_id, *piece in connection.execute(
             select(
-                parcel.c.id,
                 parcel.c.order_id,
+                parcel.c.id,
                 parcel.c.label,
                 parcel.c.whereabouts_kind,
                 parcel.c.whereabouts_at,
@@ -468,10 +479,7 @@ def _orders(
             .where(parcel.c.tenant == rows[0].tenant, parcel.c.order_id.in_(chosen))
             .order_by(func.length(parcel.c.label), parcel.c.label)  # so that /10 follows /9
         ):
-            piece = Parcel(
-                id=parcel_id, order_id=order_id, label=label, whereabouts=Whereabouts(kind, at)
-            )
-            pieces.setdefault(order_id, []).append(piece)
+            pieces.setdefault(order_id, []).append(tuple(piece))
     return [_order(row, tuple(pieces.get(row.id, ()))) for row in rows]
 
 
@@ -488,7 +496,9 @@ def _span(begin: float | None, end: float) -> Span | None:
     return None if begin is None else Span(begin, end)
 
 
-def _order(row: Row[Any], parcels: tuple[Parcel, ...]) -> Order:
+@lru_cache(_KEPT)
+def _order(row: Row[Any], pieces: tuple[_Piece, ...]) -> Order:
+    """What its rows make of an order; most are read again and again, and have not changed."""
     original = _span(row.promise_original_begin, row.promise_original_end)
     current = _span(row.promise_current_begin, row.promise_current_end)
     return Order(
@@ -504,7 +514,10 @@ def _order(row: Row[Any], parcels: tuple[Parcel, ...]) -> Order:
         lon=row.lon,
         window=_span(row.window_begin, row.window_end),
         service_s=row.service_s,
-        parcels=parcels,
+        parcels=tuple(
+            Parcel(id=name, order_id=row.id, label=label, whereabouts=Whereabouts(kind, at))
+            for name, label, kind, at in pieces
+        ),
         promise=Promise(original, current) if original and current else None,
         created_at=row.created_at,
         version=row.version,

@@ -1,6 +1,7 @@
 """Table of places. The same address at the same point is one place, so that it can be learned."""
 
-from typing import Any
+from dataclasses import fields
+from typing import Any, Final
 
 from sqlalchemy import (
     Column,
@@ -34,6 +35,7 @@ place = Table(
     Column("hours", CALENDAR),
     UniqueConstraint("tenant", "address", "lat", "lon"),
 )
+_NAMES: Final = tuple(one.name for one in fields(Place))
 
 
 def known_or_new(
@@ -80,10 +82,9 @@ def find(connection: Connection, tenant: str, place_id: str) -> Place | None:
 
 def among(connection: Connection, tenant: str, chosen: Select[Any]) -> dict[str, Place]:
     """The places whose ids a query gives, by id."""
-    rows = connection.execute(
-        select(place).where(place.c.tenant == tenant, place.c.id.in_(chosen))
-    ).mappings()
-    return {row["id"]: Place(**row) for row in rows}
+    wanted = select(*(place.c[name] for name in _NAMES))
+    rows = connection.execute(wanted.where(place.c.tenant == tenant, place.c.id.in_(chosen)))
+    return {row.id: Place(**dict(zip(_NAMES, row, strict=True))) for row in rows}
 
 
 def change(connection: Connection, tenant: str, place_id: str, **values: Any) -> None:

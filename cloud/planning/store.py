@@ -17,6 +17,7 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
+    Row,
     Select,
     String,
     Table,
@@ -54,6 +55,8 @@ _AT_ONCE: Final = 500
 """Ids in one statement: SQLite and PostgreSQL bound how many there may be."""
 _LINES: Final = 128
 """Paths kept as they were read last: those of a depot's routes, some 200 KB each at the most."""
+_KEPT: Final = 8_192
+"""Stops kept as they were read last, half a kilobyte each."""
 _ROUTE_OWN: Final = frozenset({"service_date", "geometry", "breaks"})
 _WINDOW: Final = ("window_begin", "window_end")
 
@@ -558,11 +561,13 @@ def _stops(connection: Connection, tenant: str, route_ids: list[str]) -> list[St
         .order_by(stop_order.c.order_id)
     ):
         served[stop_id].append(order_id)
-    return [
-        Stop(
-            **(told := dict(zip(_STOP_NAMES, values, strict=True))),
-            order_ids=tuple(served[told["id"]]),
-            window=None if begin is None else Span(begin, end),
-        )
-        for begin, end, *values in rows
-    ]
+    return [_stop(row, tuple(served[row.id])) for row in rows]
+
+
+@lru_cache(_KEPT)
+def _stop(row: Row[Any], order_ids: tuple[str, ...]) -> Stop:
+    """What its rows make of a stop; most are read again and again, and have not changed."""
+    told = {name: getattr(row, name) for name in _STOP_NAMES}
+    begin = row.window_begin
+    window = None if begin is None else Span(begin, row.window_end)
+    return Stop(**told, order_ids=order_ids, window=window)

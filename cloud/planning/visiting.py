@@ -85,7 +85,10 @@ class Access:
 
 def with_service_time(order: Order, place: Place | None, times: ServiceTimes) -> Order:
     """The order with what was learned of its door, unless somebody has said how long it takes."""
-    return order if order.is_service_given else replace(order, service_s=times.at(place))
+    if order.is_service_given:
+        return order
+    service_s = times.at(place)
+    return order if order.service_s == service_s else replace(order, service_s=service_s)
 
 
 def visits_of(
