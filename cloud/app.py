@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from cloud import board, grants, health, metrics, pages
 from cloud.drivers import api as drivers_api
+from cloud.drivers.ordering import StopOrder
 from cloud.drivers.service import DriverWork
 from cloud.fleet import api as fleet_api
 from cloud.fleet import files_api
@@ -151,6 +152,7 @@ class _Parts:
     loop: PlanningLoop
     forecasts: Forecasts
     drivers: DriverWork
+    stop_order: StopOrder
     live: Live
     stream: LiveStream
     publisher: Publisher
@@ -306,6 +308,7 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         loop=loop,
         forecasts=Forecasts(business, planning, positions, clock),
         drivers=DriverWork(business, clock, events),
+        stop_order=StopOrder(business, clock, events, random_id),
         live=live,
         stream=stream,
         publisher=Publisher(broker),
@@ -351,7 +354,7 @@ def _api(parts: _Parts) -> APIRouter:
         rules_api.routes(parts.rules, gate),
         breakdowns_api.routes(parts.breakdowns, gate),
         revisions_api.routes(parts.decisions, parts.loop, gate),
-        drivers_api.routes(parts.drivers, parts.planning, gate),
+        drivers_api.routes(parts.drivers, parts.stop_order, parts.planning, gate),
         board.routes(parts.fleet, parts.planning, parts.live, parts.roads, parts.clock, gate),
         track_api.routes(parts.live.tracks, parts.clock, _knowing_vans(parts.fleet), gate),
         matched_api.routes(

@@ -5,6 +5,7 @@ from typing import Final, Literal
 
 from sqlalchemy import Connection
 
+from cloud.drivers.ordering import take_out_of_turn
 from cloud.foundation import outbox
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
@@ -15,7 +16,8 @@ from cloud.orders.service import move, require_order
 from cloud.orders.states import DELIVERED_TO, FAILED_FOR
 from cloud.planning import breakdown_store, store
 from cloud.planning.day import Route, Stop, is_served_at
-from cloud.planning.service import has_driven, require_open_stop, require_route_of_driver
+from cloud.planning.reordering import is_out_of_turn
+from cloud.planning.service import has_driven, require_route_of_driver
 
 _HANDED_ON: Final = frozenset({"loaded", "out_for_delivery"})
 """States in which an order can only come from a van that has broken down."""
@@ -98,17 +100,23 @@ class DriverWork:
     def arrive(self, tenant: str, driver_id: str, stop_id: str, at: float | None) -> Stop:
         """The van stands at a stop. An arrival is never a delivery.
 
+        A stop before its turn becomes the next one, and the plan follows.
+
         Raises:
-            NotFound: the stop is not on the driver's route. Conflict: another stop comes first.
+            NotFound: the stop is not on the driver's route.
+            Conflict: the van stands at another one, or has not fetched what is delivered here.
         """
         with self._database.writing() as connection:
             now = self._clock.now_s()
             route = _require_route_of_stop(connection, tenant, driver_id, stop_id)
             stop = _require_stop(connection, tenant, route, stop_id)
             if stop.state == "open":
-                require_open_stop(route, stop_id)
+                if is_out_of_turn(route, stop_id):
+                    take_out_of_turn(connection, route, stop_id, now)
                 self._arrive(connection, route, stop, _not_later(at, now))
-            return _require_stop(connection, tenant, route, stop_id)
+            after = _require_stop(connection, tenant, route, stop_id)
+        self._events.wake()
+        return after
 
     def report(
         self, tenant: str, driver_id: str, stop_id: str, report: Report, at: float | None

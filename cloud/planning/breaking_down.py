@@ -1,9 +1,10 @@
 """Use cases of vans that cannot drive on, one transaction each."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cloud.fleet.service import require_vehicle
+from cloud.fleet.store import find_driver
 from cloud.foundation import outbox
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
@@ -98,7 +99,9 @@ class Breakdowns:
         with self._database.reading() as connection:
             now = self._clock.now_s()
             route = require_route_of_driver(connection, tenant, driver_id, now)
-        return self.report(tenant, route.vehicle_id, told)
+            driver = find_driver(connection, tenant, driver_id)
+        name = told.by if driver is None else driver.name
+        return self.report(tenant, route.vehicle_id, replace(told, by=name))
 
     def end(self, tenant: str, vehicle_id: str) -> None:
         """The van goes out again, with what nobody has fetched from it.

@@ -57,6 +57,7 @@ class _Check:
             van = self._vehicles[route.vehicle]
             found += self._order(route)
             found += self._locked(van, route)
+            found += self._kept_order(van, route)
             found += self._load(van, route)
             found += self._times(van, route)
             found += self._end(van, route)
@@ -147,6 +148,20 @@ class _Check:
             yield Violation(
                 rule="sequence",
                 text=f"{van.id}: its route is locked to {wanted}, and the plan drives {driven}",
+                vehicle=van.id,
+            )
+
+    def _kept_order(self, van: Vehicle, route: PlannedRoute) -> Iterator[Violation]:
+        """What stays on a van whose order a person chose stays in that order."""
+        if not van.keeps_order or van.locked is not None:
+            return
+        chosen = [step.job for step in van.in_force if step.kind == "delivery"]
+        driven = [v.job for v in route.visits if v.kind == "delivery" and v.job in set(chosen)]
+        wanted = [job for job in chosen if job in set(driven)]
+        if driven != wanted:
+            yield Violation(
+                rule="sequence",
+                text=f"{van.id}: its stops are to keep the order {wanted}, and it drives {driven}",
                 vehicle=van.id,
             )
 

@@ -15,7 +15,7 @@ from cloud.orders import store as order_store
 from cloud.orders.model import Promise
 from cloud.orders.service import move
 from cloud.places.service_times import ServiceTimes
-from cloud.planning import job_store, proposal_store, store
+from cloud.planning import job_store, proposal_store, rule_store, store
 from cloud.planning.day import (
     DayPlan,
     Diff,
@@ -32,6 +32,7 @@ from cloud.planning.memory import Undone, comes_back, is_rejected
 from cloud.planning.model import Plan, Prices
 from cloud.planning.policy import TenantPolicy, why_ask
 from cloud.planning.proposals import PlanProposed, Proposal, sequences_of_routes
+from cloud.planning.reordering import as_committed
 from cloud.planning.repathing import late_s, other_ways
 from cloud.planning.revising import NewRoutes, outdated_by, with_progress
 from cloud.planning.situation import Day
@@ -117,7 +118,7 @@ class Committer:
         job, new, plan = made.job, made.new, made.plan
         routes = with_progress(new.routes, now.plan)
         _require_kept(now, routes)
-        diff = difference(now.plan, routes, new.sacrificed)
+        diff = difference(_before(connection, job, now.plan), routes, new.sacrificed)
         if not is_worth_it(job.trigger, now.plan, routes, new, diff, made.gain_s):
             return Outcome(now.plan.revision, "nothing")
         cost = RevisionCost(
@@ -187,6 +188,8 @@ class Committer:
         routes = _numbered(now.plan, routes, number)
         store.commit_revision(connection, now.plan, routes, made.new.unserved, revision)
         proposal_store.outdate(connection, job.tenant, job.depot_id, job.service_date)
+        if job.restores is not None:
+            _lift_chosen(connection, now, job.restores)
         outbox.append(
             connection,
             job.tenant,
@@ -244,6 +247,23 @@ class Committer:
                 asks_because=asks,
             ),
         )
+
+
+def _before(connection: Connection, job: Job, plan: DayPlan) -> DayPlan:
+    """What a revision is told against: with a driver's change, the plan as it was published."""
+    if all(one.trigger != "driver_reordered" for one in job.about):
+        return plan
+    published = proposal_store.sequences_of(connection, *job.day_key, plan.revision)
+    return plan if published is None else as_committed(plan, published)
+
+
+def _lift_chosen(connection: Connection, now: Day, restored: int) -> None:
+    """Orders of stops that were chosen after a revision go with it when it is driven again."""
+    key = now.plan.tenant, now.plan.depot_id, now.plan.service_date
+    since = store.published_at(connection, *key, restored)
+    for rule in now.rules:
+        if rule.kind == "sequence" and since is not None and rule.made_at >= since:
+            rule_store.lift(connection, rule, now.now)
 
 
 def _require_kept(now: Day, routes: Iterable[Route]) -> None:

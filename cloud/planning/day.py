@@ -30,6 +30,7 @@ type Trigger = Literal[
     "van_silent",
     "van_broken_down",
     "van_off_route",
+    "driver_reordered",
     "road_changed",
     "access_changed",
     "waves_changed",
@@ -37,7 +38,9 @@ type Trigger = Literal[
     "undo",
     "accepted",
 ]
-BY_HAND: Final[frozenset[Trigger]] = frozenset({"optimize", "rule", "undo", "accepted"})
+BY_HAND: Final[frozenset[Trigger]] = frozenset(
+    {"optimize", "rule", "undo", "accepted", "driver_reordered"}
+)
 """What a person has asked for."""
 
 type JobState = Literal["queued", "running", "done", "failed"]

@@ -333,9 +333,10 @@ def _length(spans: Spans) -> float:
 
 
 def _is_kept_together(problem: model.Problem, ids: Sequence[str]) -> bool:
-    """Whether no locked route has anything else between the doors of a halt."""
+    """Whether no route that keeps its order has anything else between the doors of a halt."""
     for van in problem.vehicles:
-        locked = [step.job for step in van.locked or () if step.kind == "delivery"]
+        given = van.in_force if van.keeps_order else van.locked or ()
+        locked = [step.job for step in given if step.kind == "delivery"]
         places = [at for at, job in enumerate(locked) if job in ids]
         if places and places[-1] - places[0] != len(ids) - 1:
             return False

@@ -18,12 +18,12 @@ from cloud.orders import store as order_store
 from cloud.planning import job_store, proposal_store, store
 from cloud.planning.day import DayKey, Job, PlanningFailed
 from cloud.planning.hours_news import HoursNews, PlannedDay, cause_of_hours
+from cloud.planning.making import REPLAN_S
 from cloud.planning.situation import At
 from cloud.planning.street_news import StreetNews, causes_of
 from cloud.planning.triggers import Cause, VanCause, settles_in_s
 from cloud.planning.turns import joins
 
-REPLAN_S: Final = 1.0
 DECISION_S: Final = 0.05
 """For an urgent order, which is put where it fits at once; the loop improves on that later."""
 _SOON_S: Final = 86_400.0
@@ -193,10 +193,14 @@ def _planned(connection: Connection, depot: Depot, day: date) -> PlannedDay:
 
 
 def job_of(day: DayKey, cause: Cause | VanCause, job_id: str, now: float) -> Job:
-    """What is done about a cause; an urgent order is put where it fits at once."""
+    """What is done about a cause; an urgent order is put where it fits at once.
+
+    Where a driver has changed the order of stops nothing is searched, only followed.
+    """
     tenant, depot_id, service_date = day
     trigger = cause.about.trigger
     is_urgent = trigger == "urgent_order"
+    is_quick = is_urgent or trigger == "driver_reordered"
     return Job(
         tenant=tenant,
         id=job_id,
@@ -205,10 +209,10 @@ def job_of(day: DayKey, cause: Cause | VanCause, job_id: str, now: float) -> Job
         trigger=trigger,
         reason=cause.reason,
         solver="insertion" if is_urgent else "auto",
-        seconds=DECISION_S if is_urgent else REPLAN_S,
+        seconds=DECISION_S if is_quick else REPLAN_S,
         seed=1,
         about=(cause.about,),
-        due_at=None if is_urgent else now + settles_in_s(trigger),
+        due_at=None if is_quick else now + settles_in_s(trigger),
     )
 
 

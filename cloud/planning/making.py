@@ -20,16 +20,16 @@ from cloud.planning.committing import Committer, Made, Outcome, PlanRefused
 from cloud.planning.day import (
     Job,
     Route,
-    Unplanned,
 )
 from cloud.planning.door_times import DoorTimes
+from cloud.planning.given import drops, gives_up, left_out_of, set_out_anew, with_new_legs
 from cloud.planning.halts import Grouped, door_of, grouped, halt_faults
 from cloud.planning.mattering import matters
 from cloud.planning.memory import Undone, undone, without_undone
 from cloud.planning.model import Problem, Solved, SolveRequest
 from cloud.planning.policy import TenantPolicy
 from cloud.planning.posing import problem_of
-from cloud.planning.proposals import Sequences
+from cloud.planning.proposals import Sequences, sequences_of_routes
 from cloud.planning.reading import read_day
 from cloud.planning.repathing import repathed
 from cloud.planning.revising import routes_of
@@ -41,6 +41,8 @@ from cloud.roads.model import Path, PlaceError, Point
 log = logging.getLogger(__name__)
 
 MAX_TRIES: Final = 5
+REPLAN_S: Final = 1.0
+"""For a re-plan that seeks."""
 SPARE_S: Final = 20.0
 """What the planner may take beside the solving itself, before it is given up."""
 _RESTART_S: Final = 2.0
@@ -93,29 +95,28 @@ class PlanMaker:
         """
         if job.trigger == "optimize":
             await asyncio.to_thread(self._carrying.carry_before, *job.day_key)
-        news = ""
+        news, follows = "", job.trigger == "driver_reordered"
         for _ in range(MAX_TRIES):
             day = await asyncio.to_thread(self._read_day, job)
             if not matters(day, job.about):
                 return await asyncio.to_thread(self._committer.leave, job, day.plan.revision)
-            if not day.open_shifts():
-                raise PlanRefused(
-                    f"no shift is open for depot {job.depot_id} on {job.service_date}; add shifts"
-                )
-            if job.base is not None and job.base != day.plan.revision:
-                raise PlanRefused(
-                    f"revision {day.plan.revision} has come after {job.base}; look at it first"
-                )
-            policy, held = await asyncio.to_thread(self._asked, job)
-            drives_s = await self._drives_s(day)
-            taken_back = await asyncio.to_thread(self._taken_back, job)
+            _require_plannable(job, day)
+            policy, given, taken_back = await asyncio.to_thread(self._asked, job)
+            held = sequences_of_routes(day.plan.routes) if follows else given
+            day, drives_s = await self._on_their_way(day, set_out_anew(job))
             problem = await asyncio.to_thread(problem_of, day, drives_s, policy, held)
             problem, left_out = without_undone(problem, taken_back)
             shaped = await asyncio.to_thread(_with_halts, day, problem, policy)
             solved = await unless(gives_way, self._solve(job, shaped.problem, day.now))
-            new = await asyncio.to_thread(routes_of, day, solved.plan, self._new_id, shaped.halts)
+            new = await asyncio.to_thread(
+                routes_of, day, solved.plan, self._new_id, shaped.halts, gives_up(job, day)
+            )
+            if follows and drops(day, new):
+                follows, news = False, "what the driver changed leaves orders out"
+                job = replace(job, seconds=REPLAN_S)
+                continue
             routes = await self._along_streets(day, new.routes, _redrawn(job))
-            unserved = (*_left_out(job, held, new.unserved), *left_out)
+            unserved = (*left_out_of(job, day, held, new.unserved), *left_out)
             new = replace(new, routes=routes, unserved=unserved)
             prices = prices_of(shaped.problem, solved.plan)
             other = await self._repathed(day, job)
@@ -128,26 +129,17 @@ class PlanMaker:
             log.info("the day went on, it is planned anew", extra={"news": news})
         raise PlanRefused(f"the day went on faster than it could be planned ({news}); try again")
 
-    def _asked(self, job: Job) -> tuple[TenantPolicy, Sequences | None]:
-        """The tenant's policy, and the sequences that a job gives instead of seeking them."""
+    def _asked(self, job: Job) -> tuple[TenantPolicy, Sequences | None, dict[str, Undone]]:
+        """The tenant's policy, sequences that a job gives instead of seeking them, and undos."""
         with self._database.reading() as connection:
-            day = job.tenant, job.depot_id, job.service_date
             policy = proposal_store.policy_of(connection, job.tenant)
+            taken_back = _taken_back(connection, job)
             if job.restores is not None:
-                return policy, proposal_store.sequences_of(connection, *day, job.restores)
-            known = proposal_store.proposals(connection, *day)
-            return policy, next((one.sequences for one in known if one.id == job.proposal_id), None)
-
-    def _taken_back(self, job: Job) -> dict[str, Undone]:
-        """What undos bind a re-plan to; neither one that a person asks for, nor what is news."""
-        if job.trigger in {"optimize", "undo", "accepted"}:
-            return {}
-        with self._database.reading() as connection:
-            if not store.has_undo(connection, *job.day_key):
-                return {}
-            found = undone(store.revisions(connection, *job.day_key))
-        touched = {one.order_id for one in job.about}
-        return {order_id: one for order_id, one in found.items() if order_id not in touched}
+                restored = proposal_store.sequences_of(connection, *job.day_key, job.restores)
+                return policy, restored, taken_back
+            known = proposal_store.proposals(connection, *job.day_key)
+        given = next((one.sequences for one in known if one.id == job.proposal_id), None)
+        return policy, given, taken_back
 
     async def _solve(self, job: Job, problem: Problem, now: float) -> Solved:
         request = SolveRequest(
@@ -169,21 +161,21 @@ class PlanMaker:
             )
         return answer
 
-    async def _drives_s(self, day: Day) -> dict[str, int]:
-        async def ask(at: At, lat: float, lon: float) -> int | None:
+    async def _on_their_way(self, day: Day, anew: frozenset[str]) -> tuple[Day, dict[str, int]]:
+        """How long vans still drive to their frozen stops; those in ``anew`` are planned so."""
+
+        async def ask(at: At, lat: float, lon: float) -> Path | None:
             try:
-                path = await self._roads.route([Point(at.lat, at.lon), Point(lat, lon)])
+                return await self._roads.route([Point(at.lat, at.lon), Point(lat, lon)])
             except PlaceError:
                 return None
-            return path.seconds
 
-        asked = day.drives_to_ask()
+        asked = day.drives_to_ask(anew)
         answers = await asyncio.gather(
             *(ask(at, stop.lat, stop.lon) for at, stop in asked.values())
         )
-        return {
-            van: seconds for van, seconds in zip(asked, answers, strict=True) if seconds is not None
-        }
+        ways = {van: path for van, path in zip(asked, answers, strict=True) if path is not None}
+        return with_new_legs(day, ways, anew), {van: path.seconds for van, path in ways.items()}
 
     async def _along_streets(
         self, day: Day, routes: Iterable[Route], is_redrawn: Callable[[str], bool]
@@ -268,12 +260,34 @@ async def unless[T](gives_way: asyncio.Event | None, work: Coroutine[None, None,
         await asyncio.wait({working, told})
 
 
+def _taken_back(connection: Connection, job: Job) -> dict[str, Undone]:
+    """What undos bind a re-plan to; neither one that a person asks for, nor what is news."""
+    if job.trigger in {"optimize", "undo", "accepted", "driver_reordered"}:
+        return {}
+    if not store.has_undo(connection, *job.day_key):
+        return {}
+    found = undone(store.revisions(connection, *job.day_key))
+    touched = {one.order_id for one in job.about}
+    return {order_id: one for order_id, one in found.items() if order_id not in touched}
+
+
+def _require_plannable(job: Job, day: Day) -> None:
+    if not day.open_shifts():
+        raise PlanRefused(
+            f"no shift is open for depot {job.depot_id} on {job.service_date}; add shifts"
+        )
+    if job.base is not None and job.base != day.plan.revision:
+        raise PlanRefused(
+            f"revision {day.plan.revision} has come after {job.base}; look at it first"
+        )
+
+
 def _redrawn(job: Job) -> Callable[[str], bool]:
     """Which vans may reach the same stops another way: their streets changed, or they left theirs.
 
     A job without news, or with too much to keep, says nothing of them: any may.
     """
-    news = {"road_changed", "van_off_route"}
+    news = {"road_changed", "van_off_route", "driver_reordered"}
     vans = {one.vehicle_id for one in job.about if one.trigger in news}
     return lambda van: not job.about or van in vans
 
@@ -295,15 +309,3 @@ def _with_halts(day: Day, problem: Problem, policy: TenantPolicy) -> Grouped:
     if found := halt_faults(problem, shaped, doors, policy.walking):
         raise PlanRefused(f"the halts break their own rules and were not used: {found[0]}")
     return shaped
-
-
-def _left_out(
-    job: Job, held: Sequences | None, unserved: tuple[Unplanned, ...]
-) -> tuple[Unplanned, ...]:
-    """Why an order is left out when the sequences were given: it was in none of them."""
-    if held is None:
-        return unserved
-    given = {step.job for steps in held.values() for step in steps}
-    what = "the proposal" if job.restores is None else f"revision {job.restores}"
-    reason = f"it is not in {what}, which a dispatcher chose; plan the day again to serve it"
-    return tuple(one if one.order_id in given else replace(one, reason=reason) for one in unserved)

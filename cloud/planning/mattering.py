@@ -92,6 +92,7 @@ _RULES: Final[Mapping[Trigger, Callable[[Day, About], bool]]] = {
     "promise_at_risk": _can_be_saved,
     "van_silent": _has_work,
     "van_off_route": _has_work,
+    "driver_reordered": _has_work,
     "road_changed": _has_work,
     "access_changed": _is_wanted_if_one,
     "waves_changed": _is_to_be_fetched_if_one,

@@ -101,6 +101,8 @@ class Vehicle(msgspec.Struct, frozen=True, kw_only=True):
         in_force: its open visits in the plan in force, in their order; the search starts there
             when no other plan is given, and another order of deliveries costs
             `Policy.changed_sequence`. Jobs that are gone may still stand in it.
+        keeps_order: its visits in force stay on it in their order, which a person chose; others may
+            come between. One that does not fit there any more leaves the van.
         range_m: it can still drive so far until it is at ``end``; None is as far as it likes.
         km, hour, use: what a kilometre, an hour and sending it out cost instead of what
             `Policy` says.
@@ -124,6 +126,7 @@ class Vehicle(msgspec.Struct, frozen=True, kw_only=True):
     loads_at: Index | None = None
     locked: Annotated[tuple[RouteStep, ...], Meta(max_length=10_000)] | None = None
     in_force: Annotated[tuple[RouteStep, ...], Meta(max_length=10_000)] = ()
+    keeps_order: bool = False
     range_m: Metres | None = None
     km: Price | None = None
     hour: Price | None = None

@@ -113,7 +113,8 @@ def _with_route(
                 steps[model.RouteStep(job=order_id, kind=stop.kind)] = None
     if vehicle.id not in day.locked_vehicles:
         given = None if held is None else _held_steps(vehicle, of_day, held)
-        return replace(vehicle, in_force=tuple(steps), locked=given)
+        is_kept = held is None and vehicle.id in day.kept_in_order
+        return replace(vehicle, in_force=tuple(steps), locked=given, keeps_order=is_kept)
     own = tuple(step for step in steps if of_day[step.job].only_vehicle == vehicle.id)
     return replace(vehicle, in_force=tuple(steps), locked=own)
 

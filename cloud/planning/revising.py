@@ -38,10 +38,12 @@ def routes_of(
     plan: model.Plan,
     new_id: Callable[[str], str],
     halts: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    gives_up: Callable[[str], bool] = lambda _: True,
 ) -> NewRoutes:
     """The plan as routes: what is fixed stays in front, what was planned keeps its ids.
 
-    ``halts``: the orders of each job that serves several, in walking order.
+    ``halts``: the orders of each job that serves several, in walking order. ``gives_up``: whether
+    customers of a van are told another time now, where it comes too late.
     """
     shifts = {shift.vehicle_id: shift for shift in day.shifts}
     planned = {route.vehicle: route for route in plan.routes}
@@ -52,7 +54,7 @@ def routes_of(
         if known is None and (visits is None or not visits.visits):
             continue
         routes.append(_route(day, shift, known, visits, new_id, halts))
-    promises, lost = _promises(day, routes)
+    promises, lost = _promises(day, routes, gives_up)
     told = [_with_promised_windows(day, route, promises) for route in routes]
     unserved = [
         left_out(day.orders[order_id], left.reason, left.constraint)
@@ -291,7 +293,7 @@ def _with_promised_windows(day: Day, route: Route, promises: Mapping[str, Promis
 
 
 def _promises(
-    day: Day, routes: Iterable[Route]
+    day: Day, routes: Iterable[Route], gives_up: Callable[[str], bool]
 ) -> tuple[dict[str, Promise], tuple[Sacrifice, ...]]:
     """First promises for what was never promised, new ones for what comes too late."""
     promises: dict[str, Promise] = {}
@@ -307,7 +309,7 @@ def _promises(
                 if order.promise is None:
                     span = promise_span(service, order.window)
                     promises[order.id] = Promise(span, span)
-                elif service > order.promise.current.end:
+                elif service > order.promise.current.end and gives_up(route.vehicle_id):
                     span = promise_span(service, None)
                     promises[order.id] = Promise(order.promise.original, span)
                     told = order.promise.current.end

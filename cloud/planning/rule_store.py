@@ -1,4 +1,4 @@
-"""The table of dispatchers' rules. What is lifted stays, with the time, for whoever asks later."""
+"""The table of a day's rules. What is lifted stays, with the time, for whoever asks later."""
 
 from datetime import date
 

@@ -1,4 +1,4 @@
-"""What a dispatcher has laid down for a day: it survives every re-plan until it is lifted. Pure."""
+"""What people have laid down for a day: it survives every re-plan until it is lifted. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,22 +7,24 @@ from typing import Final, Literal
 
 import msgspec
 
-type RuleKind = Literal["pin", "ban", "lock"]
+type RuleKind = Literal["pin", "ban", "lock", "sequence"]
 
 MOST_RULES: Final = 2_000
 """In force for one depot and date."""
+_OF_ROUTE: Final[frozenset[RuleKind]] = frozenset({"lock", "sequence"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One wish of a dispatcher for a depot's service date.
+    """One wish of a dispatcher, or of a driver, for a depot's service date.
 
     Attributes:
         kind: ``pin``: this van alone serves the order. ``ban``: this van does not serve it.
             ``lock``: the van's route stays as it is planned, in its sequence, and gets nothing
-            more; what is cancelled still leaves it.
+            more; what is cancelled still leaves it. ``sequence``: what is on the van's route stays
+            on it in its sequence, and more may come between; a driver's own order of stops.
         order_id: of a pin or a ban. note: why, for colleagues.
-        made_by: the user's name. made_at: in seconds since 1970.
+        made_by: the user's or driver's name. made_at: in seconds since 1970.
     """
 
     tenant: str
@@ -37,6 +39,11 @@ class Rule:
     made_at: float
 
     @property
+    def is_of_route(self) -> bool:
+        """Whether it is of a van's whole route, and of no single order."""
+        return self.kind in _OF_ROUTE
+
+    @property
     def in_words(self) -> str:
         """The rule as a dispatcher would say it."""
         match self.kind:
@@ -46,10 +53,12 @@ class Rule:
                 return f"order {self.order_id} is banned from {self.vehicle_id}"
             case "lock":
                 return f"the route of {self.vehicle_id} is locked"
+            case "sequence":
+                return f"the stops of {self.vehicle_id} keep their order"
 
 
 class RuleChanged(msgspec.Struct, frozen=True, kw_only=True):
-    """A dispatcher has laid down or lifted a rule; ``text`` says which, in words."""
+    """Somebody has laid down or lifted a rule; ``text`` says which, in words."""
 
     depot_id: str
     service_date: str
@@ -61,8 +70,8 @@ def against(rule: Rule, known: Iterable[Rule]) -> str | None:
     """What speaks against a further rule among those in force; None when nothing does."""
     for other in known:
         is_same_van = other.vehicle_id == rule.vehicle_id
-        if rule.kind == "lock":
-            if other.kind == "lock" and is_same_van:
+        if rule.kind in _OF_ROUTE:
+            if is_same_van and other.kind in {rule.kind, "lock"}:
                 return f"{other.in_words} already"
             continue
         if other.order_id != rule.order_id:

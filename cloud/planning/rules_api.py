@@ -1,7 +1,7 @@
-"""Pins, bans and locked routes over HTTP."""
+"""Pins, bans, locked routes and sequences over HTTP."""
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict
@@ -10,6 +10,7 @@ from cloud.foundation.clock import to_rfc3339
 from cloud.foundation.given import FilledLine, Line, ServiceDate
 from cloud.foundation.identity import Caller, Gate
 from cloud.foundation.identity.reach import require_depot_wide
+from cloud.planning.rules import RuleKind
 from cloud.planning.ruling import DayRules, NewRule, Standing
 
 
@@ -17,11 +18,12 @@ class NewRuleBody(BaseModel):
     """A wish for a day's plan; it holds through every re-plan until it is lifted.
 
     ``pin``: this van alone serves the order. ``ban``: this van does not serve it. ``lock``: the
-    van's route stays as it is planned, in its sequence, and gets nothing more.
+    van's route stays as it is planned, in its sequence, and gets nothing more. ``sequence``: it
+    stays so, but more may come between.
     """
 
     model_config = ConfigDict(extra="forbid")
-    kind: Literal["pin", "ban", "lock"]
+    kind: RuleKind
     vehicle_id: FilledLine
     order_id: FilledLine | None = None
     note: Line = ""
@@ -33,7 +35,7 @@ class RuleBody(BaseModel):
     id: str
     depot_id: str
     service_date: date
-    kind: Literal["pin", "ban", "lock"]
+    kind: RuleKind
     vehicle_id: str
     order_id: str | None
     note: str
@@ -81,7 +83,7 @@ def routes(rules: DayRules, gate: Gate) -> APIRouter:
         caller: dispatcher,
         response: Response,
     ) -> RuleBody:
-        """Pin an order to a van, ban it from one, or lock a van's route; the plan follows."""
+        """Pin an order to a van, ban it from one, keep a route as it is; the plan follows."""
         require_depot_wide(caller.reach)
         new = NewRule(**body.model_dump())
         made = rules.lay_down(caller.tenant, depot_id, service_date, new, caller.name)

@@ -37,7 +37,7 @@ class Standing:
 
 
 class DayRules:
-    """Pins, bans and locked routes of a day; the plan follows each change."""
+    """Pins, bans, locked routes and sequences of a day; the plan follows each change."""
 
     def __init__(
         self, database: Database, clock: Clock, events: outbox.Outbox, new_id: NewId
@@ -129,9 +129,9 @@ def _require_sense(day: Day, rule: Rule) -> None:
         raise Invalid.field(
             "vehicle_id", f"{rule.vehicle_id!r} is no van in use", "name one of GET /vehicles"
         )
-    if rule.kind == "lock":
+    if rule.is_of_route:
         if rule.order_id is not None:
-            raise Invalid.field("order_id", "a lock is of a whole route", "leave it out")
+            raise Invalid.field("order_id", f"a {rule.kind} is of a whole route", "leave it out")
         if day.plan.route_of(rule.vehicle_id) is None:
             raise Conflict(f"nothing is planned for {rule.vehicle_id}; plan the day first")
     else:

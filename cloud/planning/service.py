@@ -13,7 +13,7 @@ from cloud.fleet.assignments import Assignment, at_instant
 from cloud.fleet.service import require_depot
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
-from cloud.foundation.errors import Conflict, NotFound, Unavailable
+from cloud.foundation.errors import NotFound, Unavailable
 from cloud.foundation.identity import EVERYTHING, Reach
 from cloud.foundation.ids import NewId
 from cloud.orders import store as order_store
@@ -223,16 +223,3 @@ def has_driven(connection: Connection, route: Route, driver_id: str) -> bool:
         vehicle_id=route.vehicle_id,
     )
     return any(one.holder_id == driver_id for one in known)
-
-
-def require_open_stop(route: Route, stop_id: str) -> None:
-    """A driver reports on stops in their order.
-
-    Raises:
-        NotFound: the stop is not on this route. Conflict: another stop comes first.
-    """
-    if all(stop.id != stop_id for stop in route.stops):
-        raise NotFound(f"stop {stop_id!r} is not on your route; fetch the route again")
-    following = route.open_stops[0] if route.open_stops else None
-    if following is not None and following.id != stop_id:
-        raise Conflict(f"stop {following.id} comes first; report its outcome, then this one's")

@@ -3,7 +3,7 @@
 What is fixed: a stop that is done, the stop being driven to or stood at, and parcels aboard a van.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -76,6 +76,13 @@ class Day:
     def locked_vehicles(self) -> frozenset[str]:
         """Vans whose routes a dispatcher has locked."""
         return frozenset(rule.vehicle_id for rule in self.rules if rule.kind == "lock")
+
+    @property
+    def kept_in_order(self) -> frozenset[str]:
+        """Vans on duty whose stops keep their sequence, though more may come between."""
+        kept = {rule.vehicle_id for rule in self.rules if rule.kind == "sequence"}
+        kept -= self.locked_vehicles
+        return frozenset(s.vehicle_id for s in self.open_shifts() if s.vehicle_id in kept)
 
     def pinned_vehicle(self, order_id: str) -> str | None:
         """The van that alone may serve an order: by a pin, or as it is on a locked route."""
@@ -177,17 +184,28 @@ class Day:
             return self.depot.lat, self.depot.lon
         return van.end_lat, van.end_lon
 
+    def _last_done_at(self, vehicle_id: str) -> At | None:
+        route = self.plan.route_of(vehicle_id)
+        done = [stop for stop in route.stops if stop.state == "done"] if route else []
+        return At(done[-1].lat, done[-1].lon, self.now) if done else None
+
     def metres_driven(self, vehicle_id: str) -> int:
         """What a van has driven today to its stops, the one it is driving to included."""
         route, frozen = self.plan.route_of(vehicle_id), self.frozen_stop(vehicle_id)
         stops = route.stops if route else ()
         return sum(stop.leg_m for stop in stops if stop.state == "done" or stop == frozen)
 
-    def drives_to_ask(self) -> dict[str, tuple[At, Stop]]:
-        """For each van on its way to a frozen stop: from where to where it drives."""
+    def drives_to_ask(self, anew: Container[str] = ()) -> dict[str, tuple[At, Stop]]:
+        """For each van on its way to a frozen stop: from where to where it drives.
+
+        A van in ``anew`` has set out for another stop than was planned: without a position it
+        drives from where it was done last.
+        """
         asked = {}
         for shift in self.shifts:
             stop, at = self.frozen_stop(shift.vehicle_id), self.newest_position(shift.vehicle_id)
+            if at is None and shift.vehicle_id in anew:
+                at = self._last_done_at(shift.vehicle_id)
             if stop is not None and stop.state == "open" and at is not None:
                 asked[shift.vehicle_id] = (at, stop)
         return asked

@@ -10,7 +10,7 @@ def obstacle(day: Day, rule: Rule) -> str | None:
     shift = next((one for one in day.open_shifts() if one.vehicle_id == rule.vehicle_id), None)
     if rule.kind != "ban" and shift is None:
         return f"{rule.vehicle_id} has no shift that is open; give it one, or lift the rule"
-    if rule.kind == "lock":
+    if rule.is_of_route:
         return None
     order = day.orders.get(rule.order_id or "")
     if order is None:

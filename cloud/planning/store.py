@@ -23,6 +23,7 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    bindparam,
     cast,
     delete,
     insert,
@@ -344,6 +345,16 @@ def mark_stop(connection: Connection, tenant: str, stop_id: str, **values: Any) 
     )
 
 
+def put_in_order(connection: Connection, route: Route) -> None:
+    """The stops of a route are driven in the order they have now."""
+    connection.execute(
+        update(stop_row)
+        .where(stop_row.c.tenant == bindparam("of"), stop_row.c.id == bindparam("stop"))
+        .values(position=bindparam("at")),
+        [{"of": route.tenant, "stop": one.id, "at": one.position} for one in route.stops],
+    )
+
+
 def places_in_plan(
     connection: Connection, tenant: str, order_ids: list[str]
 ) -> dict[str, tuple[str | None, str | None]]:
@@ -431,6 +442,21 @@ def revisions(
         )
         for row in rows
     ]
+
+
+def published_at(
+    connection: Connection, tenant: str, depot_id: str, service_date: date, number: int
+) -> float | None:
+    """When a revision was published, in seconds since 1970; None when there is none of it."""
+    found: float | None = connection.scalar(
+        select(revision_row.c.created_at).where(
+            revision_row.c.tenant == tenant,
+            revision_row.c.depot_id == depot_id,
+            revision_row.c.service_date == service_date.isoformat(),
+            revision_row.c.number == number,
+        )
+    )
+    return found
 
 
 def has_undo(connection: Connection, tenant: str, depot_id: str, service_date: date) -> bool:

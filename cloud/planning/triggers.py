@@ -9,6 +9,7 @@ from cloud.foundation.outbox import DomainEvent
 from cloud.orders.model import OrderChanged, OrderMoved, OrderReceived
 from cloud.planning.breakdowns import VanBrokeDown, VanRepaired
 from cloud.planning.day import About, PromiseAtRisk, Trigger
+from cloud.planning.reordering import DriverReordered
 from cloud.planning.rules import RuleChanged
 from cloud.planning.straying import VanOffRoute
 from cloud.tracking.silence import SilenceChanged
@@ -26,7 +27,11 @@ _REPLANNED_FIELDS: Final = frozenset(
         "service_date",
     }
 )
-_SETTLE_S: Final[Mapping[Trigger, float]] = {"urgent_order": 0.0, "rule": 1.0}
+_SETTLE_S: Final[Mapping[Trigger, float]] = {
+    "urgent_order": 0.0,
+    "driver_reordered": 0.0,
+    "rule": 1.0,
+}
 _SETTLE_ELSE_S: Final = 3.0
 
 
@@ -108,6 +113,12 @@ def _rule(event: DomainEvent) -> Cause | None:
     return _cause(rule, rule.text, About(trigger="rule"))
 
 
+def _reordered(event: DomainEvent) -> Cause:
+    told = event.body(DriverReordered)
+    about = About(trigger="driver_reordered", order_id=told.order_id, vehicle_id=told.vehicle_id)
+    return _cause(told, told.text, about)
+
+
 def _silence(event: DomainEvent) -> VanCause | None:
     silence = event.body(SilenceChanged)
     if silence.change != "van_silent":
@@ -137,13 +148,14 @@ def _repaired(event: DomainEvent) -> VanCause:
 
 
 type _OfOrder = OrderReceived | OrderMoved | OrderChanged | PromiseAtRisk
+type _OfDay = _OfOrder | ShiftChanged | RuleChanged | DriverReordered
 
 
 def _of_order(event: _OfOrder, trigger: Trigger, reason: str) -> Cause:
     return _cause(event, reason, About(trigger=trigger, order_id=event.order_id))
 
 
-def _cause(event: _OfOrder | ShiftChanged | RuleChanged, reason: str, about: About) -> Cause:
+def _cause(event: _OfDay, reason: str, about: About) -> Cause:
     return Cause(event.depot_id, date.fromisoformat(event.service_date), reason, about)
 
 
@@ -157,6 +169,7 @@ _RULES: Final[Mapping[str, Callable[[DomainEvent], Cause | VanCause | None]]] = 
     "RuleChanged": _rule,
     "SilenceChanged": _silence,
     "VanOffRoute": _off_route,
+    "DriverReordered": _reordered,
     "VanBrokeDown": _broke_down,
     "VanRepaired": _repaired,
 }

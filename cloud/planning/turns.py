@@ -82,8 +82,12 @@ def gives_way(running: Job, further: Job) -> bool:
 def joins(waiting: Job, further: Job) -> bool:
     """Whether a waiting job may serve a further reason too.
 
-    What is given is driven as it was given; and an urgent order does not wait for a long search.
+    What is given is driven as it was given; an urgent order does not wait for a long search; and
+    what a driver changes is a revision of its own.
     """
+    if "driver_reordered" in {waiting.trigger, further.trigger}:  # a revision of its own
+        same = waiting.trigger == further.trigger and waiting.is_of_same_day(further)
+        return same and waiting.about[0].vehicle_id == further.about[0].vehicle_id
     is_long = waiting.trigger == "optimize"
     return waiting.is_of_same_day(further) and not (
         waiting.is_held or (is_long and further.is_urgent)

@@ -12,6 +12,7 @@ import httpx
 from fastapi import APIRouter, FastAPI
 
 from cloud.drivers import api as drivers_api
+from cloud.drivers.ordering import StopOrder
 from cloud.drivers.service import DriverWork
 from cloud.fleet import api as fleet_api
 from cloud.fleet import files_api
@@ -197,7 +198,12 @@ def open_desk(root: Path, settings: Settings = PLAIN) -> Desk:
             gate,
         ),
         breakdowns_api.routes(Breakdowns(database, clock, events, lambda tenant: {}), gate),
-        drivers_api.routes(DriverWork(database, clock, events), planning, gate),
+        drivers_api.routes(
+            DriverWork(database, clock, events),
+            StopOrder(database, clock, events, random_id),
+            planning,
+            gate,
+        ),
     ):
         routes.include_router(part)
     app = FastAPI(openapi_url="/api/v1/openapi.json")

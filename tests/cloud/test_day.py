@@ -194,6 +194,43 @@ def test_arrivals_are_told_of_every_stop_ahead(
         assert [item["stop_id"] for item in alone["items"]] == ahead
 
 
+def test_a_driver_who_goes_elsewhere_first_is_followed(
+    office: Office, planned: dict[str, dict[str, Any]]
+) -> None:
+    van = next(iter(planned))
+    driver, revisions = office.drivers[van], f"/depots/la-serena/plans/{DAY}/revisions"
+    before = driver.get("/drivers/me/route").json()
+    ahead = [stop["id"] for stop in before["stops"] if stop["state"] == "open"]
+    assert driver.post(f"/stops/{ahead[1]}/arrive").status_code == 200
+    wanted = [ahead[1], ahead[0], *ahead[2:]]
+    refused(driver.post(f"/stops/{ahead[0]}/arrive"), "report its outcome")
+
+    def followed() -> Any:
+        newest = office.api.get(revisions).json()["items"][-1]
+        return newest if newest["trigger"] == "driver_reordered" else None
+
+    told = wait_for("the plan to follow", followed)
+    (moved,) = told["diff"]["moved"]
+    route = driver.get("/drivers/me/route").json()
+    stops = [stop for stop in route["stops"] if stop["state"] != "done"]
+    assert [stop["id"] for stop in stops] == wanted
+    assert moved["order_id"] in {*stops[0]["order_ids"], *stops[1]["order_ids"]}
+    assert route["revision"] == told["number"]
+    assert route["geometry"] != before["geometry"]
+    arrivals = [stop["planned_arrival"] for stop in stops[1:]]
+    assert arrivals == sorted(arrivals)
+    forecast = office.api.get(f"/routes/{route['id']}/arrivals").json()["items"]
+    assert [one["stop_id"] for one in forecast] == wanted[1:]
+    deliver(driver, stops[0])
+    seen = {"revision": route["revision"]}
+    assert driver.post(f"/stops/{wanted[-1]}/next", json=seen).status_code == 202
+    wait_for("the plan to follow again", lambda: followed()["number"] > told["number"])
+    route = driver.get("/drivers/me/route").json()
+    first = next(stop for stop in route["stops"] if stop["state"] == "open")
+    assert first["id"] == wanted[-1]
+    assert driver.delete("/drivers/me/route/order").status_code == 204
+
+
 def test_an_urgent_order_changes_routes_under_way_and_reaches_the_van(
     office: Office, planned: dict[str, dict[str, Any]]
 ) -> None:

@@ -145,6 +145,10 @@ AD.CVI  GET    /routes/{route_id}
 AD.CVI  GET    /routes/{route_id}/arrivals
 AD.CVI  GET    /depots/{depot_id}/plans/{service_date}/arrivals
 ..R...  GET    /drivers/me/route
+..R...  GET    /drivers/me/route/change
+..R...  PUT    /drivers/me/route/order
+..R...  DELETE /drivers/me/route/order
+..R...  POST   /stops/{stop_id}/next
 ..R...  POST   /parcels/{parcel_id}/load
 ..R...  POST   /stops/{stop_id}/arrive
 ..R...  POST   /stops/{stop_id}/outcome

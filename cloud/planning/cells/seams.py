@@ -64,7 +64,7 @@ def borders(standing: Standing, *, most: int = SEAM_ORDERS) -> tuple[Cell, ...]:
     problem = standing.ground.problem
     depots: dict[int, list[int]] = defaultdict(list)
     for van, depot in enumerate(standing.ground.home):
-        if problem.vehicles[van].locked is None:
+        if problem.vehicles[van].locked is None and not problem.vehicles[van].keeps_order:
             depots[depot].append(van)
     found: list[Cell] = []
     for vans in depots.values():

@@ -1,12 +1,17 @@
-"""Locked routes: they are driven as they stand, and only the rest is searched. Pure."""
+"""Routes whose order is given: they are driven as they stand, and only the rest is searched. Pure.
 
+A locked route gets nothing more. One that keeps its order is locked when everything new has been
+put where it costs least, so what is new may come between.
+"""
+
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from cloud.planning.model import Problem, Unserved, Vehicle
-from cloud.planning.solvers.port import Sequences, Step
-from cloud.planning.solvers.schedule import timed
+from cloud.planning.model import Job, Problem, RouteStep, Unserved, Vehicle
+from cloud.planning.solvers.port import Sequences, Step, sequences_in_force
+from cloud.planning.solvers.schedule import feasible, timed
 from cloud.roads.hours import Travel
 
 
@@ -34,6 +39,88 @@ class Divided:
             for van, steps in zip(self.free.vehicles, sequences, strict=True)
         }
         return tuple((self.held | found)[van.id] for van in self.problem.vehicles)
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """A problem in which each van that keeps its order is locked to it.
+
+    Attributes:
+        unserved: what is aboard such a van, and does not fit any more where it stands.
+    """
+
+    problem: Problem
+    unserved: tuple[Unserved, ...]
+
+
+def ordered(
+    problem: Problem, travel: Travel, insert: Callable[[Problem, Sequences], Sequences]
+) -> Ordered:
+    """Lock each van that keeps its order, with what is new put between where that costs least.
+
+    Args:
+        problem: as it is asked.
+        travel: between its locations.
+        insert: puts what its sequences leave out where it costs least, and moves nothing.
+    """
+    keeping = {van.id for van in problem.vehicles if van.keeps_order and van.locked is None}
+    before = sequences_in_force(problem) if keeping else None
+    if before is None:
+        return Ordered(problem, ())
+    fits = _of_vans(feasible(problem, travel, before))
+    gone = {
+        job: van.id
+        for van, steps in zip(problem.vehicles, before, strict=True)
+        if van.id in keeping
+        for job in {step.job for step in steps}
+        if job not in fits
+    }
+    asked = replace(
+        problem,
+        jobs=tuple(
+            job if at not in gone else _banned_from(job, gone[at])
+            for at, job in enumerate(problem.jobs)
+            if at not in gone or job.only_vehicle is None
+        ),
+    )
+    start = sequences_in_force(asked) or tuple(() for _ in asked.vehicles)
+    return Ordered(_locked(asked, insert(asked, start), keeping), tuple(_stuck(problem, gone)))
+
+
+def _of_vans(sequences: Sequences) -> set[int]:
+    return {step.job for steps in sequences for step in steps}
+
+
+def _banned_from(job: Job, van_id: str) -> Job:
+    return replace(job, banned_vehicles=(*job.banned_vehicles, van_id))
+
+
+def _locked(problem: Problem, placed: Sequences, keeping: set[str]) -> Problem:
+    vans: list[Vehicle] = []
+    only: dict[int, str] = {}
+    for van, steps in zip(problem.vehicles, placed, strict=True):
+        if van.id not in keeping:
+            vans.append(van)
+            continue
+        only |= {step.job: van.id for step in steps}
+        given = tuple(RouteStep(job=problem.jobs[one.job].id, kind=one.kind) for one in steps)
+        vans.append(replace(van, locked=given))
+    jobs = tuple(
+        replace(job, only_vehicle=only.get(at, job.only_vehicle))
+        for at, job in enumerate(problem.jobs)
+    )
+    return replace(problem, vehicles=tuple(vans), jobs=jobs)
+
+
+def _stuck(problem: Problem, gone: dict[int, str]) -> Iterator[Unserved]:
+    for at, van_id in gone.items():
+        job = problem.jobs[at]
+        if job.only_vehicle is not None:
+            reason = (
+                f"it does not fit any more where it stands on the route of {van_id}, which keeps "
+                "the order that was chosen; lift that rule, or move it to another day"
+            )
+            yield Unserved(job=job.id, constraint="time", reason=reason)
 
 
 def divided(problem: Problem, travel: Travel) -> Divided:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from math import inf
 from typing import Final
 
@@ -21,7 +22,7 @@ from cloud.planning.solvers.allowed import allows, total
 from cloud.planning.solvers.breaks import is_limited
 from cloud.planning.solvers.by_hour import search_matrix, tightened
 from cloud.planning.solvers.insertion.solver import InsertionSolver, inserted
-from cloud.planning.solvers.locked import divided
+from cloud.planning.solvers.locked import divided, ordered
 from cloud.planning.solvers.ortools_solver import OrtoolsSolver
 from cloud.planning.solvers.parts import price
 from cloud.planning.solvers.port import Sequences, Solver, Task, sequences_in_force, sequences_of
@@ -83,12 +84,35 @@ def solve(
     """
     screen = screened(request.problem, travel, far_m or {})
     solver = solver_named(request.solver)
-    division = divided(screen.problem, travel)
+    given = ordered(screen.problem, travel, partial(_insert, request, travel, is_cancelled))
+    division = divided(given.problem, travel)
     found = _Search(request, division.free, travel, solver, is_cancelled, cores).run()
-    unserved = (*screen.unserved, *division.unserved, *_left_out(division.free, found))
+    left_out = (*given.unserved, *division.unserved, *_left_out(division.free, found))
+    unserved = (*screen.unserved, *left_out)
     sequences = division.joined(found)
-    plan = plan_of(screen.problem, travel, sequences, unserved, solver.name)
+    plan = plan_of(given.problem, travel, sequences, unserved, solver.name)
     return _with_idle_vans(request.problem, plan)
+
+
+def _insert(
+    request: SolveRequest,
+    travel: Travel,
+    is_cancelled: Callable[[], bool],
+    problem: Problem,
+    start: Sequences,
+) -> Sequences:
+    """``start`` with everything that is new where it costs least."""
+    task = Task(
+        problem=problem,
+        matrix=search_matrix(problem, travel),
+        seconds=request.seconds,
+        seed=request.seed,
+        start=start,
+        is_cancelled=is_cancelled,
+        cores=1,
+        travel=travel if isinstance(travel, TimedMatrix) else None,
+    )
+    return inserted(task, start)
 
 
 class _Search:

@@ -14,6 +14,7 @@ const TRIGGERS = {
   van_silent: ["bad", "Silent van"],
   van_broken_down: ["bad", "Van broken down"],
   van_off_route: ["warn", "Van off its route"],
+  driver_reordered: ["warn", "Driver's own order"],
   road_changed: ["warn", "Street changed"],
   access_changed: ["warn", "Access hours changed"],
   waves_changed: ["warn", "Waves changed"],
@@ -67,6 +68,7 @@ export function pricesInWords(prices) {
 export function ruleInWords({ kind, vehicle_id: vanId, order_id: orderId }, { orders, vans }, beside = null) {
   const van = vans.get(vanId)?.name ?? vanId;
   if (kind === "lock") return beside === "van" ? "Route locked" : `Route of ${van} locked`;
+  if (kind === "sequence") return beside === "van" ? "Stops keep their order" : `Stops of ${van} keep their order`;
   const what = kind === "pin" ? "pinned to" : "banned from";
   const order = orders.get(orderId)?.address ?? orderId;
   return beside === "order" ? `${what.replace(/^./, (first) => first.toUpperCase())} ${van}` : `${order} ${what} ${van}`;
