@@ -233,6 +233,8 @@ BODIES: dict[str, Any] = {
     "POST /depots/{depot_id}/plans/{service_date}/rules": {"kind": "lock", "vehicle_id": "none"},
     "POST /depots/{depot_id}/plans/{service_date}/undo": {"revision": 1},
     "POST /stops/{stop_id}/outcome": {"outcome": "delivered"},
+    "POST /stops/{stop_id}/next": {"revision": 1},
+    "PUT /drivers/me/route/order": {"revision": 1, "stop_ids": ["none"]},
     "PUT /vehicles/{vehicle_id}/driver": {"driver_id": None},
     "PUT /vehicles/{vehicle_id}/box": {"gateway_id": None},
     **{
