@@ -165,9 +165,8 @@ def put_rows(
     told = [_without_nul(row) for row in rows] if statements.has_text else rows
     with driver.cursor() as cursor:
         if len(rows) < _COPY_FROM_ROWS:
-            cursor.execute(
-                statements.by_arrays, [list(column) for column in zip(*told, strict=True)]
-            )
+            by_column = zip(statements.types, zip(*told, strict=True), strict=True)
+            cursor.execute(statements.by_arrays, [_array(kind, one) for kind, one in by_column])
             return
         if statements.staging is not None:
             cursor.execute(statements.staging)
@@ -222,6 +221,13 @@ def _on_conflict(table: Table, columns: tuple[str, ...], clash: Clash) -> str:
 def _type(table: Table, column: str) -> str:
     kind = table.c[column].type
     return next(name for known, name in _TYPES if isinstance(kind, known))
+
+
+def _array(kind: str, values: Sequence[Any]) -> list[Any]:
+    """The values of one column; whole numbers among others are told like those."""
+    if kind != "float8":
+        return list(values)
+    return [None if one is None else float(one) for one in values]
 
 
 def _without_nul(row: Sequence[Any]) -> Sequence[Any]:

@@ -118,9 +118,16 @@ class PlanMaker:
             routes = await self._along_streets(day, new.routes, _redrawn(job))
             unserved = (*left_out_of(job, day, held, new.unserved), *left_out)
             new = replace(new, routes=routes, unserved=unserved)
-            prices = prices_of(shaped.problem, solved.plan)
-            other = await self._repathed(day, job)
-            made = Made(job, policy, new, solved.plan, prices, solved.kept, taken_back, other)
+            made = Made(
+                job,
+                policy,
+                new,
+                solved.plan,
+                prices_of(shaped.problem, solved.plan),
+                solved.kept,
+                taken_back,
+                await self._repathed(day, job),
+            )
             outcome = await asyncio.to_thread(self._committer.publish, day, made)
             if isinstance(outcome, Outcome):
                 self._events.wake()
