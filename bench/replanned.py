@@ -20,9 +20,9 @@ from cloud.planning.arrivals import Arrivals, Forecast, arrivals_of, forecast_of
 from cloud.planning.breakdowns import VanBrokeDown
 from cloud.planning.day import Job, PromiseAtRisk, Route, difference
 from cloud.planning.eta import underway
-from cloud.planning.job_queue import REPLAN_S, improvement, job_of
+from cloud.planning.job_queue import improvement, job_of
 from cloud.planning.keeping import faults
-from cloud.planning.making import MAX_TRIES
+from cloud.planning.making import MAX_TRIES, REPLAN_S
 from cloud.planning.mattering import matters
 from cloud.planning.model import SolveRequest
 from cloud.planning.revising import outdated_by, with_progress
