@@ -17,8 +17,9 @@ DIMENSIONS: Final = 3
 """Parcels, grams, millilitres."""
 _SPARE: Final = 2
 """Positions more than the longest row has, so that not each order makes new arrays."""
-_NOW: Final = ("before", "after", "leaves", "arrives", "price", "waited", "late")
-_LATEST: Final = ("latest", "latest_soft")
+_NOW: Final = ("before", "after", "leaves", "arrives", "waited", "late")
+_ENDED: Final = {"latest": -NEVER, "latest_soft": -NEVER, "price": -np.inf}
+"""What stands behind the last position of a row: no visit is in time there, nor dear enough."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +77,7 @@ class Board:
             arrives=filled(0),
             latest=filled(-NEVER),
             latest_soft=filled(-NEVER),
-            price=np.zeros(shape),
+            price=np.full(shape, -np.inf),
             waited=filled(0),
             load=np.zeros((DIMENSIONS, *shape), dtype=np.int64),
             late=filled(0),
@@ -96,12 +97,12 @@ class Board:
         for name in _NOW:
             getattr(self, name)[at, :width] = getattr(row, name)
         self.load[:, at, :width] = np.array(row.load, dtype=np.int64).T
-        for name in _LATEST:
-            values: Ints = getattr(self, name)
+        for name, nothing in _ENDED.items():
+            values = getattr(self, name)
             values[at, :width] = getattr(row, name)
-            values[at, width:] = -NEVER
+            values[at, width:] = nothing
 
     def cut(self, rows: Ints) -> "Board":
         """The board of some of its rows."""
-        tables = {name: getattr(self, name)[rows] for name in (*_NOW, *_LATEST)}
+        tables = {name: getattr(self, name)[rows] for name in (*_NOW, *_ENDED)}
         return Board(load=self.load[:, rows], **tables)

@@ -27,7 +27,8 @@ from cloud.roads.hours import TimedMatrix, Travel
 
 _TRIED: Final = 8
 _TRIED_SOFT: Final = 64
-"""So many of the cheapest places are driven through; more where promises have to be broken."""
+"""So many of the cheapest places are driven through; more where promises have to be broken, and the
+cheapest alone at first where its price is the arrays' own."""
 _MORE: Final = (8, 64, 512)
 """The same where vans have limits that only the clock knows: so many, and then more."""
 
@@ -144,17 +145,20 @@ class InsertionDesk:
     def _counts(self, *, is_soft: bool) -> tuple[int, ...]:
         if self._is_limited:
             return _MORE
-        return (_TRIED_SOFT,) if is_soft else (_TRIED,)
+        if is_soft:
+            return (_TRIED_SOFT,)
+        return (1, _TRIED) if self._is_ranked else (_TRIED,)
 
     def _best(
         self, index: int, order: Order, legs: Legs, count: int, *, is_soft: bool
     ) -> Insertion | None:
         """The cheapest that the clock passes, of so many places that the arrays show."""
         best: Insertion | None = None
-        for place in self._ranked(order, count, is_soft=is_soft):
+        surcharge = self._surcharges(order.job)
+        for place in self._ranked(order, surcharge, count, is_soft=is_soft):
             if best is not None and self._is_ranked and not is_soft:
                 break
-            found = self._driven(index, place, legs)
+            found = self._driven(index, place, float(surcharge[place.row]), legs)
             if found is None or (found.breaks_promises and not is_soft):
                 continue
             if best is None or found.price < best.price:
@@ -193,37 +197,25 @@ class InsertionDesk:
     def _leg(self, one: int, other: int, leaves: int) -> tuple[int, int]:
         return self._learned.get((one, other)) or self._legs(one, other, leaves)
 
-    def _ranked(self, order: Order, count: int, *, is_soft: bool) -> list[Place]:
+    def _ranked(
+        self, order: Order, surcharge: Floats, count: int, *, is_soft: bool
+    ) -> list[Place]:
         """The cheapest places by the arrays, cheapest first."""
-        surcharge = self._surcharges(order.job)
-        able = surcharge < np.inf
-        places: list[Place] = []
+        rows = np.flatnonzero(surcharge < np.inf)
+        if not len(rows):
+            return []
+        search = self._search(order, rows, surcharge, is_soft=is_soft)
         if order.job.pickup is None:
-            places += self._alone(order, np.flatnonzero(able), surcharge, count, is_soft=is_soft)
-        else:
-            rows = np.flatnonzero(able & self._loads(order.job))
-            places += self._alone(order, rows, surcharge, count, is_soft=is_soft)
-            places += self._pairs(order, np.flatnonzero(able), surcharge, count, is_soft=is_soft)
+            return [_on(place, rows) for place in search.alone(count, None)]
+        loads, places = self._loads(order.job)[rows], []
+        if loads.any():
+            there = rows[loads]
+            alone = self._search(order, there, surcharge, is_soft=is_soft)
+            delays = self._delays(order.job, there)
+            places += [_on(place, there) for place in alone.alone(count, delays)]
+        places += [_on(place, rows) for place in search.pairs(count, loads.astype(np.int64))]
         places.sort(key=lambda place: place.price)
         return places[:count]
-
-    def _alone(
-        self, order: Order, rows: Ints, surcharge: Floats, count: int, *, is_soft: bool
-    ) -> list[Place]:
-        if not len(rows):
-            return []
-        delays = None if order.job.pickup is None else self._delays(order.job, rows)
-        search = self._search(order, rows, surcharge, is_soft=is_soft)
-        return [_on(place, rows) for place in search.alone(count, delays)]
-
-    def _pairs(
-        self, order: Order, rows: Ints, surcharge: Floats, count: int, *, is_soft: bool
-    ) -> list[Place]:
-        if not len(rows):
-            return []
-        first = self._loads(order.job)[rows].astype(np.int64)
-        search = self._search(order, rows, surcharge, is_soft=is_soft)
-        return [_on(place, rows) for place in search.pairs(count, first)]
 
     def _loads(self, job: Job) -> Flags:
         """Which vans load the order at their start, if they take it along from there."""
@@ -233,10 +225,11 @@ class InsertionDesk:
         return loads
 
     def _search(self, order: Order, rows: Ints, surcharge: Floats, *, is_soft: bool) -> Search:
-        board = self._board if len(rows) == len(self._rows) else self._board.cut(rows)
-        metre = None if self._own_metre is None else self._own_metre[rows]
-        capacity = self._capacity[:, rows]
-        return Search(board, order, capacity, surcharge[rows], metre=metre, is_soft=is_soft)
+        board, metre, capacity = self._board, self._own_metre, self._capacity
+        if len(rows) < len(self._rows):
+            board, capacity, surcharge = board.cut(rows), capacity[:, rows], surcharge[rows]
+            metre = None if metre is None else metre[rows]
+        return Search(board, order, capacity, surcharge, metre=metre, is_soft=is_soft)
 
     def _surcharges(self, job: Job) -> Floats:
         """What each van costs beside the driving; infinite for those that may not serve it."""
@@ -265,27 +258,27 @@ class InsertionDesk:
         late: Ints = ready + self._loading_s[rows] - self._board.leaves[rows, 0]
         return np.maximum(late, 0)
 
-    def _driven(self, index: int, place: Place, legs: Legs) -> Insertion | None:
+    def _driven(
+        self, index: int, place: Place, surcharge: float, legs: Legs
+    ) -> Insertion | None:
         """The insertion with its exact price, or None when the clock finds a rule broken."""
         job, before = self._jobs[index], self._rows[place.row]
         steps, at = _with_visits(before, place, index, is_aboard=job.pickup is None)
-        row = self._timetables[place.row].row(steps, legs)
-        if not row.is_feasible:
+        same = at if place.pickup_at is None else place.pickup_at
+        driven = self._timetables[place.row].driven(before, steps, same, at, legs)
+        if driven is None:
             return None
-        arrival = row.arrives[at]
-        window = window_at(job.windows, arrival)
-        start = arrival if window is None else max(arrival, window.opens)
+        window = window_at(job.windows, driven.arrives_at)
+        start = driven.arrives_at if window is None else max(driven.arrives_at, window.opens)
         was_late = before.late[0] + bool(lateness_s(job, start))
-        surcharge = float(self._surcharges(job)[place.row])
-        lateness = row.lateness - before.lateness
         return Insertion(
             vehicle=place.row,
             job=index,
             steps=steps,
-            price=row.cost - before.cost + lateness + surcharge,
-            arrives_at=arrival,
+            price=driven.cost - before.cost - before.lateness + surcharge,
+            arrives_at=driven.arrives_at,
             starts_at=start,
-            breaks_promises=row.late[0] > was_late,
+            breaks_promises=driven.late > was_late,
         )
 
 

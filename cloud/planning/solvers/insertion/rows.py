@@ -6,7 +6,7 @@ Element 0 is the start (after what is loaded there), then come the visits, then 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from cloud.planning.model import Job, Load, Policy, Vehicle, Window
 from cloud.planning.solvers.allowed import is_loaded_at_start
@@ -61,8 +61,18 @@ class Row:
         return sum(self.price) + self.on_duty
 
 
-@dataclass(frozen=True, slots=True)
-class _Element:
+class Driven(NamedTuple):
+    """A route by the clock: what it costs, lateness too, and how many of its visits are late.
+
+    ``arrives_at``: at the visit that was asked for.
+    """
+
+    cost: float
+    late: int
+    arrives_at: int
+
+
+class _Element(NamedTuple):
     """A visit as it is made: until when it may begin, and whether it is late."""
 
     place: int
@@ -82,6 +92,9 @@ class Timetable:
         self._policy = policy
         self._rates = rates(policy, vehicle)
         self._is_limited = is_limited(vehicle)
+        self._is_plain = not self._is_limited and vehicle.loads_at is None
+        self._is_plain = self._is_plain and vehicle.range_m is None
+        self._room = vehicle.room
 
     def row(self, steps: tuple[Step, ...], legs: Legs) -> Row:
         """The timetable of ``steps``, each as early as it can be, with the breaks it needs."""
@@ -98,6 +111,56 @@ class Timetable:
         found = placed(self._vehicle, straight.leaves[0], driven)
         row = self._row(steps, legs, found.rests)
         return row if found.stuck_at is None else replace(row, is_feasible=False)
+
+    def driven(
+        self, before: Row, steps: tuple[Step, ...], same: int, asked: int, legs: Legs
+    ) -> Driven | None:
+        """What one more order makes of a row; None where a rule is broken.
+
+        Args:
+            before: the row without it. steps: all visits, with it.
+            same: the row is as before up to this position.
+            asked: position that leads to the visit whose arrival is asked for.
+            legs: drives.
+        """
+        is_known = self._is_plain and before.is_feasible and not before.late[0]
+        if is_known and self._loaded(steps) == before.loaded:
+            return self._driven_on(before, steps[before.loaded :], same, asked, legs)
+        row = self.row(steps, legs)
+        if not row.is_feasible:
+            return None
+        return Driven(row.cost + row.lateness, row.late[0], row.arrives[asked])
+
+    def _driven_on(
+        self, before: Row, steps: tuple[Step, ...], same: int, asked: int, legs: Legs
+    ) -> Driven | None:
+        """The same for a row in which nobody was late, driven from position ``same`` on."""
+        here, clock, load = before.before[same], before.leaves[same], before.load[same]
+        cost, late, arrives_at = sum(before.price[:same]), 0, 0
+        for at in range(same, len(steps)):
+            step = steps[at]
+            job = self._jobs[step.job]
+            place = place_of(job, step)
+            seconds, metres = legs(here, place, clock)
+            arrival = clock + seconds
+            start, element = _served(job, step, arrival, at, None)
+            load, is_over = self._taken(step, load)
+            if is_over or start > element.closes:
+                return None
+            if at == asked:
+                arrives_at = arrival
+            if element.late_s:
+                late += 1
+                cost += element.late_s * price_of_lateness(self._policy, job)
+            cost += seconds + metres * self._rates.metre
+            here, clock = place, start + element.service_s
+        van = self._vehicle
+        seconds, metres = legs(here, van.end, clock)
+        clock += seconds
+        if clock > van.shift_end:
+            return None
+        cost += seconds + metres * self._rates.metre
+        return Driven(cost + (clock - van.available_from) * self._rates.second, late, arrives_at)
 
     def _lacks_breaks(self, row: Row, legs: Legs) -> bool:
         drives = zip(row.before, row.after, row.leaves, strict=True)
@@ -179,7 +242,7 @@ class Timetable:
         if step.kind == "delivery":
             return (load[0] - change[0], load[1] - change[1], load[2] - change[2]), False
         after = load[0] + change[0], load[1] + change[1], load[2] + change[2]
-        room = self._vehicle.room
+        room = self._room
         return after, any(change[at] and after[at] > room[at] for at in range(3))
 
     def _loaded(self, steps: tuple[Step, ...]) -> int:

@@ -5,6 +5,7 @@ Savelsbergh's forward time slack (1992) tells in constant time whether what foll
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -17,8 +18,12 @@ from cloud.planning.solvers.rates import price_of_lateness
 
 type Flags = npt.NDArray[np.bool_]
 
-_FEW: Final = 128
-"""So many of the cheapest positions are put to the clock before all others."""
+_FEW: Final = 8
+_MORE: Final = 8
+"""So many rows at least are put to the clock first, and so many times more rows are put to the clock each time that those before were not enough."""
+
+type At = Ints | tuple[Ints, Ints]
+"""Whole rows of a board, or single positions of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +64,14 @@ class Order:
             self.between_m = int(door.metres_to[job.pickup])
             self.between_price = float(self.price_to[job.pickup])
 
-    def served(self, arrival: Ints) -> tuple[Ints, Ints]:
-        """When the service at the door is done for each arrival, and how late it begins."""
+    def served(self, arrival: Ints) -> tuple[Ints, Ints | None]:
+        """When the service at the door is done for each arrival, and how late it begins.
+
+        None: it is never late.
+        """
         windows = self.job.windows
         if not windows:
-            return arrival + self.job.service_s, np.zeros_like(arrival)
+            return arrival + self.job.service_s, None
         start = begun(windows, arrival)
         return start + self.job.service_s, np.maximum(0, arrival - windows[-1].closes)
 
@@ -84,8 +92,9 @@ class Search:
     ``surcharge`` is what each van costs beside the driving, ``metre`` what a metre of it does;
     None is what the policy says of all.
 
-    Prices are had for every position at once. What the clock says is asked of the cheapest few, and
-    of the others only when none of these is feasible, or lateness makes them dear.
+    What the driving costs is had for every position at once, and bounds its price from below. Room
+    and clock are asked of the rows with the least bounds, and of others only until none of them can
+    be cheaper than what was found.
     """
 
     def __init__(
@@ -100,157 +109,182 @@ class Search:
     ) -> None:
         self._board = board
         self._order = order
-        self._room = {
-            at: (capacity[at] - taken)[:, None] for at, taken in enumerate(order.load) if taken
-        }
+        self._room = [(at, capacity[at] - taken) for at, taken in enumerate(order.load) if taken]
         self._surcharge = surcharge[:, None]
         self._latest = board.latest_soft if is_soft else board.latest
-        self._is_there: Flags = self._latest > -NEVER
         self._late_price = 0.0 if is_soft else order.pushed_s
         self._metre = None if metre is None else (metre - order.metre)[:, None]
-        self._detour: Floats = (
-            order.price_to[board.before]
-            + order.price_from[board.after]
-            - board.price
-            + self._own(order.door.metres_to, order.door.metres_from)
-        )
+        self._onward = self._from(order.price_from, order.door) - board.price
+        self._detour = self._to(order.price_to, order.door) + self._onward
 
-    def _own(self, to: Ints, on: Ints) -> Floats | float:
-        """What such a detour costs more, or less, on each van by its own price of a metre."""
-        if self._metre is None:
-            return 0.0
-        return self._metre * (to[self._board.before] + on[self._board.after])
+    def _to(self, price: Floats, ways: Ways) -> Floats:
+        """What driving to a place costs from before each position."""
+        told: Floats = price.take(self._board.before)
+        if self._metre is not None:
+            told += self._metre * ways.metres_to.take(self._board.before)
+        return told
+
+    def _from(self, price: Floats, ways: Ways) -> Floats:
+        """What driving from a place costs to behind each position."""
+        told: Floats = price.take(self._board.after)
+        if self._metre is not None:
+            told += self._metre * ways.metres_from.take(self._board.after)
+        return told
 
     def alone(self, count: int, delays: Ints | None) -> list[Place]:
         """The cheapest places of the delivery by itself.
 
         ``delays``: how much later each van leaves when it loads the order; None: it is aboard.
         """
-        fits = self._is_there
-        if delays is not None:
-            for at, room in self._room.items():
-                fits = fits & (np.maximum.accumulate(self._board.load[at], axis=1) <= room)
-        late = np.zeros(len(self._surcharge), dtype=np.int64) if delays is None else delays
 
-        def told(rows: Ints, positions: Ints, price: Floats) -> Floats:
-            return self._alone_at(rows, positions, price, late[rows])
+        def told(rows: Ints, price: Floats) -> Floats:
+            return self._alone_on(rows, price, delays)
 
-        found = self._best_of(np.where(fits, self._detour + self._surcharge, np.inf), count, told)
+        found = self._best_of(self._detour + self._surcharge, count, told)
         return [Place(row, None, position, price) for row, position, price in found]
 
-    def _alone_at(self, rows: Ints, positions: Ints, price: Floats, delay: Ints) -> Floats:
+    def _alone_on(self, rows: Ints, price: Floats, delays: Ints | None) -> Floats:
         board = self._board
-        at = rows, positions
-        leaves = board.leaves[at] + np.maximum(0, delay - board.waited[at])
-        bears = delay <= self._latest[rows, 0] - board.arrives[rows, 0]
-        late_before = board.late[rows, 0] - board.late[at]
-        price = price + delay * late_before * self._late_price
-        price = np.where(bears | (positions == 0), price, np.inf)
-        return self._with_door(rows, positions, price, self._at_door(leaves, at))
+        leaves = board.leaves[rows]
+        if delays is None:
+            return self._with_door(rows, price, self._at_door(leaves, rows))
+        for at, room in self._room:
+            load = np.maximum.accumulate(board.load[at, rows], axis=1)
+            price = np.where(load <= room[rows, None], price, np.inf)
+        delay = delays[rows, None]
+        bears = delay <= self._latest[rows, :1] - board.arrives[rows, :1]
+        late = board.late[rows]
+        price = price + delay * (late[:, :1] - late) * self._late_price
+        price[:, 1:][~bears[:, 0]] = np.inf
+        leaves = leaves + np.maximum(0, delay - board.waited[rows])
+        return self._with_door(rows, price, self._at_door(leaves, rows))
 
     def pairs(self, count: int, first: Ints) -> list[Place]:
         """The cheapest places of both visits, from the position ``first`` of each row on."""
-        board, order = self._board, self._order
-        to_pickup = order.price_to_pickup[board.before] + self._surcharge
-        fits = self._is_there
-        for at, room in self._room.items():
-            fits = fits & (board.load[at] <= room)
-        if first.any():
-            fits = fits & (np.arange(board.width) >= first[:, None])
-        both = to_pickup + order.price_from[board.after] + (order.between_price - board.price)
-        ways = order.pickup
+        order, ways = self._order, self._order.pickup
         assert ways is not None  # noqa: S101 - what is not aboard has a pickup
-        if self._metre is not None:
-            both = both + self._own(ways.metres_to, order.door.metres_from)
-            both = both + self._metre * order.between_m
-        found = self._best_of(np.where(fits, both, np.inf), count, self._together_at)
+        to_pickup = self._to(order.price_to_pickup, ways) + self._surcharge
+        between = order.between_price
+        least = first[:, None] if first.any() else None
+        both = to_pickup + self._onward
+        both += between if self._metre is None else between + self._metre * order.between_m
+
+        def told(rows: Ints, price: Floats) -> Floats:
+            for at, room in self._room:
+                price = np.where(self._board.load[at, rows] <= room[rows, None], price, np.inf)
+            if least is not None:
+                price = np.where(np.arange(price.shape[1]) >= least[rows], price, np.inf)
+            return self._with_door(rows, price, self._fetched(rows) + order.between_s)
+
+        found = self._best_of(both, count, told)
         together = [Place(row, position, position, price) for row, position, price in found]
-        bound = together[0].price if together else np.inf
-        detour = to_pickup + order.price_from_pickup[board.after] - board.price
-        detour = detour + self._own(ways.metres_to, ways.metres_from)
-        least = np.where(self._is_there, self._detour, np.inf).min(axis=1, keepdims=True)
-        rows, positions = np.nonzero(fits & (detour + least < bound))
-        if not len(rows):
-            return together
-        return together + self._apart(count, rows, positions, detour[rows, positions])
+        bound = together[-1].price if together else np.inf
+        detour = to_pickup + self._from(order.price_from_pickup, ways) - self._board.price
+        if least is not None:
+            detour[np.arange(detour.shape[1]) < least] = np.inf
+        return together + self._apart(count, detour, bound)
 
-    def _together_at(self, rows: Ints, positions: Ints, price: Floats) -> Floats:
-        at = rows, positions
-        return self._with_door(rows, positions, price, self._fetched(at) + self._order.between_s)
-
-    def _fetched(self, at: tuple[Ints, Ints]) -> Ints:
+    def _fetched(self, at: At) -> Ints:
         """When the parcels are aboard."""
         job, ways = self._order.job, self._order.pickup
         assert ways is not None  # noqa: S101 - what is not aboard has a pickup
-        arrival = self._board.leaves[at] + ways.seconds_to[self._board.before[at]]
-        start = begun(job.pickup_windows, np.maximum(arrival, job.ready_from or 0))
+        arrival = self._board.leaves[at] + ways.seconds_to.take(self._board.before[at])
+        start = arrival if job.ready_from is None else np.maximum(arrival, job.ready_from)
         if job.pickup_windows:
+            start = begun(job.pickup_windows, start)
             start = np.where(start <= job.pickup_windows[-1].closes, start, NEVER)
         fetched: Ints = start + job.pickup_service_s
         return fetched
 
-    def _apart(self, count: int, rows: Ints, positions: Ints, detour: Floats) -> list[Place]:
-        """The delivery later than right after the pickup, for each place of the pickup given."""
+    def _apart(self, count: int, detour: Floats, bound: float) -> list[Place]:
+        """The delivery later than right after the pickup, where that may cost less than ``bound``.
+
+        ``detour``: of the pickup alone at each position.
+        """
         board, ways = self._board, self._order.pickup
         assert ways is not None  # noqa: S101 - what is not aboard has a pickup
-        onward = self._fetched((rows, positions)) + ways.seconds_from[board.after[rows, positions]]
-        bears = np.flatnonzero(onward <= self._latest[rows, positions])
-        rows, positions, detour = rows[bears], positions[bears], detour[bears]
-        at = rows, positions
-        columns = np.arange(board.width)
-        push = np.maximum(0, onward[bears] - board.arrives[at])[:, None]
-        waited = board.waited[rows] - board.waited[at][:, None]
-        leaves = board.leaves[rows] + np.maximum(0, push - waited)
-        fits = (columns > positions[:, None]) & self._is_there[rows]
-        for dimension, room in self._room.items():
-            load = np.where(columns >= positions[:, None], board.load[dimension, rows], 0)
-            fits &= np.maximum.accumulate(load, axis=1) <= room[rows]
-        between = push * (board.late[at][:, None] - board.late[rows]) * self._late_price
-        price = np.where(fits, detour[:, None] + self._detour[rows] + between, np.inf)
-        pickups, deliveries = np.nonzero(fits)
-        there = rows[pickups], deliveries
-        door = self._at_door(leaves[pickups, deliveries], there)
-        priced = self._with_door(*there, price[pickups, deliveries], door)
+        least = detour.min(axis=1) + self._detour.min(axis=1)
+        able = np.flatnonzero(least < bound)
+        if not len(able):
+            return []
+        price = detour[able, :, None] + self._detour[able, None, :] + _later(board.width)
+        rows, positions, deliveries = np.nonzero(price < bound)
+        price, rows = price[rows, positions, deliveries], able[rows]
+        pickups, doors = (rows, positions), (rows, deliveries)
+        onward = self._fetched(pickups) + ways.seconds_from.take(board.after[pickups])
+        fits = (onward <= self._latest[pickups]) & self._holds(rows, positions, deliveries)
+        push = np.maximum(0, onward - board.arrives[pickups])
+        waited = board.waited[doors] - board.waited[pickups]
+        leaves = board.leaves[doors] + np.maximum(0, push - waited)
+        price += push * (board.late[pickups] - board.late[doors]) * self._late_price
+        price = self._with_door(
+            doors, np.where(fits, price, np.inf), self._at_door(leaves, doors)
+        )
         return [
-            Place(
-                int(there[0][k]), int(positions[pickups[k]]), int(deliveries[k]), float(priced[k])
-            )
-            for k in cheapest(priced, count)
+            Place(int(rows[k]), int(positions[k]), int(deliveries[k]), float(price[k]))
+            for k in cheapest(price, count)
         ]
 
-    def _at_door(self, leaves: Ints, at: tuple[Ints, Ints]) -> Ints:
-        return leaves + self._order.door.seconds_to[self._board.before[at]]
+    def _holds(self, rows: Ints, first: Ints, last: Ints) -> Flags:
+        """Whether there is room from the first to the last position of each."""
+        fits: Flags = np.ones(len(rows), dtype=np.bool_)
+        for at, room in self._room:
+            load, columns = self._board.load[at], np.arange(self._board.width)
+            if (load.max(axis=1) <= room).all():
+                continue
+            is_on = (columns >= first[:, None]) & (columns <= last[:, None])
+            fits &= np.where(is_on, load[rows], 0).max(axis=1) <= room[rows]
+        return fits
 
-    def _with_door(self, rows: Ints, positions: Ints, price: Floats, arrival: Ints) -> Floats:
+    def _at_door(self, leaves: Ints, at: At) -> Ints:
+        return leaves + self._order.door.seconds_to.take(self._board.before[at])
+
+    def _with_door(self, at: At, price: Floats, arrival: Ints) -> Floats:
         """The price with lateness for each arrival at the door; infinite where rules are broken."""
-        board, order, at = self._board, self._order, (rows, positions)
+        board, order = self._board, self._order
         done, own_late = order.served(arrival)
-        back = done + order.door.seconds_from[board.after[at]]
+        back = done + order.door.seconds_from.take(board.after[at])
         fits = back <= self._latest[at]
-        if order.job.may_be_late:
+        if own_late is not None and order.job.may_be_late:
             price = price + own_late * order.late_s
-            if order.job.late_until is not None:
-                fits &= arrival <= order.job.late_until
-        elif order.job.windows:
+        elif own_late is not None:
             fits &= own_late == 0
-        push = np.maximum(0, back - board.arrives[at])
-        return np.where(fits, price + push * board.late[at] * self._late_price, np.inf)
+        if self._late_price:
+            late = board.late[at]
+            if late.any():
+                price = price + np.maximum(0, back - board.arrives[at]) * late * self._late_price
+        return np.where(fits, price, np.inf)
 
     def _best_of(
-        self, price: Floats, count: int, told: Callable[[Ints, Ints, Floats], Floats]
+        self, price: Floats, count: int, told: Callable[[Ints, Floats], Floats]
     ) -> list[tuple[int, int, float]]:
-        """Rows, positions and exact prices of the cheapest; ``price`` is never above the exact."""
-        flat = price.ravel()
-        few = max(_FEW, count)
-        is_cut = len(flat) > few
-        asked = np.argpartition(flat, few)[:few] if is_cut else np.arange(len(flat))
+        """Rows, positions and exact prices of the cheapest; ``price`` is never above the exact.
+
+        The cheapest positions are in as many rows whose least prices are least.
+        """
+        least, few = price.min(axis=1), max(_FEW, count)
         while True:
-            rows, positions = np.divmod(asked, self._board.width)
-            exact = told(rows, positions, flat[asked])
+            rows, bound = _least(least, few)
+            exact = told(rows, price[rows])
             best = cheapest(exact, count)
-            if not is_cut or (best and exact[best[0]] <= flat[asked].max()):
-                return [(int(rows[k]), int(positions[k]), float(exact[k])) for k in best]
-            asked, is_cut = np.flatnonzero(flat < np.inf), False
+            if bound == np.inf or (best and exact.flat[best[0]] <= bound):
+                width = price.shape[1]
+                return [(int(rows[k // width]), k % width, float(exact.flat[k])) for k in best]
+            few *= _MORE
+
+
+def _least(values: Floats, count: int) -> tuple[Ints, float]:
+    """Where so many of the least are, and the least of all others."""
+    if count >= len(values):
+        return np.flatnonzero(values < np.inf), np.inf
+    order = np.argpartition(values, count)
+    return order[:count], float(values[order[count]])
+
+
+@lru_cache(maxsize=64)
+def _later(width: int) -> Floats:
+    """Nothing where the second position is behind the first, infinite elsewhere."""
+    return np.where(np.arange(width) > np.arange(width)[:, None], 0.0, np.inf)
 
 
 def cheapest(priced: Floats, count: int) -> list[int]:
