@@ -4,6 +4,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from functools import partial
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -23,14 +24,16 @@ _MPS: Final = 8
 _DETOUR: Final = 1.3
 
 type _Places = npt.NDArray[np.float64]
+type _Legs = dict[tuple[int, int], tuple[int, int]]
 
 
 def run() -> Iterator[Figure]:
     """Vans under way with eleven stops each; parcels of the order lie at the depot."""
     for vans, goal in ((50, 1.0), (1_000, 2.0)):
         problem, sequences, places = _fleet(vans)
+        legs = _legs(problem, sequences, places)
         begun = time.perf_counter()
-        desk = InsertionDesk(problem, sequences, partial(_leg, places))
+        desk = InsertionDesk(problem, sequences, partial(_leg, legs))
         made_s = time.perf_counter() - begun
         took, busy = _decisions(desk, places, vans)
         told = f"{vans:,} vans, {vans * (_STOPS + 1):,} positions"
@@ -98,9 +101,19 @@ def _fleet(vans: int) -> tuple[Problem, Sequences, _Places]:
     return problem, tuple(sequences), places
 
 
-def _leg(places: _Places, one: int, other: int, _leaves: int) -> tuple[int, int]:
-    metres = int(_DETOUR * np.hypot(*(places[one] - places[other])))
-    return metres // _MPS, metres
+def _legs(problem: Problem, sequences: Sequences, places: _Places) -> _Legs:
+    """The drives of the routes, as a plan has them."""
+    legs: _Legs = {}
+    for van, steps in zip(problem.vehicles, sequences, strict=True):
+        stops = [van.start, *(problem.jobs[step.job].delivery for step in steps), van.end]
+        for one, other in pairwise(stops):
+            metres = int(_DETOUR * np.hypot(*(places[one] - places[other])))
+            legs[one, other] = metres // _MPS, metres
+    return legs
+
+
+def _leg(legs: _Legs, one: int, other: int, _leaves: int) -> tuple[int, int]:
+    return legs[one, other]
 
 
 def _ways(places: _Places, place: int) -> Ways:

@@ -17,7 +17,7 @@ from cloud.planning.solvers.allowed import allows, total
 from cloud.planning.solvers.breaks import is_limited
 from cloud.planning.solvers.insertion.board import Board, Floats, Ints, Ways
 from cloud.planning.solvers.insertion.preferences import Preferences
-from cloud.planning.solvers.insertion.rows import Legs, Row, Timetable, window_at
+from cloud.planning.solvers.insertion.rows import Legs, Row, Span, Timetable, window_at
 from cloud.planning.solvers.insertion.search import Flags, Order, Place, Search
 from cloud.planning.solvers.port import Sequences, Step, sequences_of
 from cloud.planning.solvers.rates import price_of_leaving, rates
@@ -197,9 +197,7 @@ class InsertionDesk:
     def _leg(self, one: int, other: int, leaves: int) -> tuple[int, int]:
         return self._learned.get((one, other)) or self._legs(one, other, leaves)
 
-    def _ranked(
-        self, order: Order, surcharge: Floats, count: int, *, is_soft: bool
-    ) -> list[Place]:
+    def _ranked(self, order: Order, surcharge: Floats, count: int, *, is_soft: bool) -> list[Place]:
         """The cheapest places by the arrays, cheapest first."""
         rows = np.flatnonzero(surcharge < np.inf)
         if not len(rows):
@@ -258,14 +256,12 @@ class InsertionDesk:
         late: Ints = ready + self._loading_s[rows] - self._board.leaves[rows, 0]
         return np.maximum(late, 0)
 
-    def _driven(
-        self, index: int, place: Place, surcharge: float, legs: Legs
-    ) -> Insertion | None:
+    def _driven(self, index: int, place: Place, surcharge: float, legs: Legs) -> Insertion | None:
         """The insertion with its exact price, or None when the clock finds a rule broken."""
         job, before = self._jobs[index], self._rows[place.row]
         steps, at = _with_visits(before, place, index, is_aboard=job.pickup is None)
-        same = at if place.pickup_at is None else place.pickup_at
-        driven = self._timetables[place.row].driven(before, steps, same, at, legs)
+        on = Span(at if place.pickup_at is None else place.pickup_at, at)
+        driven = self._timetables[place.row].driven(before, steps, on, legs)
         if driven is None:
             return None
         window = window_at(job.windows, driven.arrives_at)

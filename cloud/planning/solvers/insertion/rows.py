@@ -61,10 +61,17 @@ class Row:
         return sum(self.price) + self.on_duty
 
 
+class Span(NamedTuple):
+    """Positions that lead to an order's visits: a row is as before up to the first of them."""
+
+    first: int
+    last: int
+
+
 class Driven(NamedTuple):
     """A route by the clock: what it costs, lateness too, and how many of its visits are late.
 
-    ``arrives_at``: at the visit that was asked for.
+    ``arrives_at``: at the last visit of the span asked for.
     """
 
     cost: float
@@ -112,46 +119,42 @@ class Timetable:
         row = self._row(steps, legs, found.rests)
         return row if found.stuck_at is None else replace(row, is_feasible=False)
 
-    def driven(
-        self, before: Row, steps: tuple[Step, ...], same: int, asked: int, legs: Legs
-    ) -> Driven | None:
+    def driven(self, before: Row, steps: tuple[Step, ...], on: Span, legs: Legs) -> Driven | None:
         """What one more order makes of a row; None where a rule is broken.
 
         Args:
-            before: the row without it. steps: all visits, with it.
-            same: the row is as before up to this position.
-            asked: position that leads to the visit whose arrival is asked for.
+            before: the row without it.
+            steps: all visits, with it.
+            on: which positions are new.
             legs: drives.
         """
         is_known = self._is_plain and before.is_feasible and not before.late[0]
         if is_known and self._loaded(steps) == before.loaded:
-            return self._driven_on(before, steps[before.loaded :], same, asked, legs)
+            return self._driven_on(before, steps[before.loaded :], on, legs)
         row = self.row(steps, legs)
         if not row.is_feasible:
             return None
-        return Driven(row.cost + row.lateness, row.late[0], row.arrives[asked])
+        return Driven(row.cost + row.lateness, row.late[0], row.arrives[on.last])
 
     def _driven_on(
-        self, before: Row, steps: tuple[Step, ...], same: int, asked: int, legs: Legs
+        self, before: Row, steps: tuple[Step, ...], on: Span, legs: Legs
     ) -> Driven | None:
-        """The same for a row in which nobody was late, driven from position ``same`` on."""
+        """The same for a row in which nobody was late, driven from where it changes."""
+        same = on.first
         here, clock, load = before.before[same], before.leaves[same], before.load[same]
         cost, late, arrives_at = sum(before.price[:same]), 0, 0
         for at in range(same, len(steps)):
-            step = steps[at]
-            job = self._jobs[step.job]
+            step, job = steps[at], self._jobs[steps[at].job]
             place = place_of(job, step)
             seconds, metres = legs(here, place, clock)
-            arrival = clock + seconds
-            start, element = _served(job, step, arrival, at, None)
+            start, element = _served(job, step, clock + seconds, at, None)
             load, is_over = self._taken(step, load)
             if is_over or start > element.closes:
                 return None
-            if at == asked:
-                arrives_at = arrival
-            if element.late_s:
-                late += 1
-                cost += element.late_s * price_of_lateness(self._policy, job)
+            if at == on.last:
+                arrives_at = clock + seconds
+            late += bool(element.late_s)
+            cost += element.late_s * price_of_lateness(self._policy, job)
             cost += seconds + metres * self._rates.metre
             here, clock = place, start + element.service_s
         van = self._vehicle

@@ -20,7 +20,8 @@ type Flags = npt.NDArray[np.bool_]
 
 _FEW: Final = 8
 _MORE: Final = 8
-"""So many rows at least are put to the clock first, and so many times more rows are put to the clock each time that those before were not enough."""
+"""So many rows at least are put to the clock first, and so many times more each time that those
+before were not enough."""
 
 type At = Ints | tuple[Ints, Ints]
 """Whole rows of a board, or single positions of it."""
@@ -203,7 +204,7 @@ class Search:
         """
         board, ways = self._board, self._order.pickup
         assert ways is not None  # noqa: S101 - what is not aboard has a pickup
-        least = detour.min(axis=1) + self._detour.min(axis=1)
+        least = _least_of_rows(detour) + _least_of_rows(self._detour)
         able = np.flatnonzero(least < bound)
         if not len(able):
             return []
@@ -217,9 +218,7 @@ class Search:
         waited = board.waited[doors] - board.waited[pickups]
         leaves = board.leaves[doors] + np.maximum(0, push - waited)
         price += push * (board.late[pickups] - board.late[doors]) * self._late_price
-        price = self._with_door(
-            doors, np.where(fits, price, np.inf), self._at_door(leaves, doors)
-        )
+        price = self._with_door(doors, np.where(fits, price, np.inf), self._at_door(leaves, doors))
         return [
             Place(int(rows[k]), int(positions[k]), int(deliveries[k]), float(price[k]))
             for k in cheapest(price, count)
@@ -229,11 +228,9 @@ class Search:
         """Whether there is room from the first to the last position of each."""
         fits: Flags = np.ones(len(rows), dtype=np.bool_)
         for at, room in self._room:
-            load, columns = self._board.load[at], np.arange(self._board.width)
-            if (load.max(axis=1) <= room).all():
-                continue
+            load, columns = self._board.load[at, rows], np.arange(self._board.width)
             is_on = (columns >= first[:, None]) & (columns <= last[:, None])
-            fits &= np.where(is_on, load[rows], 0).max(axis=1) <= room[rows]
+            fits &= np.where(is_on, load, 0).max(axis=1) <= room[rows]
         return fits
 
     def _at_door(self, leaves: Ints, at: At) -> Ints:
@@ -262,7 +259,7 @@ class Search:
 
         The cheapest positions are in as many rows whose least prices are least.
         """
-        least, few = price.min(axis=1), max(_FEW, count)
+        least, few = _least_of_rows(price), max(_FEW, count)
         while True:
             rows, bound = _least(least, few)
             exact = told(rows, price[rows])
@@ -271,6 +268,12 @@ class Search:
                 width = price.shape[1]
                 return [(int(rows[k // width]), k % width, float(exact.flat[k])) for k in best]
             few *= _MORE
+
+
+def _least_of_rows(values: Floats) -> Floats:
+    """As ``values.min(axis=1)``, which takes five times as long for so short rows."""
+    least: Floats = np.ascontiguousarray(values.T).min(axis=0)
+    return least
 
 
 def _least(values: Floats, count: int) -> tuple[Ints, float]:
