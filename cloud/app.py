@@ -85,8 +85,7 @@ from cloud.planning.store import orders_of_carrier
 from cloud.planning.turns import searches_at_once
 from cloud.roads import api as roads_api
 from cloud.roads.client import RoadsClient
-from cloud.roads.engine import engine_url, url_of
-from cloud.roads.keeper import PLAIN, ports_in_force
+from cloud.roads.engine import engine_url
 from cloud.roads.publisher import SpeedPublisher
 from cloud.roads.publishing import SpeedDesk
 from cloud.roads.service import Traffic
@@ -110,7 +109,8 @@ from cloud.tracking.reports import Reports
 from cloud.tracking.status import is_ingest_listening
 from cloud.tracking.stream import LiveStream
 from cloud.tracking.watch import SilenceWatch
-from cloud.traffic import SpeedLearning
+from cloud.traffic.client import LearnerClient
+from cloud.traffic.learning import SpeedLearning
 from wire import __version__
 
 log = logging.getLogger(__name__)
@@ -238,12 +238,13 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
     held = grants.Held(business)
     learning = SpeedLearning(
         business=business,
-        telemetry=telemetry,
         clock=clock,
         vans=lambda: [(tenant, van) for tenant, van, _ in fleet.every_vehicle()],
         zone=lambda: _zone_of(fleet),
         city=data.city,
-        engine=lambda: _plain_engine(data, roads_url),
+        folder=data.roads,
+        learner=LearnerClient(data.learner_socket),
+        changed=lambda: speeds.look(),  # noqa: PLW0108 - there is none yet
     )
     speeds = SpeedPublisher(
         database=business,
@@ -489,12 +490,6 @@ def _silence_watch(parts: _Parts) -> SilenceWatch:
         clock=parts.clock,
         new_id=random_id,
     )
-
-
-def _plain_engine(data: DataFolder, otherwise: str) -> str:
-    """Where drives are matched on streets as imported; ``otherwise`` while no such engine runs."""
-    port = ports_in_force(data.roads).get(PLAIN)
-    return otherwise if port is None else url_of(port)
 
 
 def _promise_watch(parts: _Parts) -> PromiseWatch:

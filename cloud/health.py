@@ -1,6 +1,7 @@
 """Whether every part does its work, for a person and for a supervisor."""
 
 import asyncio
+from pathlib import Path
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Response
@@ -68,10 +69,11 @@ class Checks:
 
     async def run(self) -> dict[str, str]:
         """What each part answers: ``ok``, or what is wrong."""
-        broker, database, planner, roads = await asyncio.gather(
+        broker, database, planner, learner, roads = await asyncio.gather(
             asyncio.to_thread(self._broker_answers),
             asyncio.to_thread(self._database_answers),
-            asyncio.to_thread(self._planner_answers),
+            asyncio.to_thread(_answers, self._data.planner_socket),
+            asyncio.to_thread(_answers, self._data.learner_socket),
             self._roads_answer(),
         )
         return {
@@ -79,6 +81,7 @@ class Checks:
             "ingest": ingest_health(self._data, self._real_time.now_s()),
             "roads": roads,
             "planner": planner,
+            "learner": learner,
             "database": database,
         }
 
@@ -86,9 +89,6 @@ class Checks:
         address = self._broker.address()
         is_there = tcp_answers(address.host, address.port)
         return "ok" if is_there else f"nothing answers on {address.host}:{address.port}"
-
-    def _planner_answers(self) -> str:
-        return "ok" if socket_answers(self._data.planner_socket) else "does not answer"
 
     def require_database(self) -> None:
         """Raise unless the business database answers.
@@ -117,6 +117,10 @@ class Checks:
         except (RoadsUnavailable, CityError) as error:
             return error.detail
         return await asyncio.to_thread(hours_missing, self._data.roads) or "ok"
+
+
+def _answers(socket: Path) -> str:
+    return "ok" if socket_answers(socket) else "does not answer"
 
 
 def routes(data: DataFolder, checks: Checks, clock: Clock, gate: Gate) -> APIRouter:

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from cloud.tracking.known import Register
 
 _PLAIN: Final = Settings()
-ROLES: Final = ("broker", "ingest", "roads", "planner", "web")
+ROLES: Final = ("broker", "ingest", "roads", "planner", "learner", "web")
 _END_AFTER_PARENT_S: Final = 4.0
+_LEARNER_NICE: Final = 10
 _WEB_GRACE_S: Final = 2
 STALLED_S: Final = 60.0
 _STREAM_LOOK_S: Final = 0.5
@@ -200,6 +201,13 @@ def _stages(serving: Serving) -> list[list[Part]]:
         is_vital=False,
         death_signal=signal.SIGKILL,
     )
+    learner = Part(
+        name="learner",
+        command=lambda: _own_command(serving, "learner"),
+        is_ready=lambda: socket_answers(data.learner_socket),
+        is_vital=False,
+        death_signal=signal.SIGKILL,
+    )
     web = Part(
         name="web",
         command=lambda: _own_command(serving, "web"),
@@ -209,7 +217,7 @@ def _stages(serving: Serving) -> list[list[Part]]:
     )
     first = [broker] if serving.settings.broker is None else []
     own_roads = [roads] if serving.settings.roads.url is None else []
-    return [first, [web, ingest, planner, *own_roads]]
+    return [first, [web, ingest, planner, learner, *own_roads]]
 
 
 def _own_command(serving: Serving, role: str) -> list[str]:
@@ -295,6 +303,35 @@ def _run_roads(serving: Serving, _is_stopping: Callable[[], bool]) -> None:
 def _run_planner(serving: Serving, _is_stopping: Callable[[], bool]) -> None:
     os.environ.update(_environment())
     _become(_planner_command(serving))
+
+
+def _run_learner(serving: Serving, _is_stopping: Callable[[], bool]) -> None:
+    os.nice(_LEARNER_NICE)
+    import asyncio
+
+    from cloud.foundation.database import Database
+    from cloud.roads.engine import engine_url
+    from cloud.roads.keeper import plain_url
+    from cloud.traffic.learner import Learner, serve
+
+    data, settings = serving.data, serving.settings
+    otherwise = engine_url(settings.roads.url, read_ports(data.ports).roads)
+    business = Database(place_of("business", data, settings))
+    telemetry = Database(place_of("telemetry", data, settings))
+    learner = Learner(
+        business=business,
+        telemetry=telemetry,
+        city=data.city,
+        folder=data.roads,
+        engine=lambda: plain_url(data.roads, otherwise),
+    )
+    data.learner_socket.unlink(missing_ok=True)
+    try:
+        asyncio.run(serve(learner, data.learner_socket))
+    finally:
+        data.learner_socket.unlink(missing_ok=True)
+        business.close()
+        telemetry.close()
 
 
 def _run_ingest(serving: Serving, is_stopping: Callable[[], bool]) -> None:
@@ -409,6 +446,7 @@ _RUNS: Final[dict[str, Callable[[Serving, Callable[[], bool]], None]]] = {
     "ingest": _run_ingest,
     "roads": _run_roads,
     "planner": _run_planner,
+    "learner": _run_learner,
     "web": _run_web,
 }
 

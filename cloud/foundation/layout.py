@@ -51,6 +51,11 @@ class DataFolder:
         return self.running / "planner.sock"
 
     @property
+    def learner_socket(self) -> Path:
+        """The Unix socket on which the learner of speeds answers."""
+        return self.running / "learner.sock"
+
+    @property
     def roads_socket(self) -> Path:
         """The Unix socket on which new speeds are told to the roads' process."""
         return self.running / "roads.sock"

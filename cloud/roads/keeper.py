@@ -27,7 +27,7 @@ import psutil
 from cloud.foundation.files import put
 from cloud.foundation.logs import log_as
 from cloud.foundation.processes import die_with_parent
-from cloud.roads.engine import ADDRESS, serve_argv
+from cloud.roads.engine import ADDRESS, serve_argv, url_of
 from cloud.roads.generations import customise, stamp
 from cloud.roads.model import CityError
 
@@ -79,6 +79,12 @@ def ports_in_force(folder: Path) -> dict[str, int]:
         return msgspec.json.decode((folder / ENGINES).read_bytes(), type=dict[str, int])
     except (FileNotFoundError, msgspec.DecodeError):
         return {}
+
+
+def plain_url(folder: Path, otherwise: str) -> str:
+    """Where drives are matched on streets as imported; ``otherwise`` while no such engine runs."""
+    port = ports_in_force(folder).get(PLAIN)
+    return otherwise if port is None else url_of(port)
 
 
 @dataclass(slots=True)

@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 _ELSEWHERE: Final = "the engine of [roads] url takes its speeds from whoever runs it"
 _LOOK_EVERY_S: Final = 20.0
-_REST_S: Final = 60.0
+_REST_S: Final = 50.0
 _REST_TIMES: Final = 30.0
 """What vans meet comes into force so seldom that pricing takes 3 % of a core at most; what
 people draw does at once, and at the time they gave it."""
@@ -124,11 +124,21 @@ class SpeedPublisher:
         self._changes_s: float | None = None
         self._told: tuple[str, bytes] = ("", b"")
         self._waker = asyncio.Event()
+        self._is_asked = True
         self._loop: asyncio.AbstractEventLoop | None = None
         self.in_force = InForce(problem="" if desk else _ELSEWHERE)
 
     def wake(self) -> None:
         """Look now whether speeds have changed; safe from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._ask)
+
+    def _ask(self) -> None:
+        self._is_asked = True
+        self._waker.set()
+
+    def look(self) -> None:
+        """More was learned: look now, if what was learned last is in force long enough."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._waker.set)
 
@@ -136,8 +146,8 @@ class SpeedPublisher:
         """Work until cancelled."""
         self._loop = asyncio.get_running_loop()
         desk = self._desk
-        is_asked = True
         while desk is not None:
+            is_asked, self._is_asked = self._is_asked, False
             try:
                 if is_asked or self._loop.time() >= self._next_s or self._has_changed():
                     await self.publish(desk)
@@ -148,10 +158,8 @@ class SpeedPublisher:
                 self._failed(f"the database does not answer: {error.orig}")
             await self._tell_or_later()
             try:
-                is_asked = False
                 async with asyncio.timeout(_LOOK_EVERY_S):
                     await self._waker.wait()
-                    is_asked = True
                 await asyncio.sleep(_SETTLE_S)
             except TimeoutError:
                 continue

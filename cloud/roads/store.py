@@ -1,11 +1,10 @@
-"""The tables of closures, slow zones, speeds out of files, and what vans met by the hour."""
+"""The tables of closures, slow zones and speeds out of files."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 from sqlalchemy import (
-    BigInteger,
     Boolean,
     Column,
     ColumnElement,
@@ -61,13 +60,6 @@ road_speed_file = Table(
     Column("body", LargeBinary, nullable=False),
     Column("changed_at", Float, nullable=False),
     Column("changed_by", String, nullable=False),
-)
-road_hour = Table(
-    "road_hour",
-    BUSINESS,
-    Column("hour_s", BigInteger, primary_key=True, autoincrement=False),
-    Column("body", LargeBinary, nullable=False),
-    Column("is_final", Boolean, nullable=False),
 )
 road_told = Table(
     "road_told",
@@ -178,23 +170,6 @@ def remove_speed_file(connection: Connection, tenant: str, name: str) -> int:
     """Forget a file's speeds; 1 when there were some."""
     wanted = (road_speed_file.c.tenant == tenant, road_speed_file.c.name == name)
     return connection.execute(delete(road_speed_file).where(*wanted)).rowcount
-
-
-def hours(connection: Connection, since_s: int) -> list[tuple[int, bytes, bool]]:
-    """What vans met by the hour, as (UTC seconds of its begin, packed, whether final)."""
-    wanted = select(road_hour).where(road_hour.c.hour_s >= since_s).order_by("hour_s")
-    return [(row.hour_s, row.body, row.is_final) for row in connection.execute(wanted)]
-
-
-def put_hour(connection: Connection, hour_s: int, body: bytes, *, is_final: bool) -> None:
-    """Keep what vans met in an hour in the place of what was known of it."""
-    connection.execute(delete(road_hour).where(road_hour.c.hour_s == hour_s))
-    connection.execute(insert(road_hour), {"hour_s": hour_s, "body": body, "is_final": is_final})
-
-
-def forget_hours(connection: Connection, before_s: int) -> None:
-    """Forget hours of long ago."""
-    connection.execute(delete(road_hour).where(road_hour.c.hour_s < before_s))
 
 
 def _of(tenant: str, rule_id: str) -> tuple[ColumnElement[bool], ...]:

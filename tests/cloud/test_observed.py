@@ -140,9 +140,9 @@ def test_every_alert_looks_at_what_is_really_told(office: Office) -> None:
     for name in asked:
         assert re.search(rf"^{name}[{{ ]", answer.text, re.MULTILINE), name
     parts = set(re.findall(r'roundsman_part_up\{part="(\w+)"\} 1\.0', answer.text))
-    assert parts == {"broker", "ingest", "roads", "planner", "database"}
+    assert parts == {"broker", "ingest", "roads", "planner", "learner", "database"}
     roles = set(re.findall(r'roundsman_process_resident_bytes\{role="(\w+)"\}', answer.text))
-    assert roles == {"supervisor", "broker", "ingest", "roads", "planner", "web"}
+    assert roles == {"supervisor", "broker", "ingest", "roads", "planner", "learner", "web"}
 
 
 @pytest.mark.slow

@@ -1,8 +1,12 @@
 """From committed history to speeds on streets, over the real engine."""
 
 import asyncio
+import json
+import shutil
+import subprocess
+import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from itertools import pairwise
 from math import hypot
@@ -11,17 +15,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
-from cloud.roads import store
+from cloud.foundation.layout import DataFolder
+from cloud.foundation.probes import socket_answers
 from cloud.roads.client import RoadsClient
+from cloud.roads.generations import stamp
+from cloud.roads.keeper import ENGINES, PLAIN
 from cloud.roads.learning import Met, packed
 from cloud.roads.segments import Segments, read_segments
 from cloud.tracking import store as tracking_store
 from cloud.tracking.store import Writes
-from cloud.traffic import SpeedLearning
+from cloud.traffic import store
+from cloud.traffic.client import LearnerClient, LearnerUnavailable
+from cloud.traffic.learning import SpeedLearning
+from cloud.traffic.patterns import read_pattern
 from tests.parts.migrated import upgrade
 from tests.parts.roads_engine import RoadEngine, demo_city
-from tests.roads.test_keeper import HARBOUR, PLAZA
+from tests.roads.test_keeper import HARBOUR, PLAZA, until
 from tests.tracking.vans import NOON_MS, arrived_row
 from wire.messages import Batch, Fix
 
@@ -45,14 +56,60 @@ class At:
         raise AssertionError(at_s)
 
 
+class LearnerProcess:
+    """The learner as the cloud runs it."""
+
+    def __init__(self, data: DataFolder) -> None:
+        self.data = data
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "cloud.cli", "serve", "--role=learner"]
+        self.process = subprocess.Popen([*command, f"--data={self.data.root}"])
+        until(lambda: socket_answers(self.data.learner_socket))
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+
 @pytest.fixture
-def databases(tmp_path: Path) -> Iterator[tuple[Database, Database]]:
-    business, telemetry = Database(tmp_path / "business.db"), Database(tmp_path / "telemetry.db")
+def data(engine: RoadEngine, tmp_path: Path) -> DataFolder:
+    data = DataFolder(tmp_path)
+    data.city.symlink_to(demo_city())
+    data.roads.mkdir()
+    (data.roads / ENGINES).write_text(json.dumps({PLAIN: engine.port}))
+    return data
+
+
+@pytest.fixture
+def databases(data: DataFolder) -> Iterator[tuple[Database, Database]]:
+    business, telemetry = Database(data.business), Database(data.telemetry)
     upgrade(business, "business")
     upgrade(telemetry, "telemetry")
     yield business, telemetry
     business.close()
     telemetry.close()
+
+
+@pytest.fixture
+def learner(data: DataFolder, databases: tuple[Database, Database]) -> Iterator[LearnerProcess]:
+    del databases  # it reads them
+    process = LearnerProcess(data)
+    process.start()
+    yield process
+    process.kill()
+
+
+def learning_of(
+    data: DataFolder, business: Database, clock: Clock, vans: Sequence[str] = ("van-1",)
+) -> SpeedLearning:
+    return SpeedLearning(
+        business=business, clock=clock, vans=lambda: [("main", van) for van in vans],
+        zone=lambda: "America/Santiago", city=data.city, folder=data.roads,
+        learner=LearnerClient(data.learner_socket),
+    )  # fmt: skip
 
 
 async def drive(roads: RoadsClient, telemetry: Database, pace: float, first_s: int) -> None:
@@ -84,22 +141,28 @@ async def drive(roads: RoadsClient, telemetry: Database, pace: float, first_s: i
         tracking_store.write(connection, Writes(arrived=rows))
 
 
+def hours_kept(business: Database) -> list[tuple[int, bool]]:
+    with business.reading() as connection:
+        return [(hour_s, is_final) for hour_s, _, is_final in store.hours(connection, 0)]
+
+
 def test_what_vans_drove_is_learned_by_the_hour_and_lately(
-    engine: RoadEngine, databases: tuple[Database, Database]
+    engine: RoadEngine,
+    data: DataFolder,
+    databases: tuple[Database, Database],
+    learner: LearnerProcess,
 ) -> None:
+    del learner  # it is running
     business, telemetry = databases
     clock = At(NOON_S + 3_500)
-    learning = SpeedLearning(
-        business=business, telemetry=telemetry, clock=clock,
-        vans=lambda: [("main", "van-1")], zone=lambda: "America/Santiago",
-        city=demo_city(), engine=lambda: engine.url,
-    )  # fmt: skip
+    learning = learning_of(data, business, clock)
     segments = read_segments(demo_city())
 
     async def ask() -> None:
         async with RoadsClient(engine.url) as roads:
             await drive(roads, telemetry, 2.0, first_s=0)
-            met = await learning.met(segments, roads, (NOON_S, NOON_S + 3_600), [("main", "van-1")])
+        asked = LearnerClient(data.learner_socket)
+        met = await asked.met((NOON_S, NOON_S + 3_600), (("main", "van-1"),))
         assert met.seconds.sum() / met.expected_s.sum() == pytest.approx(2.0, rel=0.35)
         assert learning.factors(segments, clock.now_s()) == []
         clock.at_s = NOON_S + 900
@@ -115,51 +178,108 @@ def test_what_vans_drove_is_learned_by_the_hour_and_lately(
         assert np.median(lately[driven]) == pytest.approx(1.0, abs=0.1)
 
     asyncio.run(ask())
-
-    def known() -> list[tuple[int, bool]]:
-        with business.reading() as connection:
-            return [(hour_s, is_final) for hour_s, _, is_final in store.hours(connection, 0)]
-
-    assert known() == [(NOON_S, False)], "nothing from before anybody looked"
+    assert hours_kept(business) == [(NOON_S, False)], "nothing from before anybody looked"
     clock.at_s = NOON_S + 28 * 3_600
     asyncio.run(learning.look())
-    assert known()[0] == (NOON_S, True)
-    assert len(known()) == 27
+    known = hours_kept(business)
+    assert known[0] == (NOON_S, True)
+    assert len(known) == 27
+
+
+def test_a_killed_learner_takes_nothing_with_it_and_learning_goes_on(
+    engine: RoadEngine,
+    data: DataFolder,
+    databases: tuple[Database, Database],
+    learner: LearnerProcess,
+) -> None:
+    business, telemetry = databases
+    clock = At(NOON_S + 900)
+    learning = learning_of(data, business, clock)
+    segments = read_segments(demo_city())
+
+    async def ask() -> None:
+        async with RoadsClient(engine.url) as roads:
+            await drive(roads, telemetry, 2.0, first_s=0)
+        await learning.look()
+        clock.at_s = NOON_S + 5_400
+        looking = asyncio.create_task(learning.look())
+        await asyncio.sleep(0)
+        learner.kill()
+        with pytest.raises(LearnerUnavailable, match="restarted by itself"):
+            await looking
+        assert hours_kept(business) == []
+        _, lately = learning.factors(segments, NOON_S + 1_000)
+        assert lately.max() > 1.2
+        learner.start()
+        await learning.look()
+        assert hours_kept(business) == [(NOON_S, False)]
+
+    asyncio.run(ask())
+    learner.kill()
+    usual, _ = learning_of(data, business, clock).factors(segments, NOON_S + 86_400)
+    assert usual.max() > 1.15, "web starts with what is known though no learner runs"
 
 
 def test_of_a_large_fleet_some_vans_are_followed_after_the_others(
-    databases: tuple[Database, Database],
+    data: DataFolder, databases: tuple[Database, Database]
 ) -> None:
-    business, telemetry = databases
-    fleet = [("main", f"van-{number}") for number in range(130)]
-    learning = SpeedLearning(
-        business=business, telemetry=telemetry, clock=At(NOON_S), vans=lambda: fleet,
-        zone=lambda: "UTC", city=demo_city(), engine=lambda: "",
-    )  # fmt: skip
+    fleet = [f"van-{number}" for number in range(130)]
+    learning = learning_of(data, databases[0], At(NOON_S), fleet)
     looks = [asyncio.run(learning.in_turn()) for _ in range(13)]
     assert {len(look) for look in looks} == {60}
-    seen = Counter(van for look in looks for van in look)
+    seen = Counter(van for look in looks for _, van in look)
     assert set(seen) == set(fleet)
     assert set(seen.values()) == {6}
 
 
 def test_what_was_learned_fits_the_streets_of_a_city_that_is_imported_anew(
-    databases: tuple[Database, Database],
+    data: DataFolder, databases: tuple[Database, Database], learner: LearnerProcess
 ) -> None:
-    business, telemetry = databases
-    learning = SpeedLearning(
-        business=business, telemetry=telemetry, clock=At(NOON_S), vans=list,
-        zone=lambda: "UTC", city=demo_city(), engine=lambda: "",
-    )  # fmt: skip
-    before = read_segments(demo_city())
-    after = Segments(**{field.name: getattr(before, field.name)[1:] for field in fields(before)})
+    del learner  # it is running
+    business, _ = databases
+    segments = read_segments(data.city)
     met = Met(
-        tail=after.tail[:1], head=after.head[:1], seconds=np.array([900.0]),
+        tail=segments.tail[:1], head=segments.head[:1], seconds=np.array([900.0]),
         expected_s=np.array([100.0]),
     )  # fmt: skip
     with business.writing() as connection:
         store.put_hour(connection, int(NOON_S) - 3_600, packed(met), is_final=True)
-    assert len(learning.factors(before, NOON_S)[0]) == len(before)
-    usual, _ = learning.factors(after, NOON_S)
-    assert len(usual) == len(after)
+    learning = learning_of(data, business, At(NOON_S))
+    asyncio.run(learning.look())
+    usual, _ = learning.factors(segments, NOON_S)
     assert usual[0] > usual[1]
+    before = read_pattern(data.roads)
+    data.city.unlink()
+    shutil.copytree(demo_city(), data.city)
+    asyncio.run(learning.look())
+    after = read_pattern(data.roads)
+    assert before is not None
+    assert after is not None
+    assert before.city != after.city == stamp(data.city)
+    other = Segments(**{one.name: getattr(segments, one.name)[1:] for one in fields(segments)})
+    assert learning.factors(other, NOON_S) == [], "they tell of other streets"
+
+
+def test_a_damaged_pattern_is_as_good_as_none(tmp_path: Path) -> None:
+    assert read_pattern(tmp_path) is None
+    (tmp_path / "pattern.bin").write_bytes(b"\x83nonsense")
+    assert read_pattern(tmp_path) is None
+
+
+def test_the_learner_refuses_what_it_does_not_understand(
+    data: DataFolder, learner: LearnerProcess
+) -> None:
+    del learner  # it is running
+
+    async def say(what: bytes) -> bytes:
+        reader, writer = await asyncio.open_unix_connection(data.learner_socket)
+        writer.write(what)
+        answer = await reader.readline()
+        writer.close()
+        return answer
+
+    assert b"refused" in asyncio.run(say(b"hello\n"))
+    asked = LearnerClient(data.learner_socket)
+    with pytest.raises(LearnerUnavailable, match="Nowhere"):
+        asyncio.run(asked.learn(float(NOON_S), "Nowhere/At All"))
+    assert asyncio.run(asked.learn(float(NOON_S), "UTC")) == 0

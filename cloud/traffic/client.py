@@ -1,0 +1,81 @@
+"""Asking the learner: one question is one connection, so that closing it ends the work."""
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from cloud.foundation.errors import Unavailable
+from cloud.roads.learning import Met, unpacked
+from cloud.traffic.questions import (
+    MAX_ANSWER_BYTES,
+    Answer,
+    Found,
+    Learn,
+    Learned,
+    Meet,
+    Question,
+    Refused,
+)
+
+_WITHIN_S: Final = 1_800.0
+
+
+class LearnerUnavailable(Unavailable):
+    """The learner does not answer, or cannot now; what was learned before holds."""
+
+
+class LearnerClient:
+    """The learner of this data folder, on its Unix socket."""
+
+    def __init__(self, socket: Path) -> None:
+        self._socket = socket
+
+    async def met(self, span_s: tuple[float, float], vans: "tuple[tuple[str, str], ...]") -> Met:
+        """What some vans, by tenant and id, met in a span of time.
+
+        Raises:
+            LearnerUnavailable: it cannot be told now.
+        """
+        answer = await self._ask(Meet(span_s=span_s, vans=vans), Found)
+        return unpacked(answer.met)
+
+    async def learn(self, at_s: float, zone: str) -> int:
+        """Have the pattern of a week learned anew; of how many hours it is.
+
+        Raises:
+            LearnerUnavailable: it cannot be learned now.
+        """
+        return (await self._ask(Learn(at_s=at_s, zone=zone), Learned)).hours
+
+    async def _ask[T: (Found, Learned)](self, question: Question, kind: type[T]) -> T:
+        try:
+            async with asyncio.timeout(_WITHIN_S):
+                line = await self._exchange(msgspec.json.encode(question) + b"\n")
+            answer: Answer = msgspec.json.decode(line, type=Answer)
+        except (OSError, TimeoutError, ValueError, msgspec.DecodeError) as error:
+            raise LearnerUnavailable(
+                f"learner: it does not answer ({type(error).__name__}); "
+                "it is restarted by itself, what was learned before holds"
+            ) from error
+        if isinstance(answer, Refused):
+            raise LearnerUnavailable(answer.reason)
+        if not isinstance(answer, kind):
+            raise LearnerUnavailable("learner: it answers something else than was asked")
+        return answer
+
+    async def _exchange(self, said: bytes) -> bytes:
+        reader, writer = await asyncio.open_unix_connection(self._socket, limit=MAX_ANSWER_BYTES)
+        try:
+            writer.write(said)
+            await writer.drain()
+            line = await reader.readline()
+            if not line.endswith(b"\n"):
+                raise ConnectionResetError("the learner closed the connection")
+            return line
+        finally:
+            writer.transport.abort()
+            with suppress(OSError):
+                await writer.wait_closed()
