@@ -15,6 +15,7 @@ from cloud.orders.model import Order, Parcel, Whereabouts
 from cloud.orders.service import move, require_order
 from cloud.orders.states import DELIVERED_TO, FAILED_FOR
 from cloud.planning import breakdown_store, store
+from cloud.planning.breakdowns import is_half_over
 from cloud.planning.day import Route, Stop, is_served_at
 from cloud.planning.reordering import is_out_of_turn
 from cloud.planning.service import has_driven, require_route_of_driver
@@ -87,7 +88,8 @@ class DriverWork:
                 return parcel
             stop = _require_pickup(route, parcel)
             order = require_order(connection, tenant, parcel.order_id)
-            _require_there(connection, order, parcel)
+            if not is_half_over(order, route.vehicle_id):
+                _require_there(connection, order, parcel)
             self._arrive(connection, route, stop, now)
             order_store.move_parcels(connection, tenant, [parcel_id], aboard)
             order = require_order(connection, tenant, parcel.order_id)
@@ -227,8 +229,8 @@ def _pick_up(connection: Connection, route: Route, stop: Stop, report: Report, a
     wanted = [
         order
         for order_id in stop.order_ids
-        if (order := require_order(connection, route.tenant, order_id)).state in _TO_FETCH
-        or order.state == "returning"
+        if (order := require_order(connection, route.tenant, order_id)).state == "returning"
+        or _is_to_fetch(connection, route, order)
     ]
     if report.outcome == "failed":
         _fail_to_load(connection, route, stop, report, at)
@@ -268,8 +270,19 @@ def _is_left(connection: Connection, route: Route, stop: Stop) -> bool:
     """Whether something is still to be fetched at a pickup."""
     orders = (require_order(connection, route.tenant, order_id) for order_id in stop.order_ids)
     return any(
-        order.state in _TO_FETCH and not order.is_aboard(route.vehicle_id) for order in orders
+        _is_to_fetch(connection, route, order) and not order.is_aboard(route.vehicle_id)
+        for order in orders
     )
+
+
+def _is_to_fetch(connection: Connection, route: Route, order: Order) -> bool:
+    """Whether it is taken along here: not when it goes on in the van that had broken down."""
+    if order.state not in _TO_FETCH:
+        return False
+    vans = {one.whereabouts.at for one in order.parcels if one.whereabouts.kind == "van"}
+    if not vans or route.vehicle_id in vans:
+        return True
+    return not vans.isdisjoint(breakdown_store.broken_vans(connection, order.tenant))
 
 
 def _fail_to_load(

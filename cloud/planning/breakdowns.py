@@ -4,7 +4,7 @@ It is the one exception to parcels aboard being frozen. Until somebody has scann
 van they are the broken van's, so nothing is ever in two places.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -48,18 +48,39 @@ def to_fetch(
     """A day's orders by id, with what is aboard a broken van lying there to be fetched.
 
     What its driver stands with at the door is delivered from there; returns go home with the van.
+    What is half over to another van still lies there, also when the broken one goes out again.
     """
+    every = tuple(routes)
     at_the_door = {
         order_id
-        for route in routes
+        for route in every
         for stop in route.open_stops
         if stop.state == "arrived" and stop.kind == "delivery"
         for order_id in stop.order_ids
     }
-    return {
-        order.id: order if order.is_return or order.id in at_the_door else _lying(order, broken)
-        for order in orders
+    takers = {
+        order_id: route.vehicle_id
+        for route in every
+        for stop in route.open_stops
+        if stop.state == "arrived" and stop.kind == "pickup"
+        for order_id in stop.order_ids
     }
+
+    def as_it_lies(order: Order) -> Order:
+        if order.is_return or order.id in at_the_door:
+            return order
+        taker = takers.get(order.id)
+        if taker is not None and is_half_over(order, taker):
+            return _laid_down(order, lambda at: at != taker)
+        return _lying(order, broken)
+
+    return {order.id: as_it_lies(order) for order in orders}
+
+
+def is_half_over(order: Order, vehicle_id: str) -> bool:
+    """Whether some of its parcels are in a van, and others still in the one they come from."""
+    vans = {one.whereabouts.at for one in order.parcels if one.whereabouts.kind == "van"}
+    return vehicle_id in vans and len(vans) > 1
 
 
 def _lying(order: Order, broken: Mapping[str, Breakdown]) -> Order:
@@ -67,14 +88,18 @@ def _lying(order: Order, broken: Mapping[str, Breakdown]) -> Order:
     van = next((broken[one] for one in places if one in broken), None)
     if van is None:
         return order
-    here = Whereabouts("shop", van.vehicle_id)
+    lying = _laid_down(order, lambda at: at == van.vehicle_id)
+    pickup = Pickup(address=f"{van.vehicle_id}, broken down", lat=van.lat, lon=van.lon)
+    return replace(lying, pickup=pickup, ready_from=None)
+
+
+def _laid_down(order: Order, is_from: Callable[[str], bool]) -> Order:
+    """The order with its parcels from some vans as if they lay in a shop."""
     return replace(
         order,
-        pickup=Pickup(address=f"{van.vehicle_id}, broken down", lat=van.lat, lon=van.lon),
-        ready_from=None,
         parcels=tuple(
-            replace(one, whereabouts=here)
-            if one.whereabouts == Whereabouts("van", van.vehicle_id)
+            replace(one, whereabouts=Whereabouts("shop", one.whereabouts.at))
+            if one.whereabouts.kind == "van" and is_from(one.whereabouts.at)
             else one
             for one in order.parcels
         ),

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from cloud.drivers.service import DriverWork, Report
+from cloud.foundation.errors import Conflict
+from cloud.foundation.outbox import Outbox
 from cloud.foundation.settings import Settings
 from cloud.orders.model import Whereabouts
 from cloud.planning.breakdowns import Breakdown, to_fetch
@@ -17,7 +20,7 @@ from cloud.planning.posing import problem_of
 from cloud.planning.revising import routes_of
 from cloud.planning.situation import Day
 from cloud.planning.solvers.solving import solve
-from tests.cloud.desk import open_desk
+from tests.cloud.desk import StillClock, open_desk
 from tests.planning.days import EIGHT, HOUR, aboard, day, route, stop
 from tests.planning.office import PLAN, Office
 from tests.planning.streets import street
@@ -100,3 +103,52 @@ def test_a_report_takes_the_van_out_of_the_plan_until_it_goes_out_again(office: 
     office.ask("DELETE", path, 404)
     assert office.replan("optimize") == 3
     office.ask("PUT", "/vehicles/none/breakdown", 404, lat=-29.9, lon=-71.25)
+
+
+def test_a_handover_is_finished_though_the_broken_van_goes_out_again(office: Office) -> None:
+    """Of two orders one is half over when the breakdown ends: that one goes on, the other stays."""
+    work = DriverWork(office.desk.database, StillClock(), Outbox(office.desk.database))
+    driver = {van: f"of-{van}" for van in office.shifts}
+    begun, other = (office.order(parcels=2 - n, lat=-29.93 - n / 900) for n in range(2))
+    office.replan("optimize")
+    plan = office.ask("GET", PLAN, 200)
+    broken = next(r["vehicle_id"] for r in plan["routes"] if begun in str(r["stops"]))
+    for order_id in (begun, other):
+        pin = {"kind": "pin", "vehicle_id": broken, "order_id": order_id}
+        office.ask("POST", f"{PLAN}/rules", 201, **pin)
+    office.replan("rule")
+    first = next(r for r in office.ask("GET", PLAN, 200)["routes"] if r["vehicle_id"] == broken)
+    fetch = first["stops"][0]
+    for parcel in fetch["parcel_ids"]:
+        work.load("main", driver[broken], parcel)
+    picked_up = Report(outcome="picked_up", reason=None, order_id=None)
+    work.report("main", driver[broken], fetch["id"], picked_up, None)
+    for rule in office.ask("GET", f"{PLAN}/rules", 200)["items"]:
+        office.ask("DELETE", f"{PLAN}/rules/{rule['id']}", 204)
+    path = f"/vehicles/{broken}/breakdown"
+    office.ask("PUT", path, 200, lat=-29.901, lon=-71.251)
+    office.replan("van_broken_down")
+    (helper,) = set(office.shifts) - {broken}
+    delivered = Report(outcome="delivered", reason="recipient", order_id=None)
+    while begun not in (beside := work.route("main", driver[helper]).open_stops[0]).order_ids:
+        for order_id in beside.order_ids if beside.kind == "pickup" else ():
+            for parcel in office.ask("GET", f"/orders/{order_id}", 200)["parcels"]:
+                work.load("main", driver[helper], parcel["id"])
+        work.arrive("main", driver[helper], beside.id, None)
+        done = picked_up if beside.kind == "pickup" else delivered
+        work.report("main", driver[helper], beside.id, done, None)
+    assert {begun, other} <= set(beside.order_ids)
+    one, two = office.ask("GET", f"/orders/{begun}", 200)["parcels"]
+    work.load("main", driver[helper], one["id"])
+    office.ask("DELETE", path, 204)
+    office.replan("changed_shift")
+    work.load("main", driver[helper], two["id"])
+    untouched = office.ask("GET", f"/orders/{other}", 200)["parcels"][0]
+    with pytest.raises(Conflict, match=broken):
+        work.load("main", driver[helper], untouched["id"])
+    assert work.report("main", driver[helper], beside.id, picked_up, None).state == "done"
+    office.replan("optimize")
+    vans = {van: str(stops) for van, stops in office.sequences.items()}
+    assert begun in vans[helper]
+    assert other in vans[broken]
+    assert office.ask("GET", f"/orders/{other}", 200)["state"] == "out_for_delivery"
