@@ -204,16 +204,26 @@ NEWEST_S: Final = sum(lasts_s for lasts_s, _ in _NEWEST_HOLD)
 """After so long nothing is left of them: what vans meet now says little of the hour after next."""
 
 
-def with_newest(usual: TimedMatrix, newest: Matrix, now_s: int) -> TimedMatrix:
+def with_newest(
+    usual: TimedMatrix, newest: Matrix, now_s: int, alone_until_s: int | None = None
+) -> TimedMatrix:
     """The usual hours, begun by the newest speeds, which give way to them step by step.
 
     What is closed by the newest speeds stays so until they no longer count.
+
+    Args:
+        usual: of each hour.
+        newest: those of now.
+        now_s: UTC seconds.
+        alone_until_s: when a street closes or opens next: from then on they count in part at most.
     """
     import numpy as np  # web asks for no matrix and starts sooner without it
 
     steps = [now_s]
     for lasts_s, _ in _NEWEST_HOLD:
         steps.append(steps[-1] + lasts_s)
+    if alone_until_s is not None and now_s < alone_until_s < steps[1]:
+        steps[1] = alone_until_s
     changes = sorted({*usual.hours.changes, *steps})
     kinds: dict[tuple[float, int], int] = {}
     classes: list[int] = []

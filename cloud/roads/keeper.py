@@ -40,7 +40,7 @@ PLAIN: Final = "plain"
 ENGINES: Final = "engines.json"
 """Below the roads' folder: the port of each data set."""
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
-_MOST_SETS: Final = 12
+_MOST_SETS: Final = 14
 _MOST_WAITING: Final = 16
 _LISTENS_WITHIN_S: Final = 60.0
 _LOOK_EVERY_S: Final = 0.02

@@ -13,15 +13,16 @@ from cloud.foundation import outbox
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.roads import store
+from cloud.roads.ahead import NAME, Foreseen, Foresight, effects_of, parts, steady
 from cloud.roads.generations import stamp
 from cloud.roads.hours import Week
 from cloud.roads.keeper import NOW
 from cloud.roads.model import CityError, RoadsUnavailable
-from cloud.roads.news import EVERY_TENANT, by_effect, changes
+from cloud.roads.news import EVERY_TENANT, by_effect, changes, effect_of
 from cloud.roads.publishing import SpeedDesk
 from cloud.roads.segments import Floats, Segments, read_segments
 from cloud.roads.speed_files import SpeedFile, speeds_of
-from cloud.roads.speeds import RoadRule, layer_of, lines, next_change, speeds_now
+from cloud.roads.speeds import RoadRule, layer_of, lines, next_change, share_within, speeds_now
 from cloud.roads.timed import data_set
 
 _log = logging.getLogger(__name__)
@@ -36,8 +37,8 @@ _SETTLE_S: Final = 0.1
 """Several changes at once are one set of speeds."""
 
 
-type _Drawn = tuple[tuple[RoadRule, ...], tuple[tuple[str, float], ...]]
-"""Rules that hold, and files by name and when they came."""
+type _Drawn = tuple[tuple[str, ...], tuple[tuple[str, float], ...]]
+"""What rules do, and files by name and when they came."""
 type Learned = Callable[[Segments, float], Sequence[Floats]]
 
 
@@ -119,6 +120,8 @@ class SpeedPublisher:
         self._events = events or outbox.Outbox(database)
         self._holding: tuple[RoadRule, ...] | None = None
         self._hours_told: tuple[str, int, _Drawn] | None = None
+        self._foreseen: tuple[Foreseen, ...] | None = None
+        self._rules_in_city: dict[tuple[str, str], bool] = {}
         self._segments: tuple[str, Segments] | None = None
         self._next_s = 0.0
         self._changes_s: float | None = None
@@ -152,6 +155,7 @@ class SpeedPublisher:
                 if is_asked or self._loop.time() >= self._next_s or self._has_changed():
                     await self.publish(desk)
                     await self.publish_hours(desk)
+                    await self.publish_ahead(desk)
             except (CityError, RoadsUnavailable) as error:
                 self._failed(error.detail)
             except DBAPIError as error:
@@ -220,8 +224,8 @@ class SpeedPublisher:
     async def publish_hours(self, desk: SpeedDesk) -> None:
         """Tell the engine what each class of hours is like, when that has changed.
 
-        It does when more was learned, and when a closure, slow zone or speed file comes or goes:
-        what holds now holds in each class.
+        It does when more was learned, and when a speed file, or a closure or slow zone that holds
+        for a day and longer, comes or goes: that holds in each class.
 
         Raises:
             CityError: no city is imported. RoadsUnavailable: the old ones hold.
@@ -231,15 +235,59 @@ class SpeedPublisher:
         hours = await asyncio.to_thread(self._hours, segments, at_s)
         if hours is None:
             return
-        state = city, hours.version, await asyncio.to_thread(self._drawn, at_s)
+        known, files = await asyncio.to_thread(self._known)
+        said = steady(known, at_s), files
+        state = city, hours.version, _drawn(*said)
         if state == self._hours_told:
             return
-        said = await asyncio.to_thread(self._said, at_s)
         for number, factor in enumerate(hours.factors):
             told = await asyncio.to_thread(_layered, segments, *said, [factor])
             await desk.publish(data_set(number), lines(segments, told))
         await asyncio.to_thread(desk.write_week, hours.week)
         self._hours_told = state
+
+    async def publish_ahead(self, desk: SpeedDesk) -> None:
+        """Tell the engine of the times of the next day at which other streets are open than usual.
+
+        Each kind of time is a data set of its own (`cloud.roads.ahead`), kept while it is needed.
+
+        Raises:
+            CityError: no city is imported. RoadsUnavailable: what was told last holds.
+        """
+        at_s = self._clock.now_s()
+        city, segments = await asyncio.to_thread(self._city_segments)
+        hours = await asyncio.to_thread(self._hours, segments, at_s)
+        known, files = await asyncio.to_thread(self._known)
+        known = await asyncio.to_thread(self._in_city, city, segments, known)
+        usual = [one for one in known if one.holds(at_s)] if hours is None else steady(known, at_s)
+        wanted = parts(known, None if hours is None else hours.week, at_s, usual)
+        made_of = city, None if hours is None else hours.version, _drawn((), files)
+        named = {part.named(made_of).data_set: part for part in wanted}
+        spans = tuple(part.named(made_of) for part in wanted)
+        served = await asyncio.to_thread(desk.served, NAME)
+        if spans == self._foreseen and named.keys() == set(served):
+            return
+        for name, part in named.items():
+            if name not in served:
+                factors = () if hours is None else [hours.factors[part.number or 0]]
+                told = await asyncio.to_thread(_layered, segments, part.rules, files, factors)
+                await desk.publish(name, lines(segments, told))
+        await asyncio.to_thread(desk.write_foresight, Foresight(spans=spans))
+        for name in served:
+            if name not in named:
+                await desk.drop(name)
+        self._foreseen = spans
+
+    def _in_city(self, city: str, segments: Segments, rules: Sequence[RoadRule]) -> list[RoadRule]:
+        """The rules that any street of the city is in; what is elsewhere needs no travel times."""
+        before = self._rules_in_city
+        found: dict[tuple[str, str], bool] = {}
+        for rule in rules:
+            key = city, effect_of(rule)
+            is_in = before.get(key)
+            found[key] = bool((share_within(segments, rule) > 0).any()) if is_in is None else is_in
+        self._rules_in_city = found
+        return [rule for rule in rules if found[city, effect_of(rule)]]
 
     def _failed(self, reason: str) -> None:
         if reason != self.in_force.problem:
@@ -256,18 +304,16 @@ class SpeedPublisher:
         told = lines(segments, kmh)
         return _Composed(city, told, told.count(b"\n"), int((kmh == 0).sum()), rules)
 
-    def _drawn(self, at_s: float) -> _Drawn:
-        """What people say of the streets now, to see when they say something else."""
-        rules, files = self._said(at_s)
-        return rules, tuple((one.name, one.changed_at) for one in files)
-
     def _said(self, at_s: float) -> tuple[tuple[RoadRule, ...], list[SpeedFile]]:
         """The rules that hold, and the files."""
-        with self._database.reading() as connection:
-            known = store.rules(connection)
-            files = store.speed_files(connection)
+        known, files = self._known()
         self._changes_s = next_change(known, at_s)
         return tuple(one for one in known if one.holds(at_s)), files
+
+    def _known(self) -> tuple[list[RoadRule], list[SpeedFile]]:
+        """Every rule, and the files."""
+        with self._database.reading() as connection:
+            return store.rules(connection), store.speed_files(connection)
 
     def _city_segments(self) -> tuple[str, Segments]:
         """The segments of the city that is imported now."""
@@ -275,6 +321,11 @@ class SpeedPublisher:
         if self._segments is None or self._segments[0] != now:
             self._segments = now, read_segments(self._city)
         return self._segments
+
+
+def _drawn(rules: Sequence[RoadRule], files: Sequence[SpeedFile]) -> _Drawn:
+    """What people say of the streets, to see when they say something else."""
+    return effects_of(rules), tuple((one.name, one.changed_at) for one in files)
 
 
 def _layered(

@@ -7,10 +7,11 @@ from typing import Final
 import msgspec
 
 from cloud.foundation.files import put
+from cloud.roads.ahead import Foresight
 from cloud.roads.hours import Week
-from cloud.roads.keeper import Drop, Publish, Told, speeds_file
+from cloud.roads.keeper import Drop, Publish, Told, ports_in_force, speeds_file
 from cloud.roads.model import RoadsUnavailable
-from cloud.roads.timed import write_week
+from cloud.roads.timed import write_foresight, write_week
 
 _WITHIN_S: Final = 600.0
 
@@ -58,6 +59,14 @@ class SpeedDesk:
     def write_week(self, week: Week) -> None:
         """Tell who asks for travel times by the hour which class each hour belongs to."""
         write_week(self._folder, week)
+
+    def served(self, prefix: str) -> list[str]:
+        """The data sets that are served whose names begin so."""
+        return [one for one in ports_in_force(self._folder) if one.startswith(prefix)]
+
+    def write_foresight(self, foresight: Foresight) -> None:
+        """Tell who asks for travel times by the hour when others hold than the usual ones."""
+        write_foresight(self._folder, foresight)
 
     def _keep(self, data_set: str, lines: bytes) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)

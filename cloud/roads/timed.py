@@ -4,12 +4,13 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import msgspec
 
 from cloud.foundation.files import put
 from cloud.foundation.probes import tcp_answers
+from cloud.roads.ahead import Foresight, overlaid
 from cloud.roads.client import RoadsClient
 from cloud.roads.engine import ADDRESS, url_of
 from cloud.roads.hours import (
@@ -28,6 +29,8 @@ _log = logging.getLogger(__name__)
 
 _LIMIT_S: Final = 15.0
 """For a part of a table of usual times; then the newest serve, and a plan is not too late."""
+AHEAD: Final = "ahead.json"
+"""Below the roads' folder: when other travel times hold than the usual ones."""
 WEEK: Final = "week.json"
 """Below the roads' folder: which class each hour belongs to."""
 
@@ -62,11 +65,36 @@ def hours_missing(folder: Path) -> str:
     return ""
 
 
+def write_foresight(folder: Path, foresight: Foresight) -> None:
+    """Tell when other travel times hold than the usual ones."""
+    put(folder / AHEAD, msgspec.json.encode(foresight), is_durable=False)
+
+
+def read_foresight(folder: Path) -> Foresight:
+    """When other travel times hold than the usual ones."""
+    try:
+        return msgspec.json.decode((folder / AHEAD).read_bytes(), type=Foresight)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return Foresight()
+
+
+class _Sets(NamedTuple):
+    """Which data set holds when: the timetable's classes are the indices of ``tables``.
+
+    ``edges``: when streets close or open, as far as that is foreseen.
+    """
+
+    hours: Timetable
+    tables: list[RememberedTables]
+    edges: list[int]
+
+
 class TimedRoads:
     """Travel times for plans: the newest for a while, then the usual ones of each hour.
 
-    While nothing is learned, or a data set of the usual ones does not answer, the newest hold at
-    every hour; `problem` tells why.
+    Where streets will be closed or slow, those of a data set with them hold meanwhile. While
+    nothing is learned and nothing foreseen, or a data set does not answer, the newest hold at every
+    hour; `problem` tells why.
 
     Args:
         folder: the roads' folder; None when the engine is elsewhere and has the newest alone.
@@ -76,7 +104,7 @@ class TimedRoads:
     def __init__(self, folder: Path | None, now: str) -> None:
         self._folder = folder
         self._now = _tables(now)
-        self._usual: dict[int, RememberedTables] = {}
+        self._usual: dict[str, RememberedTables] = {}
         self.problem = ""
 
     async def __aenter__(self) -> Self:
@@ -110,60 +138,89 @@ class TimedRoads:
             NoStreetNear: with the index of every place that is too far from a street.
             RoadsUnavailable: the engine does not answer.
         """
-        week = await self._week()
-        if week is None:
+        sets = await self._sets(from_s, until_s)
+        if sets is None:
             return untimed(await self._now.table(points, is_quick=is_quick, ends=ends))
-        hours = week.timetable(from_s, until_s)
-        used = sorted(set(hours.classes))
         is_now = now_s is not None and from_s < now_s + NEWEST_S
+        used = list(dict.fromkeys([*sets.tables, *([self._now] if is_now else [])]))
         try:
-            found = await self._tables(points, used, with_now=is_now, is_quick=is_quick, ends=ends)
+            found = await self._tables(points, used, is_quick=is_quick, ends=ends)
         except RoadsUnavailable as error:
             self._failed(f"hours: {error.detail}")
             return untimed(await self._now.table(points, is_quick=is_quick, ends=ends))
         self._failed("")
         import numpy as np  # web asks for no matrix and starts sooner without it
 
-        at = {number: place for place, number in enumerate(used)}
         usual = TimedMatrix(
-            hours=Timetable(changes=hours.changes, classes=tuple(at[one] for one in hours.classes)),
-            seconds=np.stack([one.seconds for one in found[: len(used)]]),
+            hours=sets.hours,
+            seconds=np.stack([one.seconds for one in found[: len(sets.tables)]]),
             metres=found[0].metres,
         )
-        return with_newest(usual, found[-1], now_s) if is_now and now_s is not None else usual
+        if not is_now or now_s is None:
+            return usual
+        next_change_s = min((one for one in sets.edges if one > now_s), default=None)
+        return with_newest(usual, found[used.index(self._now)], now_s, next_change_s)
 
-    async def _week(self) -> Week | None:
-        """Which class holds when, if each of them is served."""
+    async def _sets(self, from_s: int, until_s: int) -> _Sets | None:
+        """What holds in a span; None when the newest alone are to be used."""
         if self._folder is None:
             return None
         week = await asyncio.to_thread(read_week, self._folder)
-        if week is None:
+        foreseen = [
+            one
+            for one in (await asyncio.to_thread(read_foresight, self._folder)).spans
+            if one.begins_s < until_s and one.ends_s > from_s
+        ]
+        if week is None and not foreseen:
+            return None
+        usual = week.timetable(from_s, until_s) if week else _always(from_s)
+        names = [data_set(one) for one in range(max(usual.classes) + 1)] if week else [NOW]
+        ahead = list(dict.fromkeys(one.data_set for one in foreseen))
+        spans = [(o.begins_s, o.ends_s, len(names) + ahead.index(o.data_set)) for o in foreseen]
+        hours = overlaid(usual, spans)
+        used = sorted(set(hours.classes))
+        tables = await self._served([[*names, *ahead][one] for one in used])
+        if tables is None:
+            return None
+        at = {number: place for place, number in enumerate(used)}
+        return _Sets(
+            hours=Timetable(changes=hours.changes, classes=tuple(at[one] for one in hours.classes)),
+            tables=tables,
+            edges=[edge for begins, ends, _ in spans for edge in (begins, ends)],
+        )
+
+    async def _served(self, names: Sequence[str]) -> list[RememberedTables] | None:
+        """The tables of some data sets, if each of them is served."""
+        if self._folder is None:
             return None
         ports = await asyncio.to_thread(ports_in_force, self._folder)
-        missing = [data_set(one) for one in set(week.classes) if data_set(one) not in ports]
+        missing = [one for one in names if one not in ports]
         if missing:
-            self._failed(f"hours: {', '.join(sorted(missing))} is not served")
+            self._failed(f"hours: {', '.join(missing)} is not served")
             return None
-        for number in set(week.classes):
-            url = url_of(ports[data_set(number)])
-            known = self._usual.get(number)
-            if known is None or known.url != url:
-                self._usual[number] = _tables(url, limit_s=_LIMIT_S)
+        for name in [one for one in self._usual if one not in ports]:
+            await self._usual.pop(name).close()
+        found: list[RememberedTables] = []
+        for name in names:
+            url = url_of(ports[name])
+            known = self._usual.get(name)
+            if name == NOW:
+                known = self._now
+            elif known is None or known.url != url:
                 if known is not None:
                     await known.close()
-        return week
+                known = self._usual[name] = _tables(url, limit_s=_LIMIT_S)
+            found.append(known)
+        return found
 
     async def _tables(
         self,
         points: Sequence[Point],
-        used: Sequence[int],
+        sets: Sequence[RememberedTables],
         *,
-        with_now: bool,
         is_quick: bool,
         ends: Sequence[int],
     ) -> list[Matrix]:
-        """Of each class in ``used``, then of now."""
-        sets = [self._usual[number] for number in used] + ([self._now] if with_now else [])
         asked = [one.table(points, is_quick=is_quick, ends=ends) for one in sets]
         answers = await asyncio.gather(*asked, return_exceptions=True)
         for answer in answers:
@@ -175,6 +232,10 @@ class TimedRoads:
         if problem and problem != self.problem:
             _log.warning("plans use the newest speeds at every hour", extra={"reason": problem})
         self.problem = problem
+
+
+def _always(from_s: int) -> Timetable:
+    return Timetable(changes=(from_s,), classes=(0,))
 
 
 def _tables(url: str, *, limit_s: float | None = None) -> RememberedTables:

@@ -23,6 +23,7 @@ from cloud.foundation.layout import DataFolder
 from cloud.foundation.outbox import outbox
 from cloud.foundation.places import place_of
 from cloud.foundation.settings import Settings
+from cloud.roads.ahead import Foresight
 from cloud.roads.cli import main
 from cloud.roads.client import RoadsClient
 from cloud.roads.hours import Week
@@ -241,6 +242,17 @@ class Heard:
     def __init__(self) -> None:
         self.told = asyncio.Queue[bytes]()
         self.weeks: list[Week] = []
+        self.sets: dict[str, bytes] = {}
+        self.foresight = Foresight()
+
+    def served(self, prefix: str) -> list[str]:
+        return [name for name in self.sets if name.startswith(prefix)]
+
+    def write_foresight(self, foresight: Foresight) -> None:
+        self.foresight = foresight
+
+    async def drop(self, data_set: str) -> None:
+        del self.sets[data_set]
 
     def write_week(self, week: Week) -> None:
         self.weeks.append(week)
@@ -248,8 +260,9 @@ class Heard:
     def is_plain(self, _data_set: str) -> bool:
         return True
 
-    async def publish(self, _data_set: str, speeds: bytes) -> float:
+    async def publish(self, data_set: str, speeds: bytes) -> float:
         self.told.put_nowait(speeds)
+        self.sets[data_set] = speeds
         return 0.0
 
 
@@ -262,18 +275,29 @@ class Clock(RealClock):
         return self.at_s
 
 
-def test_a_closure_counts_in_every_class_of_hours_while_it_holds(tmp_path: Path) -> None:
+DAY_S = 86_400.0
+USUAL = Week(zone="UTC", classes=tuple(hour % 24 // 12 for hour in range(72)))
+"""Mornings and afternoons."""
+
+
+def fair(**changed: Any) -> RoadRule:
+    """A closure in the city."""
+    lat, lon = float(city().lat[0]), float(city().lon[0])
+    area = tuple((lat + dy, lon + dx) for dy, dx in ((-1e-3, -1e-3), (-1e-3, 1e-3), (1e-3, 0)))
+    made = RoadRule(id="", name="fair", kind="closed", points=area, is_area=True)
+    return replace(made, **changed)
+
+
+def closes(speeds: bytes) -> bool:
+    return b",000.0," in speeds
+
+
+def test_a_closure_of_days_counts_in_every_class_of_hours(tmp_path: Path) -> None:
     database = Database(tmp_path / "business.db")
     upgrade(database, "business")
     traffic, desk, clock = traffic_of(database), Heard(), Clock()
-    lat, lon = float(city().lat[0]), float(city().lon[0])
-    area = tuple((lat + dy, lon + dx) for dy, dx in ((-1e-3, -1e-3), (-1e-3, 1e-3), (1e-3, 0)))
-    closed = RoadRule(id="", name="fair", kind="closed", points=area, is_area=True, from_s=2_000.0)
-    usual = Hours(
-        version=1,
-        week=Week(zone="UTC", classes=tuple(hour % 3 for hour in range(72))),
-        factors=tuple(np.full(len(city()), factor) for factor in (1.0, 1.5, 2.0)),
-    )
+    factors = tuple(np.full(len(city()), factor) for factor in (1.0, 1.5))
+    usual = Hours(version=1, week=USUAL, factors=factors)
 
     async def ask() -> None:
         publisher = SpeedPublisher(
@@ -284,15 +308,63 @@ def test_a_closure_counts_in_every_class_of_hours_while_it_holds(tmp_path: Path)
             hours=lambda _segments, _at_s: usual,
         )
         closures = []
-        for at_s, rule in ((1_000.0, closed), (1_500.0, None), (2_000.0, None), (2_500.0, None)):
+        for at_s, rule in ((1_000.0, fair(from_s=2_000.0)), (1_500.0, None), (2_000.0, None)):
             clock.at_s = at_s
             if rule is not None:
                 traffic.add("main", rule, "ana")
             await publisher.publish_hours(cast("Any", desk))
             told = [desk.told.get_nowait() for _ in range(desk.told.qsize())]
-            closures.append([b",000.0," in speeds for speeds in told])
-        assert closures == [[False] * 3, [], [True] * 3, []]
+            closures.append([closes(speeds) for speeds in told])
+        assert closures == [[False] * 2, [], [True] * 2]
         assert desk.weeks == [usual.week] * 2
+
+    asyncio.run(ask())
+    database.close()
+
+
+@pytest.mark.parametrize("is_learned", [True, False])
+def test_the_times_of_the_next_day_at_which_a_street_is_closed_have_speeds_of_their_own(
+    *, tmp_path: Path, is_learned: bool
+) -> None:
+    database = Database(tmp_path / "business.db")
+    upgrade(database, "business")
+    traffic, desk, clock = traffic_of(database), Heard(), Clock()
+    factors = tuple(np.full(len(city()), factor) for factor in (1.0, 1.5))
+    usual = Hours(version=1, week=USUAL, factors=factors) if is_learned else None
+    clock.at_s = 2 * DAY_S + 8 * 3_600
+    two, four = 2 * DAY_S + 14 * 3_600, 2 * DAY_S + 16 * 3_600
+    drawn = traffic.add("main", fair(from_s=two, until_s=four), "ana")
+    traffic.add("main", fair(points=((0.0, 0.0), (0.0, 0.1), (0.1, 0.0)), from_s=two), "ana")
+
+    async def ask() -> None:
+        publisher = SpeedPublisher(
+            database=database,
+            clock=clock,
+            city=demo_city(),
+            desk=cast("Any", desk),
+            hours=lambda _segments, _at_s: usual,
+        )
+        await publisher.publish_ahead(cast("Any", desk))
+        (span,) = desk.foresight.spans
+        assert (span.begins_s, span.ends_s) == (two, four)
+        assert list(desk.sets) == [span.data_set]
+        assert closes(desk.sets[span.data_set])
+        await publisher.publish_ahead(cast("Any", desk))
+        assert desk.told.qsize() == 1, "nothing is new"
+        traffic.change("main", replace(drawn, until_s=four + 3_600), "ana")
+        await publisher.publish_ahead(cast("Any", desk))
+        assert [one.ends_s for one in desk.foresight.spans] == [four + 3_600]
+        assert desk.told.qsize() == 1, "the speeds are the same"
+        clock.at_s = two + 60
+        await publisher.publish_ahead(cast("Any", desk))
+        if is_learned:  # the usual speeds are without it: they are those of the evening, too
+            assert [one.begins_s for one in desk.foresight.spans] == [two + 60]
+        else:  # the speeds of now are with it: what is foreseen is that it opens
+            assert [one.begins_s for one in desk.foresight.spans] == [four + 3_600]
+            assert [closes(one) for one in desk.sets.values()] == [False]
+        traffic.remove("main", drawn.id)
+        await publisher.publish_ahead(cast("Any", desk))
+        assert (desk.foresight.spans, desk.sets) == ((), {})
 
     asyncio.run(ask())
     database.close()
