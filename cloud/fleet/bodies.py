@@ -159,6 +159,7 @@ class NewVehicle(Body):
     capacity_kg: Load | None = None
     capacity_litres: Load | None = None
     skills: Words = []
+    zones: Words = []
     height_m: Height | None = None
     weight_kg: Load | None = None
     range_km: Range | None = None
@@ -186,6 +187,7 @@ class VehicleChange(Change):
     capacity_kg: Load | None = None
     capacity_litres: Load | None = None
     skills: Words | None = None
+    zones: Words | None = None
     height_m: Height | None = None
     weight_kg: Load | None = None
     range_km: Range | None = None
@@ -200,7 +202,11 @@ class VehicleChange(Change):
 
 
 class NewDriver(Body):
-    """A person who drives, or helps. ``licences`` are classes such as ``b`` or ``c1``."""
+    """A person who drives, or helps. ``licences`` are classes such as ``b`` or ``c1``.
+
+    ``zones`` are geofences, by id, in which the driver would rather deliver; none is anywhere, or
+    where the van would.
+    """
 
     id: Name
     name: Name
@@ -208,6 +214,7 @@ class NewDriver(Body):
     depot_id: Name | None = None
     skills: Words = []
     licences: Words = []
+    zones: Words = []
     is_active: bool = True
 
 
@@ -229,6 +236,7 @@ class DriverChange(Change):
     depot_id: Name | None = None
     skills: Words | None = None
     licences: Words | None = None
+    zones: Words | None = None
     is_active: bool | None = None
 
 

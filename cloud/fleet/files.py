@@ -19,7 +19,7 @@ from cloud.foundation.errors import FieldProblem, Invalid
 from cloud.foundation.given import Unacceptable
 
 MAX_ROWS: Final = 5_000
-_LISTS: Final = frozenset({"skills", "licences", "helper_ids", "breaks"})
+_LISTS: Final = frozenset({"skills", "licences", "zones", "helper_ids", "breaks"})
 _FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")
 _NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 _SPECIAL: Final = "special_days"

@@ -72,6 +72,7 @@ class Vehicle:
         capacity_parcels: may be aboard at once. capacity_kg: load it may carry, kilograms.
         capacity_litres: load it has room for, litres; None is not limited.
         skills: words that an order may ask for, such as ``fridge`` or ``tail_lift``.
+        zones: geofences in which it would rather deliver, by id; none is anywhere.
         height_m: over the road, metres. weight_kg: full, kilograms; None is not known.
         range_km: how far it comes on a full battery, kilometres; None is not limited.
         price_km, price_hour, price_use: what a kilometre, an hour out and sending it out cost, in
@@ -91,6 +92,7 @@ class Vehicle:
     capacity_kg: float | None = None
     capacity_litres: float | None = None
     skills: tuple[str, ...] = ()
+    zones: tuple[str, ...] = ()
     height_m: float | None = None
     weight_kg: float | None = None
     range_km: float | None = None
@@ -117,6 +119,7 @@ class Driver:
 
     Attributes:
         skills: words as those of a van. licences: classes such as ``b`` or ``c1``.
+        zones: as those of a van, which they go before.
         depot_id: where the driver is at home; None is anywhere.
     """
 
@@ -127,6 +130,7 @@ class Driver:
     depot_id: str | None = None
     skills: tuple[str, ...] = ()
     licences: tuple[str, ...] = ()
+    zones: tuple[str, ...] = ()
     is_active: bool = True
     retired_at: float | None = None
     version: int = 1

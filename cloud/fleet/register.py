@@ -195,7 +195,11 @@ def _vehicle(vehicle: Vehicle) -> Vehicle:
             raise Invalid.field(
                 f"{field}_{missing}", "is missing", f"give {field}_lat and {field}_lon, or none"
             )
-    return replace(vehicle, skills=require_words("skills", vehicle.skills))
+    return replace(
+        vehicle,
+        skills=require_words("skills", vehicle.skills),
+        zones=require_words("zones", vehicle.zones),
+    )
 
 
 def _driver(driver: Driver) -> Driver:
@@ -203,6 +207,7 @@ def _driver(driver: Driver) -> Driver:
         driver,
         skills=require_words("skills", driver.skills),
         licences=require_words("licences", driver.licences),
+        zones=require_words("zones", driver.zones),
     )
 
 

@@ -89,6 +89,16 @@ class FenceCrossed(msgspec.Struct, frozen=True, kw_only=True):
     dwell_s: int | None = None
 
 
+def holding(fences: Sequence[Fence], lat: float, lon: float) -> tuple[str, ...]:
+    """Which of some fences a place lies in, by id; degrees."""
+    watch = GeofenceWatch()
+    watch.guard(tuple(fence.told() for fence in fences))
+    there = Fix(
+        recorded_at_ms=0, fix_time_ms=0, lat_e7=round(lat * 1e7), lon_e7=round(lon * 1e7), mode=2
+    )
+    return watch.holding(there)
+
+
 def box_of(fence: Fence) -> Box:
     """All that may be inside, or on the margin."""
     reach_m = (fence.radius_m or (fence.width_m or 0.0) / 2) + MARGIN_M + 1.0

@@ -1,7 +1,7 @@
-"""How long services take at a depot's doors, by what its newest routes have shown."""
+"""What a depot's newest routes have shown of its doors: how long they take, who knows them."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
@@ -10,6 +10,8 @@ from cloud.places.model import Place
 from cloud.places.service_times import Dwell, ServiceTimes, learned
 from cloud.planning import store
 from cloud.planning.day import Route, Stop
+from cloud.planning.familiar import Familiarity, delivered_by, familiarity
+from cloud.planning.service import with_drivers
 
 _LEARN_EVERY_S: Final = 3_600.0
 _LEARN_ROUTES: Final = 300
@@ -25,20 +27,37 @@ class DoorTimes:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._known: dict[tuple[str, str], tuple[float, ServiceTimes]] = {}
+        self._known: dict[tuple[str, str], _Shown] = {}
 
     def of(self, tenant: str, depot_id: str) -> ServiceTimes:
-        """What is known of the doors of a depot."""
+        """How long services take at the doors of a depot."""
+        return self._shown(tenant, depot_id).times
+
+    def familiarity(self, tenant: str, depot_id: str) -> Familiarity:
+        """How well the depot's drivers know them."""
+        return self._shown(tenant, depot_id).familiarity
+
+    def _shown(self, tenant: str, depot_id: str) -> "_Shown":
         now = self._clock.now_s()
         known = self._known.get((tenant, depot_id))
-        if known is None or not 0 <= now - known[0] < _LEARN_EVERY_S:
+        if known is None or not 0 <= now - known.at < _LEARN_EVERY_S:
             with self._database.reading() as connection:
                 routes = store.newest_routes(connection, tenant, depot_id, _LEARN_ROUTES)
-                served = [stop.order_ids[0] for stop in _alone(routes)]
+                routes = with_drivers(connection, routes, now)
+                served = list(_delivered(routes))
                 places = order_store.places_of_deliveries(connection, tenant, served)
-            known = now, learned(dwells_of(routes, places))
-            self._known[tenant, depot_id] = known
-        return known[1]
+            known = self._known[tenant, depot_id] = _Shown(
+                now,
+                learned(dwells_of(routes, places)),
+                familiarity(delivered_by(routes, places, now)),
+            )
+        return known
+
+
+class _Shown(NamedTuple):
+    at: float
+    times: ServiceTimes
+    familiarity: Familiarity
 
 
 def dwells_of(routes: Iterable[Route], places: Mapping[str, Place]) -> Iterator[Dwell]:
@@ -56,6 +75,14 @@ def dwells_of(routes: Iterable[Route], places: Mapping[str, Place]) -> Iterator[
         if stop.window is not None and stop.window.begin < stop.done_at:
             begin = max(begin, stop.window.begin)
         yield Dwell(place.id, place.kind, stop.done_at - begin)
+
+
+def _delivered(routes: Iterable[Route]) -> Iterator[str]:
+    """Orders that were served at their doors."""
+    for route in routes:
+        for stop in route.stops:
+            if stop.kind == "delivery" and stop.state == "done":
+                yield from stop.order_ids
 
 
 def _alone(routes: Iterable[Route]) -> Iterator[Stop]:

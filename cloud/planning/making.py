@@ -231,8 +231,9 @@ class PlanMaker:
 
     def _read_day(self, job: Job) -> Day:
         times = self._door_times.of(job.tenant, job.depot_id)
+        known = self._door_times.familiarity(job.tenant, job.depot_id)
         with self._database.reading() as connection:
-            return self._day(connection, job, times)
+            return replace(self._day(connection, job, times), familiarity=known)
 
     def _day(self, connection: Connection, job: Job, times: ServiceTimes) -> Day:
         return read_day(

@@ -23,6 +23,8 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
             day a half, a third, a quarter of it.
         changed_vehicle: an order that gets another van than in the plan in force.
         changed_sequence: an order that gets another place in its round.
+        outside_zone: a delivery outside all zones of who has some. unfamiliar: one at a door that
+            another driver of the day knows well, and this one not at all.
         slack_s: kept at each door beside its service: finding a place to stand, and whatever the
             speeds of the streets do not tell.
         ask_above_moved: a re-plan that moves more orders than this is proposed, not published;
@@ -44,6 +46,8 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
     wait: model.Price = 1_800.0
     changed_vehicle: model.Price = 300.0
     changed_sequence: model.Price = 120.0
+    outside_zone: model.Price = 600.0
+    unfamiliar: model.Price = 60.0
     slack_s: Annotated[int, Meta(ge=0, le=3_600)] = 60
     ask_above_moved: Annotated[int, Meta(ge=0, le=100_000)] | None = None
     ask_before_moving_a_promise: bool = False
@@ -74,6 +78,8 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
             unserved_urgent=self.unserved_urgent,
             changed_vehicle=self.changed_vehicle,
             changed_sequence=self.changed_sequence,
+            outside_zone=self.outside_zone,
+            unfamiliar=self.unfamiliar,
         )
 
 

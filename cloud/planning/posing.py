@@ -10,6 +10,7 @@ from cloud.places.usable import Excluded, why_excluded
 from cloud.planning import model
 from cloud.planning.day import Unplanned, served_orders
 from cloud.planning.policy import TenantPolicy
+from cloud.planning.preferring import preferred, with_zones
 from cloud.planning.proposals import Sequences
 from cloud.planning.situation import Day, is_aboard, is_to_serve, van_of
 from cloud.planning.solvers.allowed import is_loaded_at_start
@@ -37,19 +38,30 @@ def problem_of(
     depot = places.index(day.depot.lat, day.depot.lon)
     over = [order for order in day.orders.values() if not is_to_serve(order)]
     rules = (policy or TenantPolicy()).work_rules_at(day.depot.id)
+    shifts = day.open_shifts()
     vehicles = [
         with_hours(
             day,
             shift,
-            vehicle_of(day, shift, places, drives_s.get(shift.vehicle_id), over),
+            with_zones(
+                day,
+                shift,
+                vehicle_of(day, shift, places, drives_s.get(shift.vehicle_id), over),
+            ),
             rules,
         )
-        for shift in day.open_shifts()
+        for shift in shifts
     ]
     known = _Known.of(day)
     policy = policy or TenantPolicy()
     jobs = [
-        priced(replace(job, service_s=job.service_s + policy.slack_s), order, policy)
+        preferred(
+            day,
+            shifts,
+            priced(replace(job, service_s=job.service_s + policy.slack_s), order, policy),
+            order,
+            policy,
+        )
         for order in day.orders.values()
         if (job := _job(day, order, places, depot, known)) is not None
     ]

@@ -1,6 +1,6 @@
 """Reading a depot's day as it stands, inside a transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 
 from sqlalchemy import Connection
@@ -8,6 +8,8 @@ from sqlalchemy import Connection
 from cloud.fleet import shift_store
 from cloud.fleet import store as fleet_store
 from cloud.fleet.service import require_depot
+from cloud.geofences import store as fence_store
+from cloud.geofences.model import Fence
 from cloud.orders import store as order_store
 from cloud.orders.wave_store import waves_of
 from cloud.orders.waves import with_wave
@@ -51,6 +53,9 @@ def read_day(
         )
         for one in orders
     )
+    drivers = {one.id: one for one in fleet_store.drivers_of_shifts(connection, shifts)}
+    wanted = {zone for one in drivers.values() for zone in one.zones}
+    wanted |= {zone for shift in shifts for zone in vehicles[shift.vehicle_id].zones}
     return Day(
         now=now,
         depot=depot,
@@ -59,10 +64,18 @@ def read_day(
         vehicles=vehicles,
         orders=to_fetch(timed, broken, plan.routes),
         positions=positions,
-        drivers={one.id: one for one in fleet_store.drivers_of_shifts(connection, shifts)},
+        drivers=drivers,
         places=places,
         areas=area_store.of_depot(connection, tenant, depot.id),
         service_times=service_times,
         broken=frozenset(broken),
+        zones=_zones(connection, tenant, wanted),
         rules=rule_store.in_force(connection, tenant, depot.id, service_date),
     )
+
+
+def _zones(connection: Connection, tenant: str, wanted: Collection[str]) -> tuple[Fence, ...]:
+    """The fences that are somebody's zone."""
+    if not wanted:
+        return ()
+    return tuple(one for one in fence_store.fences(connection, tenant) if one.id in wanted)

@@ -75,10 +75,12 @@ class PolicyBody(BaseModel):
     van; ``late_s`` a second after a promise; ``late_soft_s`` a second after a soft window;
     ``unserved`` and ``unserved_urgent`` an order left out; ``wait`` leaving out what may wait, on
     its last day but one, and the less the more days are left; ``changed_vehicle`` and
-    ``changed_sequence`` an order that gets another van, or another place in its round; ``slack_s``
-    seconds kept at each door beside its service. ``work_rules`` is a set of ``GET
-    /planning/work-rules``, or own numbers; ``work_rules_of_depots`` is that of some depots. Doors
-    within ``halt_within_m`` of where a van parks may be served on foot from one halt
+    ``changed_sequence`` an order that gets another van, or another place in its round;
+    ``outside_zone`` a delivery outside the zones of its driver or van; ``unfamiliar`` one at a
+    door that another driver knows well and its own does not; ``slack_s`` seconds kept at each door
+    beside its service. ``work_rules`` is a set of ``GET /planning/work-rules``, or own numbers;
+    ``work_rules_of_depots`` is that of some depots. Doors within ``halt_within_m`` of where a van
+    parks may be served on foot from one halt
     (0: none), which parks once: of each service ``parking_s`` is parking.
     """
 
@@ -93,6 +95,8 @@ class PolicyBody(BaseModel):
     wait: Price = 1_800.0
     changed_vehicle: Price = 300.0
     changed_sequence: Price = 120.0
+    outside_zone: Price = 600.0
+    unfamiliar: Price = 60.0
     slack_s: Annotated[int, Field(ge=0, le=3_600)] = 60
     ask_above_moved: Annotated[int, Field(ge=0, le=100_000)] | None = None
     ask_before_moving_a_promise: bool = False

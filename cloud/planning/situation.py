@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cloud.fleet.model import Depot, Driver, Shift, Vehicle
+from cloud.geofences.model import Fence
 from cloud.orders.model import Order
 from cloud.orders.states import OrderState
 from cloud.places.areas import AccessArea
 from cloud.places.model import Place
 from cloud.places.service_times import NOTHING_LEARNED, ServiceTimes
 from cloud.planning.day import DayPlan, Stop
+from cloud.planning.familiar import NOBODY_KNOWN, Familiarity
 from cloud.planning.rules import Rule
 from cloud.planning.visiting import OVERTIME_S
 
@@ -71,6 +73,9 @@ class Day:
     service_times: ServiceTimes = NOTHING_LEARNED
     broken: frozenset[str] = frozenset()
     """Vans that cannot drive on; what they had aboard lies there to be fetched."""
+    zones: tuple[Fence, ...] = ()
+    """Geofences that are a zone of some van or driver of the day."""
+    familiarity: Familiarity = NOBODY_KNOWN
 
     @property
     def locked_vehicles(self) -> frozenset[str]:

@@ -81,6 +81,7 @@ def test_a_van_keeps_all_that_is_told_of_it(desk: Desk) -> None:
         "capacity_kg": 900.5,
         "capacity_litres": 6000.0,
         "skills": ["fridge", "tail_lift"],
+        "zones": ["north", "port"],
         "height_m": 2.6,
         "weight_kg": 3500.0,
         "range_km": 160.0,

@@ -14,6 +14,10 @@ export const POLICY_PARTS = [
     title: "Change",
     prices: [["changed_vehicle", "An order that gets another van"], ["changed_sequence", "An order that gets another place in its round"]],
   },
+  {
+    title: "Zones and known doors",
+    prices: [["outside_zone", "A delivery outside the zones of its driver or van"], ["unfamiliar", "A door that another driver knows well"]],
+  },
 ];
 
 // A second after a promise costs seconds of driving: as many as a minute costs minutes.

@@ -1,0 +1,86 @@
+"""How well drivers know doors, by how often they delivered there in the last weeks. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from cloud.places.model import Place
+from cloud.planning.day import Route
+
+WEEKS: Final = 8
+_DAY_S: Final = 86_400.0
+_CELL_DEG: Final = 0.001
+"""About a hundred metres: what was delivered in a door's cell and those beside it is nearby."""
+_NEARBY: Final = 0.25
+"""A delivery nearby teaches as much of a door as a quarter of one at it."""
+_HALF: Final = 3.0
+"""So many deliveries make a door half known."""
+
+type _Cell = tuple[int, int]
+
+
+class Delivered(NamedTuple):
+    """A driver was at a door, once."""
+
+    driver_id: str
+    place_id: str
+    lat: float
+    lon: float
+
+
+@dataclass(frozen=True, slots=True)
+class Familiarity:
+    """Deliveries of the last weeks by driver, at each door and in each cell of the map."""
+
+    at_door: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    in_cell: Mapping[tuple[str, _Cell], int] = field(default_factory=dict)
+
+    def permille(self, driver_id: str, place_id: str, lat: float, lon: float) -> int:
+        """How well a driver knows a door: 0 not at all, 500 after three deliveries, below 1,000."""
+        here = self.at_door.get((driver_id, place_id), 0)
+        row, column = _cell(lat, lon)
+        around = sum(
+            self.in_cell.get((driver_id, (row + up, column + right)), 0)
+            for up in (-1, 0, 1)
+            for right in (-1, 0, 1)
+        )
+        seen = here + _NEARBY * max(0, around - here)
+        return round(1_000 * seen / (seen + _HALF))
+
+
+NOBODY_KNOWN: Final = Familiarity()
+
+
+def familiarity(delivered: Iterable[Delivered]) -> Familiarity:
+    """What deliveries have taught their drivers."""
+    at_door: Counter[tuple[str, str]] = Counter()
+    in_cell: Counter[tuple[str, _Cell]] = Counter()
+    for one in delivered:
+        at_door[one.driver_id, one.place_id] += 1
+        in_cell[one.driver_id, _cell(one.lat, one.lon)] += 1
+    return Familiarity(at_door, in_cell)
+
+
+def delivered_by(
+    routes: Iterable[Route], places: Mapping[str, Place], now: float
+) -> Iterable[Delivered]:
+    """The deliveries that routes of the last weeks have done.
+
+    Args:
+        routes: with who drove them, and what their stops have gone through.
+        places: of their orders, by the id of each that is a delivery.
+        now: seconds since 1970.
+    """
+    for route in routes:
+        for stop in route.stops:
+            is_fresh = stop.done_at is not None and now - stop.done_at <= WEEKS * 7 * _DAY_S
+            if stop.kind != "delivery" or stop.state != "done" or not is_fresh:
+                continue
+            doors = {places[one].id: places[one] for one in stop.order_ids if one in places}
+            for place in doors.values():
+                yield Delivered(route.driver_id, place.id, place.lat, place.lon)
+
+
+def _cell(lat: float, lon: float) -> _Cell:
+    return round(lat / _CELL_DEG), round(lon / _CELL_DEG)

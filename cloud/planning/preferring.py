@@ -1,0 +1,40 @@
+"""Which vans should rather deliver what: by their zones, and by what their drivers know. Pure."""
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from cloud.fleet.model import Shift
+from cloud.geofences.model import holding
+from cloud.orders.model import Order
+from cloud.planning import model
+from cloud.planning.policy import TenantPolicy
+from cloud.planning.situation import Day
+
+
+def zones_of(day: Day, shift: Shift) -> tuple[str, ...]:
+    """The zones of a shift's driver, else of its van; one that nobody draws any more is none."""
+    driver = day.drivers.get(shift.driver_id)
+    wanted = driver.zones if driver and driver.zones else day.vehicles[shift.vehicle_id].zones
+    drawn = {zone.id for zone in day.zones}
+    return tuple(zone for zone in wanted if zone in drawn)
+
+
+def with_zones(day: Day, shift: Shift, vehicle: model.Vehicle) -> model.Vehicle:
+    """The van with where it would rather deliver."""
+    return replace(vehicle, zones=zones_of(day, shift)) if day.zones else vehicle
+
+
+def preferred(
+    day: Day, shifts: Iterable[Shift], job: model.Job, order: Order, policy: TenantPolicy
+) -> model.Job:
+    """The job of an order with the zones its door lies in, and which vans' drivers know it."""
+    known: tuple[tuple[str, int], ...] = ()
+    if policy.unfamiliar > 0:
+        door = order.place_id, order.lat, order.lon
+        shares = (
+            (shift.vehicle_id, day.familiarity.permille(shift.driver_id, *door)) for shift in shifts
+        )
+        known = tuple((van, share) for van, share in shares if share > 0)
+    zones = holding(day.zones, order.lat, order.lon) if day.zones else ()
+    return replace(job, known=known, zones=zones)
