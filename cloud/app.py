@@ -444,7 +444,7 @@ async def _running(parts: _Parts) -> AsyncIterator[None]:
                     ("planning", parts.loop.run()),
                     ("triggers", parts.events.run("planning", parts.loop.on_event)),
                     *parts.integrations.work(vans, publisher),
-                    ("live", parts.events.run("live", _telling(parts))),
+                    ("live", parts.events.run("live", _telling(parts), is_prompt=False)),
                     ("gateways", parts.gateways.run()),
                     ("live threads", parts.live.watch()),
                     ("promises", _promise_watch(parts).run()),

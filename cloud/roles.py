@@ -35,6 +35,9 @@ ROLES: Final = ("broker", "ingest", "roads", "planner", "learner", "web")
 _END_AFTER_PARENT_S: Final = 4.0
 _LEARNER_NICE: Final = 10
 _WEB_GRACE_S: Final = 2
+_SWITCH_S: Final = 0.001
+"""So long a thread of web computes before another may: requests and urgent orders go from one to
+the next many times, and waited for up to five milliseconds each time."""
 STALLED_S: Final = 60.0
 _STREAM_LOOK_S: Final = 0.5
 _MOST_SOCKET_BYTES: Final = 107
@@ -411,6 +414,7 @@ def _run_web(serving: Serving, _is_stopping: Callable[[], bool]) -> None:
 
     from cloud.app import create_app
 
+    sys.setswitchinterval(_SWITCH_S)
     if not _is_supervised():
         _require_free_port(serving)
         migrate(serving.data, "business", settings=serving.settings)

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import BigInteger, Connection, Engine, Integer, MetaData, Table, event
+from sqlalchemy import BigInteger, Connection, Engine, Integer, MetaData, Table, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -36,6 +36,16 @@ ROW_NUMBER: Final = BigInteger().with_variant(Integer, "sqlite")
 """The type of a column that counts the rows of its table; SQLite counts in INTEGER columns only."""
 
 
+class Seen(NamedTuple):
+    """What a view of a database shows: views that are equal show the same.
+
+    ``by`` is the one connection whose words can be compared, where those of others cannot.
+    """
+
+    by: object
+    word: str
+
+
 class Database:
     """Transactions on one store; ``reading`` from any process, ``writing`` from one at a time.
 
@@ -52,6 +62,8 @@ class Database:
         self._before_commit = before_commit
         self._reader: Engine | None = None
         self._writer: Engine | None = None
+        self._viewer: Engine | None = None
+        self._viewing = threading.Lock()
         self._opening = threading.Lock()
         self._writing = threading.Lock()
 
@@ -86,6 +98,37 @@ class Database:
         with self._reader.begin() as connection:
             yield connection
 
+    @contextmanager
+    def seeing(self) -> Iterator[tuple[Connection, Seen]]:
+        """As `reading`, and by what to tell later whether anything has changed; one at a time.
+
+        Raises:
+            DBAPIError: the store does not answer.
+        """
+        with self._opening:
+            if self._viewer is None:
+                self._viewer = self._store.viewer(self.place)
+            viewer = self._viewer
+        with self._viewing, viewer.begin() as connection:
+            yield connection, self._seen(connection)
+
+    def is_as(self, seen: Seen) -> bool:
+        """Whether nobody has changed anything since then; in `writing`, before it writes, it holds.
+
+        It may be false though nothing has changed, and is never true when something has.
+
+        Raises:
+            DBAPIError: the store does not answer.
+        """
+        with self.seeing() as (_, now):
+            return now == seen
+
+    def _seen(self, connection: Connection) -> Seen:
+        word = str(connection.scalar(text(self._store.SEEN)))
+        if not self._store.IS_SEEN_BY_ONE:
+            return Seen(None, word)
+        return Seen(connection.connection.driver_connection, word)
+
     def set_patience(self, wait_s: float) -> None:
         """How long writing waits for a lock of another process before it fails, seconds."""
         with self.writing() as connection:
@@ -96,11 +139,11 @@ class Database:
 
         One that a thread still reads by ends with its transaction.
         """
-        for engine in (self._reader, self._writer):
+        for engine in (self._reader, self._writer, self._viewer):
             if engine is not None:
                 event.listen(engine.pool, "checkin", _end)
                 engine.dispose()
-        self._reader = self._writer = None
+        self._reader = self._writer = self._viewer = None
 
 
 def _end(_driver: object, record: ConnectionPoolEntry) -> None:

@@ -1,7 +1,8 @@
 """Domain events that commit together with the change they tell of, and reach every consumer.
 
 A use case appends events in its own transaction. Each consumer reads them in order from where it
-stands and moves on only when it is done, so an event is delivered at least once, over any crash.
+stands and moves on only when it is done, so an event is delivered at least once, over any crash;
+the last ones again, when it was not kept yet that they are done.
 """
 
 import asyncio
@@ -51,6 +52,11 @@ outbox_cursor = Table(
 _BATCH: Final = 200
 _IDLE_S: Final = 1.0
 _RETRY_S: Final = 2.0
+_KEEP_S: Final = 0.25
+"""So long it is not kept where a consumer stands: what all have heard is kept in one transaction,
+and not while a plan is made of it, which would have to look whether the day has changed."""
+_LATER_S: Final = 0.1
+"""So much later those hear of an event for whom nobody waits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,38 +103,73 @@ class Outbox:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._wakers: list[asyncio.Event] = []
+        self._later: list[asyncio.Event] = []
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._reached: dict[str, int] = {}
+        self._keeping: asyncio.Task[None] | None = None
 
     def wake(self) -> None:
         """Look for new events now; safe from any thread."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._wake_all)
 
-    async def run(self, name: str, consumer: Consumer) -> None:
-        """Deliver to ``consumer`` until cancelled, from where ``name`` stood at the last run."""
+    async def run(self, name: str, consumer: Consumer, *, is_prompt: bool = True) -> None:
+        """Deliver to ``consumer`` until cancelled, from where ``name`` stood at the last run.
+
+        Where it stands is kept a moment later, for all of them in one transaction: after a crash it
+        hears the last events again.
+
+        Args:
+            name: of the consumer, by which it is known in the next run.
+            consumer: hears one event after the other.
+            is_prompt: it is woken at once, and not a moment after those for whom an order waits.
+        """
         self._loop = asyncio.get_running_loop()
         waker = asyncio.Event()
-        self._wakers.append(waker)
+        (self._wakers if is_prompt else self._later).append(waker)
         position: int | None = None
-        while True:
-            waker.clear()
-            try:
-                if position is None:
-                    position = await asyncio.to_thread(self._position, name)
-                events = await asyncio.to_thread(self._after, position)
+        try:
+            while True:
+                waker.clear()
+                try:
+                    if position is None:
+                        position = await asyncio.to_thread(self._position, name)
+                    events = await asyncio.to_thread(self._after, position)
+                except DBAPIError as error:
+                    log.warning(
+                        "the database does not answer; events wait",
+                        extra={"consumer": name, "reason": error.orig},
+                    )
+                    await asyncio.sleep(_RETRY_S)
+                    continue
                 reached = await self._deliver(name, consumer, events, position)
                 if reached != position:
-                    await asyncio.to_thread(self._move, name, reached)
-                    position = reached
-            except DBAPIError as error:
-                log.warning(
-                    "the database does not answer; events wait",
-                    extra={"consumer": name, "reason": error.orig},
-                )
-                await asyncio.sleep(_RETRY_S)
-                continue
-            if not events:
-                await _wait(waker, _IDLE_S)
+                    position = self._reached[name] = reached
+                    self._keep()
+                if not events:
+                    await _wait(waker, _IDLE_S)
+        finally:
+            await self._keep_now()
+
+    def _keep(self) -> None:
+        """Keep soon where the consumers stand."""
+        if self._keeping is None or self._keeping.done():
+            self._keeping = asyncio.create_task(self._keep_soon(), name="outbox cursors")
+
+    async def _keep_soon(self) -> None:
+        await asyncio.sleep(_KEEP_S)
+        await self._keep_now()
+
+    async def _keep_now(self) -> None:
+        """Keep it; what cannot be is kept with what is reached next, or heard again."""
+        reached, self._reached = self._reached, {}
+        if not reached:
+            return
+        try:
+            await asyncio.to_thread(self._move, reached)
+        except DBAPIError as error:
+            self._reached = reached | self._reached
+            log.warning("the database does not answer", extra={"reason": error.orig})
 
     async def _deliver(
         self, name: str, consumer: Consumer, events: Sequence[DomainEvent], position: int
@@ -148,6 +189,12 @@ class Outbox:
 
     def _wake_all(self) -> None:
         for waker in self._wakers:
+            waker.set()
+        if self._loop is not None:
+            self._loop.call_later(_LATER_S, self._wake_later)
+
+    def _wake_later(self) -> None:
+        for waker in self._later:
             waker.set()
 
     def _position(self, name: str) -> int:
@@ -170,13 +217,14 @@ class Outbox:
             )
             return [DomainEvent(**row) for row in rows.mappings()]
 
-    def _move(self, name: str, position: int) -> None:
+    def _move(self, reached: dict[str, int]) -> None:
         with self._database.writing() as connection:
-            connection.execute(
-                update(outbox_cursor)
-                .where(outbox_cursor.c.consumer == name)
-                .values(position=position)
-            )
+            for name, position in reached.items():
+                connection.execute(
+                    update(outbox_cursor)
+                    .where(outbox_cursor.c.consumer == name)
+                    .values(position=position)
+                )
             slowest = connection.execute(select(func.min(outbox_cursor.c.position))).scalar()
             connection.execute(delete(outbox).where(outbox.c.position <= (slowest or 0)))
 

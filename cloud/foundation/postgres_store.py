@@ -37,6 +37,8 @@ from cloud.foundation.rows import Clash
 
 __all__ = [
     "DRIVER_ERROR",
+    "IS_SEEN_BY_ONE",
+    "SEEN",
     "divide",
     "drop_parts",
     "last_numbers",
@@ -48,10 +50,13 @@ __all__ = [
     "set_last_numbers",
     "set_patience",
     "unite",
+    "viewer",
     "writer",
 ]
 
 DRIVER_ERROR: Final = psycopg.Error
+SEEN: Final = "SELECT pg_current_snapshot()::text"
+IS_SEEN_BY_ONE: Final = False
 _COPY_FROM_ROWS: Final = 1_000
 """From so many rows on COPY costs less than arrays."""
 _READERS: Final = 4
@@ -95,6 +100,11 @@ def reader(place: PostgresPlace) -> Engine:
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
 
     return engine
+
+
+def viewer(place: PostgresPlace) -> Engine:
+    """The same; two snapshots that are equal show what the same transactions have written."""
+    return reader(place)
 
 
 def _engine(place: PostgresPlace, **options: Any) -> Engine:

@@ -25,6 +25,8 @@ from cloud.foundation.files import sync_folder
 from cloud.foundation.rows import Clash
 
 DRIVER_ERROR: Final = sqlite3.Error
+SEEN: Final = "PRAGMA data_version"
+IS_SEEN_BY_ONE: Final = True
 _LOGS: Final = ("-wal", "-shm")
 _VERBS: Final[dict[Clash, str]] = {
     "fail": "INSERT",
@@ -65,11 +67,18 @@ def writer(path: Path) -> Engine:
 
 def reader(path: Path) -> Engine:
     """Connections that read a file, each transaction one consistent view."""
+    return _reader(path, poolclass=QueuePool, pool_size=4, max_overflow=40)
+
+
+def viewer(path: Path) -> Engine:
+    """One connection that reads; `SEEN` tells how often it has found a change by another."""
+    return _reader(path, poolclass=StaticPool)
+
+
+def _reader(path: Path, **pool: Any) -> Engine:
     engine = create_engine(
         f"sqlite:///file:{path}?mode=ro&uri=true",
-        poolclass=QueuePool,
-        pool_size=4,
-        max_overflow=40,
+        **pool,
         connect_args={"check_same_thread": False},
         json_deserializer=msgspec.json.decode,
         json_serializer=_to_json,

@@ -83,11 +83,11 @@ class Integrations:
         """The tasks that run as long as the web process, by name."""
         feed = Feed(self._reading, vans, publisher.tell, publisher.forget)
         return [
-            ("feed", self._events.run("feed", feed.on_event)),
+            ("feed", self._events.run("feed", feed.on_event, is_prompt=False)),
             ("retained", RetainedFeed(self._broker, self._wanted, publisher.tell).run()),
             ("readers", self._readers.run()),
             ("trips", self._trips.run()),
-            ("webhooks", self._events.run("webhooks", self._queue)),
+            ("webhooks", self._events.run("webhooks", self._queue, is_prompt=False)),
             ("deliveries", self._delivering.run()),
         ]
 

@@ -8,7 +8,7 @@ from typing import Final, Literal, NamedTuple
 from sqlalchemy import Connection
 
 from cloud.foundation import outbox
-from cloud.foundation.database import Database
+from cloud.foundation.database import Database, Seen
 from cloud.foundation.errors import CloudError
 from cloud.foundation.ids import NewId
 from cloud.orders import store as order_store
@@ -43,6 +43,13 @@ log = logging.getLogger(__name__)
 _SHIFTED_S: Final = 300.0
 type ReadDay = Callable[[Connection, Job, ServiceTimes], Day]
 """Reads the day of a job as it stands, in a transaction."""
+
+
+class Known(NamedTuple):
+    """A day as it was read, and by what to tell whether anything was written since."""
+
+    day: Day
+    seen: Seen
 
 
 class Outcome(NamedTuple):
@@ -88,9 +95,12 @@ class Made:
 class Committer:
     """Puts solved days in force, one transaction each; their jobs are done in it."""
 
-    def __init__(self, database: Database, read_day: ReadDay, new_id: NewId) -> None:
+    def __init__(
+        self, database: Database, read_day: ReadDay, later: Callable[[Day], Day], new_id: NewId
+    ) -> None:
         self._database = database
         self._read_day = read_day
+        self._later = later
         self._new_id = new_id
 
     def leave(self, job: Job, revision: int) -> Outcome:
@@ -99,13 +109,17 @@ class Committer:
             job_store.mark_job(connection, job.id, "done", revision=revision)
         return Outcome(revision, "needless")
 
-    def publish(self, before: Day, made: Made) -> Outcome | str:
+    def publish(self, before: Day, made: Made, known: Known) -> Outcome | str:
         """Commit the next revision, or propose it; gives what came of it.
 
-        When the plan is outdated, gives what makes it so.
+        When the plan is outdated, gives what makes it so. ``before`` is the day of which it was
+        made. The day is read again, unless nobody has written anything since it is ``known``.
         """
         with self._database.writing() as connection:
-            now = self._read_day(connection, made.job, before.service_times)
+            if self._database.is_as(known.seen):
+                now = self._later(known.day)
+            else:
+                now = self._read_day(connection, made.job, before.service_times)
             news = outdated_by(before, now, made.new.routes)
             if news is not None:
                 return news

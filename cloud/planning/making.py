@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -16,11 +16,8 @@ from cloud.places.service_times import ServiceTimes
 from cloud.planning import proposal_store, store
 from cloud.planning.carrying import Carrying
 from cloud.planning.client import PlannerClient, PlannerUnavailable
-from cloud.planning.committing import Committer, Made, Outcome, PlanRefused
-from cloud.planning.day import (
-    Job,
-    Route,
-)
+from cloud.planning.committing import Committer, Known, Made, Outcome, PlanRefused
+from cloud.planning.day import Job, Route, Unplanned
 from cloud.planning.door_times import DoorTimes
 from cloud.planning.given import drops, gives_up, left_out_of, set_out_anew, with_new_legs
 from cloud.planning.halts import Grouped, door_of, grouped, halt_faults
@@ -77,7 +74,7 @@ class PlanMaker:
         self._new_id = new_id
         self._carrying = Carrying(database, clock, events)
         self._door_times = DoorTimes(database, clock)
-        self._committer = Committer(database, self._day, new_id)
+        self._committer = Committer(database, self._day, self._later, new_id)
 
     async def make(self, job: Job, gives_way: asyncio.Event | None = None) -> Outcome:
         """Solve the day as it stands now, and publish the next revision or propose it.
@@ -97,16 +94,15 @@ class PlanMaker:
             await asyncio.to_thread(self._carrying.carry_before, *job.day_key)
         news, follows = "", job.trigger == "driver_reordered"
         for _ in range(MAX_TRIES):
-            day = await asyncio.to_thread(self._read_day, job)
+            known, asked = await asyncio.to_thread(self._read, job)
+            day = known.day
             if not matters(day, job.about):
                 return await asyncio.to_thread(self._committer.leave, job, day.plan.revision)
             _require_plannable(job, day)
-            policy, given, taken_back = await asyncio.to_thread(self._asked, job)
-            held = sequences_of_routes(day.plan.routes) if follows else given
+            held = sequences_of_routes(day.plan.routes) if follows else asked.held
+            asked = asked._replace(held=held)
             day, drives_s = await self._on_their_way(day, set_out_anew(job))
-            problem = await asyncio.to_thread(problem_of, day, drives_s, policy, held)
-            problem, left_out = without_undone(problem, taken_back)
-            shaped = await asyncio.to_thread(_with_halts, day, problem, policy)
+            shaped, left_out = await asyncio.to_thread(_posed, day, drives_s, asked)
             solved = await unless(gives_way, self._solve(job, shaped.problem, day.now))
             new = await asyncio.to_thread(
                 routes_of, day, solved.plan, self._new_id, shaped.halts, gives_up(job, day)
@@ -120,15 +116,15 @@ class PlanMaker:
             new = replace(new, routes=routes, unserved=unserved)
             made = Made(
                 job,
-                policy,
+                asked.policy,
                 new,
                 solved.plan,
                 prices_of(shaped.problem, solved.plan),
                 solved.kept,
-                taken_back,
+                asked.taken_back,
                 await self._repathed(day, job),
             )
-            outcome = await asyncio.to_thread(self._committer.publish, day, made)
+            outcome = await asyncio.to_thread(self._committer.publish, day, made, known)
             if isinstance(outcome, Outcome):
                 self._events.wake()
                 return outcome
@@ -136,17 +132,13 @@ class PlanMaker:
             log.info("the day went on, it is planned anew", extra={"news": news})
         raise PlanRefused(f"the day went on faster than it could be planned ({news}); try again")
 
-    def _asked(self, job: Job) -> tuple[TenantPolicy, Sequences | None, dict[str, Undone]]:
-        """The tenant's policy, sequences that a job gives instead of seeking them, and undos."""
-        with self._database.reading() as connection:
-            policy = proposal_store.policy_of(connection, job.tenant)
-            taken_back = _taken_back(connection, job)
-            if job.restores is not None:
-                restored = proposal_store.sequences_of(connection, *job.day_key, job.restores)
-                return policy, restored, taken_back
-            known = proposal_store.proposals(connection, *job.day_key)
-        given = next((one.sequences for one in known if one.id == job.proposal_id), None)
-        return policy, given, taken_back
+    def _read(self, job: Job) -> "tuple[Known, _Asked]":
+        """The day as it stands, and what a job asks of it."""
+        times = self._door_times.of(job.tenant, job.depot_id)
+        familiarity = self._door_times.familiarity(job.tenant, job.depot_id)
+        with self._database.seeing() as (connection, seen):
+            day = replace(self._day(connection, job, times), familiarity=familiarity)
+            return Known(day, seen), _asked(connection, job)
 
     async def _solve(self, job: Job, problem: Problem, now: float) -> Solved:
         request = SolveRequest(
@@ -229,11 +221,9 @@ class PlanMaker:
         except PlaceError:
             return await self._roads.route([*through, end])
 
-    def _read_day(self, job: Job) -> Day:
-        times = self._door_times.of(job.tenant, job.depot_id)
-        known = self._door_times.familiarity(job.tenant, job.depot_id)
-        with self._database.reading() as connection:
-            return replace(self._day(connection, job, times), familiarity=known)
+    def _later(self, day: Day) -> Day:
+        """A day of which nothing that is stored has changed, as it stands now."""
+        return replace(day, now=self._clock.now_s(), positions=self._positions(day.depot.tenant))
 
     def _day(self, connection: Connection, job: Job, times: ServiceTimes) -> Day:
         return read_day(
@@ -245,6 +235,38 @@ class PlanMaker:
             positions=self._positions(job.tenant),
             service_times=times,
         )
+
+
+class _Asked(NamedTuple):
+    """The tenant's policy, sequences that are given instead of sought, and what undos bind to."""
+
+    policy: TenantPolicy
+    held: Sequences | None
+    taken_back: Mapping[str, Undone]
+
+
+def _asked(connection: Connection, job: Job) -> _Asked:
+    policy = proposal_store.policy_of(connection, job.tenant)
+    return _Asked(policy, _held(connection, job), _taken_back(connection, job))
+
+
+def _held(connection: Connection, job: Job) -> Sequences | None:
+    """The sequences that a job gives instead of seeking them."""
+    if job.restores is not None:
+        return proposal_store.sequences_of(connection, *job.day_key, job.restores)
+    if job.proposal_id is None:
+        return None
+    known = proposal_store.proposals(connection, *job.day_key)
+    return next((one.sequences for one in known if one.id == job.proposal_id), None)
+
+
+def _posed(
+    day: Day, drives_s: Mapping[str, int], asked: _Asked
+) -> tuple[Grouped, tuple[Unplanned, ...]]:
+    """The problem that a day poses, and the orders that are left out of it."""
+    problem = problem_of(day, drives_s, asked.policy, asked.held)
+    problem, left_out = without_undone(problem, asked.taken_back)
+    return _with_halts(day, problem, asked.policy), left_out
 
 
 async def unless[T](gives_way: asyncio.Event | None, work: Coroutine[None, None, T]) -> T:

@@ -81,7 +81,10 @@ def _route(
     fixed = _fixed_stops(day, known)
     visits = planned.visits if planned else ()
     made = _new_stops(day, known, route_id, visits, shift.ends_at, new_id, halts)
-    stops = tuple(replace(stop, position=at) for at, stop in enumerate((*fixed, *made)))
+    stops = tuple(
+        stop if stop.position == at else replace(stop, position=at)
+        for at, stop in enumerate((*fixed, *made))
+    )
     return Route(
         tenant=day.plan.tenant,
         id=route_id,
@@ -404,6 +407,10 @@ def with_progress(routes: Iterable[Route], now: DayPlan) -> tuple[Route, ...]:
 
 
 def _as_seen(stop: Stop, seen: Stop | None) -> Stop:
-    if seen is None:
+    if seen is None or _gone_through(seen) == _gone_through(stop):
         return stop
     return replace(stop, state=seen.state, arrived_at=seen.arrived_at, done_at=seen.done_at)
+
+
+def _gone_through(stop: Stop) -> tuple[object, ...]:
+    return stop.state, stop.arrived_at, stop.done_at
