@@ -89,6 +89,7 @@ from cloud.roads.engine import engine_url
 from cloud.roads.publisher import SpeedPublisher
 from cloud.roads.publishing import SpeedDesk
 from cloud.roads.service import Traffic
+from cloud.roads.ways import TimedWays
 from cloud.tracking import api as tracking_api
 from cloud.tracking import (
     days_api,
@@ -222,7 +223,7 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
     maker = PlanMaker(
         database=business,
         clock=clock,
-        roads=roads,
+        roads=TimedWays(roads, data.roads if settings.roads.url is None else None, clock),
         planner=PlannerClient(data.planner_socket),
         positions=positions,
         events=events,

@@ -32,8 +32,8 @@ from cloud.planning.repathing import repathed
 from cloud.planning.revising import routes_of
 from cloud.planning.situation import At, Day
 from cloud.planning.solvers.schedule import prices_of
-from cloud.roads.client import RoadsClient
 from cloud.roads.model import Path, PlaceError, Point
+from cloud.roads.ways import TimedWays
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class PlanMaker:
         *,
         database: Database,
         clock: Clock,
-        roads: RoadsClient,
+        roads: TimedWays,
         planner: PlannerClient,
         positions: Positions,
         events: outbox.Outbox,
@@ -216,10 +216,13 @@ class PlanMaker:
         begin = Point(at.lat, at.lon) if at else Point(*day.start_of(route.vehicle_id))
         end = Point(*day.end_of(route.vehicle_id))
         through = [Point(stop.lat, stop.lon) for stop in route.open_stops]
+        first = route.open_stops[0]
+        sets_out = day.now if at else first.planned_arrival - first.leg_s
+        departs = [sets_out, *(stop.planned_departure for stop in route.open_stops)]
         try:
-            return await self._roads.route([begin, *through, end])
+            return await self._roads.route([begin, *through, end], departs)
         except PlaceError:
-            return await self._roads.route([*through, end])
+            return await self._roads.route([*through, end], departs[1:])
 
     def _later(self, day: Day) -> Day:
         """A day of which nothing that is stored has changed, as it stands now."""

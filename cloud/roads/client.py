@@ -238,7 +238,7 @@ class RoadsClient:
         for first in range(0, len(points) - 1, MAX_ROUTE_POINTS - 1):
             part = points[first : first + MAX_ROUTE_POINTS]
             piece = await self._route(part, within_m, with_steps=with_steps)
-            path = piece if path is None else _joined(path, piece)
+            path = piece if path is None else joined(path, piece)
         assert path is not None  # noqa: S101 - two points make one piece at least
         return path
 
@@ -510,7 +510,7 @@ def _cuts(matching: _Matching) -> list[int]:
     return list(accumulate((len(leg.annotation.distance) for leg in matching.legs), initial=0))
 
 
-def _joined(head: Path, tail: Path) -> Path:
+def joined(head: Path, tail: Path) -> Path:
     """Two pieces where the second starts at the end of the first."""
     shift = len(head.geometry) - 1
     moved = [Leg(leg.seconds, leg.metres, leg.first + shift, leg.last + shift) for leg in tail.legs]

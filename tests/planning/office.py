@@ -46,7 +46,8 @@ def metres(points: Sequence[tuple[float, float]]) -> Any:
 class StraightStreets:
     """A way from place to place at 8 m/s."""
 
-    async def route(self, points: Sequence[Point]) -> Way:
+    async def route(self, points: Sequence[Point], departs: Sequence[float] = ()) -> Way:
+        assert len(departs) in {0, len(points) - 1}
         there = [(point.lat, point.lon) for point in points]
         lengths = np.diagonal(metres(there), offset=1).tolist()
         line = tuple((point.lon, point.lat) for point in points)

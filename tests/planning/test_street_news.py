@@ -219,8 +219,8 @@ def test_of_a_leg_that_is_begun_the_rest_is_counted_from_where_the_van_is() -> N
 class DetouringStreets(StraightStreets):
     """Every way leads round the block."""
 
-    async def route(self, points: Sequence[Point]) -> Way:
-        way = await super().route(points)
+    async def route(self, points: Sequence[Point], departs: Sequence[float] = ()) -> Way:
+        way = await super().route(points, departs)
         corners = tuple((lon + 0.001, lat) for lon, lat in way.geometry)
         return replace(way, geometry=corners)
 

@@ -19,6 +19,7 @@ from cloud.roads.keeper import ENGINES
 from cloud.roads.publisher import SpeedPublisher
 from cloud.roads.speeds import RoadRule
 from cloud.roads.timed import TimedRoads
+from cloud.roads.ways import TimedWays
 from tests.parts.migrated import upgrade
 from tests.parts.roads_engine import demo_city
 from tests.roads.test_keeper import HARBOUR, PLAZA, roads_process
@@ -135,6 +136,18 @@ def test_a_street_that_closes_at_two_is_driven_around_from_two_to_four(tmp_path:
                 assert day.travel_s(0, 1, NOW + 9 * 3_600) == usual
                 morning = await timed.table(places, NOW, NOW + 4 * 3_600, NOW)
                 assert len(morning.hours.changes) == 1, "what is not driven then is not asked"
+                async with roads.client() as client:
+                    ways = TimedWays(client, folder, Clock())
+                    there = [PLAZA, HARBOUR, PLAZA]
+                    early, late = NOW + 5 * 3_600, NOW + 7 * 3_600
+                    assert (await ways.route(there, [early, early])).geometry == (
+                        await ways.route(there)
+                    ).geometry
+                    both = await ways.route(there, [late, early])
+                    assert (lon, lat) not in both.geometry[: both.legs[0].last + 1]
+                    assert both.legs[0].seconds == around
+                    assert both.geometry[both.legs[1].first] == both.geometry[both.legs[0].last]
+                    assert both.seconds == sum(leg.seconds for leg in both.legs)
                 (folder / ENGINES).write_bytes(b"{}")
                 fallen_back = await timed.table(places, NOW, NOW + 12 * 3_600, NOW)
                 assert fallen_back.travel_s(0, 1, NOW + 7 * 3_600) == usual
