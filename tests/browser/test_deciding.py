@@ -182,3 +182,38 @@ def test_a_large_change_waits_by_the_policy_is_seen_on_the_map_and_accepted(
     expect(page.locator(".legend")).to_contain_text("To do")
     assert office.orders_of(shift["vehicle_id"]) == set()
     assert board.foreign_requests() == []
+
+
+def test_a_broken_down_van_is_reported_and_goes_out_again(
+    office: Office, board: Dispatcher
+) -> None:
+    page = board.page
+    van = office.running.get("vehicles")["items"][0]
+    office.wait_for("something to do for it", lambda: office.orders_of(van["id"]))
+    tab(board, "Vans")
+    page.locator(f"[data-van={van['id']}]").click()
+    page.get_by_role("button", name="Report a breakdown").click()
+    form = page.get_by_role("form", name="Breakdown")
+    form.get_by_label("Somewhere else").check()
+    form.get_by_label("Latitude").fill("here")
+    form.get_by_label("Longitude").fill(f"{office.depot['lon'] + 0.004:.5f}")
+    form.get_by_label("Remarks").fill("No battery")
+    form.get_by_role("button", name="It cannot drive on").click()
+    expect(form).to_contain_text("Is not a number; type degrees such as -29.90591.")
+    form.get_by_label("Latitude").fill(f"{office.depot['lat'] + 0.004:.5f}")
+    form.get_by_role("button", name="It cannot drive on").click()
+    note = page.locator(f"[data-breakdown={van['id']}]")
+    expect(note).to_contain_text("No battery")
+    expect(page.locator(".chosen .chip")).to_have_text("Broken down")
+    office.wait_for("others to take its stops", lambda: not office.orders_of(van["id"]))
+    tab(board, "Plan")
+    last = page.locator(".revision").first
+    expect(last).to_contain_text("Van broken down", timeout=PLANNED_WITHIN_MS)
+    tab(board, "Vans")
+    expect(page.locator(".van-row").first).to_contain_text("Broken down")
+    page.locator(f"[data-van={van['id']}]").click()
+    note.get_by_role("button", name="Back in service").click()
+    note.get_by_role("button", name="It drives again").click()
+    expect(note).to_have_count(0)
+    expect(page.get_by_role("button", name="Report a breakdown")).to_be_visible()
+    assert office.running.get("breakdowns")["items"] == []

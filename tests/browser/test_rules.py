@@ -412,3 +412,27 @@ def test_hours_that_are_none_are_named_with_their_day(page: Page) -> None:
     (problem,) = area_drafted(page, tue="6-11")["problems"]
     assert problem["field"] == "properties.hours.week.tue"
     assert problem["remedy"] == "write 06:00-11:00"
+
+
+PROPOSED = """async (m, ownEnd) => {
+    const depot = { lat: -29.9, lon: -71.25 };
+    const order = { id: "a", lat: -29.91, lon: -71.26, kind: "delivery" };
+    const van = { start_lat: null, start_lon: null, end_lat: ownEnd?.[0] ?? null, end_lon: ownEnd?.[1] ?? null };
+    globalThis.fetch = async (path) => {
+        const { pathname, searchParams } = new URL(path, location);
+        const points = searchParams.getAll("point").map((one) => one.split(",").map(Number).toReversed());
+        const found = pathname.endsWith("way") ? { geometry: { coordinates: points } } : van;
+        return new Response(JSON.stringify(found));
+    };
+    const state = { depot, vans: new Map([["v", { position: null }]]), routes: new Map(), orders: new Map([["a", order]]) };
+    const proposal = { diff: { added: ["a"], moved: [] } };
+    const found = await m.proposedPaths(proposal, [{ vehicle_id: "v", visits: [{ order_id: "a", kind: "delivery" }] }], state);
+    const path = found.features.find(({ properties }) => properties.part === "after").geometry.coordinates;
+    return [path[0], path.at(-1)];
+}"""  # noqa: E501 - one line says one thing
+
+
+def test_a_proposals_path_ends_where_its_van_does(page: Page) -> None:
+    depot, home = [-71.25, -29.9], [-71.3, -29.95]
+    assert run(page, "dispatch/proposed.js", PROPOSED, None) == [depot, depot]
+    assert run(page, "dispatch/proposed.js", PROPOSED, home[::-1]) == [depot, home]

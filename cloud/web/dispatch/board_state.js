@@ -33,6 +33,7 @@ export class BoardState {
     this.line = "opening";
     this.error = null;
     this.planFailure = null;
+    this.breakdowns = new Map();
     this.copies = new Set();
     this.news = new NewsDesk(() => this.tell());
     this.book = new FenceBook(() => this.tell());
@@ -88,7 +89,7 @@ export class BoardState {
     this.depots = depots.items;
     this.city = city;
     this.choose(this.depot?.id ?? this.depots[0]?.id);
-    await Promise.all([this.readVans(), this.readDay(), this.maySeeFences ? this.book.read() : null, this.maySeeDesk ? this.roads.read() : null]);
+    await Promise.all([this.readVans(), this.readDay(), this.maySeeFences ? this.book.read() : null, this.maySeeDesk ? this.roads.read() : null, this.readBreakdowns()]);
     this.refreshing ??= setInterval(() => this.refresh(), REFRESH_MS);
   }
 
@@ -105,6 +106,14 @@ export class BoardState {
     const found = await getAll("vehicles", { limit: 500 });
     found.sort((one, other) => one.name.localeCompare(other.name, "en", { numeric: true }));
     this.vans = new Map(found.map((van) => [van.id, van]));
+    this.tell();
+  }
+
+  /** The vans that cannot drive on. */
+  async readBreakdowns() {
+    if (!this.maySeeDesk) return;
+    const { items } = await get("breakdowns");
+    this.breakdowns = new Map(items.map((one) => [one.vehicle_id, one]));
     this.tell();
   }
 
@@ -157,7 +166,7 @@ export class BoardState {
     if (document.hidden || this.line !== "open" || this.depot === null) return;
     await this.safely(async () => {
       const today = this.times.day(this.clock.nowMs());
-      await Promise.all([this.readVans(), this.maySeeDesk ? this.roads.read() : null]);
+      await Promise.all([this.readVans(), this.maySeeDesk ? this.roads.read() : null, this.readBreakdowns()]);
       if (today === this.day) return Promise.all([this.readPlan(), this.readDesk()]);
       this.day = today;
       return this.readDay();
@@ -183,6 +192,7 @@ export class BoardState {
       this.planFailure = data.error;
     }
     if (["plan_proposed", "rule"].includes(name) && data.depot_id === this.depot?.id) this.safely(() => this.readDesk());
+    if (["van_broke_down", "van_repaired"].includes(name)) this.safely(() => this.readBreakdowns());
     if (name === "copy_suspected") this.copies.add(data.vehicle_id);
     if (name === "geofence") this.book.hear(data);
     this.news.hear(name, data, {

@@ -1,4 +1,4 @@
-// What dispatchers have laid down for a day: pins, bans and locked routes.
+// What dispatchers have laid down for a day: pins, bans, locked routes and kept orders.
 
 import { useMemo, useState } from "../vendor/preact/hooks.module.js";
 import { html } from "../look/html.js";
@@ -15,7 +15,7 @@ export function RulesInForce({ state, onOrder, onVan }) {
   const { rules } = state.desk;
   return html`
     <h3 class="section">Rules in force ${rules.length > 0 && `(${rules.length})`}</h3>
-    ${rules.length === 0 && html`<p class="soft">None. Pin an order to a van or ban it from one at the order; lock a route at its van.</p>`}
+    ${rules.length === 0 && html`<p class="soft">None. Pin an order to a van or ban it from one at the order; lock a route or keep its order at its van.</p>`}
     <ul class="rules" aria-label="Rules in force">
       ${rules.slice(0, limit).map((rule) => html`
         <${Rule} key=${rule.id} state=${state} rule=${rule}
@@ -114,11 +114,11 @@ export function RouteRules({ state, van, route, onOrder }) {
   const [problem, setProblem] = useState(null);
   const [isBusy, setBusy] = useState(false);
   const rules = state.desk.rules.filter((rule) => rule.vehicle_id === van.id);
-  const isLocked = rules.some((rule) => rule.kind === "lock");
-  const mayLock = state.mayAct && !isLocked && route.service_date === state.day && route.state !== "finished";
-  const lock = async () => {
+  const has = (kind) => rules.some((rule) => rule.kind === kind);
+  const mayKeep = state.mayAct && !has("lock") && route.service_date === state.day && route.state !== "finished";
+  const keep = (kind) => async () => {
     setBusy(true);
-    setProblem(await state.attempt(() => state.desk.layDown({ kind: "lock", vehicle_id: van.id })));
+    setProblem(await state.attempt(() => state.desk.layDown({ kind, vehicle_id: van.id })));
     setBusy(false);
   };
   return html`
@@ -128,10 +128,15 @@ export function RouteRules({ state, van, route, onOrder }) {
           <${Rule} key=${rule.id} state=${state} rule=${rule} beside="van"
             onGo=${rule.order_id === null ? undefined : () => onOrder(rule.order_id)} />`)}
       </ul>`}
-    ${mayLock && html`
+    ${mayKeep && html`
       <p class="actions">
-        <button class="button" type="button" disabled=${isBusy} onClick=${lock}>${isBusy ? "Locking…" : "Lock this route"}</button>
+        <button class="button" type="button" disabled=${isBusy} onClick=${keep("lock")}>Lock this route</button>
         <span class="hint-line">Keeps its stops and their order; nothing is added.</span>
+      </p>`}
+    ${mayKeep && !has("sequence") && html`
+      <p class="actions">
+        <button class="button" type="button" disabled=${isBusy} onClick=${keep("sequence")}>Keep this order</button>
+        <span class="hint-line">Keeps its stops and their order; others may come between.</span>
       </p>`}
     <${Refusal} problem=${problem} />`;
 }

@@ -17,17 +17,18 @@ export async function proposedPaths(proposal, items, state) {
     .map((route) => ({ vehicle_id: route.vehicle_id, visits: [] }));
   const touched = [...changed, ...emptied];
   const shown = touched.slice(0, MOST_VANS);
+  const ends = new Map(await Promise.all(shown.map(async ({ vehicle_id: vanId }) => [vanId, await endsOf(vanId, state)])));
   const paths = await Promise.all(shown.map(async ({ vehicle_id: vanId, visits }) => {
     const colour = vanColour([...state.vans.keys()].indexOf(vanId));
     const route = state.routes.get(vanId);
-    const after = visits.length === 0 ? null : await wayThrough(placesOf(route, visits, state, vanId));
+    const after = visits.length === 0 ? null : await wayThrough(placesOf(route, visits, state, vanId, ends.get(vanId)));
     return [line(route?.geometry, colour, "before"), line(after, colour, "after")].filter(Boolean);
   }));
   const told = new Set([...proposal.diff.added, ...proposal.diff.moved.map((one) => one.order_id)]);
   const orders = [...told].map((id) => state.orders.get(id)).filter(Boolean);
   return {
     features: [...paths.flat(), ...orders.map(dot)],
-    places: shown.flatMap(({ visits, vehicle_id: vanId }) => placesOf(state.routes.get(vanId), visits, state, vanId)),
+    places: shown.flatMap(({ visits, vehicle_id: vanId }) => placesOf(state.routes.get(vanId), visits, state, vanId, ends.get(vanId))),
     vanIds: new Set(touched.map((one) => one.vehicle_id)),
     more: touched.length - shown.length,
   };
@@ -44,13 +45,19 @@ function isOther({ visits }, route) {
   return words(visits) !== words(visitsOf(route));
 }
 
-/** From the van through what it would visit to where its route ends; doors that follow each other are one place. */
-function placesOf(route, visits, state, vanId) {
-  const depot = state.depot;
+/** From the van through what it would visit to where its shift ends; doors that follow each other are one place. */
+function placesOf(route, visits, state, vanId, { start, end }) {
   const at = state.vans.get(vanId)?.position;
   const isOut = route?.state === "under_way" && at;
-  const all = [isOut ? at : depot, ...visits.map((visit) => placeOf(visit, state)).filter(Boolean), depot];
+  const all = [isOut ? at : start, ...visits.map((visit) => placeOf(visit, state)).filter(Boolean), end];
   return all.filter(({ lat, lon }, index) => index === 0 || lat !== all[index - 1].lat || lon !== all[index - 1].lon);
+}
+
+/** Where a van stands before its shift and after it: its own places, else the depot. */
+async function endsOf(vanId, { depot }) {
+  const van = await get(`vehicles/${encodeURIComponent(vanId)}`);
+  const own = (lat, lon) => lat === null || lon === null ? depot : { lat, lon };
+  return { start: own(van.start_lat, van.start_lon), end: own(van.end_lat, van.end_lon) };
 }
 
 function placeOf({ order_id: id, kind }, state) {

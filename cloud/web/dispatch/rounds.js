@@ -101,7 +101,8 @@ export function isStale(van, nowMs, speed) {
 }
 
 /** One word on a van for a glance, how bad it is, and the sentence behind it. */
-export function standing(van, route, round, nowMs, speed) {
+export function standing(van, route, round, nowMs, speed, isBroken = false) {
+  if (isBroken) return { kind: "broken", tone: "bad", text: "Broken down" };
   if (route === undefined) return { kind: "idle", tone: "quiet", text: "No route today" };
   if (round.next === null) return { kind: "done", tone: "quiet", text: "Route finished" };
   if (isStale(van, nowMs, speed)) return { kind: "silent", tone: "bad", text: silence(van, nowMs) };

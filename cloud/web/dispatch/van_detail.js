@@ -4,6 +4,7 @@ import { useState } from "../vendor/preact/hooks.module.js";
 import { html } from "../look/html.js";
 import { inWords } from "../look/moment.js";
 import { Chip, Chosen, Fact } from "../look/parts.js";
+import { Breakdown } from "./breakdown.js";
 import { RouteRules } from "./day_rules.js";
 import { isPreferred } from "./order_detail.js";
 import { km, minutes, VanDot } from "./parts.js";
@@ -48,6 +49,7 @@ function Now({ state, row, onOrder }) {
         <${Fact} term="Still to drive">${km(route.distance_m)}, ${minutes(route.drive_s)}</${Fact}>
         <${Fact} term="Shift">${state.times.span({ from: route.shift.starts_at, to: route.shift.ends_at })}</${Fact}>`}
     </dl>
+    ${state.maySeeDesk && html`<${Breakdown} state=${state} van=${van} />`}
     ${route === undefined
       ? html`<p class="empty">No route today. Plan the day, or post an order for this depot.</p>`
       : html`<${Stops} state=${state} row=${row} onOrder=${onOrder} />`}`;

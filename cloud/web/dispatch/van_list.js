@@ -10,7 +10,8 @@ import { ageS, expectedMs, isStale, parcelsAboard, progress, standing } from "./
 
 const AT_ONCE = 50;
 const FEW = 20;
-const WORST_FIRST = ["silent", "late", "behind", "on_time", "ready", "done", "idle"];
+const WORST_FIRST = ["broken", "silent", "late", "behind", "on_time", "ready", "done", "idle"];
+const CALM = WORST_FIRST.indexOf("on_time");
 
 /** What the lists show of each van: [{van, route, round, stands, colour, age, isGrey}]. */
 export function vanRows(state) {
@@ -22,7 +23,7 @@ export function vanRows(state) {
       van,
       route,
       round,
-      stands: standing(van, route, round, now, state.clock.speed),
+      stands: standing(van, route, round, now, state.clock.speed, state.breakdowns.has(van.id)),
       colour: vanColour(index),
       age: ageS(van, state.clock.nowMs()),
       isGrey: isStale(van, now, state.clock.speed),
@@ -34,7 +35,7 @@ export function vanRows(state) {
 export function choose(rows, kind) {
   const wanted = rows.filter((row) => kind === "all" || row.stands.kind === kind);
   const rank = (row) => WORST_FIRST.indexOf(row.stands.kind);
-  return wanted.sort((one, other) => Math.min(rank(one), 3) - Math.min(rank(other), 3));
+  return wanted.sort((one, other) => Math.min(rank(one), CALM) - Math.min(rank(other), CALM));
 }
 
 /** The list beside the map; of a large fleet what is asked for, so that it stays quick. */
