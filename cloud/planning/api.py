@@ -18,7 +18,7 @@ from cloud.planning.day import Diff, Job, Route, Stop
 from cloud.planning.loop import PlanningLoop
 from cloud.planning.model import Prices
 from cloud.planning.service import Planning
-from cloud.planning.solvers.choice import because
+from cloud.planning.solvers.choice import because_asked
 
 _NOT_FETCHED: Final = frozenset({"cancelled", "failed_attempt"})
 
@@ -217,12 +217,16 @@ class DiffBody(BaseModel):
 
 
 class RevisionBody(BaseModel):
-    """One published state of a day's plan: why it came and what it changed."""
+    """One published state of a day's plan: why it came and what it changed.
+
+    ``because`` tells why ``solver`` made it; None of what was made before that was kept.
+    """
 
     number: int
     trigger: str
     reason: str
     solver: str
+    because: str | None
     created_at: str
     cost: CostBody
     diff: DiffBody
@@ -373,7 +377,7 @@ def routes(planning: Planning, loop: PlanningLoop, forecasts: Forecasts, gate: G
             revision=found.revision,
             error=found.error,
             solver=found.solver,
-            because=because(found.solver),
+            because=because_asked(found.solver),
         )
 
     @router.get("/depots/{depot_id}/plans/{service_date}")
@@ -402,6 +406,7 @@ def routes(planning: Planning, loop: PlanningLoop, forecasts: Forecasts, gate: G
                     trigger=one.trigger,
                     reason=one.reason,
                     solver=one.solver,
+                    because=one.because,
                     created_at=to_rfc3339(one.created_at),
                     cost=CostBody.model_validate(one.cost, from_attributes=True),
                     diff=diff_body(one.diff),

@@ -159,6 +159,7 @@ class Committer:
             cost=cost,
             diff=diff,
             prices=made.prices,
+            because=plan.because or None,
         )
         self._commit(connection, now, made, routes, revision)
         return Outcome(number, "committed")

@@ -219,7 +219,10 @@ class RevisionCost(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
-    """One published state of a day's plan: why it came and what it changed."""
+    """One published state of a day's plan: why it came and what it changed.
+
+    ``because`` tells why ``solver`` made it.
+    """
 
     number: int
     trigger: Trigger
@@ -229,6 +232,7 @@ class Revision:
     cost: RevisionCost
     diff: Diff
     prices: Prices | None = None
+    because: str | None = None
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,7 +23,7 @@ from cloud.planning.model import (
     SolverName,
     Violation,
 )
-from cloud.planning.solvers.choice import because
+from cloud.planning.solvers.choice import chosen
 from cloud.planning.solvers.port import Sequences, Solver, SolverFailed, Task
 from cloud.planning.solvers.schedule import feasible, price_of
 from cloud.planning.solvers.solving import solve, solver_named
@@ -157,8 +157,9 @@ def solve_instance(
         NotSolved: none was found in that time.
     """
     begun = time.perf_counter()
-    chosen = solver_named(solver)
     problem, matrix = vrptw.problem_of(instance)
+    choice = chosen(solver, problem)
+    named = solver_named(choice.solver)
     routes: list[list[int]] = []
     if problem.jobs:
         task = Task(
@@ -169,18 +170,18 @@ def solve_instance(
             start=None,
             is_cancelled=lambda: False,
         )
-        routes = vrptw.routes_of(instance, _found(chosen, task))
+        routes = vrptw.routes_of(instance, _found(named, task))
     if faults := vrptw.faults(instance, routes):
         raise NotSolved(
-            f"{chosen.name} found no solution in {seconds:g} s: {'; '.join(faults[:3])}; "
+            f"{named.name} found no solution in {seconds:g} s: {'; '.join(faults[:3])}; "
             "give it more seconds or more vehicles"
         )
     return SolvedInstance(
         cost=vrptw.cost_tenths(instance, routes) / vrptw.TENTHS,
         routes=tuple(tuple(route) for route in routes),
         seconds=round(time.perf_counter() - begun, 3),
-        solver=chosen.name,
-        because=because(solver, len(problem.jobs)),
+        solver=named.name,
+        because=choice.because,
     )
 
 
@@ -235,7 +236,7 @@ def _solved(
         routes=routes,
         seconds=round(time.perf_counter() - begun, 3),
         solver=plan.solver,
-        because=because(asked, len(problem.jobs)),
+        because=plan.because,
         parts=plan.cost,
         plan=plan,
     )

@@ -405,12 +405,13 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """All routes of a problem. ``solver`` names what made it, e.g. ``pyvrp``."""
+    """All routes of a problem. ``solver`` names what made it, e.g. ``pyvrp``; ``because``: why."""
 
     routes: tuple[PlannedRoute, ...]
     unserved: tuple[Unserved, ...]
     cost: Cost
     solver: str
+    because: str = ""
 
 
 class Prices(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,9 +1,11 @@
 """Searches are lent to requests: each gets one, and no more are out than there are."""
 
 import pytest
+from msgspec.structs import replace
 
-from cloud.planning.solvers.choice import LARGE, because
+from cloud.planning.solvers.choice import FEW, LARGE, because_asked, chosen
 from cloud.planning.solvers.cores import Cores, search_threads
+from tests.planning.streets import at, day, order, planned, van
 
 
 @pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 2), (3, 2), (8, 7)])
@@ -22,7 +24,14 @@ def test_what_is_lent_comes_back() -> None:
 
 
 def test_a_plan_tells_why_its_solver_makes_it() -> None:
-    assert "part by part" in because("auto", LARGE)
-    assert "side by side" in because("auto", LARGE - 1)
-    assert because("ortools") == "it was asked for"
-    assert "urgent" in because("insertion")
+    some = day([van()], [order(f"o{k}", k % 30) for k in range(FEW + 1)])
+    assert chosen("auto", some) == ("pyvrp", "PyVRP: 3 orders, searched as a whole, no breaks")
+    few = replace(some, jobs=some.jobs[:1])
+    assert chosen("auto", few).solver == "insertion"
+    many = replace(some, jobs=tuple(order(f"o{k}", k % 30) for k in range(LARGE)))
+    assert "250 orders, searched part by part" in chosen("auto", many).because
+    resting = replace(some, vehicles=(van(pauses=((at(12), at(13)),)),))
+    assert "breaks are placed" in chosen("auto", resting).because
+    assert chosen("ortools", some) == ("ortools", "OR-Tools: it was asked for")
+    assert "revision" in because_asked("auto")
+    assert planned(few, "auto").because.startswith("insertion: 1 order")

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from cloud.planning.model import Cost, Plan, PlannedRoute, Problem
 from cloud.planning.portion import Portion
+from cloud.planning.solvers.choice import because_in_cells
 from cloud.planning.solvers.port import sequences_of
 from cloud.planning.solvers.schedule import cost_of, plan_of, price_of
 from cloud.roads.hours import Travel
@@ -77,6 +78,7 @@ def joined(problem: Problem, pieces: Sequence[Piece]) -> Plan:
         unserved=tuple(left[job.id] for job in problem.jobs if job.id in left),
         cost=_sum(piece.plan.cost for piece in pieces),
         solver=pieces[0].plan.solver,
+        because=because_in_cells(len(problem.jobs), len(pieces), pieces[0].plan.because),
     )
 
 

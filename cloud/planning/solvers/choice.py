@@ -1,29 +1,68 @@
-"""Why a plan is made by the solver it is made by, in words for a dispatcher. Pure."""
+"""Which solver `auto` takes for a problem, and why, in words for a dispatcher. Pure.
 
-from typing import Final
+By figures, which docs/decisions/solvers.md has: PyVRP was nearer to the best known wherever there
+is something to search for, in the shortest times and with breaks, too, which it cannot model.
+"""
 
-from cloud.planning.model import SolverName
+from typing import Final, Literal, NamedTuple
+
+from cloud.planning.model import Problem, SolverName, Vehicle
 
 LARGE: Final = 250
 """From so many orders on a problem is improved in parts."""
+FEW: Final = 2
+"""So many orders are put where they cost least at once: nothing cheaper was found in 60 days."""
+
+type NamedSolver = Literal["pyvrp", "ortools", "insertion"]
 
 
-def because(asked: SolverName, orders: int | None = None) -> str:
-    """Why.
+class Choice(NamedTuple):
+    """The solver that makes a plan, and why it does."""
 
-    Args:
-        asked: what was asked for.
-        orders: how many there are to plan; None when that is not known yet.
-    """
-    if asked == "insertion":
-        return "what is urgent is put in at once where it costs least; nothing else moves"
+    solver: NamedSolver
+    because: str
+
+
+def chosen(asked: SolverName, problem: Problem) -> Choice:
+    """The solver for a problem; `auto` leaves it to what the problem is."""
     if asked != "auto":
-        return "it was asked for"
-    chosen = (
-        "auto takes PyVRP, which came nearest to the best known of the solvers here after the same "
-        "seconds, and puts in by insertion what it leaves out"
-    )
-    if orders is None:
-        return f"{chosen}; from {LARGE} orders on it improves them part by part"
-    how = "part by part" if orders >= LARGE else "as a whole, in searches side by side"
-    return f"{chosen}; {orders} orders are searched {how}"
+        return Choice(asked, because_asked(asked))
+    orders = len(problem.jobs)
+    if orders <= FEW:
+        return Choice("insertion", f"insertion: {_orders(orders)}, so that every place is tried")
+    how = "part by part" if orders >= LARGE else "as a whole"
+    return Choice("pyvrp", f"PyVRP: {_orders(orders)}, searched {how}{_beside(problem)}")
+
+
+def because_asked(asked: SolverName) -> str:
+    """Why, as far as that is known before there is a problem."""
+    match asked:
+        case "auto":
+            return "auto: the number of orders, breaks and windows decide; the revision tells how"
+        case "insertion":
+            return "insertion: what is urgent goes at once where it costs least; nothing else moves"
+        case "pyvrp":
+            return "PyVRP: it was asked for"
+        case "ortools":
+            return "OR-Tools: it was asked for"
+
+
+def because_in_cells(orders: int, cells: int, one: str) -> str:
+    """Why so many orders were planned in cells; ``one``: why one of them was as it was."""
+    return f"{_orders(orders)} in {cells} cells, too many for one search; a cell by {one}"
+
+
+def _orders(count: int) -> str:
+    return "1 order" if count == 1 else f"{count:,} orders"
+
+
+def _beside(problem: Problem) -> str:
+    """What of the problem the search itself does not know, and what sees to it."""
+    has_breaks = any(_rests(van) for van in problem.vehicles)
+    is_soft = any(job.late_s is not None for job in problem.jobs)
+    told = "; breaks are placed exactly in what it finds" if has_breaks else ", no breaks"
+    return f"{told}; soft windows by searching with later ones, too" if is_soft else told
+
+
+def _rests(van: Vehicle) -> bool:
+    return van.work_rules is not None or bool(van.pauses)

@@ -14,13 +14,13 @@ from cloud.planning.model import (
     PlannedRoute,
     Problem,
     SolveRequest,
-    SolverName,
     Unserved,
     Window,
 )
 from cloud.planning.solvers.allowed import allows, total
 from cloud.planning.solvers.breaks import is_limited
 from cloud.planning.solvers.by_hour import search_matrix, tightened
+from cloud.planning.solvers.choice import NamedSolver, chosen
 from cloud.planning.solvers.insertion.solver import InsertionSolver, inserted
 from cloud.planning.solvers.locked import divided, ordered
 from cloud.planning.solvers.ortools_solver import OrtoolsSolver
@@ -50,10 +50,10 @@ _WORTH_S: Final = 0.05
 """So much of the time must be left for a search to go on in it."""
 
 
-def solver_named(name: SolverName) -> Solver:
-    """The solver of that name; ``auto`` is PyVRP, by the figures of docs/decisions/solvers.md."""
+def solver_named(name: NamedSolver) -> Solver:
+    """The solver of that name."""
     match name:
-        case "auto" | "pyvrp":
+        case "pyvrp":
             return PyvrpSolver()
         case "ortools":
             return OrtoolsSolver()
@@ -83,7 +83,8 @@ def solve(
         SolverFailed: the solver ended without an answer.
     """
     screen = screened(request.problem, travel, far_m or {})
-    solver = solver_named(request.solver)
+    choice = chosen(request.solver, screen.problem)
+    solver = solver_named(choice.solver)
     given = ordered(screen.problem, travel, partial(_insert, request, travel, is_cancelled))
     division = divided(given.problem, travel)
     found = _Search(request, division.free, travel, solver, is_cancelled, cores).run()
@@ -91,7 +92,7 @@ def solve(
     unserved = (*screen.unserved, *left_out)
     sequences = division.joined(found)
     plan = plan_of(given.problem, travel, sequences, unserved, solver.name)
-    return _with_idle_vans(request.problem, plan)
+    return replace(_with_idle_vans(request.problem, plan), because=choice.because)
 
 
 def _insert(

@@ -38,6 +38,7 @@ function Revision({ state, revision, onOrder, onVan }) {
         <time class="figures soft" datetime=${revision.created_at}>${state.times.clock(revision.created_at)}</time>
       </div>
       <p class="reason">${sayNames(revision.reason, state)}</p>
+      ${revision.because !== null && html`<p class="soft">By ${revision.because}</p>`}
       <p class="soft">
         <span class="figures">${drivingOf(diff)}</span><br />${countsOf(diff)}
         ${revision.cost.late_s > 0 && html`<br /><span class="at-risk">${minutes(revision.cost.late_s)} late in all</span>`}
