@@ -84,6 +84,7 @@ from cloud.planning.situation import At
 from cloud.planning.store import orders_of_carrier
 from cloud.planning.turns import searches_at_once
 from cloud.roads import api as roads_api
+from cloud.roads.access import access_of
 from cloud.roads.client import RoadsClient
 from cloud.roads.engine import engine_url
 from cloud.roads.publisher import SpeedPublisher
@@ -228,6 +229,7 @@ def _parts(data: DataFolder, settings: Settings) -> _Parts:
         positions=positions,
         events=events,
         new_id=random_id,
+        streets=access_of(data.city),
     )
     loop = PlanningLoop(
         clock,

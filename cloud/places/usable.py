@@ -13,7 +13,7 @@ from cloud.fleet.calendar import Calendar, opening_spans
 
 type Span = tuple[float, float]
 type Spans = tuple[Span, ...]
-type LimitKind = Literal["window", "hours", "area"]
+type LimitKind = Literal["window", "hours", "area", "street"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,8 @@ class Limit:
     """One thing that says when a service may begin.
 
     ``window`` is what the customer was told or asks for, ``hours`` are those of the place, ``area``
-    those at which vans may be in an area. ``name`` is the area's.
+    those at which vans may be in an area, ``street`` those at which they may be in the street of
+    the place. ``name`` is the area's or the street's.
     """
 
     kind: LimitKind
@@ -121,6 +122,9 @@ def _told(limit: Limit, zone: str) -> str:
             return f"the place's opening hours ({hours or 'closed'})"
         case "area":
             return f"the access hours of area {limit.name!r} ({hours or 'closed'})"
+        case "street":
+            name = f"street {limit.name!r}" if limit.name else "its street"
+            return f"the access hours of {name} ({hours or 'closed'})"
 
 
 def _clock(instant: float, zone: str) -> str:

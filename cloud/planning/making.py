@@ -32,6 +32,7 @@ from cloud.planning.repathing import repathed
 from cloud.planning.revising import routes_of
 from cloud.planning.situation import At, Day
 from cloud.planning.solvers.schedule import prices_of
+from cloud.roads.access import AccessStreet
 from cloud.roads.model import Path, PlaceError, Point
 from cloud.roads.ways import TimedWays
 
@@ -64,8 +65,10 @@ class PlanMaker:
         positions: Positions,
         events: outbox.Outbox,
         new_id: NewId,
+        streets: Callable[[], tuple[AccessStreet, ...]] = tuple,
     ) -> None:
         self._database = database
+        self._streets = streets
         self._clock = clock
         self._roads = roads
         self._planner = planner
@@ -237,6 +240,7 @@ class PlanMaker:
             now=self._clock.now_s(),
             positions=self._positions(job.tenant),
             service_times=times,
+            streets=self._streets(),
         )
 
 

@@ -198,6 +198,7 @@ class _Known:
                 last=max((shift.ends_at for shift in shifts), default=day.now),
                 places=day.places,
                 areas=day.areas,
+                streets=day.streets,
             ),
             driven_to=heading["delivery"],
             fetched_by=heading["pickup"],

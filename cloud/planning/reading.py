@@ -19,6 +19,7 @@ from cloud.planning import breakdown_store, rule_store, store
 from cloud.planning.breakdowns import to_fetch
 from cloud.planning.situation import At, Day, shifts_to_plan
 from cloud.planning.visiting import with_service_time
+from cloud.roads.access import AccessStreet
 
 
 def read_day(
@@ -30,6 +31,7 @@ def read_day(
     now: float,
     positions: Mapping[str, At],
     service_times: ServiceTimes = NOTHING_LEARNED,
+    streets: tuple[AccessStreet, ...] = (),
 ) -> Day:
     """Everything that is known of a depot's service date at ``now``, seconds since 1970.
 
@@ -67,6 +69,7 @@ def read_day(
         drivers=drivers,
         places=places,
         areas=area_store.of_depot(connection, tenant, depot.id),
+        streets=streets,
         service_times=service_times,
         broken=frozenset(broken),
         zones=_zones(connection, tenant, wanted),

@@ -18,6 +18,7 @@ from cloud.planning.day import DayPlan, Stop
 from cloud.planning.familiar import NOBODY_KNOWN, Familiarity
 from cloud.planning.rules import Rule
 from cloud.planning.visiting import OVERTIME_S
+from cloud.roads.access import AccessStreet
 
 EARLY_S: Final = 600
 """A driver sets out so as to stand at the door this long before its window opens, not earlier."""
@@ -70,6 +71,7 @@ class Day:
     rules: tuple[Rule, ...] = ()
     places: Mapping[str, Place] = field(default_factory=dict)
     areas: tuple[AccessArea, ...] = ()
+    streets: tuple[AccessStreet, ...] = ()
     service_times: ServiceTimes = NOTHING_LEARNED
     broken: frozenset[str] = frozenset()
     """Vans that cannot drive on; what they had aboard lies there to be fetched."""

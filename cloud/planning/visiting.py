@@ -1,6 +1,6 @@
 """Where and when an order is fetched and delivered, as the planner is asked. Pure."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from typing import Final, TypedDict
@@ -20,6 +20,7 @@ from cloud.places.usable import (
     usable,
 )
 from cloud.planning import model
+from cloud.roads.access import AccessStreet
 
 PICKUP_S: Final = 60
 UNLOADING_S: Final = 30
@@ -52,7 +53,7 @@ class Access:
     Args:
         day, zone: the service date and the depot's clock, in which hours are told.
         last: when the last shift ends.
-        places: by id. areas: that bind the depot's vans.
+        places: by id. areas: that bind the depot's vans. streets: that have hours.
     """
 
     def __init__(
@@ -63,12 +64,14 @@ class Access:
         last: float,
         places: Mapping[str, Place],
         areas: Iterable[AccessArea],
+        streets: Iterable[AccessStreet] = (),
     ) -> None:
         self.last = last
         self._places = places
         self._until = last + OVERTIME_S
         self._day, self._zone = day, zone
         self._areas = [(area, hours_of_day(area.hours, day, zone, self._until)) for area in areas]
+        self._streets = [(one, hours_of_day(one.hours, day, zone, self._until)) for one in streets]
 
     def limits(self, place_id: str, lat: float, lon: float, service_s: float) -> list[Limit]:
         """What limits a service there: it has to begin and end within each of them."""
@@ -80,7 +83,15 @@ class Access:
         for area, spans in self._areas:
             if area.holds(lat, lon):
                 found.append(Limit("area", done_within(spans, service_s), area.name))
+        if place is not None:
+            found += self._of_streets(place, service_s)
         return found
+
+    def _of_streets(self, place: Place, service_s: float) -> Iterator[Limit]:
+        for street, spans in self._streets:
+            if street.leads_to(place.lat, place.lon, place.street, place.street_distance_m):
+                yield Limit("street", done_within(spans, service_s), street.name)
+                return
 
 
 def with_service_time(order: Order, place: Place | None, times: ServiceTimes) -> Order:

@@ -15,8 +15,11 @@ from typing import Final
 import msgspec
 import osmium
 
+from cloud.fleet.calendar import Calendar
 from cloud.foundation.settings import VanMeasures
+from cloud.roads.access import AccessStreet, write_access
 from cloud.roads.cells import cell_sizes
+from cloud.roads.conditional import access_hours, is_open_else
 from cloud.roads.engine import BASE, argument, program
 from cloud.roads.model import CityError
 from cloud.roads.profile import write_profile
@@ -32,6 +35,8 @@ DRIVABLE: Final = frozenset(
 ) | {"unclassified", "residential", "living_street", "service", "road"}
 """The values of OpenStreetMap's ``highway`` that a van drives on and the map draws."""
 
+_OPENED: Final = "pedestrian"
+"""Driven on where a sign lets vans in at some hours."""
 _ANY_VAN: Final = VanMeasures()
 _STEP_LIMIT_S: Final = 3_600.0
 
@@ -76,7 +81,8 @@ def import_city(
     _require_extract(source)
     with _alone(city), _aside(city) as new:
         told("drawing the streets")
-        bbox = _draw(source, new / STREETS)
+        opened = _write_access(source, new, van, told)
+        bbox = _draw(source, new / STREETS, opened)
         facts = City(
             name=name or source.name.split(".")[0].replace("_", " ").title(),
             bbox=bbox,
@@ -84,7 +90,7 @@ def import_city(
             source=source.name,
         )
         (new / FACTS).write_bytes(msgspec.json.format(msgspec.json.encode(facts)))
-        _build_network(source, new, van, told)
+        _build_network(source, new, van, opened, told)
         _put_in_place(new, city)
     return facts
 
@@ -163,13 +169,15 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def _draw(source: Path, target: Path) -> tuple[float, float, float, float]:
+def _draw(source: Path, target: Path, opened: set[int]) -> tuple[float, float, float, float]:
     """Write every drivable way as GeoJSON; give the box around them."""
     west, south, east, north = 180.0, 90.0, -180.0, -90.0
     drawn = 0
     with target.open("wb") as out:
         out.write(b'{"type":"FeatureCollection","features":[')
-        for way in _ways(source):
+        for way in _ways(source, DRIVABLE | {_OPENED}):
+            if way.tags["highway"] == _OPENED and way.id not in opened:
+                continue
             line = [
                 (round(node.lon, 6), round(node.lat, 6))
                 for node in way.nodes
@@ -189,7 +197,7 @@ def _draw(source: Path, target: Path) -> tuple[float, float, float, float]:
     return west, south, east, north
 
 
-def _ways(source: Path) -> Iterator[osmium.osm.Way]:
+def _ways(source: Path, kinds: frozenset[str]) -> Iterator[osmium.osm.Way]:
     streets = (
         osmium.FileProcessor(str(source), osmium.osm.NODE | osmium.osm.WAY)
         .with_locations()
@@ -198,7 +206,7 @@ def _ways(source: Path) -> Iterator[osmium.osm.Way]:
     )
     try:
         for way in streets:
-            if isinstance(way, osmium.osm.Way) and way.tags["highway"] in DRIVABLE:
+            if isinstance(way, osmium.osm.Way) and way.tags["highway"] in kinds:
                 yield way
     except (RuntimeError, osmium.InvalidLocationError) as error:
         raise CityError(f"{source}: damaged ({error}); download it again") from error
@@ -217,11 +225,48 @@ def _feature(way: osmium.osm.Way, line: list[tuple[float, float]]) -> bytes:
     )
 
 
-def _build_network(
+def _write_access(
     source: Path, folder: Path, van: VanMeasures, told: Callable[[str], None]
+) -> set[int]:
+    """Write which streets have hours; give the ids of those that are closed but for them."""
+    streets: list[AccessStreet] = []
+    opened: set[int] = set()
+    unread = 0
+    for way in _ways(source, DRIVABLE | {_OPENED}):
+        tags = dict(way.tags)
+        hours = access_hours(tags, van.weight_kg)
+        unread += hours == "not understood"
+        if not isinstance(hours, Calendar) or not any(hours.week):
+            continue
+        line = tuple((node.lat, node.lon) for node in way.nodes if node.location.valid())
+        if len(line) < 2:
+            continue
+        if not is_open_else(tags, van.weight_kg):
+            opened.add(way.id)
+        streets.append(AccessStreet(name=tags.get("name", ""), line=line, hours=hours))
+    write_access(folder, streets)
+    if streets:
+        told(f"streets that vans may enter at some hours only: {len(streets)}")
+    if unread:
+        told(f"streets whose hours are not understood, and are left out: {unread}")
+    return opened
+
+
+def _build_network(
+    source: Path,
+    folder: Path,
+    van: VanMeasures,
+    opened: set[int],
+    told: Callable[[str], None],
 ) -> None:
     base = argument(folder / BASE)
-    extract = [str(program("osrm-extract")), "-p", argument(write_profile(folder, van)), "-o", base]
+    extract = [
+        str(program("osrm-extract")),
+        "-p",
+        argument(write_profile(folder, van, opened)),
+        "-o",
+        base,
+    ]
     _run(told, "reading the street network", [*extract, argument(source)])
     sizes = ",".join(str(size) for size in cell_sizes(count_of_nodes(folder)))
     partition = [str(program("osrm-partition")), f"--max-cell-sizes={sizes}", base]

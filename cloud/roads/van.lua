@@ -1,8 +1,8 @@
 -- How a delivery van drives, for OSRM (profile API 4).
 --
 -- Own rules, on two functions of the wheel's library: road classes and turn lanes, which guidance
--- needs in the form OSRM knows. The table `van` and the library's path are written above this text
--- when a city is imported (cloud/roads/profile.py).
+-- needs in the form OSRM knows. The table `van`, the ways `opened` and the library's path are written
+-- above this text when a city is imported (cloud/roads/profile.py).
 
 api_version = 4
 
@@ -17,7 +17,7 @@ local STREETS = {
   secondary = { 52, 1.0 }, secondary_link = { 30, 1.0 },
   tertiary = { 40, 1.0 }, tertiary_link = { 25, 1.0 },
   unclassified = { 28, 0.95 }, residential = { 25, 0.9 }, road = { 25, 0.9 },
-  living_street = { 10, 0.8 }, service = { 14, 0.7 },
+  living_street = { 10, 0.8 }, pedestrian = { 7, 0.7 }, service = { 14, 0.7 },
 }
 -- Of a sign's speed a loaded van keeps this share on the streets that are built for it.
 local KEPT = 0.85
@@ -192,8 +192,11 @@ end
 function process_way(profile, way, result, relations)
   local highway, route = way:get_value_by_key("highway"), way:get_value_by_key("route")
   local is_ferry = route == "ferry"
+  -- Closed but for some hours of the week: who delivers there comes at those.
+  local is_opened = opened[way:id()] == true
   if not is_ferry and not STREETS[highway or ""] then return end
-  local access = access_of(way)
+  if highway == "pedestrian" and not is_opened then return end
+  local access = is_opened and "delivery" or access_of(way)
   if is_ferry and not (access and (ALLOWED[access] or DELIVERED[access])) then return end
   if access and not ALLOWED[access] and not DELIVERED[access] then return end
   if way:get_value_by_key("area") == "yes" or way:get_value_by_key("impassable") == "yes" then return end

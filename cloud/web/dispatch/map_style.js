@@ -16,7 +16,7 @@ const FONT = ["Board Regular"];
 const FONT_BOLD = ["Board Bold"];
 const TRUNK = ["motorway", "motorway_link", "trunk", "trunk_link"];
 const MAIN = ["primary", "primary_link", "secondary", "secondary_link", "tertiary", "tertiary_link"];
-const LANE = ["service", "living_street"];
+const LANE = ["service", "living_street", "pedestrian"];
 
 /** A MapLibre style without any address outside; without `streetsUrl` there are no streets. */
 export function boardStyle(streetsUrl, isDark) {
