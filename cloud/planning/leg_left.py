@@ -1,5 +1,6 @@
 """How much of the leg to its next stop a van still has to drive. Pure."""
 
+from math import inf
 from typing import Final
 
 from cloud.planning.day import Route
@@ -10,6 +11,8 @@ NOT_YET: Final = 0.97
 """Who has so much of a leg ahead has not set out, as far as its position can tell."""
 _NEAR_M: Final = 100.0
 _NEARLY_THERE: Final = 0.05
+_AROUND_S: Final = 900.0
+"""A van may be so much earlier or later than it is planned."""
 
 
 class Way:
@@ -47,6 +50,15 @@ class Way:
         here = self._line.place(at.lat, at.lon, from_m=before_m, to_m=next_m)
         return self._line.rest(here.along_m if here.off_m <= _NEAR_M else before_m)
 
+    def legs(self, open_stops: int, first: int, last: int) -> list[tuple[float, float]]:
+        """The legs to the open stops from one to another, as (lat, lon); the last leads home."""
+        done = len(self._through) - open_stops
+        if done < 0:
+            return self._line.rest(0.0)
+        begin, end = done + first, done + last
+        to_m = self._passed_m(end) if end < len(self._through) else self._line.length_m
+        return self._line.part(self._passed_m(begin - 1) if begin else 0.0, to_m)
+
     def _passed_m(self, number: int) -> float:
         """Metres from the path's begin to a stop; found once, each after the one before it."""
         while len(self._along_m) <= number:
@@ -68,6 +80,24 @@ def path_ahead(route: Route, at: At | None) -> list[tuple[float, float]]:
     if not route.has_begun:
         return [(lat, lon) for lon, lat in route.geometry]
     return Way(route).ahead(len(route.open_stops), at)
+
+
+def path_between(route: Route, begins: float, ends: float) -> list[tuple[float, float]]:
+    """The streets a van is to drive between two instants as planned, and a while around them."""
+    stops = route.open_stops
+    if not route.geometry or not stops:
+        return []
+    leaves = [
+        -inf if route.has_begun else stops[0].planned_arrival - stops[0].leg_s,
+        *(stop.planned_departure for stop in stops),
+    ]
+    arrives = [*(stop.planned_arrival for stop in stops), leaves[-1] + route.end_leg_s]
+    driven = [
+        leg
+        for leg in range(len(leaves))
+        if leaves[leg] - _AROUND_S <= ends and arrives[leg] + _AROUND_S >= begins
+    ]
+    return Way(route).legs(len(stops), driven[0], driven[-1]) if driven else []
 
 
 def left_share(route: Route, at: At | None, now: float, way: Way | None) -> float:

@@ -4,11 +4,12 @@ Only what a van has still to drive counts, as far as its position tells.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import inf
 from typing import NamedTuple
 
 from cloud.foundation.outbox import DomainEvent
 from cloud.planning.day import About, Route
-from cloud.planning.leg_left import path_ahead
+from cloud.planning.leg_left import path_ahead, path_between
 from cloud.planning.situation import At
 from cloud.planning.triggers import Cause
 from cloud.roads.news import StreetsChanged
@@ -16,10 +17,11 @@ from cloud.roads.speeds import RoadRule, goes_through, passes_by
 
 
 class StreetNews(NamedTuple):
-    """Closures and slow zones that began to hold, and those that hold no more."""
+    """Closures and slow zones that began to hold, that hold no more, and that will hold soon."""
 
     begun: Sequence[RoadRule] = ()
     ended: Sequence[RoadRule] = ()
+    announced: Sequence[RoadRule] = ()
 
 
 def streets_of(event: DomainEvent) -> StreetNews | None:
@@ -27,7 +29,7 @@ def streets_of(event: DomainEvent) -> StreetNews | None:
     if event.kind != "StreetsChanged":
         return None
     told = event.body(StreetsChanged)
-    return StreetNews(told.begun, told.ended)
+    return StreetNews(told.begun, told.ended, told.announced)
 
 
 def causes_of(
@@ -53,6 +55,11 @@ def _reason(news: StreetNews, route: Route, at: At | None) -> str | None:
         if goes_through(path, rule):
             what = "is closed" if rule.kind == "closed" else f"is slow, {rule.kmh:g} km/h"
             return f"{rule.name} {what}, and {route.vehicle_id} was to drive there"
+    for rule in news.announced:
+        then = path_between(route, rule.from_s or -inf, rule.until_s or inf)
+        if goes_through(then, rule):
+            what = "will be closed" if rule.kind == "closed" else f"will be slow, {rule.kmh:g} km/h"
+            return f"{rule.name} {what}, when {route.vehicle_id} was to drive there"
     for rule in news.ended:
         if passes_by(path, rule):
             what = "is open again" if rule.kind == "closed" else "is slow no more"

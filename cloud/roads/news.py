@@ -4,7 +4,7 @@ What counts is what a rule does: one that is renamed, or comes again in a file o
 news.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from typing import Final
@@ -15,6 +15,7 @@ from cloud.roads.speeds import RoadRule
 
 EVERY_TENANT: Final = ""
 """Whose news of the streets is: they are shared."""
+_AHEAD: Final = "ahead:"
 _AT_ONCE: Final = 20
 """Rules in one event: a file may bring hundreds, each of hundreds of points."""
 
@@ -22,11 +23,13 @@ _AT_ONCE: Final = 20
 class StreetsChanged(msgspec.Struct, frozen=True, kw_only=True):
     """Closures and slow zones hold now, or no more, and the engine knows. No person is named.
 
-    They are those of all companies, and concern the vans of all.
+    They are those of all companies, and concern the vans of all. ``announced`` are those that will
+    begin within a day; one that was announced and is called off has ``ended``.
     """
 
     begun: tuple[RoadRule, ...] = ()
     ended: tuple[RoadRule, ...] = ()
+    announced: tuple[RoadRule, ...] = ()
 
 
 def effect_of(rule: RoadRule) -> str:
@@ -43,13 +46,40 @@ def by_effect(rules: Iterable[RoadRule]) -> dict[str, RoadRule]:
     return found
 
 
+def ahead(rules: Iterable[RoadRule]) -> dict[str, RoadRule]:
+    """The same of rules that are announced, told apart from those that hold."""
+    return {_AHEAD + effect: rule for effect, rule in by_effect(rules).items()}
+
+
+def announced(told: Mapping[str, RoadRule]) -> dict[str, RoadRule]:
+    """Those of what was told that are announced."""
+    return {key: rule for key, rule in told.items() if key.startswith(_AHEAD)}
+
+
 def changes(
-    told: Mapping[str, RoadRule], holding: Mapping[str, RoadRule]
+    told: Mapping[str, RoadRule], now: Mapping[str, RoadRule], known: Container[str]
 ) -> Iterator[StreetsChanged]:
-    """What is to be told, when ``told`` was known to hold and ``holding`` does now."""
-    begun = [rule for effect, rule in holding.items() if effect not in told]
-    ended = [rule for effect, rule in told.items() if effect not in holding]
-    for at in range(0, len(begun), _AT_ONCE):
-        yield StreetsChanged(begun=tuple(begun[at : at + _AT_ONCE]))
-    for at in range(0, len(ended), _AT_ONCE):
-        yield StreetsChanged(ended=tuple(ended[at : at + _AT_ONCE]))
+    """What is to be told, when ``told`` was and ``now`` is what holds and is announced.
+
+    ``known``: what every rule does that there is; what is announced no more, and is among them, has
+    begun, or begins later than it is looked.
+    """
+    new = {key: rule for key, rule in now.items() if key not in told}
+    coming = announced(new)
+    begun = [rule for key, rule in new.items() if key not in coming]
+    ended = [
+        rule
+        for key, rule in told.items()
+        if key not in now and not (key.startswith(_AHEAD) and key.removeprefix(_AHEAD) in known)
+    ]
+    for some in _few(begun):
+        yield StreetsChanged(begun=some)
+    for some in _few(ended):
+        yield StreetsChanged(ended=some)
+    for some in _few(list(coming.values())):
+        yield StreetsChanged(announced=some)
+
+
+def _few(rules: Sequence[RoadRule]) -> Iterator[tuple[RoadRule, ...]]:
+    for at in range(0, len(rules), _AT_ONCE):
+        yield tuple(rules[at : at + _AT_ONCE])

@@ -18,7 +18,7 @@ from cloud.roads.generations import stamp
 from cloud.roads.hours import Week
 from cloud.roads.keeper import NOW
 from cloud.roads.model import CityError, RoadsUnavailable
-from cloud.roads.news import EVERY_TENANT, by_effect, changes, effect_of
+from cloud.roads.news import EVERY_TENANT, ahead, announced, by_effect, changes, effect_of
 from cloud.roads.publishing import SpeedDesk
 from cloud.roads.segments import Floats, Segments, read_segments
 from cloud.roads.speed_files import SpeedFile, speeds_of
@@ -120,6 +120,7 @@ class SpeedPublisher:
         self._events = events or outbox.Outbox(database)
         self._holding: tuple[RoadRule, ...] | None = None
         self._hours_told: tuple[str, int, _Drawn] | None = None
+        self._coming: list[RoadRule] | None = None
         self._foreseen: tuple[Foreseen, ...] | None = None
         self._rules_in_city: dict[tuple[str, str], bool] = {}
         self._segments: tuple[str, Segments] | None = None
@@ -210,14 +211,17 @@ class SpeedPublisher:
             self._events.wake()
 
     def _tell(self, rules: Sequence[RoadRule]) -> bool:
-        holding = by_effect(rules)
+        holding, coming = by_effect(rules), self._coming
         with self._database.reading() as connection:
-            if store.told(connection).keys() == holding.keys():
-                return False
+            told = store.told(connection)
+            known = {effect_of(rule) for rule in store.rules(connection)}
+        now = holding | (announced(told) if coming is None else ahead(coming))
+        if told.keys() == now.keys():
+            return False
         with self._database.writing() as connection:
             told = store.told(connection)
-            store.put_told(connection, told, holding)
-            news = changes(told, holding)
+            store.put_told(connection, told, now)
+            news = changes(told, now, known)
             outbox.append(connection, EVERY_TENANT, self._clock.now_s(), *news)
         return True
 
@@ -264,8 +268,10 @@ class SpeedPublisher:
         made_of = city, None if hours is None else hours.version, _drawn((), files)
         named = {part.named(made_of).data_set: part for part in wanted}
         spans = tuple(part.named(made_of) for part in wanted)
+        coming = [one for part in wanted for one in part.rules if (one.from_s or 0.0) > at_s]
         served = await asyncio.to_thread(desk.served, NAME)
         if spans == self._foreseen and named.keys() == set(served):
+            self._coming = coming
             return
         for name, part in named.items():
             if name not in served:
@@ -276,7 +282,7 @@ class SpeedPublisher:
         for name in served:
             if name not in named:
                 await desk.drop(name)
-        self._foreseen = spans
+        self._foreseen, self._coming = spans, coming
 
     def _in_city(self, city: str, segments: Segments, rules: Sequence[RoadRule]) -> list[RoadRule]:
         """The rules that any street of the city is in; what is elsewhere needs no travel times."""

@@ -77,6 +77,14 @@ class Line:
         here = self._lat + y / _DEGREE_M, self._lon + x / self._east_m
         return [here, *self._points[max(step, 0) :]]
 
+    def part(self, from_m: float, to_m: float) -> list[tuple[float, float]]:
+        """The path between two of its places, as (lat, lon); two points at least."""
+        import numpy as np
+
+        rest, end = self.rest(from_m), self.rest(to_m)[0]
+        behind = len(self._points) - int(np.searchsorted(self._begins_m, to_m, side="left"))
+        return [*rest[: max(1, len(rest) - behind)], end]
+
     def place(
         self, lat: float, lon: float, *, from_m: float = 0.0, to_m: float | None = None
     ) -> Placed:

@@ -105,6 +105,33 @@ def test_an_opened_street_behind_a_van_concerns_it_no_more() -> None:
     assert not on_the_way(StreetNews(ended=[far]), At(-29.9, -71.2405, EIGHT))
 
 
+@pytest.mark.parametrize(
+    ("begins_h", "ends_h", "is_news"), [(1.0, 3.0, True), (3.0, 4.0, False), (-2.0, -1.0, False)]
+)
+def test_what_is_announced_concerns_who_is_to_drive_there_then(
+    *, begins_h: float, ends_h: float, is_news: bool
+) -> None:
+    """The van leaves the first stop at ten and is at the second a quarter of an hour later."""
+    at_ten = EIGHT + 2 * HOUR
+    first = replace(stop("s0", order("a")), lat=-29.9, lon=-71.25, leg_s=600)
+    first = replace(first, planned_arrival=at_ten - 180, planned_departure=at_ten)
+    second = replace(stop("s1", order("b")), lat=-29.9, lon=-71.24)
+    second = replace(second, planned_arrival=at_ten + 900, planned_departure=at_ten + 1_000)
+    driven = replace(route("van-1", first, second), geometry=EASTWARDS)
+    coming = rule(*ALONG, from_s=EIGHT + begins_h * HOUR, until_s=EIGHT + ends_h * HOUR)
+    reasons = [one.reason for one in causes_of(StreetNews(announced=[coming]), [driven], {})]
+    told = "Balmaceda will be closed, when van-1 was to drive there"
+    assert reasons == ([told] if is_news else [])
+
+
+@given(share=st.floats(0, 1), width=st.floats(0, 1))
+def test_a_part_of_a_path_begins_and_ends_where_it_is_asked_to(share: float, width: float) -> None:
+    line = Line([(lat, lon) for lon, lat in EASTWARDS])
+    from_m = share * line.length_m
+    to_m = from_m + width * (line.length_m - from_m)
+    assert Line(line.part(from_m, to_m)).length_m == pytest.approx(to_m - from_m, abs=0.5)
+
+
 @given(share=st.floats(0, 1))
 def test_what_is_ahead_of_a_van_is_the_rest_of_its_path(share: float) -> None:
     line = Line([(lat, lon) for lon, lat in EASTWARDS])

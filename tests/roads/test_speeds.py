@@ -413,6 +413,7 @@ def test_what_began_and_ended_while_nothing_ran_is_told_once(
     slow = RoadRule(id="", name="school", kind="slow", kmh=20.0, points=line, is_area=False)
     closed = replace(slow, name="fair", kind="closed", kmh=None, from_s=2_000.0, until_s=3_000.0)
     known = [traffic.add("main", one, "ana") for one in (slow, closed)]
+    coming: list[str] = []
 
     async def start(at_s: float, desk: Heard = desk) -> list[tuple[list[str], list[str]]]:
         """The service runs at a time; what it tells, as names of what began and what ended."""
@@ -425,15 +426,19 @@ def test_what_began_and_ended_while_nothing_ran_is_told_once(
         await publisher._tell_or_later()  # nothing is told before the engine knows
         with suppress(RoadsUnavailable):
             await publisher.publish(cast("Any", desk))
+            await publisher.publish_ahead(cast("Any", desk))
         await publisher.tell()
         await publisher.tell()
         with database.reading() as connection:
             rows = connection.execute(select(outbox).where(outbox.c.position > before))
             told = [msgspec.json.decode(row.payload, type=StreetsChanged) for row in rows]
+        coming.extend(rule.name for one in told for rule in one.announced)
+        told = [one for one in told if not one.announced]
         return [([r.name for r in one.begun], [r.name for r in one.ended]) for one in told]
 
     async def days() -> None:
         assert await start(1_000.0) == [(["school"], [])]
+        assert coming == ["fair"]
         assert await start(1_500.0) == []
         assert await start(2_500.0, Deaf()) == []
         assert await start(2_500.0) == [(["fair"], [])]
@@ -444,6 +449,12 @@ def test_what_began_and_ended_while_nothing_ran_is_told_once(
         assert await start(3_100.0) == [(["school"], []), ([], ["school"])]
         traffic.remove("main", known[0].id)
         assert await start(3_200.0) == [([], ["school"])]
+        again = replace(closed, points=(here, (here[0], here[1] + 1e-3)), from_s=9_000.0)
+        called_off = traffic.add("main", replace(again, name="market", until_s=9_900.0), "ana")
+        assert await start(3_300.0) == []
+        assert coming == ["fair", "market"]
+        traffic.remove("main", called_off.id)
+        assert await start(3_400.0) == [([], ["market"])]
 
     asyncio.run(days())
     database.close()
