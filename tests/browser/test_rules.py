@@ -364,7 +364,8 @@ def test_a_policy_is_shown_in_minutes_and_keeps_what_nobody_touched(page: Page) 
         return { draft, same: m.changedPolicy(policy, draft), changed: m.changedPolicy(policy, touched) };
     }"""  # noqa: E501 - a line of the script
     prices = {
-        "km": 60.1234567, "hour": 0, "vehicle": 0, "late_s": 5, "unserved": 36000,
+        "km": 60.1234567, "hour": 0, "vehicle": 0, "late_s": 5, "late_soft_s": 0.5,
+        "unserved": 36000, "wait": 1800, "outside_zone": 600, "unfamiliar": 60,
         "unserved_urgent": 360000, "changed_vehicle": 300, "changed_sequence": 120,
     }  # fmt: skip
     policy = {
@@ -373,6 +374,7 @@ def test_a_policy_is_shown_in_minutes_and_keeps_what_nobody_touched(page: Page) 
     found = run(page, "dispatch/policy.js", script, policy)
     assert found["same"] == policy
     assert (found["draft"]["late_s"], found["draft"]["unserved"]) == ("5", "600")
+    assert (found["draft"]["late_soft_s"], found["draft"]["wait"]) == ("0.5", "30")
     assert found["changed"] == {**policy, "changed_vehicle": 270, "ask_above_moved": 7}
 
 

@@ -35,6 +35,8 @@ def price_of_leaving(policy: Policy, job: Job) -> float:
 
 def price_of_preference(policy: Policy, vehicle: Vehicle, job: Job) -> int:
     """What it costs that this van delivers a job and not one that would be preferred."""
+    if not vehicle.zones and not job.known:
+        return 0
     is_outside = bool(vehicle.zones) and not set(vehicle.zones) & set(job.zones)
     known = dict(job.known)
     less = max(known.values(), default=0) - known.get(vehicle.id, 0)
