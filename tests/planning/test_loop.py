@@ -107,6 +107,91 @@ def test_an_urgent_order_waits_neither_for_another_depot_nor_for_its_own(desk: D
     assert revisions(north).index("urgent_order") == 1
 
 
+def planned(office: Office) -> set[str]:
+    """The orders on the routes in force."""
+    routes = office.ask("GET", office.plan, 200)["routes"]
+    return {one for route in routes for stop in route["stops"] for one in stop["order_ids"]}
+
+
+def numbers(office: Office) -> list[int]:
+    return [one["number"] for one in office.ask("GET", f"{office.plan}/revisions", 200)["items"]]
+
+
+def test_urgent_orders_of_one_moment_are_all_served_and_each_revision_follows_one(
+    desk: Desk,
+) -> None:
+    north, _ = offices(desk, Planner())
+    assert north.replan("optimize") == 1
+
+    async def day() -> None:
+        loop = north.loop()
+        async with working(loop), north.telling(loop):
+            asked = [away(north.order, priority="urgent", lat=-29.91 - k / 900) for k in range(3)]
+            wanted = set(await asyncio.gather(*asked))
+            await until(lambda: wanted <= planned(north))
+            await until(lambda: not north.unfinished)
+
+    asyncio.run(day())
+    assert "urgent_order" in revisions(north)
+    assert numbers(north) == list(range(1, len(numbers(north)) + 1))
+
+
+def test_an_urgent_order_that_nobody_worked_on_before_a_restart_is_served_after_it(
+    desk: Desk,
+) -> None:
+    north, _ = offices(desk, Planner())
+    assert north.replan("optimize") == 1
+
+    async def day() -> None:
+        async with north.telling(north.loop()):
+            wanted = await away(north.order, priority="urgent")
+            await until(lambda: bool(north.unfinished))
+        assert wanted not in await away(planned, north)
+        async with working(north.loop()):
+            await until(lambda: not north.unfinished)
+        assert wanted in await away(planned, north)
+
+    asyncio.run(day())
+    assert revisions(north).count("urgent_order") >= 1
+
+
+class MeanwhileCancelling(Planner):
+    """Somebody cancels an order in the middle of the first search after ``cancels`` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cancels: Callable[[], object] | None = None
+
+    async def solve(self, request: SolveRequest, *, timeout_s: float) -> Solved:
+        cancels, self.cancels = self.cancels, None
+        if cancels is not None:
+            await away(cancels)
+        return await super().solve(request, timeout_s=timeout_s)
+
+
+def test_what_is_written_while_an_urgent_order_is_placed_is_seen_before_it_is_published(
+    desk: Desk,
+) -> None:
+    planner = MeanwhileCancelling()
+    north, _ = offices(desk, planner)
+    assert north.replan("optimize") == 1
+    other = next(iter(planned(north)))
+
+    async def day() -> None:
+        loop = north.loop()
+        planner.cancels = lambda: north.ask(
+            "POST", f"/orders/{other}/cancel", 200, reason="not wanted"
+        )
+        async with working(loop), north.telling(loop):
+            wanted = await away(north.order, priority="urgent")
+            await until(lambda: wanted in planned(north))
+            assert other not in await away(planned, north)
+            await until(lambda: not north.unfinished)
+
+    asyncio.run(day())
+    assert other not in planned(north)
+
+
 def test_a_depot_whose_plan_is_put_off_holds_up_no_other_and_is_told_once(desk: Desk) -> None:
     planner = Planner()
     north, south = offices(desk, planner)
