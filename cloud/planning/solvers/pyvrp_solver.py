@@ -18,8 +18,6 @@ import pyvrp
 from msgspec import structs
 from pyvrp import Activity, ActivityType
 from pyvrp.exceptions import PenaltyBoundWarning
-from pyvrp.PenaltyManager import PenaltyParams
-from pyvrp.search import NeighbourhoodParams
 from pyvrp.stop import FirstFeasible, MaxRuntime, NoImprovement
 
 from cloud.planning.solvers.choice import LARGE
@@ -28,6 +26,7 @@ from cloud.planning.solvers.formulation import Formulation, Ints, Node, formulat
 from cloud.planning.solvers.insertion.solver import inserted
 from cloud.planning.solvers.parts import improved_in_parts, price
 from cloud.planning.solvers.port import Sequences, Step, Task
+from cloud.planning.solvers.pyvrp_parameters import FAR_OFF, IN_PARTS, KEEPING, fitted
 from cloud.planning.solvers.ranges import has_ranges, reined
 from cloud.planning.solvers.reloads import Reloading
 from cloud.planning.solvers.resting import back_by
@@ -42,14 +41,6 @@ _BEGIN_SHARE: Final = 0.1
 """Of the time, for a plan that serves every order to start from."""
 _SIDE_BY_SIDE: Final = 2
 """Searches of a small problem at once: more of them find little more."""
-_SOFT: Final = 1_000.0
-"""What a second late, or a unit too much, costs at first where a search begins far off: it goes
-through such plans, which PyVRP's own 50,000 keeps it from for its first 40,000 steps."""
-_WHOLE: Final = pyvrp.SolveParams()
-_FAR_OFF: Final = pyvrp.SolveParams(
-    penalty=PenaltyParams(max_penalty=2 * _SOFT, solutions_between_updates=50)
-)
-_IN_PARTS: Final = pyvrp.SolveParams(neighbourhood=NeighbourhoodParams(num_neighbours=20))
 
 
 class PyvrpSolver:
@@ -75,7 +66,7 @@ def _searched_in_parts(task: Task, ends: float) -> Sequences:
         ends_first = time.perf_counter() + first_s
         plain = _without_strangers(task)
         begun = _begun(plain, ends_first)
-        first = _searched(replace(plain, start=begun), ends_first, begun, _IN_PARTS)
+        first = _searched(replace(plain, start=begun), ends_first, begun, IN_PARTS)
     first = feasible(task.problem, task.matrix, first)
     return improved_in_parts(task, first, _searched_part, ends)
 
@@ -94,7 +85,7 @@ def _searched_side_by_side(task: Task, ends: float) -> Sequences:
 
     The first is the better one where a plan is in force, the second where there is none.
     """
-    ways = [_WHOLE, _FAR_OFF] if task.start is not None else [_FAR_OFF, _WHOLE]
+    ways = [KEEPING, FAR_OFF] if task.start is not None else [FAR_OFF, KEEPING]
     begun = _begun(task, ends)
     with THIS_MACHINE.lent(min(task.cores or _SIDE_BY_SIDE, _SIDE_BY_SIDE)) as count:
         if count == 1:
@@ -134,7 +125,7 @@ def _first_plan(form: Formulation, task: Task, ends: float) -> Sequences:
         model.data,
         stop=lambda best: first(best) or limit(best) or task.is_cancelled(),
         seed=task.seed,
-        params=_IN_PARTS,
+        params=IN_PARTS,
         collect_stats=False,
         display=False,
     )
@@ -150,7 +141,7 @@ def _serves_all(task: Task, plan: Sequences) -> bool:
 
 
 def _searched_part(task: Task) -> Sequences:
-    return _searched(task, time.perf_counter() + task.seconds, task.start, _IN_PARTS)
+    return _searched(task, time.perf_counter() + task.seconds, task.start, IN_PARTS)
 
 
 def _searched(
@@ -214,35 +205,26 @@ def _search(
     start = task.start
     whole = _whole_plan(form, task, known)
     model = PyvrpModel(form, start, is_required=whole is not None)
-    limit = MaxRuntime(max(0.0, ends - time.perf_counter()))
+    left_s = max(0.0, ends - time.perf_counter())
+    limit = MaxRuntime(left_s)
     idle = NoImprovement(_IDLE_ITERATIONS)
     result = pyvrp.solve(
         model.data,
         stop=lambda best: limit(best) or idle(best) or task.is_cancelled(),
         seed=task.seed,
-        params=_priced(parameters, form.scale, is_whole=whole is not None),
+        params=fitted(
+            parameters,
+            scale=form.scale,
+            is_whole=whole is not None,
+            orders=len(task.problem.jobs),
+            seconds=left_s,
+        ),
         collect_stats=False,
         display=False,
         initial_solution=None if start is None else model.solution(start),
     )
     found = model.sequences(result.best)
     return found if whole is None else _cheaper(task, whole, found)
-
-
-def _priced(parameters: pyvrp.SolveParams, scale: int, *, is_whole: bool) -> pyvrp.SolveParams:
-    """The parameters with their first penalties in units; PyVRP's own where orders may be left.
-
-    Leaving an order is a price, too, and a search that may be late for less never leaves one.
-    """
-    own = PenaltyParams()
-    soft = parameters.penalty
-    most = min(soft.max_penalty * scale, own.max_penalty)
-    return pyvrp.SolveParams(
-        ils=parameters.ils,
-        penalty=replace(soft, max_penalty=most) if is_whole else own,
-        neighbourhood=parameters.neighbourhood,
-        perturbation=parameters.perturbation,
-    )
 
 
 def _cheaper(task: Task, whole: Sequences, found: Sequences) -> Sequences:
