@@ -81,11 +81,8 @@ def _without_strangers(task: Task) -> Task:
 
 
 def _searched_side_by_side(task: Task, ends: float) -> Sequences:
-    """The best of a search that keeps to the rules and one that goes through worse, if two may.
-
-    The first is the better one where a plan is in force, the second where there is none.
-    """
-    ways = [KEEPING, FAR_OFF] if task.start is not None else [FAR_OFF, KEEPING]
+    """The best of two searches, if two may: from a plan in force one keeps to the rules."""
+    ways = (FAR_OFF, FAR_OFF) if task.start is None else (KEEPING, FAR_OFF)
     begun = _begun(task, ends)
     with THIS_MACHINE.lent(min(task.cores or _SIDE_BY_SIDE, _SIDE_BY_SIDE)) as count:
         if count == 1:
