@@ -16,7 +16,7 @@ from cloud.foundation.database import Database
 from cloud.foundation.ids import NewId
 from cloud.orders import store as order_store
 from cloud.planning import job_store, proposal_store, store
-from cloud.planning.day import DayKey, Job, PlanningFailed
+from cloud.planning.day import DayKey, Job, PlanningFailed, Trigger
 from cloud.planning.hours_news import HoursNews, PlannedDay, cause_of_hours
 from cloud.planning.making import REPLAN_S
 from cloud.planning.situation import At
@@ -28,6 +28,8 @@ DECISION_S: Final = 0.05
 """For an urgent order, which is put where it fits at once; the loop improves on that later."""
 _SOON_S: Final = 86_400.0
 """Of the streets' news only routes that begin until then are told."""
+_BEFORE_THE_SHIFT: Final[frozenset[Trigger]] = frozenset({"van_broken_down", "changed_shift"})
+"""What is news of a van that has not set out yet, too."""
 
 
 class JobQueue:
@@ -96,9 +98,10 @@ class JobQueue:
         if isinstance(cause, Cause):
             return [(cause.depot_id, cause.service_date)]
         now = self._clock.now_s()
+        until = now + (_SOON_S if cause.about.trigger in _BEFORE_THE_SHIFT else 1)
         with self._database.reading() as connection:
-            routes = store.routes_between(connection, tenant, now - store.LATE_S, now + 1)
-            shifts = shift_store.shifts_between(connection, tenant, now, now + 1, cause.vehicle_id)
+            routes = store.routes_between(connection, tenant, now - store.LATE_S, until)
+            shifts = shift_store.shifts_between(connection, tenant, now, until, cause.vehicle_id)
         days = [
             (route.depot_id, route.service_date)
             for route in routes

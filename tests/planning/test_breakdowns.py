@@ -1,5 +1,6 @@
 """A van breaks down: its parcels lie where it stands, and others fetch and deliver them."""
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from cloud.planning.situation import Day
 from cloud.planning.solvers.solving import solve
 from tests.cloud.desk import StillClock, open_desk
 from tests.planning.days import EIGHT, HOUR, aboard, day, route, stop
-from tests.planning.office import PLAN, Office
+from tests.planning.office import PLAN, Office, until
 from tests.planning.streets import street
 
 DONE, NEXT, THEN = aboard("x", "van-1", "delivered"), aboard("a", "van-1"), aboard("b", "van-1")
@@ -103,6 +104,21 @@ def test_a_report_takes_the_van_out_of_the_plan_until_it_goes_out_again(office: 
     office.ask("DELETE", path, 404)
     assert office.replan("optimize") == 3
     office.ask("PUT", "/vehicles/none/breakdown", 404, lat=-29.9, lon=-71.25)
+
+
+def test_a_van_that_breaks_down_before_its_shift_asks_for_a_plan(office: Office) -> None:
+    office.replan("optimize")
+    loop, van = office.loop(), next(iter(office.shifts))
+
+    async def told() -> None:
+        async with office.telling(loop) as kinds:
+            path = f"/vehicles/{van}/breakdown"
+            place = {"lat": -29.9, "lon": -71.25}
+            answer = await asyncio.to_thread(office.desk.ask, "PUT", path, json=place)
+            assert answer.status_code == 200
+            await until(lambda: "VanBrokeDown" in kinds and bool(office.unfinished))
+
+    asyncio.run(told())
 
 
 def test_a_handover_is_finished_though_the_broken_van_goes_out_again(office: Office) -> None:
