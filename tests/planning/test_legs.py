@@ -193,3 +193,26 @@ def test_a_search_by_the_hour_passes_the_checker(
     ]
     plan = planned(day([van(), van("van-2")], orders), "pyvrp", matrix=travel, seconds=0.3)
     assert not (may_be_late and plan.unserved)
+
+
+@pytest.mark.parametrize("solver", ["insertion", "pyvrp"])
+def test_who_lives_behind_a_street_that_closes_at_two_is_served_before(solver: SolverName) -> None:
+    """In the middle of the street it takes an hour and a half more from two to four."""
+    is_behind = np.arange(31) >= 15
+    through_it = is_behind[:, None] != is_behind[None, :]
+    around = ROADS.seconds + through_it * 90 * MINUTE
+    travel = TimedMatrix(
+        hours=Timetable(changes=(0, at(14), at(16)), classes=(0, 1, 0)),
+        seconds=np.stack([ROADS.seconds, around.astype(np.int32)]),
+        metres=ROADS.metres,
+    )
+    near = order("near", 5, service_s=70 * MINUTE)
+    far = order("far", 25, between(13, 15))
+    problem = day([van(available_from=at(13))], [near, far])
+    plan = planned(problem, solver, matrix=travel)
+    assert deliveries(plan) == ["far", "near"]
+    served = {one.job: one for one in visits(plan) if one.kind == "delivery"}
+    assert served["far"].departure < at(14)
+    near_first = tuple(Step(n, kind) for n in (0, 1) for kind in ("pickup", "delivery"))
+    assert timed(problem, ROADS, problem.vehicles[0], near_first).broken_by is None
+    assert timed(problem, travel, problem.vehicles[0], near_first).broken_by is not None
