@@ -19,7 +19,7 @@ from cloud.orders import store as order_store
 from cloud.orders.model import OrderChanged
 from cloud.orders.store import DayOf
 from cloud.orders.waiting import MOST_DAYS, carried, next_day
-from cloud.planning import store
+from cloud.planning import rule_store, store
 from cloud.planning.visiting import OVERTIME_S
 
 log = logging.getLogger(__name__)
@@ -127,6 +127,7 @@ class Carrying:
                 if goal is None:
                     continue
                 order_store.put_on_day(connection, carried(order, goal, depot.zone))
+                rule_store.follow(connection, tenant, order.id, goal)
                 told = OrderChanged(
                     order_id=order.id,
                     depot_id=depot_id,

@@ -74,6 +74,19 @@ def lift(connection: Connection, rule: Rule, at: float) -> None:
     )
 
 
+def follow(connection: Connection, tenant: str, order_id: str, service_date: date) -> None:
+    """The rules of an order that nobody has lifted hold on the day to which it was carried."""
+    connection.execute(
+        update(plan_rule)
+        .where(
+            plan_rule.c.tenant == tenant,
+            plan_rule.c.order_id == order_id,
+            plan_rule.c.lifted_at.is_(None),
+        )
+        .values(service_date=service_date.isoformat())
+    )
+
+
 def _rule(row: RowMapping) -> Rule:
     return Rule(
         **{name: row[name] for name in row if name not in {"lifted_at", "service_date"}},

@@ -149,6 +149,8 @@ def test_what_is_dear_today_waits_says_so_and_is_carried_until_it_must_go(office
 
 def test_what_waits_is_carried_when_its_day_is_over_and_not_before(office: Office) -> None:
     far = office.order(**FAR, wait_until=SATURDAY)
+    ban = {"kind": "ban", "vehicle_id": "van-1", "order_id": far}
+    office.ask("POST", f"{PLAN}/rules", 201, **ban)
     last = office.order(lat=-28.0, lon=-71.25, wait_until=TODAY)
     office.replan("optimize")
     database = office.desk.database
@@ -161,6 +163,8 @@ def test_what_waits_is_carried_when_its_day_is_over_and_not_before(office: Offic
     assert carry(0.55) == 0
     assert office.ask("GET", f"/orders/{far}", 200)["service_date"] == TOMORROW
     assert office.ask("GET", f"/orders/{last}", 200)["service_date"] == TODAY
+    rules = office.ask("GET", f"/depots/{office.depot}/plans/{TOMORROW}/rules", 200)["items"]
+    assert [one["order_id"] for one in rules] == [far]
     assert carry(3) == 1  # nobody was there for two days
     assert office.ask("GET", f"/orders/{far}", 200)["service_date"] == "2026-11-26"
     assert carry(9) == 0
