@@ -25,6 +25,7 @@ from cloud.planning.solvers.cores import THIS_MACHINE
 from cloud.planning.solvers.formulation import Formulation, Ints, Node, formulate
 from cloud.planning.solvers.insertion.solver import inserted
 from cloud.planning.solvers.parts import improved_in_parts, price
+from cloud.planning.solvers.pauses import without_common_pauses
 from cloud.planning.solvers.port import Sequences, Step, Task
 from cloud.planning.solvers.pyvrp_parameters import FAR_OFF, IN_PARTS, KEEPING, fitted
 from cloud.planning.solvers.ranges import has_ranges, reined
@@ -51,7 +52,8 @@ class PyvrpSolver:
     def solve(self, task: Task) -> Sequences:
         """The best order of visits found; feasible by PyVRP's own account, or to be trimmed."""
         ends = time.perf_counter() + task.seconds
-        task = replace(task, travel=None)  # it searches on the matrix throughout
+        problem = without_common_pauses(task.problem)
+        task = replace(task, problem=problem, travel=None)  # on the matrix throughout
         with warnings.catch_warnings():  # here and not in a search: filters are of all threads
             warnings.simplefilter("ignore", PenaltyBoundWarning)
             if len(task.problem.jobs) < LARGE:
