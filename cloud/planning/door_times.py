@@ -1,4 +1,4 @@
-"""What a depot's newest routes have shown of its doors: how long they take, who knows them."""
+"""What a depot's newest routes have shown: how long doors take, who knows them, who is late."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
@@ -8,9 +8,10 @@ from cloud.foundation.database import Database
 from cloud.orders import store as order_store
 from cloud.places.model import Place
 from cloud.places.service_times import Dwell, ServiceTimes, learned
-from cloud.planning import store
+from cloud.planning import store, told_store
 from cloud.planning.day import Route, Stop
 from cloud.planning.familiar import Familiarity, delivered_by, familiarity
+from cloud.planning.lag import Lag, lag_of
 from cloud.planning.service import with_drivers
 
 _LEARN_EVERY_S: Final = 3_600.0
@@ -18,7 +19,7 @@ _LEARN_ROUTES: Final = 300
 
 
 class DoorTimes:
-    """Learns what a depot's stops have taken, anew each hour.
+    """Learns what a depot's stops have taken and how late its vans came, anew each hour.
 
     Args:
         database: of the business. clock: domain time.
@@ -37,6 +38,10 @@ class DoorTimes:
         """How well the depot's drivers know them."""
         return self._shown(tenant, depot_id).familiarity
 
+    def lag_of(self, tenant: str, depot_id: str) -> Lag:
+        """How much later than forecast its vans come."""
+        return self._shown(tenant, depot_id).lag
+
     def _shown(self, tenant: str, depot_id: str) -> "_Shown":
         now = self._clock.now_s()
         known = self._known.get((tenant, depot_id))
@@ -46,10 +51,12 @@ class DoorTimes:
                 routes = with_drivers(connection, routes, now)
                 served = list(_delivered(routes))
                 places = order_store.places_of_deliveries(connection, tenant, served)
+                judged = told_store.judged(connection, tenant, routes)
             known = self._known[tenant, depot_id] = _Shown(
                 now,
                 learned(dwells_of(routes, places)),
                 familiarity(delivered_by(routes, places, now)),
+                lag_of(judged),
             )
         return known
 
@@ -58,6 +65,7 @@ class _Shown(NamedTuple):
     at: float
     times: ServiceTimes
     familiarity: Familiarity
+    lag: Lag
 
 
 def dwells_of(routes: Iterable[Route], places: Mapping[str, Place]) -> Iterator[Dwell]:

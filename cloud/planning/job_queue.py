@@ -24,6 +24,8 @@ from cloud.planning.street_news import StreetNews, causes_of
 from cloud.planning.triggers import Cause, VanCause, settles_in_s
 from cloud.planning.turns import joins
 
+_BREAKDOWN_S: Final = 5.0
+"""A van's whole load is to be fetched and spread over the others, and stands still meanwhile."""
 DECISION_S: Final = 0.05
 """For an urgent order, which is put where it fits at once; the loop improves on that later."""
 _SOON_S: Final = 86_400.0
@@ -212,11 +214,15 @@ def job_of(day: DayKey, cause: Cause | VanCause, job_id: str, now: float) -> Job
         trigger=trigger,
         reason=cause.reason,
         solver="insertion" if is_urgent else "auto",
-        seconds=DECISION_S if is_quick else REPLAN_S,
+        seconds=DECISION_S if is_quick else _searched_s(trigger),
         seed=1,
         about=(cause.about,),
         due_at=None if is_quick else now + settles_in_s(trigger),
     )
+
+
+def _searched_s(trigger: Trigger) -> float:
+    return _BREAKDOWN_S if trigger == "van_broken_down" else REPLAN_S
 
 
 def improvement(decided: Job, job_id: str) -> Job:

@@ -139,8 +139,9 @@ class PlanMaker:
         """The day as it stands, and what a job asks of it."""
         times = self._door_times.of(job.tenant, job.depot_id)
         familiarity = self._door_times.familiarity(job.tenant, job.depot_id)
+        lag = self._door_times.lag_of(job.tenant, job.depot_id)
         with self._database.seeing() as (connection, seen):
-            day = replace(self._day(connection, job, times), familiarity=familiarity)
+            day = replace(self._day(connection, job, times), familiarity=familiarity, lag=lag)
             return Known(day, seen), _asked(connection, job)
 
     async def _solve(self, job: Job, problem: Problem, now: float) -> Solved:

@@ -168,6 +168,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
             and a plan that is late there and cheaper for it is taken. Only of what may be late.
         late_until: service may not start after it, late or not; None is whenever. Only of what may
             be late: a place that closes.
+        margin_s: so long before its last window ends it is to be served if that can be: vans come
+            later than planned as often as earlier.
         unserved: leaving it out costs this instead of what `Policy` says: little for what may wait
             for another day, and more each time it was put off.
         previous_vehicle: the van of the plan in force; another one costs `Policy.changed_vehicle`.
@@ -196,6 +198,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     late_s: Price | None = None
     late_until: Instant | None = None
     unserved: Price | None = None
+    margin_s: Seconds = 0
     previous_vehicle: Id | None = None
     zones: Annotated[tuple[Id, ...], Meta(max_length=100)] = ()
     known: Annotated[tuple[tuple[Id, Permille], ...], Meta(max_length=2_000)] = ()

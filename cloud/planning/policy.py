@@ -27,6 +27,8 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
             another driver of the day knows well, and this one not at all.
         slack_s: kept at each door beside its service: finding a place to stand, and whatever the
             speeds of the streets do not tell.
+        margin_share: how much of what vans come later in one of ten cases is kept before the end
+            of a window, where that can be done; 0 keeps nothing.
         ask_above_moved: a re-plan that moves more orders than this is proposed, not published;
             None publishes all.
         ask_before_moving_a_promise: propose whatever tells a customer another time.
@@ -49,6 +51,7 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
     outside_zone: model.Price = 600.0
     unfamiliar: model.Price = 60.0
     slack_s: Annotated[int, Meta(ge=0, le=3_600)] = 60
+    margin_share: Annotated[float, Meta(ge=0, le=3)] = 1.0
     ask_above_moved: Annotated[int, Meta(ge=0, le=100_000)] | None = None
     ask_before_moving_a_promise: bool = False
     work_rules: RuleSetName | WorkRules = "none"

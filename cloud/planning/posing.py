@@ -9,6 +9,7 @@ from cloud.orders.model import Order
 from cloud.places.usable import Excluded, why_excluded
 from cloud.planning import model
 from cloud.planning.day import Unplanned, served_orders
+from cloud.planning.lag import with_margin
 from cloud.planning.policy import TenantPolicy
 from cloud.planning.preferring import preferred, with_zones
 from cloud.planning.proposals import Sequences
@@ -65,6 +66,8 @@ def problem_of(
         for order in day.orders.values()
         if (job := _job(day, order, places, depot, known)) is not None
     ]
+    begins = max(day.now, min((van.available_from for van in vehicles), default=day.now))
+    jobs = [with_margin(job, begins, day.lag, policy.margin_share) for job in jobs]
     if held is not None:
         jobs = _given(jobs, held, known.on_shift)
     of_day = {job.id: job for job in jobs}

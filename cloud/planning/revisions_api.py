@@ -78,9 +78,10 @@ class PolicyBody(BaseModel):
     ``changed_sequence`` an order that gets another van, or another place in its round;
     ``outside_zone`` a delivery outside the zones of its driver or van; ``unfamiliar`` one at a
     door that another driver knows well and its own does not; ``slack_s`` seconds kept at each door
-    beside its service. ``work_rules`` is a set of ``GET /planning/work-rules``, or own numbers;
-    ``work_rules_of_depots`` is that of some depots. Doors within ``halt_within_m`` of where a van
-    parks may be served on foot from one halt
+    beside its service; ``margin_share`` of what one van in ten comes later than forecast is kept
+    before windows end, where that can be done. ``work_rules`` is a set of
+    ``GET /planning/work-rules``, or own numbers; ``work_rules_of_depots`` is that of some depots.
+    Doors within ``halt_within_m`` of where a van parks may be served on foot from one halt
     (0: none), which parks once: of each service ``parking_s`` is parking.
     """
 
@@ -98,6 +99,7 @@ class PolicyBody(BaseModel):
     outside_zone: Price = 600.0
     unfamiliar: Price = 60.0
     slack_s: Annotated[int, Field(ge=0, le=3_600)] = 60
+    margin_share: Annotated[float, Field(ge=0, le=3, allow_inf_nan=False)] = 1.0
     ask_above_moved: Annotated[int, Field(ge=0, le=100_000)] | None = None
     ask_before_moving_a_promise: bool = False
     work_rules: RuleSetName | WorkRulesBody = "none"

@@ -16,6 +16,7 @@ from cloud.places.model import Place
 from cloud.places.service_times import NOTHING_LEARNED, ServiceTimes
 from cloud.planning.day import DayPlan, Stop
 from cloud.planning.familiar import NOBODY_KNOWN, Familiarity
+from cloud.planning.lag import ASSUMED_LAG, Lag
 from cloud.planning.rules import Rule
 from cloud.planning.visiting import OVERTIME_S
 from cloud.roads.access import AccessStreet
@@ -73,6 +74,7 @@ class Day:
     areas: tuple[AccessArea, ...] = ()
     streets: tuple[AccessStreet, ...] = ()
     service_times: ServiceTimes = NOTHING_LEARNED
+    lag: Lag = ASSUMED_LAG
     broken: frozenset[str] = frozenset()
     """Vans that cannot drive on; what they had aboard lies there to be fetched."""
     zones: tuple[Fence, ...] = ()

@@ -24,8 +24,8 @@ from typing import Final, NamedTuple
 HORIZONS_S: Final = (900.0, 3_600.0, 10_800.0)
 """How far ahead: about the next stop, within the hour, within three, beyond."""
 
-_CENTRES_S: Final = (450.0, 2_250.0, 7_200.0, 18_000.0)
-"""Between these the correction goes over from one horizon's to the next one's."""
+CENTRES_S: Final = (450.0, 2_250.0, 7_200.0, 18_000.0)
+"""So far ahead arrivals of each horizon are; between these a correction goes over to the next."""
 _SHARES: Final = (0.1, 0.5, 0.9)
 _LEAST_HALF_S: Final = 15.0
 _BELIEVED: Final = 10.0
@@ -82,7 +82,7 @@ AS_SAID: Final = Scores(-1.0, 0.0, 1.0)
 class Worth:
     """What forecasts are worth at each of the horizons; without anything, what they say."""
 
-    scores: tuple[Scores, ...] = (AS_SAID,) * len(_CENTRES_S)
+    scores: tuple[Scores, ...] = (AS_SAID,) * len(CENTRES_S)
 
     def corrected(self, eta: Eta, now: float) -> Eta:
         """A forecast made ``now``, put right; never before ``now`` where it was not."""
@@ -96,10 +96,10 @@ class Worth:
 
     def _at(self, ahead_s: float) -> Scores:
         """The scores so far ahead, between those of the two horizons beside it."""
-        after = bisect_left(_CENTRES_S, ahead_s)
-        if after in {0, len(_CENTRES_S)}:
-            return self.scores[min(after, len(_CENTRES_S) - 1)]
-        share = (ahead_s - _CENTRES_S[after - 1]) / (_CENTRES_S[after] - _CENTRES_S[after - 1])
+        after = bisect_left(CENTRES_S, ahead_s)
+        if after in {0, len(CENTRES_S)}:
+            return self.scores[min(after, len(CENTRES_S) - 1)]
+        share = (ahead_s - CENTRES_S[after - 1]) / (CENTRES_S[after] - CENTRES_S[after - 1])
         one, other = self.scores[after - 1], self.scores[after]
         return Scores(*(a + share * (b - a) for a, b in zip(one, other, strict=True)))
 
@@ -133,7 +133,7 @@ def worth_of(judged: Iterable[Judged]) -> Worth:
     of_horizon: dict[int, list[Judged]] = defaultdict(list)
     for one in judged:
         of_horizon[horizon_of(one.ahead_s)].append(one)
-    return Worth(tuple(_scores(of_horizon[at]) for at in range(len(_CENTRES_S))))
+    return Worth(tuple(_scores(of_horizon[at]) for at in range(len(CENTRES_S))))
 
 
 def _scores(judged: Sequence[Judged]) -> Scores:
@@ -144,7 +144,7 @@ def _scores(judged: Sequence[Judged]) -> Scores:
     ranked = sorted(one.score for one in usual)
     found = []
     for share, said in zip(_SHARES, AS_SAID, strict=True):
-        seen = min(_MOST, max(-_MOST, _quantile(ranked, share)))
+        seen = min(_MOST, max(-_MOST, quantile(ranked, share)))
         found.append((seen * routes + said * _BELIEVED) / (routes + _BELIEVED))
     return Scores(*found)
 
@@ -164,7 +164,8 @@ def _usual(judged: Sequence[Judged]) -> list[Judged]:
     return [one for one in judged if one.day not in wild]
 
 
-def _quantile(ranked: Sequence[float], share: float) -> float:
+def quantile(ranked: Sequence[float], share: float) -> float:
+    """What a share of ranked numbers are below, by linear interpolation."""
     at = share * (len(ranked) - 1)
     low = int(at)
     high = min(low + 1, len(ranked) - 1)

@@ -23,6 +23,7 @@ from cloud.planning.solvers.by_hour import search_matrix, tightened
 from cloud.planning.solvers.choice import NamedSolver, chosen
 from cloud.planning.solvers.insertion.solver import InsertionSolver, inserted
 from cloud.planning.solvers.locked import divided, ordered
+from cloud.planning.solvers.margins import closing_earlier, margins_of
 from cloud.planning.solvers.ortools_solver import OrtoolsSolver
 from cloud.planning.solvers.parts import price
 from cloud.planning.solvers.port import Sequences, Solver, Task, sequences_in_force, sequences_of
@@ -46,6 +47,10 @@ _SOFT_SHARE: Final = 0.5
 """Of the time, for plans that are late in soft windows because that is cheaper."""
 _SOFT_S: Final = ((1_800, _SOFT_SHARE / 2), (36_000, 0.0))
 """How much later such a window closes in each search, and the share of the time left after it."""
+_MARGIN_SHARE: Final = 0.25
+_MARGIN_ROUNDS: Final = 2
+"""What cannot keep a margin, found in that share of the time, has none; where something is left out
+even so, nothing has."""
 _WORTH_S: Final = 0.05
 """So much of the time must be left for a search to go on in it."""
 
@@ -162,8 +167,7 @@ class _Search:
 
     def _kept(self) -> Sequences:
         """A plan that keeps every window that some plan was found to keep."""
-        problem = self._problem
-        start = self._start()
+        problem, start = self._begun()
         later: dict[int, int] = {}
         share = _LATE_SHARE if any(job.may_be_late for job in problem.jobs) else 0.0
         sequences = self._search(_relaxed(problem, self._travel, later), start, share)
@@ -183,15 +187,31 @@ class _Search:
             sequences = self._search(relaxed, sequences, 0.0)
         return sequences
 
-    def _start(self) -> Sequences | None:
-        """The plan before with what is new put where it costs least."""
+    def _begun(self) -> tuple[Problem, Sequences | None]:
+        """The problem with the margins that can be kept, and where the search for it starts.
+
+        That is the plan before with what is new put where it costs least.
+        """
         problem, previous = self._problem, self._request.previous
         before = (
             sequences_in_force(problem) if previous is None else sequences_of(previous, problem)
         )
+        margins = margins_of(problem, self._travel, before)
+        for round_ in range(_MARGIN_ROUNDS if margins else 0):
+            held = closing_earlier(problem, margins)
+            relaxed = _relaxed(held, self._travel, {})
+            if before is None:
+                before = self._search(relaxed, None, 1.0 - _MARGIN_SHARE)
+            else:
+                before = inserted(self._task(relaxed, before, self._ends), before)
+            left = set(_jobs_left(problem, before))
+            if not left:
+                return held, before
+            is_last = round_ == _MARGIN_ROUNDS - 1
+            margins = {} if is_last else {at: s for at, s in margins.items() if at not in left}
         if before is None:
-            return None
-        return inserted(self._task(problem, before, self._ends), before)
+            return problem, None
+        return problem, inserted(self._task(problem, before, self._ends), before)
 
     def _search(self, problem: Problem, start: Sequences | None, spared: float) -> Sequences:
         """Search in what is left of the time but the share ``spared``."""
