@@ -1,6 +1,6 @@
 """How well drivers know doors, by how often they delivered there in the last weeks. Pure."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -34,17 +34,25 @@ class Familiarity:
     """Deliveries of the last weeks by driver, at each door and in each cell of the map."""
 
     at_door: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    in_cell: Mapping[tuple[str, _Cell], int] = field(default_factory=dict)
+    in_cell: Mapping[_Cell, Mapping[str, int]] = field(default_factory=dict)
 
-    def permille(self, driver_id: str, place_id: str, lat: float, lon: float) -> int:
-        """How well a driver knows a door: 0 not at all, 500 after three deliveries, below 1,000."""
-        here = self.at_door.get((driver_id, place_id), 0)
+    def permilles(self, place_id: str, lat: float, lon: float) -> dict[str, int]:
+        """How well each driver knows a door who has delivered there or nearby.
+
+        0 is not at all, 500 after three deliveries; always below 1,000.
+        """
         row, column = _cell(lat, lon)
-        around = sum(
-            self.in_cell.get((driver_id, (row + up, column + right)), 0)
-            for up in (-1, 0, 1)
-            for right in (-1, 0, 1)
-        )
+        around: Counter[str] = Counter()
+        for cell in [(row + up, column + right) for up in (-1, 0, 1) for right in (-1, 0, 1)]:
+            if (there := self.in_cell.get(cell)) is not None:
+                around.update(there)
+        return {
+            driver: self._share(self.at_door.get((driver, place_id), 0), count)
+            for driver, count in around.items()
+        }
+
+    @staticmethod
+    def _share(here: int, around: int) -> int:
         seen = here + _NEARBY * max(0, around - here)
         return round(1_000 * seen / (seen + _HALF))
 
@@ -55,10 +63,10 @@ NOBODY_KNOWN: Final = Familiarity()
 def familiarity(delivered: Iterable[Delivered]) -> Familiarity:
     """What deliveries have taught their drivers."""
     at_door: Counter[tuple[str, str]] = Counter()
-    in_cell: Counter[tuple[str, _Cell]] = Counter()
+    in_cell: defaultdict[_Cell, Counter[str]] = defaultdict(Counter)
     for one in delivered:
         at_door[one.driver_id, one.place_id] += 1
-        in_cell[one.driver_id, _cell(one.lat, one.lon)] += 1
+        in_cell[_cell(one.lat, one.lon)][one.driver_id] += 1
     return Familiarity(at_door, in_cell)
 
 

@@ -31,10 +31,8 @@ def preferred(
     """The job of an order with the zones its door lies in, and which vans' drivers know it."""
     known: tuple[tuple[str, int], ...] = ()
     if policy.unfamiliar > 0:
-        door = order.place_id, order.lat, order.lon
-        shares = (
-            (shift.vehicle_id, day.familiarity.permille(shift.driver_id, *door)) for shift in shifts
-        )
-        known = tuple((van, share) for van, share in shares if share > 0)
+        shares = day.familiarity.permilles(order.place_id, order.lat, order.lon)
+        told = ((shift.vehicle_id, shares.get(shift.driver_id, 0)) for shift in shifts)
+        known = tuple((van, share) for van, share in told if share > 0) if shares else ()
     zones = holding(day.zones, order.lat, order.lon) if day.zones else ()
     return replace(job, known=known, zones=zones)

@@ -97,18 +97,20 @@ def test_who_was_there_more_often_knows_the_door_better(
     told = [Delivered(driver, there, *at[there]) for driver, there in some]
     before = familiarity(told)
     after = familiarity([*told, Delivered("x", place, *at[place])])
-    share, more = (known.permille("x", place, *at[place]) for known in (before, after))
+    share, more = (known.permilles(place, *at[place]).get("x", 0) for known in (before, after))
     assert 0 <= share < more < 1_000
-    assert after.permille("y", place, *at[place]) == before.permille("y", place, *at[place])
+    assert after.permilles(place, *at[place]).get("y", 0) == before.permilles(
+        place, *at[place]
+    ).get("y", 0)
     assert (share == 0) == (("x", place) not in some)
 
 
 def test_a_neighbour_is_known_less_than_the_door_and_more_than_a_street_far_off() -> None:
     known = familiarity([Delivered("x", "p", -29.9, -71.25)] * 3)
-    there = known.permille("x", "p", -29.9, -71.25)
-    beside = known.permille("x", "q", -29.9005, -71.25)
-    assert there == 500 > beside > known.permille("x", "r", -29.91, -71.25) == 0
-    assert NOBODY_KNOWN.permille("x", "p", -29.9, -71.25) == 0
+    there = known.permilles("p", -29.9, -71.25).get("x", 0)
+    beside = known.permilles("q", -29.9005, -71.25).get("x", 0)
+    assert there == 500 > beside > known.permilles("r", -29.91, -71.25).get("x", 0) == 0
+    assert NOBODY_KNOWN.permilles("p", -29.9, -71.25).get("x", 0) == 0
 
 
 def test_only_deliveries_of_the_last_weeks_teach_who_has_done_them() -> None:
