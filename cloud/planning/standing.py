@@ -9,7 +9,7 @@ def obstacle(day: Day, rule: Rule) -> str | None:
     """What keeps a rule from having force now, with the remedy; None when nothing does."""
     shift = next((one for one in day.open_shifts() if one.vehicle_id == rule.vehicle_id), None)
     if rule.kind != "ban" and shift is None:
-        return f"{rule.vehicle_id} has no shift that is open; give it one, or lift the rule"
+        return _against_van(day, rule.vehicle_id)
     if rule.is_of_route:
         return None
     order = day.orders.get(rule.order_id or "")
@@ -20,6 +20,12 @@ def obstacle(day: Day, rule: Rule) -> str | None:
     if rule.kind == "ban":
         return _against_ban(order, rule)
     return _against_pin(day, order, rule)
+
+
+def _against_van(day: Day, vehicle_id: str) -> str:
+    if vehicle_id in day.broken:
+        return f"{vehicle_id} has broken down; back in service, it keeps to this again"
+    return f"{vehicle_id} has no shift that is open; give it one, or lift the rule"
 
 
 def _against_ban(order: Order, rule: Rule) -> str | None:

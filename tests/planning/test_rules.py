@@ -115,6 +115,11 @@ def test_a_rule_that_cannot_be_kept_says_why(given: Order, wanted: Rule, word: s
     assert word in str(obstacle(day(given, rules=[wanted]), wanted))
 
 
+def test_a_rule_of_a_broken_down_van_says_so() -> None:
+    here = replace(morning(rule("lock", "van-1")), broken=frozenset({"van-1"}))
+    assert "has broken down" in str(obstacle(here, here.rules[0]))
+
+
 def test_a_pin_to_a_locked_route_says_so() -> None:
     here = morning(rule("lock", "van-2"), rule("pin", "van-2", "a"), rule("pin", "van-2", "c"))
     assert "locked without it" in str(obstacle(here, here.rules[1]))

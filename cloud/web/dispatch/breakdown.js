@@ -4,6 +4,7 @@ import { useState } from "../vendor/preact/hooks.module.js";
 import { Problem, put, remove } from "../look/api.js";
 import { html } from "../look/html.js";
 import { Field, Refusal, Sure } from "../look/parts.js";
+import { place } from "./van_list.js";
 
 const SHOWN = ["lat", "lon", "note"];
 
@@ -32,7 +33,7 @@ function Standing({ state, van, told }) {
   };
   return html`
     <div class="note bad" data-breakdown=${van.id}>
-      <b>Broken down</b> at <span class="figures">${told.lat.toFixed(5)}, ${told.lon.toFixed(5)}</span>,
+      <b>Broken down</b> at <span class="figures">${place(told)}</span>,
       told by ${told.reported_by} at <span class="figures">${state.times.clock(told.reported_at)}</span>${told.note && `: ${told.note}`}
       <p class="soft">It is not sent out; other vans fetch what it has aboard from there.</p>
       ${state.mayAct && html`

@@ -71,7 +71,7 @@ function Stops({ state, row, onOrder }) {
       </details>`}
     ${open.length > 0
       ? html`<ol class="stops" aria-label="Stops to do">${open.map(item)}</ol>`
-      : html`<p class="empty">Every stop is done.</p>`}`;
+      : html`<p class="empty">${state.breakdowns.has(row.van.id) ? "Other vans have its stops." : "Every stop is done."}</p>`}`;
 }
 
 function Stop({ state, row, stop, number, onOrder }) {
