@@ -48,7 +48,7 @@ def solver(request: pytest.FixtureRequest) -> SolverName:
 
 
 def test_auto_is_the_one_with_the_better_figures() -> None:
-    plan = planned(day([van()], [order("a", 5)]), "auto")
+    plan = planned(day([van()], [order(f"o{k}", k) for k in (25, 5, 15)]), "auto")
     assert plan.solver == "pyvrp"
 
 
