@@ -6,7 +6,7 @@ followed at once, without those that another is better than in every respect (la
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -207,11 +207,8 @@ class _Step:
 
     def _driven(self, label: _Label, drive_s: int) -> Iterator[_Label]:
         """Drive, and do what is at the end; nothing when that is not allowed."""
-        there = replace(
-            label,
-            clock=label.clock + drive_s,
-            worked=label.worked.after(work_s=drive_s, drive_s=drive_s),
-        )
+        worked = label.worked.after(work_s=drive_s, drive_s=drive_s)
+        there = _Label(label.clock + drive_s, label.penalty, worked, label.rests)
         if there.worked.is_allowed(self.rules):
             yield from self._done(there, self.leg.begin(there.clock))
 
@@ -230,12 +227,8 @@ class _Step:
                 label = self._rested(label, max(label.clock, begins), ends, is_at_end=True)
                 start = self.leg.begin(label.clock)
         ends_at = start + self.leg.service_s
-        done = replace(
-            label,
-            clock=ends_at,
-            penalty=label.penalty + self.leg.penalty(start),
-            worked=label.worked.after(work_s=ends_at - label.clock),
-        )
+        worked = label.worked.after(work_s=ends_at - label.clock)
+        done = _Label(ends_at, label.penalty + self.leg.penalty(start), worked, label.rests)
         if done.worked.is_allowed(self.rules):
             yield done
 
@@ -253,9 +246,5 @@ class _Step:
 
     def _rested(self, label: _Label, begins: int, ends: int, *, is_at_end: bool) -> _Label:
         worked = label.worked.after(work_s=begins - label.clock)
-        return replace(
-            label,
-            clock=ends,
-            worked=worked.rested(self.rules, ends - begins),
-            rests=(*label.rests, Rest(self.at, is_at_end, begins, ends)),
-        )
+        rests = (*label.rests, Rest(self.at, is_at_end, begins, ends))
+        return _Label(ends, label.penalty, worked.rested(self.rules, ends - begins), rests)

@@ -121,7 +121,9 @@ class InsertionDesk:
         self._jobs.append(job)
         return len(self._jobs) - 1
 
-    def decide(self, index: int, door: Ways, pickup: Ways | None = None) -> Insertion | None:
+    def decide(
+        self, index: int, door: Ways, pickup: Ways | None = None, *, is_hurried: bool = False
+    ) -> Insertion | None:
         """Where the order of that index costs least; None where nothing is feasible.
 
         Promises of others are broken only when the order can be served in no other way, and none
@@ -131,20 +133,21 @@ class InsertionDesk:
             index: of a job that stands in no route.
             door: between the order's door and the desk's locations.
             pickup: the same of where its parcels lie; not needed when they are aboard their van.
+            is_hurried: the clock is asked of a few places only, also where vans have limits.
         """
         order = Order(self._jobs[index], self._problem.policy, door, pickup)
         legs = self._legs if self._is_whole else _legs_with(order, self._leg)
         for is_soft in (False, True):
-            for count in self._counts(is_soft=is_soft):
+            for count in self._counts(is_soft=is_soft, is_hurried=is_hurried):
                 best = self._best(index, order, legs, count, is_soft=is_soft)
                 if best is not None:
                     dear = price_of_leaving(self._problem.policy, order.job)
                     return best if best.price < dear else None
         return None
 
-    def _counts(self, *, is_soft: bool) -> tuple[int, ...]:
+    def _counts(self, *, is_soft: bool, is_hurried: bool) -> tuple[int, ...]:
         if self._is_limited:
-            return _MORE
+            return _MORE[:1] if is_hurried else _MORE
         if is_soft:
             return (_TRIED_SOFT,)
         return (1, _TRIED) if self._is_ranked else (_TRIED,)

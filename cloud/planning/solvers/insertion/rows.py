@@ -105,7 +105,11 @@ class Timetable:
 
     def row(self, steps: tuple[Step, ...], legs: Legs) -> Row:
         """The timetable of ``steps``, each as early as it can be, with the breaks it needs."""
-        straight = self._row(steps, legs, ())
+        return self._with_breaks(self._row(steps, legs, ()), legs)
+
+    def _with_breaks(self, straight: Row, legs: Legs) -> Row:
+        """A row that was driven straight through, with the breaks it needs."""
+        steps = straight.steps
         if not self._is_limited or not steps or not self._lacks_breaks(straight, legs):
             return straight
         driven = legs_of(
@@ -131,7 +135,9 @@ class Timetable:
         is_known = self._is_plain and before.is_feasible and not before.late[0]
         if is_known and self._loaded(steps) == before.loaded:
             return self._driven_on(before, steps[before.loaded :], on, legs)
-        row = self.row(steps, legs)
+        row = self._row(steps, legs, ())
+        if row.is_feasible:  # what is late straight through is no earlier with breaks
+            row = self._with_breaks(row, legs)
         if not row.is_feasible:
             return None
         return Driven(row.cost + row.lateness, row.late[0], row.arrives[on.last])

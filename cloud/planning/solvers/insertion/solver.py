@@ -1,5 +1,7 @@
 """Cheapest insertion as a solver of its own: one pass, in the blink of an eye."""
 
+import time
+
 from cloud.planning.model import Job, Problem
 from cloud.planning.solvers.insertion.board import Ways
 from cloud.planning.solvers.insertion.desk import InsertionDesk
@@ -22,8 +24,10 @@ def inserted(task: Task, start: Sequences) -> Sequences:
     """``start``, less what breaks a rule there, with every order that fits and is not in it.
 
     Places are ranked on the task's matrix, and an order goes into the first of them where each leg,
-    driven at its hour, breaks no promise.
+    driven at its hour, breaks no promise. What is left when the task's time is over is tried in
+    fewer places.
     """
+    ends = time.perf_counter() + task.seconds
     problem, matrix, travel = task.problem, task.matrix, task.exact
     kept = feasible(problem, travel, start)
     served = {step.job for steps in kept for step in steps}
@@ -37,7 +41,8 @@ def inserted(task: Task, start: Sequences) -> Sequences:
         job = problem.jobs[index]
         door = Ways.of(matrix, job.delivery)
         pickup = None if job.pickup is None else Ways.of(matrix, job.pickup)
-        found = desk.decide(index, door, pickup)
+        is_hurried = time.perf_counter() > ends
+        found = desk.decide(index, door, pickup, is_hurried=is_hurried)
         if found is not None:
             desk.take(found, door, pickup)
     return desk.sequences
