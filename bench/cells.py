@@ -64,7 +64,7 @@ def _many_depots() -> Iterator[Figure]:
     request = SolveRequest(problem=here.problem, seconds=_SECONDS, seed=_SEED)
     with _Memory() as memory:
         planning = planned_in_cells(request, cells, here.table, ends=begun + _SECONDS)
-        plan, found = asyncio.run(planning)
+        plan, found, _ = asyncio.run(planning)
         taken_s = time.perf_counter() - begun
     if found:
         raise RuntimeError(f"a plan that breaks its rules: {found[0].text}")

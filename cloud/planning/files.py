@@ -212,10 +212,10 @@ async def solve_in_cells(
     begun = time.perf_counter()
     request = SolveRequest(problem=problem, solver=how.solver, seconds=how.seconds, seed=how.seed)
     try:
-        plan, found = await planned_in_cells(request, cells, table, ends=begun + how.seconds)
+        planned = await planned_in_cells(request, cells, table, ends=begun + how.seconds)
     except SolverFailed as error:
         raise NotSolved(str(error)) from error
-    return _solved(problem, plan, found, how.solver, begun)
+    return _solved(problem, planned.plan, planned.check, how.solver, begun)
 
 
 def _solved(

@@ -150,8 +150,9 @@ class Planner:
                 planning.cancel()
                 await asyncio.wait({planning})
                 return Refused(reason="planner: the caller has left; ask again")
-        plan, found = planning.result()
-        return Solved(plan=plan, check=found, seconds=round(time.perf_counter() - begun, 3))
+        plan, found, kept = planning.result()
+        seconds = round(time.perf_counter() - begun, 3)
+        return Solved(plan=plan, check=found, seconds=seconds, kept=kept)
 
 
 async def _hear_out(reader: asyncio.StreamReader) -> None:

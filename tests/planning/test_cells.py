@@ -24,6 +24,7 @@ from cloud.planning.cli import main
 from cloud.planning.files import MatrixRows, ProblemFile
 from cloud.planning.model import Location, Plan, Problem, RouteStep, SolveRequest
 from cloud.planning.portion import Portion, portion
+from cloud.planning.solvers.keeping import prices_kept
 from cloud.planning.solvers.schedule import price_of
 from cloud.planning.solvers.solving import solve
 from cloud.roads.model import Matrix, RoadsUnavailable
@@ -258,11 +259,39 @@ def test_cells_are_searched_in_processes_and_joined_within_the_time() -> None:
     cells = divided(problem, whole=0, most=20)
     request = SolveRequest(problem=problem, seconds=3.0)
     begun = time.perf_counter()
-    plan, found = asyncio.run(planned_in_cells(request, cells, table, ends=begun + 3.0))
+    plan, found, kept = asyncio.run(planned_in_cells(request, cells, table, ends=begun + 3.0))
     assert found == ()
+    assert kept is None
     assert plan.unserved == ()
     assert check(problem, roads_of(problem), plan) == ()
     assert msgspec.json.decode(msgspec.json.encode(plan), type=type(plan)) == plan
+
+
+@pytest.mark.slow
+def test_cells_tell_what_it_costs_to_drive_on_as_planned() -> None:
+    bare = two_towns(60, 8)
+    planned = solve(SolveRequest(problem=bare, solver="insertion"), roads_of(bare))
+    routes = {route.vehicle: route for route in planned.routes}
+    vans = tuple(
+        replace(
+            van,
+            in_force=tuple(
+                RouteStep(job=visit.job, kind=visit.kind) for visit in routes[van.id].visits
+            ),
+        )
+        for van in bare.vehicles
+    )
+    problem = replace(bare, vehicles=vans)
+    cells = divided(problem, whole=0, most=20)
+    assert len(cells) > 1
+    request = SolveRequest(problem=problem, seconds=3.0)
+    ends = time.perf_counter() + 3.0
+    kept = asyncio.run(planned_in_cells(request, cells, table, ends=ends)).kept
+    whole = prices_kept(problem, roads_of(problem))
+    assert kept is not None
+    assert kept.total == pytest.approx(whole.total)
+    assert kept.driving == pytest.approx(whole.driving)
+    assert kept.unserved == whole.unserved == 0
 
 
 def test_a_van_of_another_depot_comes_for_what_its_own_cell_cannot_serve() -> None:

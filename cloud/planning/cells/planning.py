@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -21,8 +21,9 @@ from cloud.planning.cells.division import Cell, Ground
 from cloud.planning.cells.joining import Piece, joined, sewn_in
 from cloud.planning.cells.processes import SearchProcess
 from cloud.planning.cells.seams import Standing, borders, rescues
-from cloud.planning.model import Plan, Problem, SolveRequest, Violation
+from cloud.planning.model import Plan, Prices, Problem, SolveRequest, Violation
 from cloud.planning.portion import Portion, portion
+from cloud.planning.solvers.keeping import prices_kept
 from cloud.roads.hours import Travel
 
 type Table = Callable[[Portion], Awaitable[tuple[Travel, dict[int, float]]]]
@@ -42,10 +43,21 @@ _SEAM_LEAST_S: Final = 0.4
 """Rather fewer seams than less time for each."""
 
 
+class Planned(NamedTuple):
+    """A plan of the whole, what the independent check says of it, and what the one before costs.
+
+    ``kept`` is that of driving on as planned, as things are now; None when nothing was planned.
+    """
+
+    plan: Plan
+    check: tuple[Violation, ...]
+    kept: Prices | None
+
+
 async def planned_in_cells(
     request: SolveRequest, cells: Sequence[Cell], table: Table, *, ends: float
-) -> tuple[Plan, tuple[Violation, ...]]:
-    """A plan of the whole, and what the independent check says of it.
+) -> Planned:
+    """A plan of the whole.
 
     Args:
         request: what is asked; its seconds are for everything, travel times and check too.
@@ -62,7 +74,8 @@ async def planned_in_cells(
         pieces = await search.pieces(cells)
     except ExceptionGroup as failed:
         raise failed.exceptions[0] from failed
-    return await asyncio.to_thread(_checked, request.problem, pieces)
+    plan, found = await asyncio.to_thread(_checked, request.problem, pieces)
+    return Planned(plan, found, search.kept)
 
 
 def lines(sizes: Sequence[int], count: int) -> tuple[tuple[int, ...], ...]:
@@ -81,6 +94,20 @@ def _checked(problem: Problem, pieces: Sequence[Piece]) -> tuple[Plan, tuple[Vio
     return plan, check_in_cells(problem, pieces, plan)
 
 
+def _kept(problem: Problem, pieces: Sequence[Piece]) -> Prices | None:
+    """Of all cells, in which every van has what it was to do; none of them shares anything."""
+    if not any(van.in_force for van in problem.vehicles):
+        return None
+    told = [prices_kept(piece.portion.problem, piece.matrix) for piece in pieces]
+    return Prices(
+        driving=sum(one.driving for one in told),
+        lateness=sum(one.lateness for one in told),
+        change=sum(one.change for one in told),
+        unserved=sum(one.unserved for one in told),
+        preference=sum(one.preference for one in told),
+    )
+
+
 class _InCells:
     """One request's searches."""
 
@@ -91,6 +118,7 @@ class _InCells:
         cores = max(1, len(os.sched_getaffinity(0)))
         self._lines = min(cores, cells)
         self._threads = cores // self._lines
+        self.kept: Prices | None = None
 
     async def pieces(self, cells: Sequence[Cell]) -> list[Piece]:
         """All cells, planned, and sewn together where that gains."""
@@ -107,6 +135,7 @@ class _InCells:
             first_ends = self._ends - rescue_s - border_s
             search = _Searches(processes, self._request, self._table, self._threads)
             found = await search.all_of(cells, self._request.previous, first_ends)
+            self.kept = await asyncio.to_thread(_kept, self._request.problem, found)
             for seams, seams_end in (
                 (borders, self._ends - rescue_s),
                 (partial(rescues, is_near=True), self._ends - rescue_s / 2),
