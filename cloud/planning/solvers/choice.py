@@ -11,7 +11,8 @@ from cloud.planning.model import Problem, SolverName, Vehicle
 LARGE: Final = 250
 """From so many orders on a problem is improved in parts."""
 FEW: Final = 2
-"""So many orders are put where they cost least at once: nothing cheaper was found on 30 days with each count."""
+"""So many orders are put where they cost least at once: on 30 days with one and 30 with two no
+search found anything cheaper."""
 
 type NamedSolver = Literal["pyvrp", "ortools", "insertion"]
 
