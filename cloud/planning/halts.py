@@ -34,7 +34,7 @@ _LEAST_LEFT: Final = 0.5
 _MOST_ROOM: Final = 0.25
 """Of the smallest van: a halt must not be what keeps orders from fitting."""
 _SUMMED: Final = frozenset({"size", "weight_g", "volume_ml", "service_s", "pickup_service_s"})
-_OWN: Final = frozenset({"id", "delivery", "windows", "previous_vehicle", "known"})
+_OWN: Final = frozenset({"id", "delivery", "windows", "previous_vehicle", "known", "margin_s"})
 _NUMBER: Final = re.compile(r"\b(\d{1,5})[a-zA-Z]?\b")
 
 
@@ -235,6 +235,7 @@ class _Halt:
                 for opens, closes in windows[:8]
             ),
             previous_vehicle=next(planned, None),
+            margin_s=max(job.margin_s for job in self.jobs),
             **{name: sum(getattr(job, name) for job in self.jobs) for name in _SUMMED}
             | {"service_s": self.service_s},
         )

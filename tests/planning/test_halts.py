@@ -9,9 +9,21 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from cloud.foundation.settings import Settings
-from cloud.planning.halts import MOST_DOORS, Door, Grouped, Walking, grouped, halt_faults
+from cloud.orders.model import Span
+from cloud.planning.halts import (
+    MOST_DOORS,
+    Door,
+    Grouped,
+    Walking,
+    door_of,
+    grouped,
+    halt_faults,
+)
+from cloud.planning.lag import Lag
 from cloud.planning.model import Job, Problem, RouteStep, Window
+from cloud.planning.posing import problem_of
 from tests.cloud.desk import open_desk
+from tests.planning import days
 from tests.planning.office import Office
 from tests.planning.streets import aboard, at, between, day, order, van
 
@@ -64,6 +76,25 @@ def test_far_doors_other_streets_and_the_other_side_are_not() -> None:
 def test_a_walk_that_takes_longer_than_parking_is_not_worth_it() -> None:
     assert of(orders(2), doors(0, 55), parking_s=60).halts == {}
     assert of(orders(2), doors(0, 20), parking_s=60).halts == {"o0": ("o0", "o1")}
+
+
+def test_neighbours_whose_windows_end_at_other_times_share_a_halt_in_a_posed_day() -> None:
+    ends = {"oa": 4, "ob": 5}
+    asked = [
+        with_(
+            days.order(name, window=Span(days.EIGHT + days.HOUR, days.EIGHT + end * days.HOUR)),
+            lat=days.DEPOT.lat,
+            lon=days.DEPOT.lon + 0.02,
+        )
+        for name, end in ends.items()
+    ]
+    posed = problem_of(with_(days.day(*asked), lag=Lag((60.0, 300.0, 600.0, 900.0))), {})
+    margins = {job.id: job.margin_s for job in posed.jobs}
+    assert margins["oa"] < margins["ob"]
+    there = {one.id: door for one in asked if (door := door_of(one, None)) is not None}
+    made = grouped(posed, there, SIXTY)
+    assert made.halts == {"oa": ("oa", "ob")}
+    assert [job.margin_s for job in made.problem.jobs] == [margins["ob"]]
 
 
 def test_windows_without_enough_in_common_keep_doors_apart() -> None:
