@@ -105,10 +105,7 @@ class Database:
         Raises:
             DBAPIError: the store does not answer.
         """
-        with self._opening:
-            if self._viewer is None:
-                self._viewer = self._store.viewer(self.place)
-            viewer = self._viewer
+        viewer = self._viewing_engine()
         with self._viewing, viewer.begin() as connection:
             yield connection, self._seen(connection)
 
@@ -120,8 +117,19 @@ class Database:
         Raises:
             DBAPIError: the store does not answer.
         """
-        with self.seeing() as (_, now):
-            return now == seen
+        if not self._viewing.acquire(blocking=False):
+            return False  # somebody reads a whole day by it, and all who write would wait for that
+        try:
+            with self._viewing_engine().begin() as connection:
+                return self._seen(connection) == seen
+        finally:
+            self._viewing.release()
+
+    def _viewing_engine(self) -> Engine:
+        with self._opening:
+            if self._viewer is None:
+                self._viewer = self._store.viewer(self.place)
+            return self._viewer
 
     def _seen(self, connection: Connection) -> Seen:
         word = str(connection.scalar(text(self._store.SEEN)))

@@ -1,6 +1,8 @@
 """Who looks again is never told that nothing has changed when something has."""
 
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -99,4 +101,33 @@ def test_a_view_of_a_connection_that_is_gone_is_no_other_ones(place: Place) -> N
     _do(database, _CHANGES["add"], holds=True)
     with database.writing():
         assert not database.is_as(seen)
+    database.close()
+
+
+def test_who_writes_does_not_wait_for_who_reads_a_whole_day(place: Place) -> None:
+    database = Database(place)
+    with database.seeing() as (_, seen):
+        pass
+    reads, done = threading.Event(), threading.Event()
+
+    def read_long() -> None:
+        with database.seeing():
+            reads.set()
+            done.wait(30)
+
+    reader = threading.Thread(target=read_long)
+    reader.start()
+    try:
+        assert reads.wait(30)
+        with ThreadPoolExecutor(1) as beside:
+            looked = beside.submit(database.is_as, seen)
+            try:
+                assert not looked.result(10)
+            finally:
+                done.set()
+    finally:
+        done.set()
+        reader.join()
+    with database.writing():
+        assert database.is_as(seen)
     database.close()
