@@ -226,12 +226,12 @@ def _searched_s(trigger: Trigger) -> float:
 
 
 def improvement(decided: Job, job_id: str) -> Job:
-    """A search from where an urgent order was put at once."""
+    """A search from where an urgent order was put at once, as long as what else was told needs."""
     return replace(
         decided,
         id=job_id,
         reason=f"{decided.reason}, the routes put in order around it",
         solver="auto",
-        seconds=REPLAN_S,
+        seconds=max((_searched_s(one.trigger) for one in decided.about), default=REPLAN_S),
         about=(),
     )

@@ -100,18 +100,33 @@ def joined(waiting: Job, further: Job) -> Job:
     A plan that somebody asked for stays what it is, and reads the day when its turn comes.
     """
     is_asked = waiting.trigger == "optimize"
-    is_urgent = further.trigger == "urgent_order" and not is_asked
+    is_urgent = further.is_urgent and not is_asked
     reason = f"{waiting.reason}; {further.reason}"
     about = (*waiting.about, *further.about) if waiting.about and further.about else ()
     return replace(
         waiting,
-        trigger=further.trigger if is_urgent else waiting.trigger,
+        trigger=further.trigger if _names(waiting, further) else waiting.trigger,
         solver=further.solver if is_urgent else waiting.solver,
-        seconds=waiting.seconds if is_asked else min(waiting.seconds, further.seconds),
+        seconds=further.seconds if is_urgent else _longer_s(waiting, further),
         reason=reason if len(reason) <= _MAX_REASON else f"{reason[: _MAX_REASON - 1]}…",
         about=about if len(about) <= _MOST_ABOUT else (),
         due_at=None if None in {waiting.due_at, further.due_at} else waiting.due_at,
     )
+
+
+def _names(waiting: Job, further: Job) -> bool:
+    """Whether what waits is called by what has come: an urgent order, else a breakdown."""
+    if further.trigger == "urgent_order":
+        return waiting.trigger != "optimize"
+    is_called = waiting.is_asked_for or waiting.trigger == "urgent_order"
+    return further.trigger == "van_broken_down" and not is_called
+
+
+def _longer_s(waiting: Job, further: Job) -> float:
+    """How long is searched for both: a person's own time, and none before an urgent decision."""
+    if waiting.trigger == "optimize" or waiting.is_quick:
+        return waiting.seconds
+    return max(waiting.seconds, further.seconds)
 
 
 def retry_after_s(failures: int) -> float:

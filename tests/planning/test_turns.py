@@ -5,8 +5,17 @@ from datetime import date
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.planning.day import Job, Trigger
-from cloud.planning.turns import gives_way, joins, retry_after_s, searches_at_once, to_begin
+from cloud.planning.day import About, Job, Trigger
+from cloud.planning.job_queue import DECISION_S, improvement, job_of
+from cloud.planning.triggers import VanCause
+from cloud.planning.turns import (
+    gives_way,
+    joined,
+    joins,
+    retry_after_s,
+    searches_at_once,
+    to_begin,
+)
 
 
 def job(
@@ -103,6 +112,41 @@ def test_an_urgent_order_does_not_join_a_long_search_and_nothing_joins_what_is_g
     assert joins(long, job("later"))
     assert joins(job("first"), urgent("now"))
     assert not joins(job("north"), job("south", "south"))
+
+
+def of_van(trigger: Trigger, vehicle_id: str = "van-1") -> Job:
+    about = About(trigger=trigger, vehicle_id=vehicle_id)
+    day = "main", "north", date(2026, 11, 23)
+    return job_of(day, VanCause(vehicle_id, trigger, about), trigger, 0.0)
+
+
+def test_a_breakdown_keeps_its_seconds_beside_what_else_waits_and_names_it() -> None:
+    broken = of_van("van_broken_down")
+    for other in (of_van("van_silent"), of_van("changed_shift")):
+        for waiting, further in ((other, broken), (broken, other)):
+            assert joins(waiting, further)
+            both = joined(waiting, further)
+            assert (both.trigger, both.seconds) == ("van_broken_down", 5.0)
+    assert joined(job("asked", trigger="optimize", seconds=2.0), broken).seconds == 2.0
+    ruled = joined(job("ruled", trigger="rule"), broken)
+    assert (ruled.trigger, ruled.seconds) == ("rule", 5.0)
+
+
+def test_an_urgent_order_is_decided_at_once_and_the_search_after_it_is_the_breakdowns() -> None:
+    order = job_of(
+        ("main", "north", date(2026, 11, 23)),
+        VanCause("", "an order", About(trigger="urgent_order", order_id="a")),
+        "now",
+        0.0,
+    )
+    broken = of_van("van_broken_down")
+    for waiting, further in ((order, broken), (broken, order)):
+        both = joined(waiting, further)
+        assert both.is_urgent
+        assert (both.solver, both.seconds) == ("insertion", DECISION_S)
+        assert improvement(both, "later").seconds == 5.0
+    assert improvement(order, "later").seconds == 1.0
+    assert joined(order, improvement(order, "later")).is_urgent
 
 
 def test_a_depot_waits_longer_with_each_failure_but_never_long() -> None:
