@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from cloud.planning.day import DepotKey, Job
+from cloud.planning.day import About, DepotKey, Job
 
 _MAX_REASON: Final = 500
 _MOST_ABOUT: Final = 200
@@ -87,7 +87,7 @@ def joins(waiting: Job, further: Job) -> bool:
     """
     if "driver_reordered" in {waiting.trigger, further.trigger}:  # a revision of its own
         same = waiting.trigger == further.trigger and waiting.is_of_same_day(further)
-        return same and waiting.about[0].vehicle_id == further.about[0].vehicle_id
+        return same and _vans(waiting) == _vans(further)
     is_long = waiting.trigger == "optimize"
     return waiting.is_of_same_day(further) and not (
         waiting.is_held or (is_long and further.is_urgent)
@@ -102,14 +102,13 @@ def joined(waiting: Job, further: Job) -> Job:
     is_asked = waiting.trigger == "optimize"
     is_urgent = further.is_urgent and not is_asked
     reason = f"{waiting.reason}; {further.reason}"
-    about = (*waiting.about, *further.about) if waiting.about and further.about else ()
     return replace(
         waiting,
         trigger=further.trigger if _names(waiting, further) else waiting.trigger,
         solver=further.solver if is_urgent else waiting.solver,
         seconds=further.seconds if is_urgent else _longer_s(waiting, further),
         reason=reason if len(reason) <= _MAX_REASON else f"{reason[: _MAX_REASON - 1]}…",
-        about=about if len(about) <= _MOST_ABOUT else (),
+        about=_about(waiting, further),
         due_at=None if None in {waiting.due_at, further.due_at} else waiting.due_at,
     )
 
@@ -127,6 +126,20 @@ def _longer_s(waiting: Job, further: Job) -> float:
     if waiting.trigger == "optimize" or waiting.is_quick:
         return waiting.seconds
     return max(waiting.seconds, further.seconds)
+
+
+def _about(waiting: Job, further: Job) -> tuple[About, ...]:
+    """The news of both, each once; of a van whose driver goes otherwise the first says all."""
+    if waiting.trigger == "driver_reordered":
+        return waiting.about
+    if not waiting.about or not further.about:
+        return ()
+    both = tuple(dict.fromkeys((*waiting.about, *further.about)))
+    return both if len(both) <= _MOST_ABOUT else ()
+
+
+def _vans(job: Job) -> set[str | None]:
+    return {one.vehicle_id for one in job.about}
 
 
 def retry_after_s(failures: int) -> float:

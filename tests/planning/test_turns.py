@@ -25,6 +25,7 @@ def job(
     tenant: str = "main",
     trigger: Trigger = "new_order",
     seconds: float = 1.0,
+    about: tuple[About, ...] = (),
 ) -> Job:
     return Job(
         tenant=tenant,
@@ -36,6 +37,7 @@ def job(
         solver="insertion" if seconds < 0.1 else "auto",
         seconds=seconds,
         seed=1,
+        about=about,
     )
 
 
@@ -147,6 +149,31 @@ def test_an_urgent_order_is_decided_at_once_and_the_search_after_it_is_the_break
         assert improvement(both, "later").seconds == 5.0
     assert improvement(order, "later").seconds == 1.0
     assert joined(order, improvement(order, "later")).is_urgent
+
+
+def test_however_often_a_driver_goes_otherwise_one_job_follows_the_van() -> None:
+    def goes_otherwise(van: str, order_id: str) -> Job:
+        trigger: Trigger = "driver_reordered"
+        news = About(trigger=trigger, vehicle_id=van, order_id=order_id)
+        return job(van, trigger=trigger, seconds=0.05, about=(news,))
+
+    waiting = goes_otherwise("van-1", "first")
+    for number in range(250):
+        further = goes_otherwise("van-1", f"order-{number}")
+        assert joins(waiting, further)
+        waiting = joined(waiting, further)
+    assert waiting.about == goes_otherwise("van-1", "first").about
+    assert not joins(waiting, goes_otherwise("van-2", "first"))
+    assert not joins(job("kept before", trigger="driver_reordered"), further)
+
+
+def test_news_that_comes_again_is_kept_once_and_very_much_news_is_worth_a_plan() -> None:
+    waiting = job("first", about=(About(trigger="new_order", order_id="a"),))
+    assert joined(waiting, waiting).about == waiting.about
+    for number in range(200):
+        about = (About(trigger="new_order", order_id=f"order-{number}"),)
+        waiting = joined(waiting, job("further", about=about))
+    assert waiting.about == ()
 
 
 def test_a_depot_waits_longer_with_each_failure_but_never_long() -> None:
