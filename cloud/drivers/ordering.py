@@ -26,6 +26,7 @@ from cloud.planning.reordering import (
 )
 from cloud.planning.rules import Rule, RuleChanged
 from cloud.planning.service import require_route_of_driver
+from cloud.planning.visiting import OVERTIME_S
 
 
 class StopOrder:
@@ -164,6 +165,8 @@ class StopOrder:
 def take_out_of_turn(connection: Connection, route: Route, stop_id: str, now: float) -> None:
     """The van stands at a stop that another would come before: it is the next one now.
 
+    The plan follows, unless the shift is over with its overtime: nothing is planned then.
+
     Raises:
         Conflict: the van stands at another one, or has not fetched what is delivered here.
     """
@@ -172,6 +175,8 @@ def take_out_of_turn(connection: Connection, route: Route, stop_id: str, now: fl
         raise Conflict(against)
     changed = resorted(route, brought_forward(route, stop_id))
     store.put_in_order(connection, changed)
+    if now >= route.ends_at + OVERTIME_S:
+        return
     stop = changed.open_stops[0]
     where = f"order {stop.order_ids[0]}" if stop.kind == "delivery" else stop.address
     text = f"{route.vehicle_id} stands at {where} before its turn"

@@ -102,7 +102,7 @@ class DriverWork:
     def arrive(self, tenant: str, driver_id: str, stop_id: str, at: float | None) -> Stop:
         """The van stands at a stop. An arrival is never a delivery.
 
-        A stop before its turn becomes the next one, and the plan follows.
+        A stop before its turn becomes the next one, and the plan follows while the shift lasts.
 
         Raises:
             NotFound: the stop is not on the driver's route.

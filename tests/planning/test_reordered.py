@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from sqlalchemy import select
 
+from cloud.drivers.service import DriverWork
 from cloud.foundation.ids import random_id
-from cloud.foundation.outbox import DomainEvent, outbox
+from cloud.foundation.outbox import DomainEvent, Outbox, outbox
 from cloud.foundation.settings import Settings
 from cloud.orders.model import Order
 from cloud.planning.check import check
@@ -28,6 +29,7 @@ from tests.cloud.desk import NOW, TODAY, open_desk, run
 from tests.planning.days import EIGHT, HOUR, aboard, day, order, route, rule, stop
 from tests.planning.office import PLAN, Office
 from tests.planning.streets import street
+from tests.planning.test_ending import Later
 
 NAMES = tuple("abcdef")
 
@@ -311,6 +313,21 @@ def test_who_stands_at_a_door_before_its_turn_is_followed(office: Office, driver
     driver.ask("POST", f"/stops/{third}/outcome", 200, outcome="delivered", reason="recipient")
     assert driver.ahead == wanted[1:]
     assert third in [one["id"] for one in driver.route["stops"][:2]]
+
+
+@pytest.mark.parametrize(("days", "follows"), [(0.45, True), (1.0, False)])
+def test_an_arrival_that_is_told_when_the_shift_is_over_asks_for_no_plan(
+    office: Office, driver: Driver, days: float, follows: bool
+) -> None:
+    """Ten past six of the same day is overtime; the next morning nothing can be planned."""
+    ahead = driver.ahead
+    database = office.desk.database
+    work = DriverWork(database, Later(days), Outbox(database))
+    assert work.arrive("main", "who-van-1", ahead[2], NOW + HOUR).state == "arrived"
+    assert driver.ahead == [ahead[2], *ahead[:2], *ahead[3:]]
+    with database.reading() as connection:
+        told = connection.execute(select(outbox).where(outbox.c.kind == "DriverReordered")).all()
+    assert bool(told) == follows
 
 
 def test_what_is_not_fetched_cannot_be_delivered_before_its_turn(office: Office) -> None:
