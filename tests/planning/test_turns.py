@@ -164,7 +164,7 @@ def test_however_often_a_driver_goes_otherwise_one_job_follows_the_van() -> None
         waiting = joined(waiting, further)
     assert waiting.about == goes_otherwise("van-1", "first").about
     assert not joins(waiting, goes_otherwise("van-2", "first"))
-    assert not joins(job("kept before", trigger="driver_reordered"), further)
+    assert not joins(job("kept before", trigger="driver_reordered"), waiting)
 
 
 def test_news_that_comes_again_is_kept_once_and_very_much_news_is_worth_a_plan() -> None:
