@@ -18,7 +18,8 @@ from cloud.planning.day import Revision, Route
 from cloud.planning.reordering import (
     DriverReordered,
     brought_forward,
-    lock_of,
+    chosen_by_driver,
+    kept_by_office,
     misnamed,
     not_yet,
     obstacle,
@@ -55,7 +56,7 @@ class StopOrder:
 
         Raises:
             NotFound: the driver has no route. Invalid: the stops are not those that are open.
-            Conflict: the route has changed since, is locked, or cannot be driven in this order.
+            Conflict: the route has changed since, is kept by the office, or cannot be driven so.
         """
         with self._database.writing() as connection:
             route = self._seen(connection, tenant, driver_id, revision)
@@ -84,12 +85,15 @@ class StopOrder:
 
         Raises:
             NotFound: the driver has no route, or has chosen no order.
+            Conflict: the order is kept by the office.
         """
         with self._database.writing() as connection:
             now = self._clock.now_s()
             route = require_route_of_driver(connection, tenant, driver_id, now)
-            chosen = _chosen(_rules(connection, route), route.vehicle_id)
+            rules = _rules(connection, route)
+            chosen = chosen_by_driver(rules, route.vehicle_id)
             if chosen is None:
+                _require_free(rules, route.vehicle_id)
                 raise NotFound(f"no order was chosen for the stops of {route.vehicle_id}")
             rule_store.lift(connection, chosen, now)
             told = RuleChanged(
@@ -124,9 +128,7 @@ class StopOrder:
 
     def _put(self, connection: Connection, route: Route, stop_ids: Sequence[str]) -> Route:
         rules = _rules(connection, route)
-        lock = lock_of(rules, route.vehicle_id)
-        if lock is not None:
-            raise Conflict(f"{lock.in_words} by {lock.made_by}; ask the office to lift that")
+        _require_free(rules, route.vehicle_id)
         changed = resorted(route, stop_ids)
         van = require_vehicle(connection, route.tenant, route.vehicle_id)
         against = obstacle(
@@ -139,7 +141,7 @@ class StopOrder:
             raise Conflict(against)
         now, by = self._clock.now_s(), _name(connection, route)
         store.put_in_order(connection, changed)
-        self._hold(connection, route, _chosen(rules, route.vehicle_id), by)
+        self._hold(connection, route, chosen_by_driver(rules, route.vehicle_id), by)
         _tell(connection, changed, now, f"{by} visits the stops of {route.vehicle_id} otherwise")
         return changed
 
@@ -158,6 +160,7 @@ class StopOrder:
             note="the driver's own order",
             made_by=by,
             made_at=now,
+            maker="driver",
         )
         rule_store.add(connection, rule)
 
@@ -203,8 +206,10 @@ def _rules(connection: Connection, route: Route) -> tuple[Rule, ...]:
     return rule_store.in_force(connection, route.tenant, route.depot_id, route.service_date)
 
 
-def _chosen(rules: Sequence[Rule], vehicle_id: str) -> Rule | None:
-    return next((r for r in rules if r.kind == "sequence" and r.vehicle_id == vehicle_id), None)
+def _require_free(rules: Sequence[Rule], vehicle_id: str) -> None:
+    kept = kept_by_office(rules, vehicle_id)
+    if kept is not None:
+        raise Conflict(f"{kept.in_words} by {kept.made_by}; ask the office to lift that")
 
 
 def _orders(connection: Connection, route: Route) -> dict[str, Order]:

@@ -35,6 +35,7 @@ from cloud.planning.proposals import PlanProposed, Proposal, sequences_of_routes
 from cloud.planning.reordering import as_committed
 from cloud.planning.repathing import late_s, other_ways
 from cloud.planning.revising import NewRoutes, outdated_by, with_progress
+from cloud.planning.rules import RuleChanged
 from cloud.planning.situation import Day
 from cloud.planning.worth_it import is_worth_it
 
@@ -204,7 +205,7 @@ class Committer:
         store.commit_revision(connection, now.plan, routes, made.new.unserved, revision)
         proposal_store.outdate(connection, job.tenant, job.depot_id, job.service_date)
         if job.restores is not None:
-            _lift_chosen(connection, now, job.restores)
+            _lift_chosen(connection, now, job, job.restores, number)
         outbox.append(
             connection,
             job.tenant,
@@ -272,13 +273,24 @@ def _before(connection: Connection, job: Job, plan: DayPlan) -> DayPlan:
     return plan if published is None else as_committed(plan, published)
 
 
-def _lift_chosen(connection: Connection, now: Day, restored: int) -> None:
-    """Orders of stops that were chosen after a revision go with it when it is driven again."""
-    key = now.plan.tenant, now.plan.depot_id, now.plan.service_date
-    since = store.published_at(connection, *key, restored)
+def _lift_chosen(connection: Connection, now: Day, job: Job, restored: int, number: int) -> None:
+    """What drivers chose after a revision ends when it is driven again, and that is told.
+
+    What the office has laid down holds on.
+    """
+    since = store.published_at(connection, *job.day_key, restored)
     for rule in now.rules:
-        if rule.kind == "sequence" and since is not None and rule.made_at >= since:
-            rule_store.lift(connection, rule, now.now)
+        if rule.maker == "office" or since is None or rule.made_at < since:
+            continue
+        rule_store.lift(connection, rule, now.now)
+        told = RuleChanged(
+            depot_id=job.depot_id,
+            service_date=job.service_date.isoformat(),
+            rule_id=rule.id,
+            text=f"lifted with revision {number}, {job.reason}: {rule.in_words}",
+            with_revision=number,
+        )
+        outbox.append(connection, job.tenant, now.now, told)
 
 
 def _require_kept(now: Day, routes: Iterable[Route]) -> None:

@@ -83,9 +83,16 @@ def not_yet(route: Route, stop_id: str, orders: Mapping[str, Order]) -> str | No
     return None
 
 
-def lock_of(rules: Iterable[Rule], vehicle_id: str) -> Rule | None:
-    """The rule by which a dispatcher has locked a van's route."""
-    return next((r for r in rules if r.kind == "lock" and r.vehicle_id == vehicle_id), None)
+def kept_by_office(rules: Iterable[Rule], vehicle_id: str) -> Rule | None:
+    """The rule by which a dispatcher keeps a van's stops in their order: a lock or a sequence."""
+    of_van = (rule for rule in rules if rule.is_of_route and rule.vehicle_id == vehicle_id)
+    return next((rule for rule in of_van if rule.maker == "office"), None)
+
+
+def chosen_by_driver(rules: Iterable[Rule], vehicle_id: str) -> Rule | None:
+    """The rule by which a van's driver has chosen an order of stops."""
+    of_van = (rule for rule in rules if rule.is_of_route and rule.vehicle_id == vehicle_id)
+    return next((rule for rule in of_van if rule.maker == "driver"), None)
 
 
 def as_committed(plan: DayPlan, sequences: Sequences) -> DayPlan:

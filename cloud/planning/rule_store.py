@@ -1,5 +1,6 @@
 """The table of a day's rules. What is lifted stays, with the time, for whoever asks later."""
 
+from dataclasses import asdict
 from datetime import date
 
 from sqlalchemy import (
@@ -31,6 +32,7 @@ plan_rule = Table(
     Column("note", String, nullable=False),
     Column("made_by", String, nullable=False),
     Column("made_at", Float, nullable=False),
+    Column("maker", String, nullable=False, server_default="office"),
     Column("lifted_at", Float),
     Index("ix_plan_rule_day", "tenant", "depot_id", "service_date"),
 )
@@ -55,14 +57,8 @@ def in_force(
 
 def add(connection: Connection, rule: Rule) -> None:
     """Store a new rule."""
-    columns = ("tenant", "id", "depot_id", "kind", "vehicle_id", "order_id", "note", "made_by")
-    connection.execute(
-        insert(plan_rule).values(
-            **{name: getattr(rule, name) for name in columns},
-            made_at=rule.made_at,
-            service_date=rule.service_date.isoformat(),
-        )
-    )
+    columns = asdict(rule) | {"service_date": rule.service_date.isoformat()}
+    connection.execute(insert(plan_rule).values(**columns))
 
 
 def lift(connection: Connection, rule: Rule, at: float) -> None:

@@ -8,6 +8,7 @@ from typing import Final, Literal
 import msgspec
 
 type RuleKind = Literal["pin", "ban", "lock", "sequence"]
+type Maker = Literal["office", "driver"]
 
 MOST_RULES: Final = 2_000
 """In force for one depot and date."""
@@ -25,6 +26,7 @@ class Rule:
             on it in its sequence, and more may come between; a driver's own order of stops.
         order_id: of a pin or a ban. note: why, for colleagues.
         made_by: the user's or driver's name. made_at: in seconds since 1970.
+        maker: what a driver has laid down a driver lifts; what the office has, the office alone.
     """
 
     tenant: str
@@ -37,6 +39,7 @@ class Rule:
     note: str
     made_by: str
     made_at: float
+    maker: Maker = "office"
 
     @property
     def is_of_route(self) -> bool:
@@ -58,12 +61,16 @@ class Rule:
 
 
 class RuleChanged(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody has laid down or lifted a rule; ``text`` says which, in words."""
+    """Somebody has laid down or lifted a rule; ``text`` says which, in words.
+
+    ``with_revision``: the one that it came with, which follows it already; None asks for a plan.
+    """
 
     depot_id: str
     service_date: str
     rule_id: str
     text: str
+    with_revision: int | None = None
 
 
 def against(rule: Rule, known: Iterable[Rule]) -> str | None:

@@ -110,6 +110,8 @@ def _risk(event: DomainEvent) -> Cause | None:
 
 def _rule(event: DomainEvent) -> Cause | None:
     rule = event.body(RuleChanged)
+    if rule.with_revision is not None:
+        return None
     return _cause(rule, rule.text, About(trigger="rule"))
 
 

@@ -23,6 +23,7 @@ from cloud.planning.job_queue import job_of
 from cloud.planning.model import SolveRequest, SolverName
 from cloud.planning.posing import problem_of
 from cloud.planning.reordering import brought_forward, misnamed, not_yet, obstacle, resorted
+from cloud.planning.rules import RuleChanged
 from cloud.planning.solvers.solving import solve
 from cloud.planning.triggers import Cause, cause_of
 from tests.cloud.desk import NOW, TODAY, open_desk, run
@@ -260,10 +261,36 @@ def test_an_undo_of_a_drivers_order_lets_it_go(office: Office, driver: Driver) -
     before = driver.ahead
     crosswise(driver)
     assert driver.follow() == 2
+    (chosen,) = office.ask("GET", f"{PLAN}/rules", 200)["items"]
     office.ask("POST", f"{PLAN}/undo", 202, revision=2)
     assert office.work() == 3
     assert driver.ahead == [before[-1], *before[:-1]]  # it drives to the last one already
     assert office.ask("GET", f"{PLAN}/rules", 200)["items"] == []
+    with office.desk.database.reading() as connection:
+        changed = select(outbox).where(outbox.c.kind == "RuleChanged")
+        (row,) = connection.execute(changed).all()
+    event = DomainEvent(**row._mapping)
+    told = event.body(RuleChanged)
+    assert (told.with_revision, told.rule_id) == (3, chosen["id"])
+    assert "the stops of van-1 keep their order" in told.text
+    assert cause_of(event) is None  # what was taken back is driven already
+
+
+def test_what_the_office_keeps_no_driver_lifts_and_no_undo(office: Office, driver: Driver) -> None:
+    kept = office.ask("POST", f"{PLAN}/rules", 201, kind="sequence", vehicle_id="van-1", note="so")
+    ahead = driver.ahead
+    asked = {"revision": driver.route["revision"], "stop_ids": ahead[::-1]}
+    for told in (
+        driver.ask("DELETE", "/drivers/me/route/order", 409),
+        driver.ask("PUT", "/drivers/me/route/order", 409, **asked),
+        driver.ask("POST", f"/stops/{ahead[1]}/next", 409, revision=asked["revision"]),
+    ):
+        assert f"keep their order by {kept['made_by']}; ask the office" in told["detail"]
+    office.order(lat=-29.906, lon=-71.26)
+    assert office.replan("new_order") == 2
+    office.ask("POST", f"{PLAN}/undo", 202, revision=2)
+    assert office.work() == 3
+    assert office.ask("GET", f"{PLAN}/rules", 200)["items"] == [kept]
 
 
 def test_what_cannot_be_is_refused_with_the_rule_named(office: Office) -> None:
