@@ -251,7 +251,9 @@ def days_of_waiting(connection: Connection, until: date, of: DayOf | None = None
     return [(tenant, depot, date.fromisoformat(day)) for tenant, depot, day in rows]
 
 
-def waiting_of_day(connection: Connection, day: DayOf, until: date, limit: int) -> list[Order]:
+def waiting_of_day(
+    connection: Connection, day: DayOf, until: date, limit: int | None = None
+) -> list[Order]:
     """The first of a day's orders that may wait until a later date, and are on no route."""
     return _orders(
         connection,

@@ -1,6 +1,5 @@
 """Orders that may wait for a later day: what they must not be, and what becomes of them. Pure."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
@@ -37,18 +36,10 @@ def require_wait_until(wait_until: date | None, service_date: date, priority: Pr
         )
 
 
-def next_day(order: Order, today: date, with_shifts: Iterable[date]) -> date | None:
-    """The service date that an order which waits is carried to; None when it stays where it is.
-
-    The first day from ``today`` on, after its own and not after its last, on which somebody
-    drives; when no shift is known for any of them, the first of them.
-    """
-    if order.days_to_wait == 0 or order.wait_until is None:
-        return None
-    first, last = max(order.service_date + timedelta(days=1), today), order.wait_until
-    if first > last:
-        return None
-    return min((day for day in with_shifts if first <= day <= last), default=first)
+def next_dates(service_date: date, today: date) -> tuple[date, date]:
+    """The first and the last date that what waits on a service date may be carried to."""
+    first = max(service_date + timedelta(days=1), today)
+    return first, service_date + timedelta(days=MOST_DAYS)
 
 
 def carried(order: Order, day: date, zone: str) -> Order:

@@ -16,9 +16,9 @@ from cloud.foundation import outbox
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.orders import store as order_store
-from cloud.orders.model import OrderChanged
+from cloud.orders.model import Order, OrderChanged
 from cloud.orders.store import DayOf
-from cloud.orders.waiting import MOST_DAYS, carried, next_day
+from cloud.orders.waiting import carried, next_dates
 from cloud.planning import rule_store, store
 from cloud.planning.visiting import OVERTIME_S
 
@@ -73,33 +73,7 @@ class Carrying:
             days = [
                 key
                 for key in order_store.days_of_waiting(connection, yesterday)
-                if is_over(
-                    key[2],
-                    require_depot(connection, key[0], key[1]),
-                    shift_store.shifts_of_day(connection, *key),
-                    now,
-                )
-            ]
-        return sum(self._carry(day) for day in days)
-
-    def carry_before(self, tenant: str, depot_id: str, service_date: date) -> int:
-        """Carry what waits on days before one that is about to be planned; how many it was.
-
-        What a plan of its own day has left out has had its chance; a day to come that nobody has
-        planned yet keeps its orders.
-
-        Raises:
-            DBAPIError: the database fails.
-        """
-        now = self._clock.now_s()
-        with self._database.reading() as connection:
-            today = require_depot(connection, tenant, depot_id).service_date(now)
-            days = [
-                key
-                for key in order_store.days_of_waiting(
-                    connection, today, (tenant, depot_id, service_date)
-                )
-                if key[2] < today or store.current_revision(connection, *key) > 0
+                if _is_over(connection, key, require_depot(connection, key[0], key[1]), now)
             ]
         return sum(self._carry(day) for day in days)
 
@@ -115,31 +89,63 @@ class Carrying:
         return count
 
     def _carry_some(self, day: DayOf) -> int:
-        tenant, depot_id, _ = day
         now = self._clock.now_s()
-        moved = 0
         with self._database.writing() as connection:
-            depot = require_depot(connection, tenant, depot_id)
-            today = depot.service_date(now)
-            dates = self._dates(connection, day, today)
-            for order in order_store.waiting_of_day(connection, day, today, _AT_ONCE):
-                goal = next_day(order, today, dates)
-                if goal is None:
-                    continue
-                order_store.put_on_day(connection, carried(order, goal, depot.zone))
-                rule_store.follow(connection, tenant, order.id, goal)
-                told = OrderChanged(
-                    order_id=order.id,
-                    depot_id=depot_id,
-                    service_date=goal.isoformat(),
-                    fields=("service_date",),
-                )
-                outbox.append(connection, tenant, now, told)
-                moved += 1
-        return moved
+            depot = require_depot(connection, day[0], day[1])
+            goal = _next_date(connection, day, depot.service_date(now))
+            if goal is None:
+                return 0
+            found = order_store.waiting_of_day(connection, day, goal, _AT_ONCE)
+            carry(connection, found, goal, depot.zone, now)
+        return len(found)
 
-    def _dates(self, connection: Connection, day: DayOf, today: date) -> list[date]:
-        tenant, depot_id, service_date = day
-        first = max(service_date + timedelta(days=1), today)
-        last = service_date + timedelta(days=MOST_DAYS)
-        return shift_store.dates_with_shifts(connection, tenant, depot_id, first, last)
+
+def coming(connection: Connection, depot: Depot, service_date: date, now: float) -> list[Order]:
+    """What waits on days before one that is planned, and comes to it: as it stands on its own day.
+
+    What comes has had its chance: its day is over, or the plan of its day has left it out.
+    """
+    day = depot.tenant, depot.id, service_date
+    today = depot.service_date(now)
+    found: list[Order] = []
+    for key in order_store.days_of_waiting(connection, service_date, day):
+        if _next_date(connection, key, today) != service_date:
+            continue
+        waiting = order_store.waiting_of_day(connection, key, service_date)
+        if not _is_over(connection, key, depot, now):
+            left = store.left_waiting(connection, *key)
+            waiting = [order for order in waiting if order.id in left]
+        found += waiting
+    return found
+
+
+def carry(
+    connection: Connection, orders: Iterable[Order], goal: date, zone: str, now: float
+) -> None:
+    """Put orders that wait on a later service date, their rules with them; events tell of each."""
+    gone: dict[DayOf, set[str]] = {}
+    for order in orders:
+        gone.setdefault((order.tenant, order.depot_id, order.service_date), set()).add(order.id)
+        order_store.put_on_day(connection, carried(order, goal, zone))
+        rule_store.follow(connection, order.tenant, order.id, goal)
+        told = OrderChanged(
+            order_id=order.id,
+            depot_id=order.depot_id,
+            service_date=goal.isoformat(),
+            fields=("service_date",),
+        )
+        outbox.append(connection, order.tenant, now, told)
+    for day, order_ids in gone.items():
+        store.leave_day(connection, *day, order_ids)
+
+
+def _is_over(connection: Connection, day: DayOf, depot: Depot, now: float) -> bool:
+    return is_over(day[2], depot, shift_store.shifts_of_day(connection, *day), now)
+
+
+def _next_date(connection: Connection, day: DayOf, today: date) -> date | None:
+    """The next service date of a depot on which somebody drives, for what waits on one."""
+    tenant, depot_id, service_date = day
+    first, last = next_dates(service_date, today)
+    dates = shift_store.dates_with_shifts(connection, tenant, depot_id, first, last)
+    return dates[0] if dates else None

@@ -16,6 +16,7 @@ from cloud.orders.model import Promise
 from cloud.orders.service import move
 from cloud.places.service_times import ServiceTimes
 from cloud.planning import job_store, proposal_store, rule_store, store
+from cloud.planning.carrying import carry
 from cloud.planning.day import (
     DayPlan,
     Diff,
@@ -130,6 +131,8 @@ class Committer:
 
     def _decide(self, connection: Connection, now: Day, made: Made) -> Outcome:
         """Put a plan in force, propose it, or leave all as it is."""
+        left = tuple(one for one in made.new.unserved if one.order_id in now.orders)
+        made = replace(made, new=replace(made.new, unserved=left))
         job, new, plan = made.job, made.new, made.plan
         routes = with_progress(new.routes, now.plan)
         _require_kept(now, routes)
@@ -162,6 +165,7 @@ class Committer:
             prices=made.prices,
             because=plan.because or None,
         )
+        carry(connection, now.coming, job.service_date, now.depot.zone, now.now)
         self._commit(connection, now, made, routes, revision)
         return Outcome(number, "committed")
 

@@ -14,7 +14,6 @@ from cloud.foundation.database import Database
 from cloud.foundation.ids import NewId
 from cloud.places.service_times import ServiceTimes
 from cloud.planning import proposal_store, store
-from cloud.planning.carrying import Carrying
 from cloud.planning.client import PlannerClient, PlannerUnavailable
 from cloud.planning.committing import Committer, Known, Made, Outcome, PlanRefused
 from cloud.planning.day import Job, Route, Unplanned
@@ -75,7 +74,6 @@ class PlanMaker:
         self._positions = positions
         self._events = events
         self._new_id = new_id
-        self._carrying = Carrying(database, clock, events)
         self._door_times = DoorTimes(database, clock)
         self._committer = Committer(database, self._day, self._later, new_id)
 
@@ -93,8 +91,6 @@ class PlanMaker:
             PlanRefused: no plan can be made. CloudError: the planner or the roads do not answer.
             GaveWay: the search was broken off, and nothing has changed.
         """
-        if job.trigger == "optimize":
-            await asyncio.to_thread(self._carrying.carry_before, *job.day_key)
         news, follows = "", job.trigger == "driver_reordered"
         for _ in range(MAX_TRIES):
             known, asked = await asyncio.to_thread(self._read, job)
@@ -242,6 +238,7 @@ class PlanMaker:
             positions=self._positions(job.tenant),
             service_times=times,
             streets=self._streets(),
+            takes_waiting=job.trigger == "optimize",
         )
 
 

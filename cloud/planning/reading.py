@@ -1,6 +1,7 @@
 """Reading a depot's day as it stands, inside a transaction."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import date
 
 from sqlalchemy import Connection
@@ -11,12 +12,17 @@ from cloud.fleet.service import require_depot
 from cloud.geofences import store as fence_store
 from cloud.geofences.model import Fence
 from cloud.orders import store as order_store
+from cloud.orders.model import Order
+from cloud.orders.waiting import carried
 from cloud.orders.wave_store import waves_of
 from cloud.orders.waves import with_wave
 from cloud.places import area_store
+from cloud.places.model import Place
 from cloud.places.service_times import NOTHING_LEARNED, ServiceTimes
 from cloud.planning import breakdown_store, rule_store, store
 from cloud.planning.breakdowns import to_fetch
+from cloud.planning.carrying import coming
+from cloud.planning.rules import Rule
 from cloud.planning.situation import At, Day, shifts_to_plan
 from cloud.planning.visiting import with_service_time
 from cloud.roads.access import AccessStreet
@@ -32,20 +38,28 @@ def read_day(
     positions: Mapping[str, At],
     service_times: ServiceTimes = NOTHING_LEARNED,
     streets: tuple[AccessStreet, ...] = (),
+    takes_waiting: bool = False,
 ) -> Day:
     """Everything that is known of a depot's service date at ``now``, seconds since 1970.
 
     An order of which nobody has said how long its service takes gets what was learned of its door,
     and one of a wave the time at which that is ready.
+    With ``takes_waiting``, what waits on earlier days and comes to this one is among its orders.
 
     Raises:
         NotFound: no such depot.
     """
     depot = require_depot(connection, tenant, depot_id)
     orders = order_store.of_day(connection, tenant, depot.id, service_date)
+    comes = tuple(coming(connection, depot, service_date, now)) if takes_waiting else ()
+    orders += [carried(one, service_date, depot.zone) for one in comes]
     plan = store.find_plan(connection, tenant, depot.id, service_date)
     waves = waves_of(connection, tenant, depot.id)
     places = order_store.places_of_day(connection, tenant, depot.id, service_date)
+    rules = rule_store.in_force(connection, tenant, depot.id, service_date)
+    if comes:
+        places |= _places_of(connection, comes)
+        rules = _with_rules_of(connection, rules, comes, service_date)
     vehicles = {van.id: van for van in fleet_store.vehicles(connection, tenant)}
     shifts = shift_store.shifts_of_day(connection, tenant, depot.id, service_date)
     broken = breakdown_store.broken_vans(connection, tenant)
@@ -73,8 +87,32 @@ def read_day(
         service_times=service_times,
         broken=frozenset(broken),
         zones=_zones(connection, tenant, wanted),
-        rules=rule_store.in_force(connection, tenant, depot.id, service_date),
+        rules=rules,
+        coming=comes,
     )
+
+
+def _places_of(connection: Connection, orders: Iterable[Order]) -> dict[str, Place]:
+    days = {(one.tenant, one.depot_id, one.service_date) for one in orders}
+    wanted = {one.place_id for one in orders}
+    wanted |= {one.pickup.place_id for one in orders if one.pickup is not None}
+    found = (order_store.places_of_day(connection, *day) for day in days)
+    return {name: place for places in found for name, place in places.items() if name in wanted}
+
+
+def _with_rules_of(
+    connection: Connection, rules: tuple[Rule, ...], orders: Iterable[Order], service_date: date
+) -> tuple[Rule, ...]:
+    """The rules of a day with those that follow orders to it, the first made first."""
+    days = {(one.tenant, one.depot_id, one.service_date) for one in orders}
+    ids = {one.id for one in orders}
+    follow = (
+        replace(rule, service_date=service_date)
+        for day in days
+        for rule in rule_store.in_force(connection, *day)
+        if rule.order_id in ids
+    )
+    return tuple(sorted((*rules, *follow), key=lambda rule: (rule.made_at, rule.id)))
 
 
 def _zones(connection: Connection, tenant: str, wanted: Collection[str]) -> tuple[Fence, ...]:

@@ -80,6 +80,8 @@ class Day:
     zones: tuple[Fence, ...] = ()
     """Geofences that are a zone of some van or driver of the day."""
     familiarity: Familiarity = NOBODY_KNOWN
+    coming: tuple[Order, ...] = ()
+    """Orders of earlier days, as they stand there, that come to this one with its next plan."""
 
     @property
     def locked_vehicles(self) -> frozenset[str]:

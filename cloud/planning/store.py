@@ -229,6 +229,34 @@ def find_plan(
     )
 
 
+def left_waiting(
+    connection: Connection, tenant: str, depot_id: str, service_date: date
+) -> set[str]:
+    """The orders that the plan of a day has left out as they may wait for a later one."""
+    left = connection.scalar(select(plan.c.unserved).where(_of_day(tenant, depot_id, service_date)))
+    return {one["order_id"] for one in left or () if one.get("waits_until") is not None}
+
+
+def leave_day(
+    connection: Connection,
+    tenant: str,
+    depot_id: str,
+    service_date: date,
+    order_ids: Collection[str],
+) -> None:
+    """Orders that were carried to another day are none that the plan of this one leaves out."""
+    of_day = _of_day(tenant, depot_id, service_date)
+    left = connection.scalar(select(plan.c.unserved).where(of_day)) or []
+    kept = [one for one in left if one["order_id"] not in order_ids]
+    if kept != left:
+        connection.execute(update(plan).where(of_day).values(unserved=kept))
+
+
+def _of_day(tenant: str, depot_id: str, service_date: date) -> ColumnElement[bool]:
+    day = service_date.isoformat()
+    return and_(plan.c.tenant == tenant, plan.c.depot_id == depot_id, plan.c.service_date == day)
+
+
 def planned_days(connection: Connection, tenant: str, depot_id: str, today: date) -> list[date]:
     """The service dates of a depot that have a plan, from yesterday's on: its night may last."""
     since = (today - timedelta(days=1)).isoformat()

@@ -15,8 +15,12 @@ from cloud.fleet.hours import local_instant
 from cloud.foundation.outbox import Outbox
 from cloud.foundation.settings import Settings
 from cloud.orders.model import Pickup, Promise, Span
-from cloud.orders.waiting import MOST_DAYS, carried, next_day
+from cloud.orders.waiting import MOST_DAYS, carried
 from cloud.planning.carrying import Carrying
+from cloud.planning.committing import PlanRefused
+from cloud.planning.day import About
+from cloud.planning.making import GaveWay
+from cloud.planning.model import Solved, SolveRequest
 from cloud.planning.policy import TenantPolicy
 from cloud.planning.posing import problem_of
 from tests.cloud.desk import TODAY, open_desk
@@ -24,7 +28,8 @@ from tests.planning.days import DATE, DEPOT, EIGHT, HOUR, day, order
 from tests.planning.office import PLAN, Office
 from tests.planning.test_ending import Later
 
-TOMORROW, FRIDAY, SATURDAY = "2026-11-24", "2026-11-27", "2026-11-28"
+TOMORROW, WEDNESDAY, THURSDAY = "2026-11-24", "2026-11-25", "2026-11-26"
+FRIDAY, SATURDAY = "2026-11-27", "2026-11-28"
 FAR = {"lat": -29.5, "lon": -71.25}
 TEN = {"from": "2026-11-23T13:00:00.000Z", "to": "2026-11-23T15:00:00.000Z"}
 
@@ -60,21 +65,6 @@ def test_no_wait_costs_more_than_leaving_a_must_go_order() -> None:
     dear = TenantPolicy(wait=90_000, unserved=9_000)
     (job,) = problem_of(day(waiting(2)), {}, dear).jobs
     assert job.unserved == 9_000
-
-
-@given(st.integers(0, 9), st.integers(0, 9), st.sets(st.integers(0, 12)))
-def test_the_next_day_is_a_later_one_within_what_may_be_waited(
-    days: int, gone: int, driven: set[int]
-) -> None:
-    one, today = waiting(days), DATE + timedelta(days=gone)
-    found = next_day(one, today, (DATE + timedelta(days=each) for each in driven))
-    if days == 0 or gone > days:
-        assert found is None
-        return
-    assert found is not None
-    first = max(1, gone)
-    within = [each for each in driven if first <= each <= days]
-    assert (found - DATE).days == min(within, default=first)
 
 
 @given(st.dates(date(2026, 1, 1), date(2027, 12, 31)), st.integers(1, 9), st.integers(0, 86_399))
@@ -134,17 +124,13 @@ def test_what_is_dear_today_waits_says_so_and_is_carried_until_it_must_go(office
     assert office.ask("GET", f"/orders/{must}", 200)["promise"] is not None
     prices = office.ask("GET", f"{PLAN}/revisions", 200)["items"][-1]["prices"]
     assert prices["unserved"] == pytest.approx(1_800 / 4)
-    for van in office.shifts:
-        office.ask("POST", "/shifts", 201, vehicle_id=van, driver_id=f"of-{van}",
-                   service_date=FRIDAY)  # fmt: skip
-    friday = f"/depots/{office.depot}/plans/{FRIDAY}"
-    office.ask("POST", f"{friday}/optimize", 202, seconds=0.2)
-    office.work()
+    somebody_drives(office, FRIDAY)
+    optimize(office, FRIDAY)
     carried_on = office.ask("GET", f"/orders/{far}", 200)
     assert carried_on["service_date"] == FRIDAY
     assert carried_on["window"]["from"] == TEN["from"].replace(TODAY, FRIDAY)
     assert carried_on["promise"] is not None
-    assert office.ask("GET", friday, 200)["unserved"] == []
+    assert office.ask("GET", day_of(FRIDAY), 200)["unserved"] == []
 
 
 def test_what_waits_is_carried_when_its_day_is_over_and_not_before(office: Office) -> None:
@@ -153,26 +139,116 @@ def test_what_waits_is_carried_when_its_day_is_over_and_not_before(office: Offic
     office.ask("POST", f"{PLAN}/rules", 201, **ban)
     last = office.order(lat=-28.0, lon=-71.25, wait_until=TODAY)
     office.replan("optimize")
-    database = office.desk.database
-
-    def carry(days: float) -> int:
-        return Carrying(database, Later(days), Outbox(database)).carry_from_days_over()
-
-    assert carry(0.4) == 0  # the last shift is over at 18:00
-    assert carry(0.55) == 1
-    assert carry(0.55) == 0
-    assert office.ask("GET", f"/orders/{far}", 200)["service_date"] == TOMORROW
-    assert office.ask("GET", f"/orders/{last}", 200)["service_date"] == TODAY
-    rules = office.ask("GET", f"/depots/{office.depot}/plans/{TOMORROW}/rules", 200)["items"]
+    somebody_drives(office, TOMORROW, THURSDAY)
+    assert carry(office, 0.4) == 0  # the last shift is over at 18:00
+    assert carry(office, 0.55) == 1
+    assert carry(office, 0.55) == 0
+    assert date_of(office, far) == TOMORROW
+    assert date_of(office, last) == TODAY
+    rules = office.ask("GET", f"{day_of(TOMORROW)}/rules", 200)["items"]
     assert [one["order_id"] for one in rules] == [far]
-    assert carry(3) == 1  # nobody was there for two days
-    assert office.ask("GET", f"/orders/{far}", 200)["service_date"] == "2026-11-26"
-    assert carry(9) == 0
+    assert carry(office, 3) == 1  # nobody looked for two days
+    assert date_of(office, far) == THURSDAY
+    assert carry(office, 9) == 0
+
+
+def test_what_waits_is_carried_only_to_days_on_which_somebody_drives(office: Office) -> None:
+    far = office.order(**FAR, wait_until=FRIDAY)
+    assert carry(office, 1) == 0  # no shift is known yet
+    somebody_drives(office, SATURDAY)
+    assert carry(office, 1) == 0  # that is too late for it
+    somebody_drives(office, FRIDAY)
+    assert carry(office, 1) == 1
+    assert date_of(office, far) == FRIDAY
 
 
 def test_a_day_to_come_that_nobody_has_planned_keeps_its_orders(office: Office) -> None:
     far = office.order(**FAR, wait_until=SATURDAY)
+    somebody_drives(office, TOMORROW)
+    optimize(office, TOMORROW)
+    assert date_of(office, far) == TODAY
+
+
+def test_an_order_that_no_plan_has_looked_at_keeps_its_day(office: Office) -> None:
+    office.replan("optimize")
+    near = office.order(wait_until=SATURDAY)
+    somebody_drives(office, TOMORROW)
+    optimize(office, TOMORROW)
+    assert date_of(office, near) == TODAY
+
+
+def test_an_order_skips_no_day_when_a_later_one_is_planned(office: Office) -> None:
+    somebody_drives(office, TOMORROW, WEDNESDAY)
+    tomorrows = office.order(**FAR, wait_until=SATURDAY, service_date=TOMORROW)
+    optimize(office, TOMORROW)
+    todays = office.order(**FAR, wait_until=SATURDAY)
+    office.replan("optimize")
+    optimize(office, WEDNESDAY)
+    assert date_of(office, todays) == TODAY  # tomorrow comes before Wednesday
+    assert date_of(office, tomorrows) == WEDNESDAY
+
+
+def test_a_plan_that_is_refused_or_does_not_come_carries_nothing(office: Office) -> None:
+    far = office.order(**FAR, wait_until=FRIDAY)
+    office.replan("optimize")
+    office.ask("POST", f"{day_of(FRIDAY)}/optimize", 202, seconds=0.2)
+    with pytest.raises(PlanRefused):
+        office.work()  # no shift is open
+    assert date_of(office, far) == TODAY
+    somebody_drives(office, FRIDAY)
+    ban = {"kind": "ban", "vehicle_id": "van-1", "order_id": far}
+    office.ask("POST", f"{PLAN}/rules", 201, **ban)
+    planner, office.maker._planner = office.maker._planner, Silent()  # type: ignore[assignment]
+    with pytest.raises(GaveWay):
+        optimize(office, FRIDAY)
+    assert date_of(office, far) == TODAY
+    assert [one["order_id"] for one in office.ask("GET", PLAN, 200)["unserved"]] == [far]
+    office.maker._planner = planner
+    optimize(office, FRIDAY)
+    assert date_of(office, far) == FRIDAY
+    routes = office.ask("GET", day_of(FRIDAY), 200)["routes"]
+    vans = [route["vehicle_id"] for route in routes if route["stops"]]
+    assert vans == ["van-2"]  # the ban has come along
+
+
+def test_the_day_an_order_has_left_no_longer_tells_of_it(office: Office) -> None:
+    far = office.order(**FAR, wait_until=SATURDAY)
+    revision = office.replan("optimize")
+    somebody_drives(office, TOMORROW)
+    optimize(office, TOMORROW)
+    assert date_of(office, far) == TOMORROW
+    assert office.ask("GET", PLAN, 200)["unserved"] == []
+    silent = About(trigger="van_silent", vehicle_id="van-1")
+    assert office.replan("van_silent", silent) == revision
+
+
+class Silent:
+    """A planner whose search is broken off for something more urgent."""
+
+    async def solve(self, request: SolveRequest, *, timeout_s: float) -> Solved:
+        raise GaveWay
+
+
+def carry(office: Office, days: float) -> int:
     database = office.desk.database
-    carrying = Carrying(database, Later(0), Outbox(database))
-    assert carrying.carry_before("main", office.depot, date.fromisoformat(TOMORROW)) == 0
-    assert office.ask("GET", f"/orders/{far}", 200)["service_date"] == TODAY
+    return Carrying(database, Later(days), Outbox(database)).carry_from_days_over()
+
+
+def day_of(service_date: str) -> str:
+    return f"/depots/la-serena/plans/{service_date}"
+
+
+def date_of(office: Office, order_id: str) -> str:
+    return str(office.ask("GET", f"/orders/{order_id}", 200)["service_date"])
+
+
+def somebody_drives(office: Office, *dates: str) -> None:
+    for each in dates:
+        for van in office.shifts:
+            office.ask("POST", "/shifts", 201, vehicle_id=van, driver_id=f"of-{van}",
+                       service_date=each)  # fmt: skip
+
+
+def optimize(office: Office, service_date: str) -> None:
+    office.ask("POST", f"{day_of(service_date)}/optimize", 202, seconds=0.2)
+    office.work()
