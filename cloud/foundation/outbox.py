@@ -107,6 +107,7 @@ class Outbox:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._reached: dict[str, int] = {}
         self._keeping: asyncio.Task[None] | None = None
+        self._keeps_in_s = _KEEP_S
 
     def wake(self) -> None:
         """Look for new events now; safe from any thread."""
@@ -157,18 +158,22 @@ class Outbox:
             self._keeping = asyncio.create_task(self._keep_soon(), name="outbox cursors")
 
     async def _keep_soon(self) -> None:
-        await asyncio.sleep(_KEEP_S)
-        await self._keep_now()
+        """Until all is kept: what was reached meanwhile too, and what could not be at first."""
+        while self._reached:
+            await asyncio.sleep(self._keeps_in_s)
+            await self._keep_now()
 
     async def _keep_now(self) -> None:
-        """Keep it; what cannot be is kept with what is reached next, or heard again."""
+        """Keep it; what cannot be is kept later, or heard again by the next run."""
         reached, self._reached = self._reached, {}
         if not reached:
             return
         try:
             await asyncio.to_thread(self._move, reached)
+            self._keeps_in_s = _KEEP_S
         except DBAPIError as error:
             self._reached = reached | self._reached
+            self._keeps_in_s = _RETRY_S
             log.warning("the database does not answer", extra={"reason": error.orig})
 
     async def _deliver(

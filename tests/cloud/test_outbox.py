@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
 
 from cloud.foundation import outbox
 from cloud.foundation.database import Database
@@ -129,3 +130,28 @@ def test_what_everybody_has_heard_is_dropped(database: Database) -> None:
     run(database, {"one": listening(heard)}, lambda: len(heard) == 5)
     with database.reading() as connection:
         assert connection.execute(select(func.count()).select_from(outbox.outbox)).scalar() == 0
+
+
+def test_where_a_consumer_stands_is_kept_though_the_database_did_not_answer_at_first(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "_RETRY_S", 0.05)
+    heard: list[DomainEvent] = []
+    tried: list[dict[str, int]] = []
+    move = Outbox._move
+
+    def moves_later(events: Outbox, reached: dict[str, int]) -> None:
+        tried.append(reached)
+        if len(tried) < 3:
+            raise OperationalError("move", None, ConnectionError("not now"))
+        move(events, reached)
+
+    def stands() -> int | None:
+        with database.reading() as connection:
+            return connection.execute(select(outbox.outbox_cursor.c.position)).scalar()
+
+    monkeypatch.setattr(Outbox, "_move", moves_later)
+    tell(database, 1)
+    run(database, {"one": listening(heard)}, lambda: stands() == 1)
+    assert numbers(heard) == [1]
+    assert len(tried) == 3
