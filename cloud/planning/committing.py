@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -38,11 +38,10 @@ from cloud.planning.repathing import late_s, other_ways
 from cloud.planning.revising import NewRoutes, outdated_by, with_progress
 from cloud.planning.rules import RuleChanged
 from cloud.planning.situation import Day
-from cloud.planning.worth_it import is_worth_it
+from cloud.planning.worth_it import is_other_round, is_worth_it
 
 log = logging.getLogger(__name__)
 
-_SHIFTED_S: Final = 300.0
 type ReadDay = Callable[[Connection, Job, ServiceTimes], Day]
 """Reads the day of a job as it stands, in a transaction."""
 
@@ -136,8 +135,9 @@ class Committer:
         job, new, plan = made.job, made.new, made.plan
         routes = with_progress(new.routes, now.plan)
         _require_kept(now, routes)
-        diff = difference(_before(connection, job, now.plan), routes, new.sacrificed)
-        if not is_worth_it(job.trigger, now.plan, routes, new, diff, made.gain_s):
+        before = _before(connection, job, now.plan)
+        diff = difference(before, routes, new.sacrificed)
+        if not is_worth_it(job.trigger, before, routes, new, diff, made.gain_s):
             return Outcome(now.plan.revision, "nothing")
         cost = RevisionCost(
             drive_s=sum(route.drive_s for route in routes),
@@ -341,22 +341,8 @@ def _numbered(before: DayPlan, routes: Iterable[Route], number: int) -> tuple[Ro
 
     def numbered(route: Route) -> Route:
         was = known.get(route.id)
-        if was is None or _differs(was, route):
+        if was is None or is_other_round(was, route):
             return replace(route, revision=number)
         return replace(route, revision=was.revision, geometry=was.geometry)
 
     return tuple(numbered(route) for route in routes)
-
-
-def _differs(was: Route, now: Route) -> bool:
-    """Whether a driver would notice: other stops or streets, or the same at quite another time."""
-    if was.geometry != now.geometry:
-        return True
-    if [stop.id for stop in was.stops] != [stop.id for stop in now.stops]:
-        return True
-    return any(
-        (before.window, before.service_s) != (after.window, after.service_s)
-        or abs(before.planned_arrival - after.planned_arrival) > _SHIFTED_S
-        for before, after in zip(was.stops, now.stops, strict=True)
-        if after.state == "open"
-    )

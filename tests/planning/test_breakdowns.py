@@ -98,6 +98,7 @@ def test_a_report_takes_the_van_out_of_the_plan_until_it_goes_out_again(office: 
     told = office.ask("PUT", path, 200, lat=-29.9, lon=-71.25, note="no battery")
     assert office.ask("GET", "/breakdowns", 200)["items"] == [told]
     assert office.replan("van_broken_down") == 2
+    assert office.replan("van_broken_down") == 2, "it was heard again"
     assert not office.sequences[busier]
     assert office.ask("GET", PLAN, 200)["unserved"] == []
     office.ask("DELETE", path, 204)

@@ -364,3 +364,12 @@ def test_what_is_not_fetched_cannot_be_delivered_before_its_turn(office: Office)
     told = driver.ask("POST", f"/stops/{first}/arrive", 409)
     assert f"stop {pickup} comes first" in told["detail"]
     assert "is fetched there" in told["detail"]
+
+
+def test_a_change_that_is_heard_again_makes_no_further_revision(office: Office) -> None:
+    driver = Driver(office, "van-1")
+    office.replan("optimize")
+    driver.load()
+    crosswise(driver)
+    assert driver.follow() == 2
+    assert driver.follow() == 2
