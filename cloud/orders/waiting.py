@@ -1,5 +1,6 @@
 """Orders that may wait for a later day: what they must not be, and what becomes of them. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
@@ -40,6 +41,20 @@ def next_dates(service_date: date, today: date) -> tuple[date, date]:
     """The first and the last date that what waits on a service date may be carried to."""
     first = max(service_date + timedelta(days=1), today)
     return first, service_date + timedelta(days=MOST_DAYS)
+
+
+def with_last_chance(order: Order, dates: Sequence[date]) -> Order:
+    """The order, which waits no longer than to the last date on which somebody may drive.
+
+    Args:
+        order: as it was asked for.
+        dates: those with a shift after its own, in their order; of what comes after the last of
+            them nobody knows yet, and somebody may.
+    """
+    until = order.wait_until
+    if until is None or not dates or until > dates[-1] or until in dates:
+        return order
+    return replace(order, wait_until=max((day for day in dates if day < until), default=None))
 
 
 def carried(order: Order, day: date, zone: str) -> Order:

@@ -8,12 +8,13 @@ from sqlalchemy import Connection
 
 from cloud.fleet import shift_store
 from cloud.fleet import store as fleet_store
+from cloud.fleet.model import Depot
 from cloud.fleet.service import require_depot
 from cloud.geofences import store as fence_store
 from cloud.geofences.model import Fence
 from cloud.orders import store as order_store
 from cloud.orders.model import Order
-from cloud.orders.waiting import carried
+from cloud.orders.waiting import carried, next_dates, with_last_chance
 from cloud.orders.wave_store import waves_of
 from cloud.orders.waves import with_wave
 from cloud.places import area_store
@@ -53,6 +54,7 @@ def read_day(
     orders = order_store.of_day(connection, tenant, depot.id, service_date)
     comes = tuple(coming(connection, depot, service_date, now)) if takes_waiting else ()
     orders += [carried(one, service_date, depot.zone) for one in comes]
+    orders = _with_last_chances(connection, depot, service_date, orders, now)
     plan = store.find_plan(connection, tenant, depot.id, service_date)
     waves = waves_of(connection, tenant, depot.id)
     places = order_store.places_of_day(connection, tenant, depot.id, service_date)
@@ -90,6 +92,17 @@ def read_day(
         rules=rules,
         coming=comes,
     )
+
+
+def _with_last_chances(
+    connection: Connection, depot: Depot, service_date: date, orders: list[Order], now: float
+) -> list[Order]:
+    """What waits for a date on which nobody drives waits for the last one before it, if any."""
+    if all(one.days_to_wait == 0 for one in orders):
+        return orders
+    first, last = next_dates(service_date, depot.service_date(now))
+    dates = shift_store.dates_with_shifts(connection, depot.tenant, depot.id, first, last)
+    return [with_last_chance(one, dates) for one in orders]
 
 
 def _places_of(connection: Connection, orders: Iterable[Order]) -> dict[str, Place]:

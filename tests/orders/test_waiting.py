@@ -15,7 +15,7 @@ from cloud.fleet.hours import local_instant
 from cloud.foundation.outbox import Outbox
 from cloud.foundation.settings import Settings
 from cloud.orders.model import Pickup, Promise, Span
-from cloud.orders.waiting import MOST_DAYS, carried
+from cloud.orders.waiting import MOST_DAYS, carried, with_last_chance
 from cloud.planning.carrying import Carrying
 from cloud.planning.committing import PlanRefused
 from cloud.planning.day import About
@@ -65,6 +65,16 @@ def test_no_wait_costs_more_than_leaving_a_must_go_order() -> None:
     dear = TenantPolicy(wait=90_000, unserved=9_000)
     (job,) = problem_of(day(waiting(2)), {}, dear).jobs
     assert job.unserved == 9_000
+
+
+@given(st.integers(0, 9), st.sets(st.integers(1, 12)))
+def test_nobody_waits_for_a_day_on_which_nobody_drives(days: int, driven: set[int]) -> None:
+    known = sorted(driven)
+    dates = [DATE + timedelta(days=each) for each in known]
+    left = with_last_chance(waiting(days), dates).days_to_wait
+    assert left <= days
+    is_unknown = not known or days > known[-1]
+    assert left == (days if is_unknown else max((d for d in known if d <= days), default=0))
 
 
 @given(st.dates(date(2026, 1, 1), date(2027, 12, 31)), st.integers(1, 9), st.integers(0, 86_399))
@@ -160,6 +170,17 @@ def test_what_waits_is_carried_only_to_days_on_which_somebody_drives(office: Off
     somebody_drives(office, FRIDAY)
     assert carry(office, 1) == 1
     assert date_of(office, far) == FRIDAY
+
+
+def test_what_has_no_later_day_on_which_somebody_drives_must_go(office: Office) -> None:
+    far = office.order(**FAR, wait_until=THURSDAY)
+    somebody_drives(office, WEDNESDAY, FRIDAY)
+    office.replan("optimize")
+    (left,) = office.ask("GET", PLAN, 200)["unserved"]
+    assert (left["order_id"], left["waits_until"]) == (far, WEDNESDAY)
+    optimize(office, WEDNESDAY)
+    assert date_of(office, far) == WEDNESDAY
+    assert office.ask("GET", f"/orders/{far}", 200)["promise"] is not None
 
 
 def test_a_day_to_come_that_nobody_has_planned_keeps_its_orders(office: Office) -> None:
