@@ -53,9 +53,10 @@ class NextStopBody(_Body):
 
 
 class RouteChangeBody(BaseModel):
-    """Why the driver's route is what it is; ``diff`` is that of the day's plan, by orders.
+    """Why the driver's route is what it is; ``diff`` is of this route alone, by orders.
 
-    Promises that it does not keep stand in ``diff.sacrificed``.
+    What came from another van is ``added``, what went to one ``removed``. Promises that the route
+    does not keep stand in ``diff.sacrificed``.
     """
 
     revision: int

@@ -1,6 +1,7 @@
 """Use cases of a driver who takes stops in an order of their own, one transaction each."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
@@ -13,8 +14,8 @@ from cloud.foundation.errors import Conflict, Invalid, NotFound
 from cloud.foundation.ids import NewId
 from cloud.orders import store as order_store
 from cloud.orders.model import Order
-from cloud.planning import rule_store, store
-from cloud.planning.day import Revision, Route
+from cloud.planning import proposal_store, rule_store, store
+from cloud.planning.day import Revision, Route, of_van
 from cloud.planning.reordering import (
     DriverReordered,
     brought_forward,
@@ -108,6 +109,8 @@ class StopOrder:
     def last_change(self, tenant: str, driver_id: str) -> Revision:
         """The revision by which the driver's route came to be what it is.
 
+        Its diff is of this route alone; what other vans and carriers do stays with the office.
+
         Raises:
             NotFound: the driver has no route.
         """
@@ -115,7 +118,12 @@ class StopOrder:
             route = require_route_of_driver(connection, tenant, driver_id, self._clock.now_s())
             day = tenant, route.depot_id, route.service_date
             known = store.revisions(connection, *day)
-        return next(one for one in known if one.number == route.revision)
+            was, now = (
+                _orders_on(connection, route, number)
+                for number in (route.revision - 1, route.revision)
+            )
+        told = next(one for one in known if one.number == route.revision)
+        return replace(told, diff=of_van(told.diff, route.vehicle_id, was, now))
 
     def _seen(self, connection: Connection, tenant: str, driver_id: str, revision: int) -> Route:
         route = require_route_of_driver(connection, tenant, driver_id, self._clock.now_s())
@@ -210,6 +218,13 @@ def _require_free(rules: Sequence[Rule], vehicle_id: str) -> None:
     kept = kept_by_office(rules, vehicle_id)
     if kept is not None:
         raise Conflict(f"{kept.in_words} by {kept.made_by}; ask the office to lift that")
+
+
+def _orders_on(connection: Connection, route: Route, revision: int) -> set[str]:
+    """Ids of what a revision had still to be visited on a route."""
+    day = route.tenant, route.depot_id, route.service_date
+    steps = proposal_store.sequences_of(connection, *day, revision) or {}
+    return {step.job for step in steps.get(route.vehicle_id, ())}
 
 
 def _orders(connection: Connection, route: Route) -> dict[str, Order]:

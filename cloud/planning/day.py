@@ -3,7 +3,8 @@
 Every instant is in seconds since 1970, UTC; spans are seconds, distances metres.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Final, Literal
@@ -190,6 +191,14 @@ class Sacrifice(msgspec.Struct, frozen=True, kw_only=True):
     served_at: float
 
 
+class VanDriving(msgspec.Struct, frozen=True, kw_only=True):
+    """More (or less) of what one van has still to drive."""
+
+    vehicle_id: str
+    drive_s: int
+    distance_m: int
+
+
 class Diff(msgspec.Struct, frozen=True, kw_only=True):
     """What a revision changed against the one before it, by orders.
 
@@ -198,6 +207,7 @@ class Diff(msgspec.Struct, frozen=True, kw_only=True):
         drive_s, distance_m: more (or less) of what is still to be driven.
         promises_moved: orders whose customer must be told another time.
         sacrificed: the same, with what they were told and when they are served now.
+        by_van: the vans whose driving is more or less; none of what was made before that was kept.
     """
 
     added: tuple[str, ...]
@@ -207,6 +217,7 @@ class Diff(msgspec.Struct, frozen=True, kw_only=True):
     distance_m: int
     promises_moved: tuple[str, ...]
     sacrificed: tuple[Sacrifice, ...] = ()
+    by_van: tuple[VanDriving, ...] = ()
 
 
 class RevisionCost(msgspec.Struct, frozen=True, kw_only=True):
@@ -379,6 +390,47 @@ def difference(
         distance_m=_distance_m(after) - _distance_m(before.routes),
         promises_moved=tuple(one.order_id for one in lost),
         sacrificed=lost,
+        by_van=_by_van(before.routes, after),
+    )
+
+
+def of_van(diff: Diff, vehicle_id: str, before: Container[str], after: Container[str]) -> Diff:
+    """What a diff of a day says of one van's route, and nothing of other vans.
+
+    Args:
+        diff: of the day.
+        vehicle_id: whose route it is.
+        before: ids of the orders on the route before.
+        after: of those on it now.
+    """
+    here = [one for one in diff.moved if vehicle_id in {one.from_vehicle, one.to_vehicle}]
+    came = [one.order_id for one in here if one.from_vehicle != vehicle_id]
+    went = [one.order_id for one in here if one.to_vehicle != vehicle_id]
+    lost = tuple(one for one in diff.sacrificed if one.order_id in after)
+    driven = [one for one in diff.by_van if one.vehicle_id == vehicle_id]
+    return Diff(
+        added=tuple(sorted([*(one for one in diff.added if one in after), *came])),
+        removed=tuple(sorted([*(one for one in diff.removed if one in before), *went])),
+        moved=tuple(one for one in here if one.from_vehicle == one.to_vehicle),
+        drive_s=sum(one.drive_s for one in driven),
+        distance_m=sum(one.distance_m for one in driven),
+        promises_moved=tuple(one.order_id for one in lost),
+        sacrificed=lost,
+        by_van=tuple(driven),
+    )
+
+
+def _by_van(before: Iterable[Route], after: Iterable[Route]) -> tuple[VanDriving, ...]:
+    drive_s: Counter[str] = Counter()
+    distance_m: Counter[str] = Counter()
+    for sign, routes in ((-1, before), (1, after)):
+        for route in routes:
+            drive_s[route.vehicle_id] += sign * route.drive_s
+            distance_m[route.vehicle_id] += sign * route.distance_m
+    return tuple(
+        VanDriving(vehicle_id=van, drive_s=drive_s[van], distance_m=distance_m[van])
+        for van in sorted(drive_s)
+        if drive_s[van] or distance_m[van]
     )
 
 

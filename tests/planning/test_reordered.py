@@ -18,7 +18,7 @@ from cloud.foundation.outbox import DomainEvent, Outbox, outbox
 from cloud.foundation.settings import Settings
 from cloud.orders.model import Order
 from cloud.planning.check import check
-from cloud.planning.day import Route
+from cloud.planning.day import Route, Sacrifice, difference, of_van
 from cloud.planning.job_queue import job_of
 from cloud.planning.model import SolveRequest, SolverName
 from cloud.planning.posing import problem_of
@@ -237,6 +237,54 @@ def test_the_order_a_driver_chooses_is_a_revision_and_does_not_flip_back(
     driver.ask("DELETE", "/drivers/me/route/order", 404)
     office.replan("optimize")
     assert [one for one in driver.ahead if one in wanted] != wanted
+
+
+def test_a_driver_is_told_of_the_own_route_alone(tmp_path: Path) -> None:
+    """Two vans, the other one run by another carrier."""
+    desk = open_desk(tmp_path)
+    office = Office(desk)
+    drivers = [Driver(office, van) for van in office.shifts]
+    office.ask("POST", "/carriers", 201, id="swift", name="Swift")
+    van = office.ask("GET", "/vehicles/van-2", 200)
+    office.ask("PATCH", "/vehicles/van-2", 200, carrier_id="swift", version=van["version"])
+    for number in range(8):
+        office.order(lat=-29.9 - number / 400, lon=-71.26)
+    office.replan("optimize")
+    told = [driver.ask("GET", "/drivers/me/route/change", 200)["diff"] for driver in drivers]
+    whole = revision(office)["diff"]
+    for driver, mine in zip(drivers, told, strict=True):
+        route_ = driver.route
+        on_it = {one for stop_ in route_["stops"] for one in stop_["order_ids"]}
+        assert on_it
+        assert mine["added"] == sorted(on_it)
+        assert (mine["drive_s"], mine["distance_m"]) == (route_["drive_s"], route_["distance_m"])
+    for name in ("drive_s", "distance_m"):
+        assert sum(mine[name] for mine in told) == whole[name]
+    assert sorted(told[0]["added"] + told[1]["added"]) == whole["added"]
+    desk.close()
+
+
+def test_what_changes_vans_came_to_the_one_route_and_went_from_the_other() -> None:
+    orders = {name: order(name, "planned") for name in "abcde"}
+
+    def round_(van: str, *names: str) -> Route:
+        return route(van, *(stop(name, orders[name]) for name in names))
+
+    before = day(routes=[round_("van-1", "a", "b", "c"), round_("van-2", "d")]).plan
+    after = [round_("van-1", "b", "a"), round_("van-2", "c", "e")]
+    lost = [Sacrifice(order_id=one, promised_until=EIGHT, served_at=EIGHT + HOUR) for one in "ac"]
+    whole = difference(before, after, lost)
+    one = of_van(whole, "van-1", set("abc"), set("ba"))
+    assert (one.added, one.removed, one.promises_moved) == ((), ("c",), ("a",))
+    assert [moved.from_vehicle for moved in one.moved] == ["van-1"]
+    other = of_van(whole, "van-2", set("d"), set("ce"))
+    assert (other.added, other.removed, other.moved) == (("c", "e"), ("d",), ())
+    assert other.promises_moved == ("c",)
+    assert (one.drive_s + other.drive_s, one.distance_m + other.distance_m) == (
+        whole.drive_s,
+        whole.distance_m,
+    )
+    assert one.drive_s == after[0].drive_s - before.routes[0].drive_s != 0
 
 
 def test_lost_promises_are_told_and_not_refused(office: Office) -> None:
