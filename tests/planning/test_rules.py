@@ -1,13 +1,16 @@
 """Pins, bans and locks: what they ask of the planner, when they cannot be kept, and who says so."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
+from cloud.foundation.migrations import downgrade, upgrade
 from cloud.foundation.settings import Settings
 from cloud.orders.model import Order
+from cloud.planning import rule_store
 from cloud.planning.model import Job, Problem, RouteStep
 from cloud.planning.posing import problem_of, stranded
 from cloud.planning.rules import Rule, against
@@ -168,3 +171,19 @@ def test_an_office_lays_down_and_lifts_rules(desk: Desk) -> None:
     assert desk.ask("DELETE", f"{path}/{made.json()['id']}").status_code == 204
     assert desk.ask("DELETE", f"{path}/{made.json()['id']}").status_code == 404
     assert desk.ask("GET", path).json() == {"items": []}
+
+
+def test_rules_of_before_are_of_who_laid_them_down(desk: Desk) -> None:
+    """The note told it until rules did; on each store."""
+    downgrade(desk.database, "business", "0035")
+    made = rule("sequence", "van-1")
+    with desk.database.writing() as connection:
+        for name, note in (("by-rosa", "the driver's own order"), ("by-ana", "as it is")):
+            columns = asdict(replace(made, id=name, note=note))
+            columns["service_date"] = made.service_date.isoformat()
+            del columns["maker"]
+            connection.execute(insert(rule_store.plan_rule).values(**columns))
+    upgrade(desk.database, "business")
+    with desk.database.reading() as connection:
+        known = rule_store.in_force(connection, "main", made.depot_id, made.service_date)
+    assert {one.id: one.maker for one in known} == {"by-rosa": "driver", "by-ana": "office"}
