@@ -38,7 +38,7 @@ def run() -> Iterator[Figure]:
         took, busy = _decisions(desk, places, vans)
         told = f"{vans:,} vans, {vans * (_STOPS + 1):,} positions"
         yield Figure(
-            bench="insert",
+            bench="insertion",
             figure=f"{told}: decision, p95",
             value=round(1e3 * float(np.quantile(took, 0.95)), 2),
             unit="ms",
@@ -47,7 +47,7 @@ def run() -> Iterator[Figure]:
             peer_value=round(1e3 * float(np.quantile(busy, 0.95)), 2),
         )
         yield Figure(
-            bench="insert",
+            bench="insertion",
             figure=f"{told}: decision, median",
             value=round(1e3 * statistics.median(took), 2),
             unit="ms",
@@ -55,7 +55,7 @@ def run() -> Iterator[Figure]:
             peer_value=round(1e3 * statistics.median(busy), 2),
         )
         yield Figure(
-            bench="insert",
+            bench="insertion",
             figure=f"{told}: making the desk, once a plan",
             value=round(1e3 * made_s, 1),
             unit="ms",

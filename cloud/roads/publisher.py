@@ -4,9 +4,11 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import msgspec
 from sqlalchemy.exc import DBAPIError
 
 from cloud.foundation import outbox
@@ -87,6 +89,7 @@ class _Composed(NamedTuple):
     changed: int
     closed: int
     rules: tuple[RoadRule, ...]
+    drawn: str
 
 
 class SpeedPublisher:
@@ -189,9 +192,9 @@ class SpeedPublisher:
         """
         loop = asyncio.get_running_loop()
         begun, at_s = loop.time(), self._clock.now_s()
-        city, wanted, changed, closed, rules = await asyncio.to_thread(self._compose, at_s)
+        city, wanted, changed, closed, rules, drawn = await asyncio.to_thread(self._compose, at_s)
         if (city, wanted) != self._told and (wanted or not desk.is_plain(NOW)):
-            await desk.publish(NOW, wanted)
+            await desk.publish(NOW, wanted, drawn)
             self._told = city, wanted
             self._next_s = loop.time() + max(_REST_S, _REST_TIMES * (loop.time() - begun))
             self.in_force = InForce(
@@ -246,7 +249,7 @@ class SpeedPublisher:
             return
         for number, factor in enumerate(hours.factors):
             told = await asyncio.to_thread(_layered, segments, *said, [factor])
-            await desk.publish(data_set(number), lines(segments, told))
+            await desk.publish(data_set(number), lines(segments, told), _word(city, state[2]))
         await asyncio.to_thread(desk.write_week, hours.week)
         self._hours_told = state
 
@@ -307,8 +310,8 @@ class SpeedPublisher:
         city, segments = self._city_segments()
         rules, files = self._said(at_s)
         kmh = _layered(segments, rules, files, self._factors(segments, at_s))
-        told = lines(segments, kmh)
-        return _Composed(city, told, told.count(b"\n"), int((kmh == 0).sum()), rules)
+        told, drawn = lines(segments, kmh), _word(city, _drawn(rules, files))
+        return _Composed(city, told, told.count(b"\n"), int((kmh == 0).sum()), rules, drawn)
 
     def _said(self, at_s: float) -> tuple[tuple[RoadRule, ...], list[SpeedFile]]:
         """The rules that hold, and the files."""
@@ -332,6 +335,11 @@ class SpeedPublisher:
 def _drawn(rules: Sequence[RoadRule], files: Sequence[SpeedFile]) -> _Drawn:
     """What people say of the streets, to see when they say something else."""
     return effects_of(rules), tuple((one.name, one.changed_at) for one in files)
+
+
+def _word(city: str, drawn: _Drawn) -> str:
+    """The same in few letters."""
+    return sha256(msgspec.json.encode((city, drawn))).hexdigest()[:16]
 
 
 def _layered(

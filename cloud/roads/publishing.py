@@ -11,7 +11,7 @@ from cloud.roads.ahead import Foresight
 from cloud.roads.hours import Week
 from cloud.roads.keeper import Drop, Publish, Told, ports_in_force, speeds_file
 from cloud.roads.model import RoadsUnavailable
-from cloud.roads.timed import write_foresight, write_week
+from cloud.roads.timed import write_drawn, write_foresight, write_week
 
 _WITHIN_S: Final = 600.0
 
@@ -28,7 +28,7 @@ class SpeedDesk:
         self._folder = folder
         self._socket = socket
 
-    async def publish(self, data_set: str, lines: bytes) -> float:
+    async def publish(self, data_set: str, lines: bytes, drawn: str = "") -> float:
         """Put speeds into force; gives the seconds that took. No question waits or fails meanwhile.
 
         They are kept: when the process starts anew it starts with them.
@@ -37,12 +37,16 @@ class SpeedDesk:
             data_set: such as ``now``.
             lines: as CSV, node from, node to, km/h, m/s; a pair that is not in it keeps the
                 speed it was imported with.
+            drawn: another word whenever people say something else of the streets; tables that
+                were told before it came into force are forgotten then (`cloud.roads.timed`).
 
         Raises:
             RoadsUnavailable: the engine is not there, or will not take them; the old speeds hold.
         """
         await asyncio.to_thread(self._keep, data_set, lines)
-        return (await self._tell(Publish(data_set=data_set))).seconds
+        told = await self._tell(Publish(data_set=data_set))
+        await asyncio.to_thread(write_drawn, self._folder, data_set, drawn)
+        return told.seconds
 
     async def drop(self, data_set: str) -> None:
         """Serve a data set no longer; ``now`` goes back to the speeds it was imported with.

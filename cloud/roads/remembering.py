@@ -2,14 +2,15 @@
 
 A plan asks for the whole table of its day anew each time, with the newest speeds. An urgent order
 cannot wait for that: its own row and column are asked for in the lane that waits for nothing, and
-between the places known before what was told last still stands in. The engine takes as long for
-each place of a row, so that leads to those beside the new one, and the rest is reached by them.
+between the places known before what was told last still stands in, unless a street was closed,
+opened or slowed by hand since. The engine takes as long for each place of a row, so that leads to
+those beside the new one, and the rest is reached by them.
 """
 
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import cos, radians
 from typing import TYPE_CHECKING, Final
@@ -29,16 +30,24 @@ _MOST_PLACES: Final = 1_000
 _NEAREST: Final = 24
 """So many places next to a new one are asked for the way to it."""
 _MOST_NEW: Final = 24
-"""With more places that are not known the whole table is asked for."""
+"""With more places that are not known, or more than are, the whole table is asked for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Known:
-    """A table, where each place stands in it, and when it was asked for (monotonic seconds)."""
+    """A table, where each place stands in it, and when it was asked for (monotonic seconds).
+
+    ``drawn``: what people said of the streets then.
+    """
 
     at: dict[Point, int]
     table: Matrix
     asked_s: float
+    drawn: str
+
+
+def _nothing_drawn() -> str:
+    return ""
 
 
 class RememberedTables:
@@ -46,11 +55,16 @@ class RememberedTables:
 
     Args:
         bulk: asks for whole tables. quick: asks for rows and columns.
+        drawn: tells, off the event loop, what people say of the streets as far as the data set
+            knows it; what was told while that was something else is not used any more.
     """
 
-    def __init__(self, bulk: RoadsClient, quick: RoadsClient) -> None:
+    def __init__(
+        self, bulk: RoadsClient, quick: RoadsClient, drawn: Callable[[], str] = _nothing_drawn
+    ) -> None:
         self._bulk = bulk
         self._quick = quick
+        self._drawn = drawn
         self._known: OrderedDict[frozenset[Point], _Known] = OrderedDict()
 
     @property
@@ -80,27 +94,26 @@ class RememberedTables:
             NoStreetNear: with the index of every place that is too far from a street.
             RoadsUnavailable: the engine does not answer.
         """
-        known = self._best(points) if is_quick else None
+        drawn = await asyncio.to_thread(self._drawn)
+        known = self._best(points, drawn) if is_quick else None
         asked_s = time.monotonic()
         if known is None:
             table = await self._bulk.table(points)
         else:
             table, asked_s = await self._added(known, points, ends), known.asked_s
-        self._remember(points, table, asked_s)
+        self._remember(points, table, asked_s, drawn)
         return table
 
-    def _best(self, points: Sequence[Point]) -> _Known | None:
-        """The table that knows the most of these places, the newest of those; not an old one."""
+    def _best(self, points: Sequence[Point], drawn: str) -> _Known | None:
+        """The newest table that knows enough of these places; of those as new, the most of them."""
         young = time.monotonic() - _KEPT_S
-        fit = [one for one in self._known.values() if one.asked_s >= young]
-        best = max(
-            fit,
-            key=lambda one: (sum(point in one.at for point in points), one.asked_s),
-            default=None,
-        )
-        if best is None or sum(point not in best.at for point in points) > _MOST_NEW:
-            return None
-        return best
+        fit: list[tuple[float, int, _Known]] = []
+        for one in self._known.values():
+            new = sum(point not in one.at for point in points)
+            is_enough = new <= min(_MOST_NEW, len(points) // 2)
+            if is_enough and one.asked_s >= young and one.drawn == drawn:
+                fit.append((one.asked_s, -new, one))
+        return max(fit, key=lambda found: found[:2])[2] if fit else None
 
     async def _added(self, known: _Known, points: Sequence[Point], ends: Sequence[int]) -> Matrix:
         import numpy as np  # web asks for no matrix and starts sooner without it
@@ -122,7 +135,7 @@ class RememberedTables:
         seconds, metres = table.seconds.copy(), table.metres.copy()
         over = [number for number, at in enumerate(asked) if at not in set(fresh)]
         beside = np.asarray([asked[number] for number in over], dtype=np.intp)
-        for number, at in enumerate(fresh if over else ()):
+        for number, at in enumerate(fresh):
             first = rows.seconds[number, over], rows.metres[number, over]
             last = columns.seconds[over, number], columns.metres[over, number]
             _put_ways(seconds, metres, first, beside, at)
@@ -132,12 +145,13 @@ class RememberedTables:
         seconds[np.ix_(own, asked)], metres[np.ix_(own, asked)] = rows.seconds, rows.metres
         return Matrix(seconds, metres)
 
-    def _remember(self, points: Sequence[Point], table: Matrix, asked_s: float) -> None:
+    def _remember(self, points: Sequence[Point], table: Matrix, asked_s: float, drawn: str) -> None:
         if len(points) > _MOST_PLACES:
             return
         key = frozenset(points)
         self._known.pop(key, None)
-        self._known[key] = _Known({point: at for at, point in enumerate(points)}, table, asked_s)
+        at = {point: number for number, point in enumerate(points)}
+        self._known[key] = _Known(at, table, asked_s, drawn)
         while len(self._known) > _TABLES:
             self._known.popitem(last=False)
 
@@ -145,16 +159,17 @@ class RememberedTables:
 def _beside(points: Sequence[Point], fresh: Sequence[int], ends: Sequence[int]) -> list[int]:
     """New places, those between which and a new one the way is asked for, as indices in order.
 
-    Those are ``ends`` and, for each new place, the nearest as the crow flies.
+    Those are ``ends`` and, for each new place, the nearest known ones as the crow flies.
     """
     chosen = {*fresh, *ends}
+    known = sorted(set(range(len(points))) - set(fresh))
     for new in fresh:
         here = points[new]
         east = cos(radians(here.lat))
         away = [
             (point.lat - here.lat) ** 2 + (east * (point.lon - here.lon)) ** 2 for point in points
         ]
-        chosen.update(sorted(range(len(points)), key=away.__getitem__)[:_NEAREST])
+        chosen.update(sorted(known, key=away.__getitem__)[:_NEAREST])
     return sorted(chosen)
 
 

@@ -31,6 +31,8 @@ _LIMIT_S: Final = 15.0
 """For a part of a table of usual times; then the newest serve, and a plan is not too late."""
 AHEAD: Final = "ahead.json"
 """Below the roads' folder: when other travel times hold than the usual ones."""
+DRAWN: Final = "drawn.json"
+"""Below the roads' folder: by data set, a word for what people say of the streets in it."""
 WEEK: Final = "week.json"
 """Below the roads' folder: which class each hour belongs to."""
 
@@ -78,6 +80,22 @@ def read_foresight(folder: Path) -> Foresight:
         return Foresight()
 
 
+def write_drawn(folder: Path, name: str, word: str) -> None:
+    """Tell that a data set has what people say of the streets now, once no older engine answers."""
+    words = _drawn_words(folder)
+    if words.get(name) != word:
+        served = ports_in_force(folder)
+        kept = {one: said for one, said in words.items() if one in served}
+        put(folder / DRAWN, msgspec.json.encode(kept | {name: word}), is_durable=False)
+
+
+def _drawn_words(folder: Path) -> dict[str, str]:
+    try:
+        return msgspec.json.decode((folder / DRAWN).read_bytes(), type=dict[str, str])
+    except (FileNotFoundError, msgspec.DecodeError):
+        return {}
+
+
 class _Sets(NamedTuple):
     """Which data set holds when: the timetable's classes are the indices of ``tables``.
 
@@ -103,7 +121,7 @@ class TimedRoads:
 
     def __init__(self, folder: Path | None, now: str) -> None:
         self._folder = folder
-        self._now = _tables(now)
+        self._now = self._remembered(NOW, now)
         self._usual: dict[str, RememberedTables] = {}
         self.problem = ""
 
@@ -209,7 +227,7 @@ class TimedRoads:
             elif known is None or known.url != url:
                 if known is not None:
                     await known.close()
-                known = self._usual[name] = _tables(url, limit_s=_LIMIT_S)
+                known = self._usual[name] = self._remembered(name, url, limit_s=_LIMIT_S)
             found.append(known)
         return found
 
@@ -228,6 +246,16 @@ class TimedRoads:
                 raise answer
         return [answer for answer in answers if isinstance(answer, Matrix)]
 
+    def _remembered(self, name: str, url: str, *, limit_s: float | None = None) -> RememberedTables:
+        folder = self._folder
+
+        def drawn() -> str:
+            return "" if folder is None else _drawn_words(folder).get(name, "")
+
+        return RememberedTables(
+            RoadsClient(url, lane="bulk", limit_s=limit_s), RoadsClient(url), drawn
+        )
+
     def _failed(self, problem: str) -> None:
         if problem and problem != self.problem:
             _log.warning("plans use the newest speeds at every hour", extra={"reason": problem})
@@ -236,7 +264,3 @@ class TimedRoads:
 
 def _always(from_s: int) -> Timetable:
     return Timetable(changes=(from_s,), classes=(0,))
-
-
-def _tables(url: str, *, limit_s: float | None = None) -> RememberedTables:
-    return RememberedTables(RoadsClient(url, lane="bulk", limit_s=limit_s), RoadsClient(url))

@@ -155,3 +155,37 @@ def test_a_street_that_closes_at_two_is_driven_around_from_two_to_four(tmp_path:
 
     asyncio.run(ask())
     database.close()
+
+
+@pytest.mark.slow
+def test_an_urgent_order_gets_no_times_from_before_a_street_was_closed(tmp_path: Path) -> None:
+    database = Database(tmp_path / "business.db")
+    upgrade(database, "business")
+
+    async def ask() -> None:
+        with roads_process(tmp_path) as roads:
+            publisher = SpeedPublisher(
+                database=database, clock=Clock(), city=demo_city(), desk=roads.desk
+            )
+            await publisher.publish(roads.desk)
+            async with roads.client() as client:
+                way = await client.route([PLAZA, HARBOUR])
+            lon, lat = way.geometry[len(way.geometry) // 2]
+            near = ((-1e-4, -1e-4), (-1e-4, 1e-4), (1e-4, 0))
+            burst = replace(
+                rule("burst main"),
+                points=tuple((lat + dy, lon + dx) for dy, dx in near),
+                is_area=True,
+            )
+            async with TimedRoads(roads.folder / "roads", roads.client().url) as timed:
+                asked = [PLAZA, HARBOUR], NOW, NOW + 3_600, NOW
+                before = (await timed.table(*asked)).travel_s(0, 1, NOW)
+                with database.writing() as connection:
+                    store.add(connection, "main", burst)
+                await publisher.publish(roads.desk)
+                quick = (await timed.table(*asked, is_quick=True)).travel_s(0, 1, NOW)
+                assert quick > before
+                assert quick == (await timed.table(*asked)).travel_s(0, 1, NOW)
+
+    asyncio.run(ask())
+    database.close()

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from math import cos, hypot, radians
+from typing import cast
 
 import numpy as np
 import pytest
@@ -27,6 +28,29 @@ class Counting(RoadsClient):
     async def table(self, points, **given) -> Matrix:  # type: ignore[no-untyped-def]
         self.asked += 1
         return await super().table(points, **given)
+
+
+class Straight:
+    """Tells the way along a grid, ``times`` as long, and counts; nothing of it is an engine's."""
+
+    url = ""
+
+    def __init__(self) -> None:
+        self.times = 1
+        self.asked = 0
+
+    async def table(self, points, rows=None, columns=None) -> Matrix:  # type: ignore[no-untyped-def]
+        self.asked += rows is None and columns is None
+        at = np.array([(one.lat, one.lon) for one in points])
+        away = np.abs(at[:, None] - at[None]).sum(axis=2) * 1e5 * self.times
+        far = np.rint(away).astype(np.int32)
+        far = far[:, range(len(points)) if columns is None else columns]
+        far = far[range(len(points)) if rows is None else rows]
+        return Matrix(far, far.copy())
+
+
+def line(count: int, *, lon: float = 0.0) -> list[Point]:
+    return [Point(at / 1_000, lon) for at in range(count)]
 
 
 def places(count: int) -> list[Point]:
@@ -112,5 +136,46 @@ def test_a_new_place_without_a_street_is_named(engine: RoadEngine) -> None:
             await tables.table([*known, SEA], is_quick=True)
         assert list(told.value.far_m) == [5]
         await tables.close()
+
+    asyncio.run(ask())
+
+
+def test_an_older_table_is_never_taken_before_a_newer_one_nor_one_from_before_a_closure() -> None:
+    async def ask() -> None:
+        engine, drawn = Straight(), ["open"]
+        both = cast("RoadsClient", engine)
+        tables = RememberedTables(both, both, lambda: drawn[0])
+        day, new = line(40), Point(0.2, 0.0)
+        await tables.table(day)
+        engine.times = 10
+        await tables.table(day[:-1])
+        told = await tables.table([*day, new], is_quick=True, ends=[0])
+        assert told.seconds[0, 5] == 5_000
+        assert engine.asked == 2
+        engine.times, drawn[0] = 20, "closed"
+        told = await tables.table([*day, new], is_quick=True, ends=[0])
+        assert told.seconds[0, 5] == 10_000
+        assert engine.asked == 3
+
+    asyncio.run(ask())
+
+
+def test_each_place_of_many_new_ones_side_by_side_has_the_ways_of_its_own() -> None:
+    async def ask() -> None:
+        engine = Straight()
+        both = cast("RoadsClient", engine)
+        tables = RememberedTables(both, both)
+        known, new = line(60), line(24, lon=1.0)
+        await tables.table(known)
+        told = await tables.table(known + new, is_quick=True)
+        true = await engine.table(known + new)
+        assert engine.asked == 2, "the test's own and the first"
+        assert (told.seconds >= true.seconds).all()
+        assert np.array_equal(told.seconds[:60, :60], true.seconds[:60, :60])
+        assert np.array_equal(told.seconds[60:, 60:], true.seconds[60:, 60:])
+        assert (told.seconds - true.seconds).max() <= 2 * true.seconds[0, 59]
+        elsewhere = line(3, lon=2.0)
+        told = await tables.table(elsewhere, is_quick=True)
+        assert np.array_equal(told.seconds, (await engine.table(elsewhere)).seconds)
 
     asyncio.run(ask())

@@ -260,7 +260,7 @@ class Heard:
     def is_plain(self, _data_set: str) -> bool:
         return True
 
-    async def publish(self, data_set: str, speeds: bytes) -> float:
+    async def publish(self, data_set: str, speeds: bytes, _drawn: str = "") -> float:
         self.told.put_nowait(speeds)
         self.sets[data_set] = speeds
         return 0.0
@@ -463,5 +463,5 @@ def test_what_began_and_ended_while_nothing_ran_is_told_once(
 class Deaf(Heard):
     """An engine that takes no speeds."""
 
-    async def publish(self, _data_set: str, _speeds: bytes) -> float:
+    async def publish(self, _data_set: str, _speeds: bytes, _drawn: str = "") -> float:
         raise RoadsUnavailable("roads: not there")
