@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import accumulate, pairwise
 from math import inf
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import httpx
 import msgspec
@@ -46,7 +46,7 @@ _JSON: Final = {"content-type": "application/json", "accept-encoding": "identity
 
 class _Waypoint(msgspec.Struct):
     location: tuple[float, float]
-    distance: float
+    distance: Annotated[float, msgspec.Meta(ge=0)]
     name: str = ""
 
 
@@ -393,6 +393,12 @@ class RoadsClient:
             except httpx.HTTPError as failed:
                 error = failed
                 break
+            except RuntimeError as closed:
+                if not self._http.is_closed:
+                    raise
+                raise RoadsUnavailable(
+                    "roads: this data set is served no more; ask again"
+                ) from closed
         raise RoadsUnavailable(
             f"roads: the engine does not answer ({type(error).__name__}); "
             "it is restarted by itself, ask again in a moment"
@@ -439,9 +445,8 @@ def _twice(asked: list[int]) -> list[int]:
 
 
 def _too_far(indices: Sequence[int], away_m: Sequence[float], within_m: float) -> dict[int, float]:
-    return {
-        index: metres for index, metres in zip(indices, away_m, strict=True) if metres > within_m
-    }
+    near = zip(indices, away_m, strict=True)
+    return {index: metres for index, metres in near if not metres <= within_m}
 
 
 def _path(route: _Route) -> Path:

@@ -7,6 +7,7 @@ is left out of a buffer.
 
 import struct
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from cloud.roads.model import NO_WAY, Ints
@@ -19,6 +20,8 @@ _CODE, _WAYPOINTS, _TABLE = 1, 3, 5  # of the whole
 _CODE_NAME, _CODE_TEXT = 0, 1  # of what went wrong
 _DURATIONS, _ROWS, _COLUMNS, _DISTANCES, _DESTINATIONS, _ESTIMATES = range(6)  # of a table
 _AWAY: Final = 1  # of a waypoint
+_LEAST: Final = -1
+"""Between two points of one street the engine may tell a little less than none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,9 +111,10 @@ class _Buffer:
         found: list[float] = []
         for place in range(at + 4, at + 4 + 4 * self._number("<I", at), 4):
             away = self._field(place + self._number("<I", place), _AWAY)
-            found.append(
-                0.0 if away is None else float(struct.unpack_from("<f", self._data, away)[0])
-            )
+            away_m = 0.0 if away is None else float(struct.unpack_from("<f", self._data, away)[0])
+            if not 0 <= away_m < inf:
+                raise ValueError(f"no table: a place is {away_m} m from its street")
+            found.append(away_m)
         return found
 
     def _field(self, table: int, field: int) -> int | None:
@@ -139,9 +143,9 @@ def _whole(values: "npt.NDArray[np.generic]", estimates: "npt.NDArray[np.generic
     """Rounded to whole numbers; `NO_WAY` where the engine could only estimate."""
     import numpy as np
 
-    if not np.isfinite(values.astype(np.float64)).all():
-        raise ValueError("no table: a travel time is no number")
-    # Between two points of one street the engine may tell a metre less than none.
-    whole = np.clip(np.rint(values.astype(np.float64)), 0, NO_WAY).astype(np.int32)
+    exact = np.rint(values.astype(np.float64))
+    if not np.isfinite(exact).all() or (exact < _LEAST).any():
+        raise ValueError("no table: a travel time or distance is no number, or less than none")
+    whole = np.clip(exact, 0, NO_WAY).astype(np.int32)
     whole[estimates[:, 0].astype(np.intp), estimates[:, 1].astype(np.intp)] = NO_WAY
     return whole

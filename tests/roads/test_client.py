@@ -232,3 +232,22 @@ def test_an_interactive_question_does_not_wait_behind_a_bulk_one(engine: RoadEng
         assert matrix.seconds.max() < NO_WAY
 
     asyncio.run(ask())
+
+
+def test_who_waits_when_a_data_set_is_dropped_is_told_that_it_does_not_answer() -> None:
+    async def late(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(1)
+        writer.close()
+
+    async def ask() -> None:
+        async with await asyncio.start_server(late, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            roads = RoadsClient(f"http://127.0.0.1:{port}", lane="bulk")
+            points = [Point(-29.9, -71.2), Point(-29.91, -71.21)]
+            asked = [asyncio.create_task(roads.table(points)) for _ in range(2)]
+            await asyncio.sleep(0.2)
+            await roads.close()
+            found = await asyncio.gather(*asked, return_exceptions=True)
+            assert [type(one) for one in found] == [RoadsUnavailable] * 2
+
+    asyncio.run(ask())

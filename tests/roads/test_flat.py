@@ -1,6 +1,7 @@
 """The engine's compact tables: what it says of no way, and bytes that are none of its own."""
 
 import asyncio
+import struct
 from pathlib import Path
 
 import httpx
@@ -76,3 +77,27 @@ def test_a_damaged_answer_is_refused_or_read_and_breaks_nothing(
 def test_bytes_that_are_no_table_are_refused(noise: bytes) -> None:
     with pytest.raises(ValueError, match="no"):
         read_table(noise)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("told", [float("nan"), float("inf"), -5_000.0])
+def test_a_number_that_can_be_none_is_refused_wherever_it_stands(
+    answer: bytes, told: float
+) -> None:
+    table = read_table(answer)
+    seconds = struct.pack("<f", exact_s(answer))
+    assert round(exact_s(answer)) == table.seconds[0, 1]
+    places = {seconds, *(struct.pack("<f", one) for one in (*table.origins_m, *table.goals_m))}
+    for one in places:
+        with pytest.raises(ValueError, match="no table"):
+            read_table(answer.replace(one, struct.pack("<f", told)))
+
+
+def exact_s(answer: bytes) -> float:
+    """The travel time from the first place to the second, by what it is as a whole number."""
+    wanted = int(read_table(answer).seconds[0, 1])
+    for at in range(0, len(answer) - 3, 4):
+        (found,) = struct.unpack_from("<f", answer, at)
+        if 0.05 < found < NO_WAY and round(found) == wanted:
+            return float(found)
+    raise AssertionError("it stands nowhere")
