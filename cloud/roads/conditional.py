@@ -7,7 +7,7 @@ the street is as it would be without that sign, and the import tells how many th
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 import numpy as np
@@ -88,9 +88,13 @@ def _applied(sign: str, *, is_open: bool) -> Minutes | None:
 def read_week(text: str) -> Minutes | None:
     """The minutes of a week that hours such as ``Mo-Fr 06:00-10:00,18:00-20:00; Sa off`` name.
 
-    A later rule takes the place of an earlier one on its days. None when they are of another form.
+    A later rule takes the place of an earlier one on its days. None when they are of another form,
+    or when it matters whether it does so for what goes on from the night before, which
+    OpenStreetMap's specification leaves open.
     """
-    week = np.zeros((7, _DAY_MIN), dtype=bool)
+    own = np.zeros((7, _DAY_MIN), dtype=bool)
+    nights = np.zeros((7, _DAY_MIN), dtype=bool)  # by the day on which they end
+    ruled: list[list[int]] = []
     for rule in text.split(";"):
         read = _RULE.fullmatch(rule.strip())
         if read is None or not rule.strip():
@@ -100,10 +104,20 @@ def read_week(text: str) -> Minutes | None:
         if minutes is None:
             return None
         today, tomorrow = minutes
-        week[days] = today
+        own[days] = today
         for day in days:
-            week[(day + 1) % 7] |= tomorrow
-    return week
+            nights[(day + 1) % 7] = tomorrow
+        ruled.append(days)
+    for day in range(7):
+        first, last = (_last_of(ruled, one) for one in ((day - 1) % 7, day))
+        if first != last and last is not None and (nights[day] & ~own[day]).any():
+            return None
+    return own | nights
+
+
+def _last_of(ruled: Sequence[Sequence[int]], day: int) -> int | None:
+    """The number of the rule that holds on a day; None when none does."""
+    return max((number for number, days in enumerate(ruled) if day in days), default=None)
 
 
 def _days(text: str) -> list[int]:

@@ -63,6 +63,13 @@ def told(tags: dict[str, str], weight_kg: float = 3_500) -> str:
             " ".join(["06:00-10:00"] * 6 + ["-"]),
         ),
         (
+            {
+                "access": "no",
+                "access:conditional": "delivery @ (Fr 22:00-02:00; Sa 00:00-04:00; Fr off)",
+            },
+            "- - - - - 00:00-04:00 -",
+        ),
+        (
             {"access": "no", "access:conditional": "delivery @ (Fr-Mo)"},
             "00:00-00:00 - - - 00:00-00:00 00:00-00:00 00:00-00:00",
         ),
@@ -77,6 +84,8 @@ def test_what_signs_say(tags: dict[str, str], hours: str) -> None:
     [
         "delivery @ (Mo-Fr 06:00-10:00; PH off)",
         "delivery @ (May-Sep 06:00-10:00)",
+        "delivery @ (Fr 22:00-06:00; Sa 10:00-12:00)",
+        "delivery @ (Sa 10:00-12:00; Fr 22:00-06:00)",
         "no @ (weight>7.5)",
         "delivery @ (sunrise-10:00)",
         "delivery @ (Mo-Fr 06:00-10:00 AND weight<3.5)",
