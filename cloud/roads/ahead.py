@@ -21,6 +21,8 @@ HORIZON_S: Final = 86_400
 """So far ahead it is looked."""
 MOST_SETS: Final = 4
 """Data sets beside those of the usual hours."""
+_SLACK_S: Final = 900
+"""So much nearer than `HORIZON_S` what was told may end."""
 NAME: Final = "ahead-"
 
 
@@ -102,6 +104,23 @@ def parts(
         found = _at_longest(found)
     nearest = list(dict.fromkeys(one.kind for one in found))[:MOST_SETS]
     return [one for one in found if one.kind in nearest]
+
+
+def says_as_much(told: Iterable[Foreseen], wanted: Iterable[Foreseen], at_s: float) -> bool:
+    """Whether what was told before says what is wanted now, though its first and last edges moved.
+
+    They are the instant at which it was made, and the horizon then.
+    """
+    begins, ends = int(at_s), int(at_s) + HORIZON_S - _SLACK_S
+    both = [
+        [
+            (max(one.begins_s, begins), min(one.ends_s, ends), one.data_set)
+            for one in some
+            if one.ends_s > begins and one.begins_s < ends
+        ]
+        for some in (told, wanted)
+    ]
+    return both[0] == both[1]
 
 
 def overlaid(usual: Timetable, spans: Iterable[tuple[int, int, int]]) -> Timetable:

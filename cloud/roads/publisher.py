@@ -15,7 +15,7 @@ from cloud.foundation import outbox
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.roads import store
-from cloud.roads.ahead import NAME, Foreseen, Foresight, effects_of, parts, steady
+from cloud.roads.ahead import NAME, Foreseen, Foresight, effects_of, parts, says_as_much, steady
 from cloud.roads.generations import stamp
 from cloud.roads.hours import Week
 from cloud.roads.keeper import NOW
@@ -273,7 +273,8 @@ class SpeedPublisher:
         spans = tuple(part.named(made_of) for part in wanted)
         coming = [one for part in wanted for one in part.rules if (one.from_s or 0.0) > at_s]
         served = await asyncio.to_thread(desk.served, NAME)
-        if spans == self._foreseen and named.keys() == set(served):
+        is_told = self._foreseen is not None and says_as_much(self._foreseen, spans, at_s)
+        if is_told and named.keys() == set(served):
             self._coming = coming
             return
         for name, part in named.items():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cloud.foundation.clock import RealClock
 from cloud.foundation.database import Database
 from cloud.roads import store
-from cloud.roads.ahead import HORIZON_S, MOST_SETS, overlaid, parts, steady
+from cloud.roads.ahead import HORIZON_S, MOST_SETS, Foreseen, overlaid, parts, says_as_much, steady
 from cloud.roads.hours import Timetable, Week
 from cloud.roads.keeper import ENGINES
 from cloud.roads.publisher import SpeedPublisher
@@ -95,6 +95,22 @@ def test_a_span_laid_over_a_timetable_holds_there_and_nowhere_else(
     expected = 7 if 1_000 <= at_s < 2_000 else 8 if 2_000 <= at_s < 2_500 else None
     if at_s >= 0:
         assert over.class_at(at_s) == (usual.class_at(at_s) if expected is None else expected)
+
+
+def test_what_is_foreseen_is_told_anew_when_it_says_more_and_not_at_each_look() -> None:
+    some = [rule("now", begins=-1, ends=3), rule("later", begins=6, ends=9), rule("on", begins=20)]
+
+    def at(second: int, rules: list[RoadRule] = some) -> list[Foreseen]:
+        wanted = parts(rules, WEEK, NOW + second, steady(rules, NOW + second))
+        return [one.named(()) for one in wanted]
+
+    assert at(0) != at(20)
+    assert says_as_much(at(0), at(20), NOW + 20)
+    assert says_as_much(at(0), at(20), NOW + 20.7)
+    assert not says_as_much(at(0), at(3_600), NOW + 3_600), "the horizon is an hour farther"
+    longer = [replace(some[0], until_s=NOW + 4 * 3_600.0), *some[1:]]
+    assert not says_as_much(at(0), at(20, longer), NOW + 20)
+    assert not says_as_much(at(0), at(20, some[:2]), NOW + 20)
 
 
 class Clock(RealClock):
