@@ -21,6 +21,7 @@ from sqlalchemy import (
     UniqueConstraint,
     func,
     insert,
+    or_,
     select,
     true,
     tuple_,
@@ -32,6 +33,7 @@ from cloud.foundation.database import BUSINESS
 from cloud.foundation.identity.reach import Reach
 from cloud.foundation.identity.within import within
 from cloud.orders.model import Order, Parcel, Pickup, Promise, Span, Whereabouts, WhereaboutsKind
+from cloud.orders.states import FINAL
 from cloud.places.model import Place
 from cloud.places.store import among, place
 
@@ -228,6 +230,24 @@ def of_day(connection: Connection, tenant: str, depot_id: str, service_date: dat
             order_row.c.service_date == service_date.isoformat(),
         ],
     )
+
+
+def days_at_place(
+    connection: Connection, tenant: str, depot_id: str, place_id: str, since: date
+) -> set[date]:
+    """Service dates of a depot, from one on, on which an order that is not over is for a place."""
+    rows = connection.execute(
+        select(order_row.c.service_date)
+        .where(
+            order_row.c.tenant == tenant,
+            order_row.c.depot_id == depot_id,
+            order_row.c.service_date >= since.isoformat(),
+            or_(order_row.c.place_id == place_id, order_row.c.pickup_place_id == place_id),
+            order_row.c.state.not_in(FINAL),
+        )
+        .distinct()
+    )
+    return {date.fromisoformat(row.service_date) for row in rows}
 
 
 def days_of_waiting(connection: Connection, until: date, of: DayOf | None = None) -> list[DayOf]:

@@ -17,7 +17,7 @@ from cloud.foundation.ids import NewId
 from cloud.orders import store as order_store
 from cloud.planning import job_store, proposal_store, store
 from cloud.planning.day import DayKey, Job, PlanningFailed, Trigger
-from cloud.planning.hours_news import HoursNews, PlannedDay, cause_of_hours
+from cloud.planning.hours_news import HoursNews, PlaceNews, PlannedDay, cause_of_hours
 from cloud.planning.making import REPLAN_S
 from cloud.planning.situation import At
 from cloud.planning.street_news import StreetNews, causes_of
@@ -87,7 +87,7 @@ class JobQueue:
                 cause
                 for depot in fleet_store.depots(connection, tenant)
                 if news.depot_id in {None, depot.id}
-                for day in store.planned_days(connection, tenant, depot.id, depot.service_date(now))
+                for day in _days_of(connection, depot, news, depot.service_date(now))
                 if _is_to_come(connection, tenant, depot.id, day, now)
                 and (cause := cause_of_hours(news, _planned(connection, depot, day))) is not None
             ]
@@ -183,6 +183,16 @@ class JobQueue:
                 error=error,
             ),
         )
+
+
+def _days_of(connection: Connection, depot: Depot, news: HoursNews, today: date) -> list[date]:
+    """The planned days of a depot that news may concern: of a place those with an order there."""
+    days = store.planned_days(connection, depot.tenant, depot.id, today)
+    if not days or not isinstance(news, PlaceNews):
+        return days
+    place_id = news.told.place_id
+    there = order_store.days_at_place(connection, depot.tenant, depot.id, place_id, days[0])
+    return [day for day in days if day in there]
 
 
 def _is_to_come(connection: Connection, tenant: str, depot_id: str, day: date, now: float) -> bool:

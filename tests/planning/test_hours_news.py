@@ -2,13 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from cloud.fleet.calendar import Calendar, Hours, calendar_of
+from cloud.foundation.ids import random_id
+from cloud.foundation.outbox import Outbox
 from cloud.foundation.settings import Settings
+from cloud.orders import store as order_store
+from cloud.orders.model import Order
 from cloud.orders.waves import Wave, WavesChanged
 from cloud.places.areas import AccessArea
 from cloud.places.events import AreaChanged, PlaceHoursChanged
@@ -20,12 +26,14 @@ from cloud.planning.hours_news import (
     WaveNews,
     cause_of_hours,
 )
-from tests.cloud.desk import open_desk, run
+from cloud.planning.job_queue import JobQueue
+from tests.cloud.desk import TODAY, StillClock, open_desk, run
 from tests.planning.days import DATE, DEPOT, EIGHT, HOUR, aboard, day, order, route, stop
 from tests.planning.office import Office, until, working
 from tests.planning.test_access import area
 
 HERE = ((-89.0, -170.0), (-89.0, 170.0), (89.0, 170.0), (89.0, -170.0))
+TOMORROW = "2026-11-24"
 AWAY = ((10.0, 10.0), (10.0, 11.0), (11.0, 11.0))
 
 
@@ -171,3 +179,47 @@ def test_each_makes_a_revision_that_says_why_and_needless_ones_none(office: Offi
     assert drawn["reason"].startswith("access area Centro was drawn, which concerns")
     assert waves["trigger"] == "waves_changed"
     assert waves["reason"].startswith("waves of la-serena have changed")
+
+
+def test_of_a_place_s_hours_only_days_with_an_order_there_are_read(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for van in office.shifts:
+        office.ask("POST", "/shifts", 201, vehicle_id=van, driver_id=f"of-{van}",
+                   service_date=TOMORROW)  # fmt: skip
+    later = office.order(service_date=TOMORROW, lat=-29.93, lon=-71.27)
+    office.ask("POST", f"/depots/la-serena/plans/{TOMORROW}/optimize", 202, seconds=0.2)
+    office.work()
+    read: list[date] = []
+    of_day = order_store.of_day
+
+    def noted(connection: Connection, tenant: str, depot_id: str, day: date) -> list[Order]:
+        read.append(day)
+        return of_day(connection, tenant, depot_id, day)
+
+    monkeypatch.setattr(order_store, "of_day", noted)
+    database = office.desk.database
+    queue = JobQueue(database, StillClock(), Outbox(database), random_id, lambda _: {})
+
+    def asked(news: HoursNews) -> list[date]:
+        read.clear()
+        return [job.service_date for job in queue.ask_of_hours("main", news)]
+
+    def at_place_of(order_id: str) -> PlaceNews:
+        with database.reading() as connection:
+            found = order_store.find(connection, "main", order_id)
+        assert found is not None
+        return PlaceNews(
+            PlaceHoursChanged(
+                place_id=found.place_id, address="", before=None,
+                after=calendar_of({"tue": [Hours.read("x", "23:00-23:30")]}),
+            )
+        )  # fmt: skip
+
+    tomorrow = date.fromisoformat(TOMORROW)
+    assert asked(at_place_of(later)) == [tomorrow]
+    assert read == [tomorrow]
+    nowhere = PlaceHoursChanged(place_id="none", address="", before=None, after=hours())
+    assert asked(PlaceNews(nowhere)) == read == []
+    asked(told(None, zone("00:00-00:00")))
+    assert read == [date.fromisoformat(TODAY), tomorrow]
