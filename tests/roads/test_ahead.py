@@ -101,7 +101,7 @@ def test_what_is_foreseen_is_told_anew_when_it_says_more_and_not_at_each_look() 
     some = [rule("now", begins=-1, ends=3), rule("later", begins=6, ends=9), rule("on", begins=20)]
 
     def at(second: int, rules: list[RoadRule] = some) -> list[Foreseen]:
-        wanted = parts(rules, WEEK, NOW + second, steady(rules, NOW + second))
+        wanted = parts(rules, None, NOW + second, steady(rules, NOW + second))
         return [one.named(()) for one in wanted]
 
     assert at(0) != at(20)
