@@ -34,4 +34,6 @@ def test_a_plan_tells_why_its_solver_makes_it() -> None:
     assert "breaks are placed" in chosen("auto", resting).because
     assert chosen("ortools", some) == ("ortools", "OR-Tools: it was asked for")
     assert "revision" in because_asked("auto")
+    assert "breaks" not in because_asked("auto")
+    assert "every place" not in chosen("auto", few).because
     assert planned(few, "auto").because.startswith("insertion: 1 order")

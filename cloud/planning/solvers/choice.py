@@ -11,8 +11,8 @@ from cloud.planning.model import Problem, SolverName, Vehicle
 LARGE: Final = 250
 """From so many orders on a problem is improved in parts."""
 FEW: Final = 2
-"""So many orders are put where they cost least at once: on 30 days with one and 30 with two no
-search found anything cheaper."""
+"""So many orders that are in no plan yet are put where they cost least at once: on 30 days with one
+and 30 with two no search found anything cheaper. What is in a plan insertion would not move."""
 
 type NamedSolver = Literal["pyvrp", "ortools", "insertion"]
 
@@ -24,13 +24,20 @@ class Choice(NamedTuple):
     because: str
 
 
-def chosen(asked: SolverName, problem: Problem) -> Choice:
-    """The solver for a problem; `auto` leaves it to what the problem is."""
+def chosen(asked: SolverName, problem: Problem, *, is_revised: bool = False) -> Choice:
+    """The solver for a problem; `auto` leaves it to what the problem is.
+
+    Args:
+        asked: by whoever wants the plan.
+        problem: with the plan in force, if there is one.
+        is_revised: a plan before is given beside the problem.
+    """
     if asked != "auto":
         return Choice(asked, because_asked(asked))
     orders = len(problem.jobs)
-    if orders <= FEW:
-        return Choice("insertion", f"insertion: {_orders(orders)}, so that every place is tried")
+    is_begun = is_revised or any(van.in_force for van in problem.vehicles)
+    if orders <= FEW and not is_begun:
+        return Choice("insertion", f"insertion: {_orders(orders)}, put where it costs least")
     how = "part by part" if orders >= LARGE else "as a whole"
     return Choice("pyvrp", f"PyVRP: {_orders(orders)}, searched {how}{_beside(problem)}")
 
@@ -39,7 +46,7 @@ def because_asked(asked: SolverName) -> str:
     """Why, as far as that is known before there is a problem."""
     match asked:
         case "auto":
-            return "auto: the number of orders, breaks and windows decide; the revision tells how"
+            return "auto: the number of orders and a plan in force decide; the revision tells how"
         case "insertion":
             return "insertion: what is urgent goes at once where it costs least; nothing else moves"
         case "pyvrp":

@@ -8,7 +8,7 @@ into foreign orders cost more than leaving them (docs/decisions/solvers.md).
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Final, NamedTuple, cast
@@ -39,7 +39,8 @@ _FIRST_SHARE: Final = 0.1
 _FIRST_LEAST_S: Final = 1.0
 """Of the time for a large problem, spent on the whole of it before it is improved in parts."""
 _BEGIN_SHARE: Final = 0.1
-"""Of the time, for a plan that serves every order to start from."""
+_INSERT_SHARE: Final = 0.25
+"""Of the time, for a plan that serves every order to start from; by insertion, until it hurries."""
 _SIDE_BY_SIDE: Final = 2
 """Searches of a small problem at once: more of them find little more."""
 
@@ -83,16 +84,25 @@ def _without_strangers(task: Task) -> Task:
 
 
 def _searched_side_by_side(task: Task, ends: float) -> Sequences:
-    """The best of two searches, if two may: from a plan in force one keeps to the rules."""
+    """The best of two searches, if two may: from a plan in force one keeps to the rules.
+
+    It is no dearer than the plan they began with, whether that serves every order or not.
+    """
     ways = (FAR_OFF, FAR_OFF) if task.start is None else (KEEPING, FAR_OFF)
     begun = _begun(task, ends)
     with THIS_MACHINE.lent(min(task.cores or _SIDE_BY_SIDE, _SIDE_BY_SIDE)) as count:
-        if count == 1:
-            return _searched(task, ends, begun, ways[0])
         tasks = [replace(task, seed=(task.seed + at) % 2**32) for at in range(count)]
         with ThreadPoolExecutor(count, thread_name_prefix="search") as pool:
             found = list(pool.map(lambda one, way: _searched(one, ends, begun, way), tasks, ways))
-    kept = [feasible(task.problem, task.matrix, each) for each in found]
+    best = _cheapest(task, found)
+    if best not in found:  # what the clock takes out goes where there is room for it
+        best = inserted(replace(task, seconds=0.0), best)
+    return best if begun is None else _cheapest(task, [best, begun])
+
+
+def _cheapest(task: Task, plans: Iterable[Sequences]) -> Sequences:
+    """By the clock, which what is found may not pass as it is."""
+    kept = [feasible(task.problem, task.matrix, each) for each in plans]
     return min(kept, key=lambda each: price(task.problem, task.matrix, each))
 
 
@@ -101,18 +111,27 @@ def _begun(task: Task, ends: float) -> Sequences | None:
 
     With it every order is told to PyVRP as one that must be served, which makes the search
     nearly twice as fast. PyVRP's own first plan is found twenty times sooner than one by
-    insertion, which is asked where that serves not all.
+    insertion, which is asked where that serves not all. What insertion leaves out is left out of
+    the plan: on a day that does not fit it is still what a search has to be cheaper than.
     """
     if task.start is not None:
         return task.start
     form = formulate(task)
-    if not _must_serve_all(form, task):
+    if _must_serve_all(form, task):
+        plan = _first_plan(form, task, ends)
+        if _serves_all(task, plan):
+            return plan
+    elif not pairs_of(form):
+        return None  # what may wait is seldom left out because it does not fit
+    if len(task.problem.jobs) >= LARGE:
         return None
-    plan = _first_plan(form, task, ends)
-    if not _serves_all(task, plan) and len(task.problem.jobs) < LARGE:
-        plan = inserted(task, tuple(() for _ in task.problem.vehicles))
-        plan = feasible(task.problem, task.matrix, plan)
-    return plan if _serves_all(task, plan) else None
+    within = replace(
+        task,
+        seconds=_INSERT_SHARE * max(0.0, ends - time.perf_counter()),
+        is_cancelled=lambda: task.is_cancelled() or time.perf_counter() > ends,
+    )
+    plan = inserted(within, tuple(() for _ in task.problem.vehicles))
+    return feasible(task.problem, task.matrix, plan)
 
 
 def _first_plan(form: Formulation, task: Task, ends: float) -> Sequences:

@@ -88,7 +88,7 @@ def solve(
         SolverFailed: the solver ended without an answer.
     """
     screen = screened(request.problem, travel, far_m or {})
-    choice = chosen(request.solver, screen.problem)
+    choice = chosen(request.solver, screen.problem, is_revised=request.previous is not None)
     solver = solver_named(choice.solver)
     given = ordered(screen.problem, travel, partial(_insert, request, travel, is_cancelled))
     division = divided(given.problem, travel)
@@ -141,6 +141,7 @@ class _Search:
         self._solver = solver
         self._is_cancelled = is_cancelled
         self._cores = cores
+        self._seconds = request.seconds
         self._ends = time.perf_counter() + request.seconds
 
     def run(self) -> Sequences:
@@ -149,10 +150,11 @@ class _Search:
             return tuple(() for _ in problem.vehicles)
         if all(job.late_s is None for job in problem.jobs):
             return self._kept()
-        whole = self._ends
-        self._ends -= _SOFT_SHARE * self._request.seconds
+        seconds, whole = self._seconds, self._ends
+        self._seconds *= 1.0 - _SOFT_SHARE
+        self._ends -= _SOFT_SHARE * seconds
         best = self._kept()
-        self._ends = whole
+        self._seconds, self._ends = seconds, whole
         found = [best, *(self._opened(later_s, best, left) for later_s, left in _SOFT_S)]
         return min(found, key=lambda each: price(problem, self._travel, each))
 
@@ -178,11 +180,13 @@ class _Search:
             later |= dict.fromkeys(left, later_s)
             relaxed = _relaxed(problem, self._travel, later)
             share = 0.0 if later_s == _LATER_S[-1] else _LATE_SHARE / 2
+            if not self._has_time():
+                break
             sequences = self._search(relaxed, sequences, share)
-        if _jobs_left(problem, sequences):
-            sequences = inserted(self._task(problem, sequences, self._ends), sequences)
-            return feasible(problem, self._travel, sequences)
-        if share and self._ends - time.perf_counter() > _WORTH_S:
+        if _jobs_left(problem, sequences):  # margins or not
+            sequences = inserted(self._task(self._problem, sequences, self._ends), sequences)
+            return feasible(self._problem, self._travel, sequences)
+        if share and self._has_time():
             relaxed = _relaxed(problem, self._travel, later)
             sequences = self._search(relaxed, sequences, 0.0)
         return sequences
@@ -214,8 +218,8 @@ class _Search:
         return problem, inserted(self._task(problem, before, self._ends), before)
 
     def _search(self, problem: Problem, start: Sequences | None, spared: float) -> Sequences:
-        """Search in what is left of the time but the share ``spared``."""
-        ends = self._ends - spared * self._request.seconds
+        """Search in what is left of the time but the share ``spared``, of this phase's time."""
+        ends = self._ends - spared * self._seconds
         if self._is_by_hour and self._solver.name != "insertion":
             return self._searched_by_hour(problem, start, ends)
         return feasible(problem, self._travel, self._solver.solve(self._task(problem, start, ends)))
@@ -225,6 +229,9 @@ class _Search:
     ) -> Sequences:
         """Search, drive what was found by the hour, and search again where that is late."""
         asked, best, least, share = problem, None, inf, _FIRST_SHARE
+        if start is not None:
+            best = feasible(problem, self._travel, start)
+            least = price(problem, self._travel, best)
         for _ in range(_ROUNDS):
             pause = time.perf_counter() + share * (ends - time.perf_counter())
             found = self._solver.solve(self._task(asked, start, pause))
@@ -239,7 +246,10 @@ class _Search:
                 break
             asked, start = closer or asked, best
             share = _LAST_SHARE if closer is None else _AGAIN_SHARE
-        return best or start or tuple(() for _ in problem.vehicles)
+        return best or tuple(() for _ in problem.vehicles)
+
+    def _has_time(self) -> bool:
+        return self._ends - time.perf_counter() > _WORTH_S
 
     def _task(self, problem: Problem, start: Sequences | None, ends: float) -> Task:
         return Task(

@@ -1,12 +1,16 @@
 """Cheapest insertion as a solver of its own: one pass, in the blink of an eye."""
 
 import time
+from typing import Final
 
 from cloud.planning.model import Job, Problem
 from cloud.planning.solvers.insertion.board import Ways
 from cloud.planning.solvers.insertion.desk import InsertionDesk
 from cloud.planning.solvers.port import Sequences, Task
 from cloud.planning.solvers.schedule import feasible
+
+_OVERTIME_S: Final = 0.3
+"""So long at the most, once the time is over, for orders that then find no place."""
 
 
 class InsertionSolver:
@@ -25,9 +29,10 @@ def inserted(task: Task, start: Sequences) -> Sequences:
 
     Places are ranked on the task's matrix, and an order goes into the first of them where each leg,
     driven at its hour, breaks no promise. What is left when the task's time is over is tried in
-    fewer places.
+    fewer places, until some time has gone into orders that fit nowhere.
     """
     ends = time.perf_counter() + task.seconds
+    overtime_s = 0.0
     problem, matrix, travel = task.problem, task.matrix, task.exact
     kept = feasible(problem, travel, start)
     served = {step.job for steps in kept for step in steps}
@@ -36,15 +41,18 @@ def inserted(task: Task, start: Sequences) -> Sequences:
         return kept
     desk = InsertionDesk.of_travel(problem, travel, kept)
     for index in left:
-        if task.is_cancelled():
+        if task.is_cancelled() or overtime_s > _OVERTIME_S:
             break
+        begun = time.perf_counter()
         job = problem.jobs[index]
         door = Ways.of(matrix, job.delivery)
         pickup = None if job.pickup is None else Ways.of(matrix, job.pickup)
-        is_hurried = time.perf_counter() > ends
+        is_hurried = begun > ends
         found = desk.decide(index, door, pickup, is_hurried=is_hurried)
         if found is not None:
             desk.take(found, door, pickup)
+        elif is_hurried:
+            overtime_s += time.perf_counter() - begun
     return desk.sequences
 
 
