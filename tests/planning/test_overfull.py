@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from cloud.planning.model import Problem, RouteStep, SolveRequest
 from cloud.planning.solvers import solving
+from cloud.planning.solvers.insertion.solver import inserted
 from cloud.planning.solvers.port import Sequences, Step, Task
 from cloud.planning.solvers.schedule import price_of
 from cloud.planning.working import RULE_SETS
@@ -54,7 +55,7 @@ def test_what_fits_nowhere_takes_no_time_for_ever() -> None:
     begun = time.process_time()
     plan = planned(problem, "insertion", seconds=0.1)
     assert left(plan)
-    assert time.process_time() - begun < 2.0
+    assert time.process_time() - begun < 1.5
 
 
 def test_auto_puts_two_stops_right_that_are_in_force_in_the_wrong_order() -> None:
@@ -82,11 +83,10 @@ def test_what_a_search_leaves_out_goes_in_by_the_window_it_has(
     jobs = [order("a", 10), replace(order("b", 20, between(8, 9)), margin_s=1_500)]
     request = SolveRequest(problem=day([van()], jobs), solver="pyvrp", seconds=0.2)
     closes: list[int] = []
-    insert = solving.inserted
 
     def seen(task: Task, start: Sequences) -> Sequences:
         closes.append(task.problem.jobs[1].windows[-1].closes)
-        return insert(task, start)
+        return inserted(task, start)
 
     monkeypatch.setattr(solving, "inserted", seen)
     monkeypatch.setattr(solving, "solver_named", lambda _: Dropping())
