@@ -26,7 +26,8 @@ from tests.planning.streets import (
 
 def test_what_is_fetched_is_fetched_in_one_halt() -> None:
     fetched = [order(f"new-{k}", 2 * k) for k in range(1, 6)]
-    problem = day([van_under_way(start=10)], [aboard("own", 12, "van-1"), *fetched])
+    own = aboard("own", 12, "van-1", between(12, 12.25))  # before or after costs the same
+    problem = day([van_under_way(start=10)], [own, *fetched])
     plan = planned(problem, "pyvrp", seconds=0.3)
     kinds = [visit.kind for visit in visits(plan)]
     assert kinds == ["delivery"] + ["pickup"] * 5 + ["delivery"] * 5
