@@ -30,7 +30,10 @@ def test_what_is_fetched_is_fetched_in_one_halt() -> None:
     problem = day([van_under_way(start=10)], [own, *fetched])
     plan = planned(problem, "pyvrp", seconds=0.3)
     kinds = [visit.kind for visit in visits(plan)]
-    assert kinds == ["delivery"] + ["pickup"] * 5 + ["delivery"] * 5
+    first = kinds.index("pickup")  # before its own door or behind it: both are as short
+    assert kinds[first : first + 5] == ["pickup"] * 5
+    assert kinds.count("pickup") == 5
+    assert kinds.count("delivery") == 6
     assert not left(plan)
 
 
