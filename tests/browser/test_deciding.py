@@ -152,38 +152,6 @@ def test_a_street_is_closed_on_the_map_and_opened_early(office: Office, board: D
     assert office.running.get("roads/rules")["features"] == []
 
 
-def test_a_large_change_waits_by_the_policy_is_seen_on_the_map_and_accepted(
-    office: Office, board: Dispatcher
-) -> None:
-    page = board.page
-    tab(board, "Plan")
-    page.get_by_role("button", name="What plans are priced by").click()
-    page.get_by_label("When it moves many orders").check()
-    page.get_by_label("More than so many orders").fill("0")
-    page.get_by_label("An order that gets another van").fill("4.5")
-    page.get_by_role("button", name="Keep the policy").click()
-    expect(page.get_by_text("Kept; it holds")).to_be_visible()
-    kept = office.running.get("planning/policy")
-    assert (kept["ask_above_moved"], kept["changed_vehicle"], kept["km"]) == (0, 270, 60)
-
-    page.get_by_role("button", name="Back to the plan").click()
-    found = office.running.get(f"shifts?depot_id={office.depot['id']}&service_date={office.day}")
-    shift = next(one for one in found["items"] if office.orders_of(one["vehicle_id"]))
-    moved = office.orders_of(shift["vehicle_id"])
-    office.post(f"shifts/{shift['id']}/cancel")
-    proposal = page.locator("[data-proposal]")
-    expect(proposal).to_contain_text("more than 0", timeout=PLANNED_WITHIN_MS)
-    assert office.orders_of(shift["vehicle_id"]) == moved, "nothing is published before the word"
-    proposal.get_by_role("button", name="Show on the map").click()
-    expect(page.locator(".legend")).to_contain_text("as proposed")
-    proposal.get_by_role("button", name="Accept").click()
-    expect(page.locator(".revision").first).to_contain_text("Accepted", timeout=PLANNED_WITHIN_MS)
-    expect(proposal).to_have_count(0)
-    expect(page.locator(".legend")).to_contain_text("To do")
-    assert office.orders_of(shift["vehicle_id"]) == set()
-    assert board.foreign_requests() == []
-
-
 def test_a_broken_down_van_is_reported_and_goes_out_again(
     office: Office, board: Dispatcher
 ) -> None:
@@ -215,3 +183,35 @@ def test_a_broken_down_van_is_reported_and_goes_out_again(
     expect(note).to_have_count(0)
     expect(page.get_by_role("button", name="Report a breakdown")).to_be_visible()
     assert office.running.get("breakdowns")["items"] == []
+
+
+def test_a_large_change_waits_by_the_policy_is_seen_on_the_map_and_accepted(
+    office: Office, board: Dispatcher
+) -> None:
+    page = board.page
+    tab(board, "Plan")
+    page.get_by_role("button", name="What plans are priced by").click()
+    page.get_by_label("When it moves many orders").check()
+    page.get_by_label("More than so many orders").fill("0")
+    page.get_by_label("An order that gets another van").fill("4.5")
+    page.get_by_role("button", name="Keep the policy").click()
+    expect(page.get_by_text("Kept; it holds")).to_be_visible()
+    kept = office.running.get("planning/policy")
+    assert (kept["ask_above_moved"], kept["changed_vehicle"], kept["km"]) == (0, 270, 60)
+
+    page.get_by_role("button", name="Back to the plan").click()
+    found = office.running.get(f"shifts?depot_id={office.depot['id']}&service_date={office.day}")
+    shift = next(one for one in found["items"] if office.orders_of(one["vehicle_id"]))
+    moved = office.orders_of(shift["vehicle_id"])
+    office.post(f"shifts/{shift['id']}/cancel")
+    proposal = page.locator("[data-proposal]")
+    expect(proposal).to_contain_text("more than 0", timeout=PLANNED_WITHIN_MS)
+    assert office.orders_of(shift["vehicle_id"]) == moved, "nothing is published before the word"
+    proposal.get_by_role("button", name="Show on the map").click()
+    expect(page.locator(".legend")).to_contain_text("as proposed")
+    proposal.get_by_role("button", name="Accept").click()
+    expect(page.locator(".revision").first).to_contain_text("Accepted", timeout=PLANNED_WITHIN_MS)
+    expect(proposal).to_have_count(0)
+    expect(page.locator(".legend")).to_contain_text("To do")
+    assert office.orders_of(shift["vehicle_id"]) == set()
+    assert board.foreign_requests() == []
