@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from cloud import app
+from cloud import parts
+from cloud.app import create_app
 from cloud.foundation.database import Database
 from cloud.foundation.layout import DataFolder
 from cloud.foundation.settings import Settings
@@ -18,8 +19,8 @@ def whole_app(data: DataFolder, settings: Settings) -> Iterator[FastAPI]:
     """The application, whose connections end here: its own end belongs to those tasks."""
     with ExitStack() as ending:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(app, "Database", _ending(ending))
-            made = app.create_app(data, settings)
+            patch.setattr(parts, "Database", _ending(ending))
+            made = create_app(data, settings)
         yield made
 
 
