@@ -2,7 +2,8 @@
 
 The fleet's own committed history is matched onto the streets as imported, so that what is closed
 or slow now does not hide what was driven. It works on one question at a time and is niced; who
-closes the connection ends the work. Both databases are read and never written.
+closes the connection ends the work, at the end of its step: a thread is waited for. Both databases
+are read and never written.
 """
 
 import asyncio
@@ -134,7 +135,7 @@ class Learner:
             try:
                 if isinstance(question, Meet):
                     return await self._meet(question)
-                return await asyncio.to_thread(self._learn, question)
+                return await _in_thread(self._learn, question)
             except CloudError as error:
                 return Refused(reason=error.detail)
             except DBAPIError as error:
@@ -145,20 +146,20 @@ class Learner:
 
     async def _meet(self, question: Meet) -> Found:
         loop = asyncio.get_running_loop()
-        _, segments = await asyncio.to_thread(self._city_segments)
+        _, segments = await _in_thread(self._city_segments)
         found: list[Passage] = []
         async with RoadsClient(self._engine(), lane="bulk", limit_s=20.0) as roads:
             for tenant, van in question.vans:
                 begun_s = loop.time()
                 found += await self._passages(roads, tenant, van, question.span_s)
                 await asyncio.sleep(_REST * (loop.time() - begun_s))
-        return Found(met=packed(await asyncio.to_thread(gathered, segments, found)))
+        return Found(met=packed(await _in_thread(gathered, segments, found)))
 
     async def _passages(
         self, roads: RoadsClient, tenant: str, van: str, span_s: tuple[float, float]
     ) -> list[Passage]:
         found: list[Passage] = []
-        drives, stands = await asyncio.to_thread(self._driven, tenant, van, span_s)
+        drives, stands = await _in_thread(self._driven, tenant, van, span_s)
         for drive in drives:
             points = [Point(one.lat_e7 / 1e7, one.lon_e7 / 1e7) for one in drive]
             hops = await roads.match(points, [one.at_ms // 1000 for one in drive], with_nodes=True)
@@ -205,6 +206,20 @@ class Learner:
         if self._segments is None or self._segments[0] != now:
             self._segments = now, read_segments(self._city)
         return self._segments
+
+
+async def _in_thread[**P, T](work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What ``work`` gives; who is cancelled meanwhile goes on when that has ended.
+
+    Raises:
+        asyncio.CancelledError: after that.
+    """
+    doing = asyncio.create_task(asyncio.to_thread(work, *args, **kwargs))
+    try:
+        return await asyncio.shield(doing)
+    except asyncio.CancelledError:
+        await asyncio.wait({doing})
+        raise
 
 
 async def serve(learner: Learner, socket: Path) -> None:
