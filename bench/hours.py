@@ -33,7 +33,7 @@ from cloud.planning.solvers.service import lateness_s
 from cloud.planning.solvers.solving import solve
 from cloud.roads.client import RoadsClient
 from cloud.roads.engine import url_of
-from cloud.roads.hours import TimedMatrix, Timetable, Travel, Week
+from cloud.roads.hours import TimedMatrix, Timetable, Travel, Week, of_classes
 from cloud.roads.keeper import ports_in_force
 from cloud.roads.learning import BUCKETS, Pattern, classes
 from cloud.roads.model import Matrix, Point
@@ -163,11 +163,7 @@ async def _hours(
 
 def _timed(kinds: Sequence[int], some: Sequence[Matrix]) -> TimedMatrix:
     begins = tuple(EIGHT + (hour - 8) * HOUR for hour in range(_FROM_H, _TO_H))
-    return TimedMatrix(
-        hours=Timetable(changes=begins, classes=tuple(kinds)),
-        seconds=np.stack([one.seconds for one in some]),
-        metres=some[0].metres,
-    )
+    return of_classes(Timetable(changes=begins, classes=tuple(kinds)), some)
 
 
 def _broken(name: str, problems: Sequence[Problem], hours: Hours) -> Iterator[Figure]:

@@ -205,7 +205,7 @@ class _Check:
                 continue
             leaves = max(free_at, visit.arrival - visit.leg_s)
             leg_s, leg_m = self._legs.of(place, visit.location, leaves, visit.leg_s)
-            if (visit.leg_s, visit.leg_m) != (leg_s, leg_m) or leg_s >= NO_WAY:
+            if (visit.leg_s, visit.leg_m) != (leg_s, leg_m) or max(leg_s, leg_m) >= NO_WAY:
                 text = f"the drive there takes {leg_s} s and {leg_m} m, not {visit.leg_s}"
                 yield _broken("roads", text, visit, route)
             if visit.arrival < free_at + leg_s:
@@ -243,7 +243,7 @@ class _Check:
         last = route.visits[-1]
         leaves = max(last.departure, route.ends_at - route.end_leg_s)
         leg_s, leg_m = self._legs.of(last.location, van.end, leaves, route.end_leg_s)
-        if (route.end_leg_s, route.end_leg_m) != (leg_s, leg_m) or leg_s >= NO_WAY:
+        if (route.end_leg_s, route.end_leg_m) != (leg_s, leg_m) or max(leg_s, leg_m) >= NO_WAY:
             yield _broken("roads", f"the drive back takes {leg_s} s and {leg_m} m", last, route)
         if route.ends_at < last.departure + leg_s:
             yield _broken("time", "the van is back before it can be", last, route)

@@ -134,7 +134,8 @@ class TimedMatrix:
     """Travel times between places in each class of hours.
 
     Attributes:
-        seconds: classes x places x places. metres: places x places, of the first class.
+        seconds: classes x places x places. metres: places x places, of the shortest of the
+            classes' ways; `NO_WAY` where none of them leads.
     """
 
     hours: Timetable
@@ -245,7 +246,18 @@ def with_newest(
     return TimedMatrix(
         hours=Timetable(changes=tuple(changes), classes=tuple(classes)),
         seconds=np.stack([seconds(*kind) for kind in kinds]),
-        metres=usual.metres,
+        metres=np.minimum(usual.metres, newest.metres),
+    )
+
+
+def of_classes(hours: Timetable, matrices: Sequence[Matrix]) -> TimedMatrix:
+    """The travel times of each class, in order, as one matrix."""
+    import numpy as np  # web asks for no matrix and starts sooner without it
+
+    return TimedMatrix(
+        hours=hours,
+        seconds=np.stack([one.seconds for one in matrices]),
+        metres=np.minimum.reduce([one.metres for one in matrices]),
     )
 
 

@@ -18,6 +18,7 @@ from cloud.roads.hours import (
     TimedMatrix,
     Timetable,
     Week,
+    of_classes,
     untimed,
     with_newest,
 )
@@ -167,13 +168,7 @@ class TimedRoads:
             self._failed(f"hours: {error.detail}")
             return untimed(await self._now.table(points, is_quick=is_quick, ends=ends))
         self._failed("")
-        import numpy as np  # web asks for no matrix and starts sooner without it
-
-        usual = TimedMatrix(
-            hours=sets.hours,
-            seconds=np.stack([one.seconds for one in found[: len(sets.tables)]]),
-            metres=found[0].metres,
-        )
+        usual = of_classes(sets.hours, found[: len(sets.tables)])
         if not is_now or now_s is None:
             return usual
         next_change_s = min((one for one in sets.edges if one > now_s), default=None)

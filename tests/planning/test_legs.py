@@ -118,6 +118,15 @@ def test_the_checker_names_the_speeds_of_eight_at_nine() -> None:
     assert [each.rule for each in check(late, RUSH, told)][:2] == ["roads", "time"]
 
 
+def test_the_checker_names_a_leg_whose_kilometres_are_those_of_no_way() -> None:
+    metres = ROADS.metres.copy()
+    metres[0, 20] = NO_WAY
+    problem, steps = through([20])
+    travel = Matrix(ROADS.seconds, metres)
+    broken = check(problem, travel, plan_of(problem, travel, (steps,), (), ""))
+    assert "roads" in {one.rule for one in broken}
+
+
 def test_what_only_the_rush_makes_late_is_left_with_a_reason() -> None:
     problem = day([van(available_from=at(9), loading_s=0)], [order("a", 30, between(9, 9.6))])
     assert deliveries(planned(problem, "insertion", matrix=ROADS)) == ["a"]

@@ -16,6 +16,7 @@ from cloud.roads.hours import (
     TimedMatrix,
     Timetable,
     Week,
+    of_classes,
     travel_s,
     untimed,
     with_newest,
@@ -97,6 +98,15 @@ def test_the_newest_speeds_give_way_to_the_usual_ones(
     assert mixed.travel_s(0, 1, over) == usual.travel_s(0, 1, over)
     if by_class[3] <= 900:
         assert mixed.travel_s(0, 1, now_s) == by_class[3]
+
+
+def test_what_is_closed_now_has_the_kilometres_of_the_hours_in_which_it_is_open() -> None:
+    usual = TimedMatrix(hours=ALWAYS, seconds=leg(60), metres=leg(500)[0])
+    mixed = with_newest(usual, Matrix(leg(NO_WAY)[0], leg(NO_WAY)[0]), EIGHT)
+    assert mixed.leg(0, 1, TEN) == (60, 500)
+    closed, free = (Matrix(leg(one)[0], leg(far)[0]) for one, far in ((NO_WAY, NO_WAY), (60, 500)))
+    hours = Timetable(changes=(EIGHT, NINE), classes=(0, 1))
+    assert of_classes(hours, [closed, free]).leg(0, 1, TEN) == (60, 500)
 
 
 def leg(*seconds: int) -> Ints:
