@@ -1,4 +1,4 @@
-"""What a depot's routes have shown: how long doors take, who knows them, who is late."""
+"""What a depot's newest routes have shown: how long doors take, who knows them, who is late."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
@@ -8,10 +8,11 @@ from cloud.foundation.database import Database
 from cloud.orders import store as order_store
 from cloud.places.model import Place
 from cloud.places.service_times import Dwell, ServiceTimes, learned
-from cloud.planning import familiar_store, store, told_store
+from cloud.planning import store, told_store
 from cloud.planning.day import Route, Stop
-from cloud.planning.familiar import Familiarity, familiarity
+from cloud.planning.familiar import Familiarity, delivered_by, familiarity
 from cloud.planning.lag import Lag, lag_of
+from cloud.planning.service import with_drivers
 
 _LEARN_EVERY_S: Final = 3_600.0
 _LEARN_ROUTES: Final = 300
@@ -47,14 +48,14 @@ class DoorTimes:
         if known is None or not 0 <= now - known.at < _LEARN_EVERY_S:
             with self._database.reading() as connection:
                 routes = store.newest_routes(connection, tenant, depot_id, _LEARN_ROUTES)
+                routes = with_drivers(connection, routes, now)
                 served = list(_delivered(routes))
                 places = order_store.places_of_deliveries(connection, tenant, served)
-                delivered = familiar_store.delivered(connection, tenant, depot_id, now)
                 judged = told_store.judged(connection, tenant, routes)
             known = self._known[tenant, depot_id] = _Shown(
                 now,
                 learned(dwells_of(routes, places)),
-                familiarity(delivered),
+                familiarity(delivered_by(routes, places, now)),
                 lag_of(judged),
             )
         return known

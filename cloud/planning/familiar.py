@@ -1,10 +1,15 @@
-"""How well drivers know doors, by how often they delivered there in the last weeks. Pure."""
+"""How well drivers know doors, by how often a depot's newest routes delivered there. Pure."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from cloud.places.model import Place
+from cloud.planning.day import Route
+
+WEEKS: Final = 8
+_DAY_S: Final = 86_400.0
 _CELL_DEG: Final = 0.001
 """About a hundred metres: what was delivered in a door's cell and those beside it is nearby."""
 _NEARBY: Final = 0.25
@@ -16,18 +21,17 @@ type _Cell = tuple[int, int]
 
 
 class Delivered(NamedTuple):
-    """A driver was at a door, once or so many times."""
+    """A driver was at a door, once."""
 
     driver_id: str
     place_id: str
     lat: float
     lon: float
-    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Familiarity:
-    """Deliveries of the last weeks by driver, at each door and in each cell of the map."""
+    """Deliveries of the newest routes by driver, at each door and in each cell of the map."""
 
     at_door: Mapping[tuple[str, str], int] = field(default_factory=dict)
     in_cell: Mapping[_Cell, Mapping[str, int]] = field(default_factory=dict)
@@ -61,9 +65,29 @@ def familiarity(delivered: Iterable[Delivered]) -> Familiarity:
     at_door: Counter[tuple[str, str]] = Counter()
     in_cell: defaultdict[_Cell, Counter[str]] = defaultdict(Counter)
     for one in delivered:
-        at_door[one.driver_id, one.place_id] += one.times
-        in_cell[_cell(one.lat, one.lon)][one.driver_id] += one.times
+        at_door[one.driver_id, one.place_id] += 1
+        in_cell[_cell(one.lat, one.lon)][one.driver_id] += 1
     return Familiarity(at_door, in_cell)
+
+
+def delivered_by(
+    routes: Iterable[Route], places: Mapping[str, Place], now: float
+) -> Iterable[Delivered]:
+    """The deliveries that routes of the last weeks have done.
+
+    Args:
+        routes: with who drove them, and what their stops have gone through.
+        places: of their orders, by the id of each that is a delivery.
+        now: seconds since 1970.
+    """
+    for route in routes:
+        for stop in route.stops:
+            is_fresh = stop.done_at is not None and now - stop.done_at <= WEEKS * 7 * _DAY_S
+            if stop.kind != "delivery" or stop.state != "done" or not is_fresh:
+                continue
+            doors = {places[one].id: places[one] for one in stop.order_ids if one in places}
+            for place in doors.values():
+                yield Delivered(route.driver_id, place.id, place.lat, place.lon)
 
 
 def _cell(lat: float, lon: float) -> _Cell:

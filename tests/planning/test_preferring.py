@@ -7,22 +7,18 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import insert, select, update
 
 from cloud.fleet.model import Driver
-from cloud.fleet.tables import assignment
 from cloud.foundation.settings import Settings
 from cloud.geofences import store as fence_store
 from cloud.geofences.model import Fence, holding
-from cloud.planning import familiar_store
-from cloud.planning.familiar import NOBODY_KNOWN, Delivered, familiarity
-from cloud.planning.familiar_store import WEEKS
+from cloud.places.model import Place
+from cloud.planning.familiar import NOBODY_KNOWN, WEEKS, Delivered, delivered_by, familiarity
 from cloud.planning.policy import TenantPolicy
 from cloud.planning.posing import problem_of
 from cloud.planning.situation import Day
-from cloud.planning.store import route_row, stop_row
-from tests.cloud.desk import NOW, open_desk
-from tests.planning.days import day, order
+from tests.cloud.desk import open_desk
+from tests.planning.days import EIGHT, HOUR, aboard, day, order, route, stop
 from tests.planning.office import PLAN, Office
 
 
@@ -110,48 +106,37 @@ def test_who_was_there_more_often_knows_the_door_better(
 
 
 def test_a_neighbour_is_known_less_than_the_door_and_more_than_a_street_far_off() -> None:
-    known = familiarity([Delivered("x", "p", -29.9, -71.25, 3)])
+    known = familiarity([Delivered("x", "p", -29.9, -71.25)] * 3)
     there = known.permilles("p", -29.9, -71.25).get("x", 0)
     beside = known.permilles("q", -29.9005, -71.25).get("x", 0)
     assert there == 500 > beside > known.permilles("r", -29.91, -71.25).get("x", 0) == 0
     assert NOBODY_KNOWN.permilles("p", -29.9, -71.25).get("x", 0) == 0
 
 
-def test_only_deliveries_of_the_last_weeks_teach_whoever_had_the_van(office: Office) -> None:
-    office.replan("optimize")
-    database = office.desk.database
-    (van, stops) = max(office.sequences.items(), key=lambda one: len(one[1]))
-
-    def delivered(now: float) -> list[Delivered]:
-        with database.reading() as connection:
-            return familiar_store.delivered(connection, "main", office.depot, now)
-
-    assert delivered(NOW) == []
-    doors = [order for ids in stops for order in ids if len(ids) == 1]
-    with database.writing() as connection:
-        (route_id,) = connection.execute(
-            select(route_row.c.id).where(route_row.c.vehicle_id == van)
-        ).scalars()
-        connection.execute(
-            update(stop_row)
-            .where(stop_row.c.route_id == route_id)
-            .values(state="done", done_at=NOW + 3_600)
+def test_only_deliveries_of_the_last_weeks_teach_who_has_done_them() -> None:
+    one, other = aboard("a", "van-1"), aboard("b", "van-1")
+    driven = route(
+        "van-1",
+        stop("s-0", one, other, kind="pickup", state="done"),
+        stop("s-1", one, state="done"),
+        stop("s-2", other),
+    )
+    places = {
+        each.id: Place(
+            tenant="main",
+            id=f"door-{each.id}",
+            address=each.address,
+            lat=each.lat,
+            lon=each.lon,
+            street="",
+            street_distance_m=0.0,
         )
-        ends = {"end_at": NOW + 1_800}
-        connection.execute(update(assignment).where(assignment.c.vehicle_id == van).values(**ends))
-    later = NOW + 7_200
-    found = delivered(later)
-    assert {one.driver_id for one in found} == {f"of-{van}"}, "who was planned"
-    assert sum(one.times for one in found) == len(doors)
-    with database.writing() as connection:
-        connection.execute(
-            insert(assignment).values(
-                tenant="main", kind="driver", id="stands-in", vehicle_id=van, holder_id="eva",
-                begin_at=NOW + 1_800,
-            )
-        )  # fmt: skip
-    assert {one.driver_id for one in delivered(later)} == {"eva"}
-    assert delivered(NOW + 3_600 + WEEKS * 7 * 86_400 + 1) == []
+        for each in (one, other)
+    }
+    now = EIGHT + 2 * HOUR
+    found = list(delivered_by([driven], places, now))
+    assert found == [Delivered("driver-of-van-1", "door-a", one.lat, one.lon)]
+    assert list(delivered_by([driven], places, now + WEEKS * 7 * 86_400)) == []
 
 
 def test_a_door_that_one_driver_knows_costs_the_others_a_little() -> None:
