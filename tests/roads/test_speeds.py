@@ -358,7 +358,7 @@ def test_the_times_of_the_next_day_at_which_a_street_is_closed_have_speeds_of_th
         clock.at_s = two + 60
         await publisher.publish_ahead(cast("Any", desk))
         if is_learned:  # the usual speeds are without it: they are those of the evening, too
-            assert [one.begins_s for one in desk.foresight.spans] == [two + 60]
+            assert [one.begins_s for one in desk.foresight.spans] == [two], "told once"
         else:  # the speeds of now are with it: what is foreseen is that it opens
             assert [one.begins_s for one in desk.foresight.spans] == [four + 3_600]
             assert [closes(one) for one in desk.sets.values()] == [False]
