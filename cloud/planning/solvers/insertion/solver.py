@@ -9,6 +9,8 @@ from cloud.planning.solvers.insertion.desk import InsertionDesk
 from cloud.planning.solvers.port import Sequences, Task
 from cloud.planning.solvers.schedule import feasible
 
+_THOROUGH_S: Final = 0.02
+"""So much time must be left for an order to be tried in all its places."""
 _OVERTIME_S: Final = 0.3
 """So long at the most, once the time is over, for orders that then find no place."""
 
@@ -47,7 +49,7 @@ def inserted(task: Task, start: Sequences) -> Sequences:
         job = problem.jobs[index]
         door = Ways.of(matrix, job.delivery)
         pickup = None if job.pickup is None else Ways.of(matrix, job.pickup)
-        is_hurried = begun > ends
+        is_hurried = begun > ends - _THOROUGH_S
         found = desk.decide(index, door, pickup, is_hurried=is_hurried)
         if found is not None:
             desk.take(found, door, pickup)
