@@ -11,7 +11,7 @@ from pyvrp.stop import MaxRuntime
 from cloud.planning.solvers.formulation import Formulation, Node, formulate
 from cloud.planning.solvers.ortools_solver import OrtoolsSolver
 from cloud.planning.solvers.port import Sequences, SolverFailed, Step, Task
-from cloud.planning.solvers.pyvrp_solver import PyvrpModel
+from cloud.planning.solvers.pyvrp_model import PyvrpModel
 
 type Peer = Callable[[Task], Sequences | None]
 """The order of visits after the task's seconds; None when nothing was found."""
