@@ -312,10 +312,12 @@ def _run_learner(serving: Serving, _is_stopping: Callable[[], bool]) -> None:
     os.nice(_LEARNER_NICE)
     import asyncio
 
+    from cloud.foundation.asking import listen
     from cloud.foundation.database import Database
     from cloud.roads.engine import engine_url
     from cloud.roads.keeper import plain_url
-    from cloud.traffic.learner import Learner, serve
+    from cloud.traffic.learner import Learner
+    from cloud.traffic.questions import MAX_QUESTION_BYTES
 
     data, settings = serving.data, serving.settings
     otherwise = engine_url(settings.roads.url, read_ports(data.ports).roads)
@@ -330,7 +332,9 @@ def _run_learner(serving: Serving, _is_stopping: Callable[[], bool]) -> None:
     )
     data.learner_socket.unlink(missing_ok=True)
     try:
-        asyncio.run(serve(learner, data.learner_socket))
+        asyncio.run(
+            listen("learner", data.learner_socket, learner.serve, most_bytes=MAX_QUESTION_BYTES)
+        )
     finally:
         data.learner_socket.unlink(missing_ok=True)
         business.close()

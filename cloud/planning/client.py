@@ -1,12 +1,12 @@
 """Asking the planner's process for a plan, over its Unix socket."""
 
 import asyncio
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from cloud.foundation.asking import ask, closed
 from cloud.foundation.errors import CloudError, Unavailable
 from cloud.planning.model import (
     MAX_ANSWER_BYTES,
@@ -52,7 +52,7 @@ class PlannerClient:
             )
         try:
             async with asyncio.timeout(timeout_s):
-                line = await self._exchange(said)
+                line = await ask(self._socket, said, most_bytes=MAX_ANSWER_BYTES)
             answer: Answer = msgspec.json.decode(line, type=Answer)
         except TimeoutError:
             raise PlannerUnavailable(
@@ -78,24 +78,5 @@ class PlannerClient:
                 _, writer = await asyncio.open_unix_connection(self._socket)
         except (OSError, TimeoutError):
             return False
-        await _closed(writer)
+        await closed(writer)
         return True
-
-    async def _exchange(self, said: bytes) -> bytes:
-        reader, writer = await asyncio.open_unix_connection(self._socket, limit=MAX_ANSWER_BYTES)
-        try:
-            writer.write(said)
-            await writer.drain()
-            line = await reader.readline()
-            if not line.endswith(b"\n"):
-                raise ConnectionResetError("the planner closed the connection")
-            return line
-        finally:
-            await _closed(writer)
-
-
-async def _closed(writer: asyncio.StreamWriter) -> None:
-    """Close at once: waiting for unsent bytes could outlast any time limit."""
-    writer.transport.abort()
-    with suppress(OSError):
-        await writer.wait_closed()

@@ -6,7 +6,6 @@ Each connection carries one request. A caller that closes its connection ends it
 import asyncio
 import logging
 import os
-import signal
 import threading
 import time
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from typing import Final
 import click
 import msgspec
 
+from cloud.foundation.asking import listen
 from cloud.foundation.logs import log_as
 from cloud.planning.cells.division import Cell, divided
 from cloud.planning.cells.planning import planned_in_cells
@@ -179,18 +179,9 @@ def _solved(
 
 async def serve(socket: Path, roads_url: str, folder: Path | None, *, at_once: int) -> None:
     """Listen on ``socket``, which is not there yet, until SIGTERM or SIGINT."""
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ended.set)
     async with TimedRoads(folder, roads_url) as roads:
         planner = Planner(roads, at_once=at_once)
-        old_mask = os.umask(0o177)
-        server = await asyncio.start_unix_server(planner.serve, socket, limit=MAX_REQUEST_BYTES)
-        os.umask(old_mask)
-        _log.info("planner listens")
-        await ended.wait()
-        server.close()
+        await listen("planner", socket, planner.serve, most_bytes=MAX_REQUEST_BYTES)
 
 
 @click.command()

@@ -1,12 +1,12 @@
 """Asking the learner: one question is one connection, so that closing it ends the work."""
 
 import asyncio
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from cloud.foundation.asking import ask
 from cloud.foundation.errors import Unavailable
 from cloud.roads.learning import Met, unpacked
 from cloud.traffic.questions import (
@@ -53,7 +53,8 @@ class LearnerClient:
     async def _ask[T: (Found, Learned)](self, question: Question, kind: type[T]) -> T:
         try:
             async with asyncio.timeout(_WITHIN_S):
-                line = await self._exchange(msgspec.json.encode(question) + b"\n")
+                said = msgspec.json.encode(question) + b"\n"
+                line = await ask(self._socket, said, most_bytes=MAX_ANSWER_BYTES)
             answer: Answer = msgspec.json.decode(line, type=Answer)
         except (OSError, TimeoutError, ValueError, msgspec.DecodeError) as error:
             raise LearnerUnavailable(
@@ -65,17 +66,3 @@ class LearnerClient:
         if not isinstance(answer, kind):
             raise LearnerUnavailable("learner: it answers something else than was asked")
         return answer
-
-    async def _exchange(self, said: bytes) -> bytes:
-        reader, writer = await asyncio.open_unix_connection(self._socket, limit=MAX_ANSWER_BYTES)
-        try:
-            writer.write(said)
-            await writer.drain()
-            line = await reader.readline()
-            if not line.endswith(b"\n"):
-                raise ConnectionResetError("the learner closed the connection")
-            return line
-        finally:
-            writer.transport.abort()
-            with suppress(OSError):
-                await writer.wait_closed()

@@ -8,8 +8,6 @@ are read and never written.
 
 import asyncio
 import logging
-import os
-import signal
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -35,7 +33,6 @@ from cloud.traffic import store
 from cloud.traffic.patterns import write_pattern
 from cloud.traffic.questions import (
     KEPT_S,
-    MAX_QUESTION_BYTES,
     Answer,
     Found,
     Learn,
@@ -220,17 +217,3 @@ async def _in_thread[**P, T](work: Callable[P, T], *args: P.args, **kwargs: P.kw
     except asyncio.CancelledError:
         await asyncio.wait({doing})
         raise
-
-
-async def serve(learner: Learner, socket: Path) -> None:
-    """Listen on ``socket``, which is not there yet, until SIGTERM or SIGINT."""
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ended.set)
-    old_mask = os.umask(0o177)
-    server = await asyncio.start_unix_server(learner.serve, socket, limit=MAX_QUESTION_BYTES)
-    os.umask(old_mask)
-    _log.info("learner listens")
-    await ended.wait()
-    server.close()
