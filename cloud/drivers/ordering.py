@@ -150,7 +150,8 @@ class StopOrder:
         now, by = self._clock.now_s(), _name(connection, route)
         store.put_in_order(connection, changed)
         self._hold(connection, route, chosen_by_driver(rules, route.vehicle_id), by)
-        _tell(connection, changed, now, f"{by} visits the stops of {route.vehicle_id} otherwise")
+        reason = f"{by} put the stops of {route.vehicle_id} in another order"
+        _tell(connection, changed, now, reason)
         return changed
 
     def _hold(self, connection: Connection, route: Route, known: Rule | None, by: str) -> None:

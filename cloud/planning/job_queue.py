@@ -196,9 +196,9 @@ def _days_of(connection: Connection, depot: Depot, news: HoursNews, today: date)
 
 
 def _is_to_come(connection: Connection, tenant: str, depot_id: str, day: date, now: float) -> bool:
-    """Whether a shift of a day is not over."""
+    """Whether a shift of a day holds and is not over."""
     shifts = shift_store.shifts_of_day(connection, tenant, depot_id, day)
-    return any(shift.ends_at > now for shift in shifts)
+    return any(shift.state == "planned" and shift.ends_at > now for shift in shifts)
 
 
 def _planned(connection: Connection, depot: Depot, day: date) -> PlannedDay:

@@ -59,7 +59,7 @@ def _reason(news: StreetNews, route: Route, at: At | None) -> str | None:
         then = path_between(route, rule.from_s or -inf, rule.until_s or inf)
         if goes_through(then, rule):
             what = "will be closed" if rule.kind == "closed" else f"will be slow, {rule.kmh:g} km/h"
-            return f"{rule.name} {what}, when {route.vehicle_id} was to drive there"
+            return f"{rule.name} {what} while {route.vehicle_id} is to drive there"
     for rule in news.ended:
         if passes_by(path, rule):
             what = "is open again" if rule.kind == "closed" else "is slow no more"

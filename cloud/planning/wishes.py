@@ -26,5 +26,9 @@ def left_out(order: Order, reason: str, constraint: model.Constraint | None = No
     if order.days_to_wait == 0 or order.wait_until is None:
         return Unplanned(order_id=order.id, reason=reason)
     until = order.wait_until.isoformat()
-    why = "to serve it today costs more than that" if constraint == "wait" else reason
+    why = (
+        "serving it today costs more than leaving it (`wait` of the policy)"
+        if constraint == "wait"
+        else reason
+    )
     return Unplanned(order_id=order.id, reason=f"may wait until {until}; {why}", waits_until=until)

@@ -134,8 +134,8 @@ class TimedMatrix:
     """Travel times between places in each class of hours.
 
     Attributes:
-        seconds: classes x places x places. metres: places x places, of the shortest of the
-            classes' ways; `NO_WAY` where none of them leads.
+        seconds: classes x places x places. metres: places x places, of the longest of the
+            classes' ways, so that a range holds at every hour; `NO_WAY` where none of them leads.
     """
 
     hours: Timetable
@@ -246,7 +246,7 @@ def with_newest(
     return TimedMatrix(
         hours=Timetable(changes=tuple(changes), classes=tuple(classes)),
         seconds=np.stack([seconds(*kind) for kind in kinds]),
-        metres=np.minimum(usual.metres, newest.metres),
+        metres=_longest([usual.metres, newest.metres]),
     )
 
 
@@ -257,8 +257,17 @@ def of_classes(hours: Timetable, matrices: Sequence[Matrix]) -> TimedMatrix:
     return TimedMatrix(
         hours=hours,
         seconds=np.stack([one.seconds for one in matrices]),
-        metres=np.minimum.reduce([one.metres for one in matrices]),
+        metres=_longest([one.metres for one in matrices]),
     )
+
+
+def _longest(metres: "Sequence[Ints]") -> "Ints":
+    """The longest of the ways that lead: a van's range holds whichever of them it drives."""
+    import numpy as np  # web asks for no matrix and starts sooner without it
+
+    leading = np.stack([np.where(one < NO_WAY, one, -1) for one in metres]).max(axis=0)
+    found: Ints = np.where(leading < 0, NO_WAY, leading).astype(metres[0].dtype)
+    return found
 
 
 def untimed(matrix: Matrix) -> TimedMatrix:

@@ -138,6 +138,22 @@ def gathered(segments: Segments, some: Iterable[Passage]) -> Met:
     )
 
 
+def together(some: Sequence[Met]) -> Met:
+    """What several met, summed by segment."""
+    tail = np.concatenate([np.zeros(0, dtype=np.int64), *(one.tail for one in some)])
+    head = np.concatenate([np.zeros(0, dtype=np.int64), *(one.head for one in some)])
+    ways, group = np.unique(np.stack([tail, head]), axis=1, return_inverse=True)
+    size, group = ways.shape[1], group.ravel()
+    seconds = np.concatenate([np.zeros(0), *(one.seconds for one in some)])
+    expected_s = np.concatenate([np.zeros(0), *(one.expected_s for one in some)])
+    return Met(
+        tail=ways[0],
+        head=ways[1],
+        seconds=np.bincount(group, weights=seconds, minlength=size),
+        expected_s=np.bincount(group, weights=expected_s, minlength=size),
+    )
+
+
 def packed(met: Met) -> bytes:
     """As it is kept."""
     columns = (met.tail, met.head, met.seconds.astype("<f4"), met.expected_s.astype("<f4"))

@@ -66,6 +66,9 @@ class RememberedTables:
         self._quick = quick
         self._drawn = drawn
         self._known: OrderedDict[frozenset[Point], _Known] = OrderedDict()
+        self._asking = 0
+        self._unused = asyncio.Event()
+        self._unused.set()
 
     @property
     def url(self) -> str:
@@ -76,6 +79,11 @@ class RememberedTables:
         """Close the connections."""
         await self._bulk.close()
         await self._quick.close()
+
+    async def close_unused(self) -> None:
+        """Close the connections when every question has its answer."""
+        await self._unused.wait()
+        await self.close()
 
     async def table(
         self, points: Sequence[Point], *, is_quick: bool = False, ends: Sequence[int] = ()
@@ -94,6 +102,18 @@ class RememberedTables:
             NoStreetNear: with the index of every place that is too far from a street.
             RoadsUnavailable: the engine does not answer.
         """
+        self._asking += 1
+        self._unused.clear()
+        try:
+            return await self._table(points, ends, is_quick=is_quick)
+        finally:
+            self._asking -= 1
+            if self._asking == 0:
+                self._unused.set()
+
+    async def _table(
+        self, points: Sequence[Point], ends: Sequence[int], *, is_quick: bool
+    ) -> Matrix:
         drawn = await asyncio.to_thread(self._drawn)
         known = self._best(points, drawn) if is_quick else None
         asked_s = time.monotonic()

@@ -124,6 +124,7 @@ class TimedRoads:
         self._folder = folder
         self._now = self._remembered(NOW, now)
         self._usual: dict[str, RememberedTables] = {}
+        self._closing: set[asyncio.Task[None]] = set()
         self.problem = ""
 
     async def __aenter__(self) -> Self:
@@ -132,6 +133,8 @@ class TimedRoads:
     async def __aexit__(self, *_: object) -> None:
         for one in (self._now, *self._usual.values()):
             await one.close()
+        if self._closing:
+            await asyncio.wait(self._closing)
 
     async def table(
         self,
@@ -212,7 +215,7 @@ class TimedRoads:
             self._failed(f"hours: {', '.join(missing)} is not served")
             return None
         for name in [one for one in self._usual if one not in ports]:
-            await self._usual.pop(name).close()
+            self._let_go(name)
         found: list[RememberedTables] = []
         for name in names:
             url = url_of(ports[name])
@@ -220,11 +223,18 @@ class TimedRoads:
             if name == NOW:
                 known = self._now
             elif known is None or known.url != url:
-                if known is not None:
-                    await known.close()
+                self._let_go(name)
                 known = self._usual[name] = self._remembered(name, url, limit_s=_LIMIT_S)
             found.append(known)
         return found
+
+    def _let_go(self, name: str) -> None:
+        """Forget a data set; whoever asks it now still has the answer."""
+        gone = self._usual.pop(name, None)
+        if gone is not None:
+            closing = asyncio.create_task(gone.close_unused(), name=f"close {name}")
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
     async def _tables(
         self,

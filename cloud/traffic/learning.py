@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -20,7 +21,7 @@ from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.roads.generations import stamp
 from cloud.roads.hours import Week, bucket
-from cloud.roads.learning import LIVE_S, Met, classes, live, packed
+from cloud.roads.learning import LIVE_S, Met, classes, live, packed, together
 from cloud.roads.model import CityError
 from cloud.roads.publisher import Hours
 from cloud.roads.segments import Floats, Segments
@@ -36,12 +37,21 @@ _CLASSES: Final = 3
 _HOUR_S: Final = 3_600
 _LOOK_EVERY_S: Final = 60.0
 _MOST_FOLLOWED: Final = 60
-"""Vans whose last minutes are matched in one look; those of a thousand would take a core's time."""
+"""Vans that the learner is asked of at a time; the last minutes of a thousand would take a core."""
 _SETTLED_S: Final = 900
 """An hour is looked at so long after its end."""
 _FINAL_S: Final = 26 * _HOUR_S
 """And once more when late batches have come in."""
 _LIVE_SPAN_S: Final = 4 * LIVE_S
+
+
+@dataclass(slots=True)
+class _Begun:
+    """An hour that is being looked at: vans that are left, and what the others met."""
+
+    hour_s: int
+    left: list[tuple[str, str]]
+    met: list[Met] = field(default_factory=list)
 
 
 class SpeedLearning:
@@ -82,6 +92,7 @@ class SpeedLearning:
         self._began_s: int | None = None
         self._turn = 0
         self._is_behind = True
+        self._begun: _Begun | None = None
 
     async def run(self) -> None:
         """Learn until cancelled."""
@@ -104,14 +115,30 @@ class SpeedLearning:
         await self._follow(now_s)
         due = await asyncio.to_thread(self._due, now_s)
         for hour_s, is_final in due:
-            vans = await asyncio.to_thread(self._vans)
-            met = await self._learner.met((hour_s, hour_s + _HOUR_S), tuple(vans))
+            met = await self._met_in(hour_s)
             await asyncio.to_thread(self._keep, hour_s, met, is_final=is_final)
             self._is_behind = True
         if self._is_behind or not await asyncio.to_thread(self._is_of_this_city):
             await self._learner.learn(now_s, await asyncio.to_thread(self._find_zone))
             self._is_behind = False
         self._changed()
+
+    async def _met_in(self, hour_s: int) -> Met:
+        """What all vans met in an hour, some vans at a time, the last minutes between them.
+
+        What some vans met is kept when the learner does not answer for the next.
+        """
+        if self._begun is None or self._begun.hour_s != hour_s:
+            self._begun = _Begun(hour_s, list(await asyncio.to_thread(self._vans)))
+        begun, span_s = self._begun, (hour_s, hour_s + _HOUR_S)
+        while begun.left:
+            some = tuple(begun.left[:_MOST_FOLLOWED])
+            begun.met.append(await self._learner.met(span_s, some))
+            del begun.left[: len(some)]
+            if begun.left:
+                await self._follow(self._clock.now_s())
+        self._begun = None
+        return together(begun.met)
 
     def _is_of_this_city(self) -> bool:
         kept = self._kept or read_pattern(self._folder)
@@ -142,11 +169,12 @@ class SpeedLearning:
         return self._hours
 
     def _learned(self, segments: Segments) -> Kept | None:
-        """The pattern, if it is of these segments."""
+        """The pattern, if it is of the city that is imported now."""
         kept = self._kept
         if kept is None or kept.version != version_of(self._folder):
             kept = self._kept = read_pattern(self._folder)
-        return kept if kept is not None and len(kept.pattern.band_of) == len(segments) else None
+        is_whole = kept is not None and len(kept.pattern.band_of) == len(segments)
+        return kept if kept and is_whole and kept.city == stamp(self._city) else None
 
     async def _follow(self, now_s: float) -> None:
         since_s = self._followed_s

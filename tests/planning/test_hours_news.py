@@ -223,3 +223,6 @@ def test_of_a_place_s_hours_only_days_with_an_order_there_are_read(
     assert asked(PlaceNews(nowhere)) == read == []
     asked(told(None, zone("00:00-00:00")))
     assert read == [date.fromisoformat(TODAY), tomorrow]
+    for shift in office.ask("GET", f"/shifts?service_date={TOMORROW}", 200)["items"]:
+        office.ask("POST", f"/shifts/{shift['id']}/cancel", 200)
+    assert asked(at_place_of(later)) == [], "nobody drives on that day any more"

@@ -9,12 +9,22 @@ from msgspec.structs import replace
 
 from cloud.orders.model import Span
 from cloud.planning.lag import ASSUMED_LAG, Lag, lag_of, with_margin
-from cloud.planning.model import Job, RouteStep, Vehicle
+from cloud.planning.model import Job, Plan, RouteStep, Vehicle, Window
 from cloud.planning.policy import TenantPolicy
 from cloud.planning.posing import problem_of
 from cloud.planning.worth import Judged
 from tests.planning import days
-from tests.planning.streets import at, between, day, delivery_of, left, order, planned, van
+from tests.planning.streets import (
+    at,
+    between,
+    day,
+    deliveries,
+    delivery_of,
+    left,
+    order,
+    planned,
+    van,
+)
 
 MARGIN_S = 720
 
@@ -39,13 +49,18 @@ def test_a_margin_that_cannot_be_kept_leaves_nobody_out() -> None:
 
 
 def test_a_replan_moves_nothing_for_a_margin() -> None:
-    orders = [order("a", 10), asked(order("b", 30, between(8, 9)))]
     in_force = tuple(RouteStep(job=name, kind="delivery") for name in ("a", "b"))
     on_its_way: Vehicle = replace(van(), in_force=in_force)
-    plan = planned(day([on_its_way], orders), "auto")
-    assert [delivery_of(plan, name).start for name in ("a", "b")] == sorted(
-        delivery_of(plan, name).start for name in ("a", "b")
-    )
+
+    def replanned(*orders: Job) -> Plan:
+        return planned(day([on_its_way], list(orders)), "auto")
+
+    a, free = order("a", 10), order("b", 30)
+    begins = delivery_of(replanned(a, free), "b").start
+    tight = replace(free, windows=(Window(opens=begins - 3_600, closes=begins + 60),))
+    plan = replanned(a, asked(tight))
+    assert deliveries(plan) == ["a", "b"]
+    assert delivery_of(plan, "b").start == begins
 
 
 @given(st.floats(0, 80_000), st.floats(0, 80_000))

@@ -120,7 +120,7 @@ def test_what_is_announced_concerns_who_is_to_drive_there_then(
     driven = replace(route("van-1", first, second), geometry=EASTWARDS)
     coming = rule(*ALONG, from_s=EIGHT + begins_h * HOUR, until_s=EIGHT + ends_h * HOUR)
     reasons = [one.reason for one in causes_of(StreetNews(announced=[coming]), [driven], {})]
-    told = "Balmaceda will be closed, when van-1 was to drive there"
+    told = "Balmaceda will be closed while van-1 is to drive there"
     assert reasons == ([told] if is_news else [])
 
 

@@ -109,6 +109,14 @@ def test_what_is_closed_now_has_the_kilometres_of_the_hours_in_which_it_is_open(
     assert of_classes(hours, [closed, free]).leg(0, 1, TEN) == (60, 500)
 
 
+def test_a_range_is_judged_by_the_longest_way_of_any_hour() -> None:
+    free, around = (Matrix(leg(one)[0], leg(far)[0]) for one, far in ((600, 9_000), (900, 14_000)))
+    hours = Timetable(changes=(EIGHT, NINE), classes=(1, 0))
+    assert of_classes(hours, [free, around]).leg(0, 1, NINE) == (600, 14_000)
+    usual = TimedMatrix(hours=ALWAYS, seconds=free.seconds[None], metres=free.metres)
+    assert with_newest(usual, around, EIGHT).leg(0, 1, TEN) == (600, 14_000)
+
+
 def leg(*seconds: int) -> Ints:
     """Matrices of two places, for each class."""
     return np.array([[[0, one], [one, 0]] for one in seconds], dtype=np.int32)

@@ -18,6 +18,7 @@ from cloud.roads.learning import (
     live,
     packed,
     passages,
+    together,
     unpacked,
 )
 from cloud.roads.matching import Hop
@@ -129,6 +130,16 @@ def test_what_was_met_is_read_as_it_was_kept(some: list[tuple[int, float]]) -> N
     again = unpacked(packed(met))
     assert again.tail.tolist() == met.tail.tolist()
     assert again.seconds == pytest.approx(met.seconds, rel=1e-6)
+
+
+@given(st.lists(st.tuples(st.integers(1, 399), st.floats(1, 500)), max_size=40))
+def test_what_some_vans_met_and_the_others_is_what_all_met(some: list[tuple[int, float]]) -> None:
+    rows = [Passage(tail=a, head=a + 1, seconds=s, metres=30.0) for a, s in some]
+    whole = gathered(street(), rows)
+    parts = together([gathered(street(), rows[::2]), gathered(street(), rows[1::2])])
+    assert parts.tail.tolist() == whole.tail.tolist()
+    assert parts.seconds == pytest.approx(whole.seconds)
+    assert parts.expected_s == pytest.approx(whole.expected_s)
 
 
 def test_hours_alike_are_of_one_class() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from bench.city_days import doors
 from cloud.roads.client import RoadsClient
-from cloud.roads.model import Matrix, NoStreetNear, Point
+from cloud.roads.model import Matrix, NoStreetNear, Point, RoadsUnavailable
 from cloud.roads.remembering import RememberedTables
 from tests.parts.roads_engine import RoadEngine, demo_city
 
@@ -55,6 +55,21 @@ def line(count: int, *, lon: float = 0.0) -> list[Point]:
 
 def places(count: int) -> list[Point]:
     return [Point(at.lat, at.lon) for at in doors(demo_city(), count, random.Random(3))]
+
+
+def test_a_data_set_that_is_let_go_still_answers_who_asked_it(engine: RoadEngine) -> None:
+    async def ask() -> Matrix:
+        tables = RememberedTables(RoadsClient(engine.url, lane="bulk"), RoadsClient(engine.url))
+        asking = asyncio.create_task(tables.table(places(60)))
+        await asyncio.sleep(0)
+        closing = asyncio.create_task(tables.close_unused())
+        told = await asking
+        await closing
+        with pytest.raises(RoadsUnavailable):
+            await tables.table(places(2))
+        return told
+
+    assert asyncio.run(ask()).seconds.shape == (60, 60)
 
 
 def test_a_new_place_costs_a_row_and_a_column(engine: RoadEngine) -> None:

@@ -22,7 +22,7 @@ from cloud.foundation.probes import socket_answers
 from cloud.roads.client import RoadsClient
 from cloud.roads.generations import stamp
 from cloud.roads.keeper import ENGINES, PLAIN
-from cloud.roads.learning import Met, packed
+from cloud.roads.learning import Met, packed, unpacked
 from cloud.roads.segments import Segments, read_segments
 from cloud.tracking import store as tracking_store
 from cloud.tracking.store import Writes
@@ -184,6 +184,60 @@ def test_what_vans_drove_is_learned_by_the_hour_and_lately(
     known = hours_kept(business)
     assert known[0] == (NOON_S, True)
     assert len(known) == 27
+
+
+class FailingOnce(LearnerClient):
+    """The learner's client, which does not hear the answer about some vans the first time."""
+
+    def __init__(self, socket: Path, van: str) -> None:
+        super().__init__(socket)
+        self.van: str | None = van
+        self.answered: list[tuple[str, ...]] = []
+
+    async def met(self, span_s: tuple[float, float], vans: tuple[tuple[str, str], ...]) -> Met:
+        names = tuple(van for _, van in vans)
+        if span_s[1] - span_s[0] == 3_600 and self.van in names:
+            self.van = None
+            raise LearnerUnavailable("learner: gone")
+        found = await super().met(span_s, vans)
+        if span_s[1] - span_s[0] == 3_600:
+            self.answered.append(names)
+        return found
+
+
+def test_a_large_fleet_s_hour_is_learned_some_vans_at_a_time_and_goes_on_where_it_broke_off(
+    engine: RoadEngine,
+    data: DataFolder,
+    databases: tuple[Database, Database],
+    learner: LearnerProcess,
+) -> None:
+    del learner  # it is running
+    business, telemetry = databases
+    vans = [f"van-{number}" for number in range(130)]
+    clock = At(NOON_S + 900)
+    failing = FailingOnce(data.learner_socket, "van-100")
+    learning = SpeedLearning(
+        business=business, clock=clock, vans=lambda: [("main", van) for van in vans],
+        zone=lambda: "America/Santiago", city=data.city, folder=data.roads, learner=failing,
+    )  # fmt: skip
+
+    async def ask() -> None:
+        async with RoadsClient(engine.url) as roads:
+            await drive(roads, telemetry, 2.0, first_s=0)
+        await learning.look()
+        clock.at_s = NOON_S + 5_400
+        with pytest.raises(LearnerUnavailable):
+            await learning.look()
+        assert hours_kept(business) == []
+        await learning.look()
+
+    asyncio.run(ask())
+    assert hours_kept(business) == [(NOON_S, False)]
+    assert [van for names in failing.answered for van in names] == vans, "each once"
+    assert len(failing.answered) == 3
+    with business.reading() as connection:
+        ((_, body, _),) = store.hours(connection, 0)
+    assert len(unpacked(body).tail) > 0
 
 
 def test_a_killed_learner_takes_nothing_with_it_and_learning_goes_on(

@@ -324,8 +324,8 @@ def _waiting(problem: Problem, sequences: Sequences) -> list[Unserved]:
         Unserved(
             job=problem.jobs[at].id,
             constraint="wait",
-            reason="it may wait for another day, and to serve it today costs more than that; "
-            "raise the price of leaving it to serve it today",
+            reason="it may wait for another day, and serving it today costs more than leaving it; "
+            "raise the price of leaving it (`wait` of the policy) to serve it today",
         )
         for at in _jobs_left(problem, sequences)
         if problem.jobs[at].unserved is not None
