@@ -10,8 +10,11 @@ import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 _log = logging.getLogger(__name__)
+
+_HEAR_OUT_S: Final = 2.0
 
 type Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -45,6 +48,20 @@ async def closed(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
     with suppress(OSError):
         await writer.wait_closed()
+
+
+async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, said: bytes) -> None:
+    """Say a line to who asked, and read on until it closes: closing on unread bytes would take it.
+
+    Raises:
+        ConnectionError: it has left.
+    """
+    writer.write(said)
+    await writer.drain()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_HEAR_OUT_S):
+            while await reader.read(65_536):
+                pass
 
 
 async def listen(name: str, socket: Path, serve: Serve, *, most_bytes: int) -> None:

@@ -16,7 +16,7 @@ from typing import Final
 import click
 import msgspec
 
-from cloud.foundation.asking import listen
+from cloud.foundation import asking
 from cloud.foundation.logs import log_as
 from cloud.planning.cells.division import Cell, divided
 from cloud.planning.cells.planning import planned_in_cells
@@ -42,7 +42,6 @@ _log: Final = logging.getLogger(__name__)
 
 _WAITING: Final = 16
 _READ_S: Final = 30.0
-_HEAR_OUT_S: Final = 2.0
 _NICE: Final = 10
 _LOOK_S: Final = 0.2
 """So soon a plan in cells is ended when its caller has left."""
@@ -67,9 +66,7 @@ class Planner:
             answer = await self._hear(reader)
             if answer is None:
                 return
-            writer.write(msgspec.json.encode(answer) + b"\n")
-            await writer.drain()
-            await _hear_out(reader)
+            await asking.answer(reader, writer, msgspec.json.encode(answer) + b"\n")
         except ConnectionError:
             _log.debug("caller left before its answer")
         finally:
@@ -155,14 +152,6 @@ class Planner:
         return Solved(plan=plan, check=found, seconds=seconds, kept=kept)
 
 
-async def _hear_out(reader: asyncio.StreamReader) -> None:
-    """Read on until the caller closes: closing on unread bytes would take the answer from it."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_HEAR_OUT_S):
-            while await reader.read(65_536):
-                pass
-
-
 def _solved(
     request: SolveRequest,
     travel: Travel,
@@ -181,7 +170,7 @@ async def serve(socket: Path, roads_url: str, folder: Path | None, *, at_once: i
     """Listen on ``socket``, which is not there yet, until SIGTERM or SIGINT."""
     async with TimedRoads(folder, roads_url) as roads:
         planner = Planner(roads, at_once=at_once)
-        await listen("planner", socket, planner.serve, most_bytes=MAX_REQUEST_BYTES)
+        await asking.listen("planner", socket, planner.serve, most_bytes=MAX_REQUEST_BYTES)
 
 
 @click.command()

@@ -56,7 +56,12 @@ class LearnerClient:
                 said = msgspec.json.encode(question) + b"\n"
                 line = await ask(self._socket, said, most_bytes=MAX_ANSWER_BYTES)
             answer: Answer = msgspec.json.decode(line, type=Answer)
-        except (OSError, TimeoutError, ValueError, msgspec.DecodeError) as error:
+        except TimeoutError:
+            raise LearnerUnavailable(
+                f"learner: no answer within {_WITHIN_S:g} s; it is asked again, "
+                "what was learned before holds"
+            ) from None
+        except (OSError, ValueError, msgspec.DecodeError) as error:
             raise LearnerUnavailable(
                 f"learner: it does not answer ({type(error).__name__}); "
                 "it is restarted by itself, what was learned before holds"

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from sqlalchemy.exc import DBAPIError
 
+from cloud.foundation import asking
 from cloud.foundation.database import Database
 from cloud.foundation.errors import CloudError
 from cloud.roads.client import RoadsClient
@@ -86,8 +87,7 @@ class Learner:
         try:
             answer = await self._hear(reader)
             if answer is not None:
-                writer.write(msgspec.json.encode(answer) + b"\n")
-                await writer.drain()
+                await asking.answer(reader, writer, msgspec.json.encode(answer) + b"\n")
         except ConnectionError:
             _log.debug("web left before its answer")
         finally:
