@@ -12,7 +12,7 @@ from cloud.planning.model import Job, Policy, Problem, Vehicle, Window
 from cloud.planning.solvers.insertion.board import Ways
 from cloud.planning.solvers.insertion.desk import InsertionDesk
 from cloud.planning.solvers.port import Sequences, Step, sequences_of
-from cloud.planning.solvers.schedule import plan_of, price_of, timed, with_pickups
+from cloud.planning.solvers.schedule import feasible, plan_of, price_of, timed, with_pickups
 from cloud.roads.model import Matrix
 from tests.planning.streets import (
     MINUTE,
@@ -67,16 +67,16 @@ def loaded_at_start(problem: Problem, vehicle: Vehicle, steps: Sequence[Step]) -
 
 
 def cheapest_by_trying(
-    problem: Problem, matrix: Matrix, index: int, sequences: Sequences
+    problem: Problem, index: int, sequences: Sequences, *, roads: Matrix
 ) -> float | None:
     """What the best feasible place costs more, promises kept; None when there is none."""
-    before = price(problem, matrix, sequences)
-    late_before = late(problem, matrix, sequences)
+    before = price(problem, roads, sequences)
+    late_before = late(problem, roads, sequences)
     prices = [
-        price(problem, matrix, each) - before
+        price(problem, roads, each) - before
         for each in every_place(problem, index, sequences)
-        if is_feasible(problem, matrix, each)
-        and late(problem, matrix, each) - {problem.jobs[index].id} <= late_before
+        if is_feasible(problem, roads, each)
+        and late(problem, roads, each) - {problem.jobs[index].id} <= late_before
     ]
     return min(prices, default=None)
 
@@ -160,7 +160,7 @@ def test_the_arrays_find_what_trying_every_position_finds() -> None:
         desk = InsertionDesk.of_travel(problem, roads, sequences)
         door, pickup = ways(problem, roads, last)
         found = desk.decide(last, door, pickup)
-        best = cheapest_by_trying(problem, roads, last, sequences)
+        best = cheapest_by_trying(problem, last, sequences, roads=roads)
         if best is None or best >= problem.policy.unserved:
             tight += 1
             assert found is None or found.breaks_promises or best is not None
@@ -177,6 +177,89 @@ def test_the_arrays_find_what_trying_every_position_finds() -> None:
         assert gained == pytest.approx(found.price)
     assert served > 150
     assert tight > 5
+
+
+def test_of_many_vans_the_arrays_find_the_one_that_trying_each_finds() -> None:
+    """More rows than are put to the clock at first, on one desk that takes order after order."""
+    dice = np.random.default_rng(5)
+    for own_km in (False, True):
+        problem, roads, sequences = fleet_of_random_rounds(dice, own_km=own_km)
+        desk = InsertionDesk.of_travel(problem, roads, sequences)
+        depot = Ways.of(roads, 0)
+        new = [at for at, job in enumerate(problem.jobs) if job.pickup is not None]
+        found_any = 0
+        for index in new:
+            door = Ways.of(roads, problem.jobs[index].delivery)
+            found = desk.decide(index, door, depot)
+            tried = [
+                cheapest_by_trying(*alone(problem, van, index, desk.sequences[van]), roads=roads)
+                for van in range(len(problem.vehicles))
+            ]
+            best = min((price for price in tried if price is not None), default=None)
+            if best is None or best >= problem.policy.unserved:
+                assert found is None
+                continue
+            assert found is not None
+            found_any += 1
+            assert found.price == pytest.approx(best, abs=1e-6)
+            desk.take(found, door, depot)
+        assert found_any > 20
+
+
+def fleet_of_random_rounds(
+    dice: np.random.Generator, *, own_km: bool
+) -> tuple[Problem, Matrix, Sequences]:
+    """Forty vans with three stops each, all in time, and forty orders that lie at the depot."""
+    roads = street(dice.integers(0, 90, size=31).tolist())
+    vans, orders = [], []
+    for k in range(40):
+        start = int(dice.integers(1, 31))
+        km = float(dice.uniform(20, 400)) if own_km else None
+        vans.append(van_under_way(f"van-{k}", start, capacity=int(dice.integers(3, 6)), km=km))
+        for s in range(3):
+            place = int(dice.integers(1, 31))
+            window = between(12, 12 + float(dice.uniform(2, 8)))
+            orders.append(aboard(f"o{k}-{s}", place, f"van-{k}", window))
+    for k in range(40):
+        opens = float(dice.uniform(11, 16))
+        window = between(opens, opens + float(dice.uniform(0.3, 3)))
+        size = int(dice.integers(0, 3))
+        orders.append(order(f"new-{k}", int(dice.integers(1, 31)), window, size=size))
+    problem = day(vans, orders)
+    rounds = [tuple(Step(3 * k + s, "delivery") for s in range(3)) for k in range(40)]
+    whole = day(vans, orders[:120])
+    held = feasible(whole, roads, tuple(rounds))
+    return problem, roads, held
+
+
+def alone(
+    problem: Problem, van: int, index: int, steps: tuple[Step, ...]
+) -> tuple[Problem, int, Sequences]:
+    """One van with what it does and one order more."""
+    jobs = [*dict.fromkeys(step.job for step in steps), index]
+    at = {job: number for number, job in enumerate(jobs)}
+    smaller = day([problem.vehicles[van]], [problem.jobs[job] for job in jobs])
+    return smaller, at[index], (tuple(Step(at[step.job], step.kind) for step in steps),)
+
+
+def test_a_desk_that_has_taken_orders_decides_like_a_new_one() -> None:
+    dice = np.random.default_rng(3)
+    problem, roads, sequences = fleet_of_random_rounds(dice, own_km=True)
+    new = [at for at, job in enumerate(problem.jobs) if job.pickup is not None]
+    depot = Ways.of(roads, 0)
+    desk = InsertionDesk.of_travel(problem, roads, sequences)
+    taken: list[int] = []
+    for index in new:
+        fresh = InsertionDesk.of_travel(problem, roads, desk.sequences)
+        door = Ways.of(roads, problem.jobs[index].delivery)
+        found, again = desk.decide(index, door, depot), fresh.decide(index, door, depot)
+        assert found == again
+        if found is not None:
+            desk.take(found, door, depot)
+            taken.append(index)
+        if index % 4 == 0 and taken:
+            desk.drop([taken.pop(0)])
+    assert len(taken) > 10
 
 
 def ways(problem: Problem, matrix: Matrix, index: int) -> tuple[Ways, Ways | None]:

@@ -8,7 +8,8 @@ already counts in full.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Self
+from functools import partial
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from cloud.planning.solvers.breaks import is_limited
 from cloud.planning.solvers.insertion.board import Board, Floats, Ints, Ways
 from cloud.planning.solvers.insertion.preferences import Preferences
 from cloud.planning.solvers.insertion.rows import Legs, Row, Span, Timetable, window_at
-from cloud.planning.solvers.insertion.search import Flags, Order, Place, Search
+from cloud.planning.solvers.insertion.search import Flags, Order, Passing, Place, Search
 from cloud.planning.solvers.port import Sequences, Step, sequences_of
 from cloud.planning.solvers.rates import price_of_leaving, rates
 from cloud.planning.solvers.schedule import with_pickups
@@ -31,6 +32,9 @@ _TRIED_SOFT: Final = 64
 cheapest alone at first where its price is the arrays' own."""
 _MORE: Final = (8, 64, 512)
 """The same where vans have limits that only the clock knows: so many, and then more."""
+
+PICKUPS_KEPT: Final = 8
+"""Of so many pickups it is kept what passing by them costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,15 @@ class Insertion:
     arrives_at: int
     starts_at: int
     breaks_promises: bool
+
+
+class _Asked(NamedTuple):
+    """An order by its index, its door passed by, and what each van costs beside the driving."""
+
+    job: int
+    order: Order
+    door: Passing
+    surcharge: Floats
 
 
 class InsertionDesk:
@@ -81,12 +94,13 @@ class InsertionDesk:
         self._use = np.array([rate.use for rate in rate_of])
         self._metre = np.array([rate.metre for rate in rate_of])
         is_usual = bool((self._metre == problem.policy.km / 1_000).all())
-        self._own_metre = None if is_usual else self._metre
+        self._over_km = None if is_usual else self._metre - problem.policy.km / 1_000
         is_soft = any(job.late_s is not None for job in problem.jobs)
         self._is_ranked = not (is_soft or any(rate.second for rate in rate_of))
         self._is_limited = any(van.range_m is not None or is_limited(van) for van in vans)
         self._is_idle = np.array([not row.steps for row in self._rows], dtype=np.bool_)
-        self._board = Board.of(self._rows)
+        self._board = Board(self._rows)
+        self._fetched_at: dict[Ways, Passing] = {}
 
     @classmethod
     def of_plan(cls, problem: Problem, plan: Plan) -> Self:
@@ -136,10 +150,13 @@ class InsertionDesk:
             is_hurried: the clock is asked of a few places only, also where vans have limits.
         """
         order = Order(self._jobs[index], self._problem.policy, door, pickup)
-        legs = self._legs if self._is_whole else _legs_with(order, self._leg)
+        surcharge = self._surcharges(order.job)
+        if not (surcharge < np.inf).any():
+            return None
+        asked = _Asked(index, order, self._passing(door), surcharge)
         for is_soft in (False, True):
             for count in self._counts(is_soft=is_soft, is_hurried=is_hurried):
-                best = self._best(index, order, legs, count, is_soft=is_soft)
+                best = self._best(asked, count, is_soft=is_soft)
                 if best is not None:
                     dear = price_of_leaving(self._problem.policy, order.job)
                     return best if best.price < dear else None
@@ -152,16 +169,14 @@ class InsertionDesk:
             return (_TRIED_SOFT,)
         return (1, _TRIED) if self._is_ranked else (_TRIED,)
 
-    def _best(
-        self, index: int, order: Order, legs: Legs, count: int, *, is_soft: bool
-    ) -> Insertion | None:
+    def _best(self, asked: _Asked, count: int, *, is_soft: bool) -> Insertion | None:
         """The cheapest that the clock passes, of so many places that the arrays show."""
         best: Insertion | None = None
-        surcharge = self._surcharges(order.job)
-        for place in self._ranked(order, surcharge, count, is_soft=is_soft):
+        legs = self._legs if self._is_whole else _legs_with(asked.order, self._leg)
+        for place in self._ranked(asked, count, is_soft=is_soft):
             if best is not None and self._is_ranked and not is_soft:
                 break
-            found = self._driven(index, place, float(surcharge[place.row]), legs)
+            found = self._driven(asked.job, place, float(asked.surcharge[place.row]), legs)
             if found is None or (found.breaks_promises and not is_soft):
                 continue
             if best is None or found.price < best.price:
@@ -193,30 +208,42 @@ class InsertionDesk:
         self._rows[vehicle] = row
         self._is_idle[vehicle] = not row.steps
         if len(row.before) > self._board.width:
-            self._board = Board.of(self._rows)
-        else:
-            self._board.write(vehicle, row)
+            self._board = Board(self._rows)
+            self._fetched_at.clear()
+            return
+        self._board.write(vehicle, row)
+        for passing in self._fetched_at.values():
+            passing.renew(self._board, vehicle)
 
     def _leg(self, one: int, other: int, leaves: int) -> tuple[int, int]:
         return self._learned.get((one, other)) or self._legs(one, other, leaves)
 
-    def _ranked(self, order: Order, surcharge: Floats, count: int, *, is_soft: bool) -> list[Place]:
+    def _ranked(self, asked: _Asked, count: int, *, is_soft: bool) -> list[Place]:
         """The cheapest places by the arrays, cheapest first."""
-        rows = np.flatnonzero(surcharge < np.inf)
-        if not len(rows):
-            return []
-        search = self._search(order, rows, surcharge, is_soft=is_soft)
-        if order.job.pickup is None:
-            return [_on(place, rows) for place in search.alone(count, None)]
-        loads, places = self._loads(order.job)[rows], []
-        if loads.any():
-            there = rows[loads]
-            alone = self._search(order, there, surcharge, is_soft=is_soft)
-            delays = self._delays(order.job, there)
-            places += [_on(place, there) for place in alone.alone(count, delays)]
-        places += [_on(place, rows) for place in search.pairs(count, loads.astype(np.int64))]
+        order, surcharge = asked.order, asked.surcharge
+        search = partial(Search, self._board, order, asked.door, self._capacity, is_soft=is_soft)
+        if order.pickup is None:
+            return search(surcharge).alone(count, None)
+        loads, places = self._loads(order.job), []
+        if is_loaded := bool(loads.any()):
+            there = np.where(loads, surcharge, np.inf)
+            places += search(there).alone(count, self._delays(order.job))
+        first = loads.astype(np.int64) if is_loaded else None
+        places += search(surcharge).pairs(self._fetching(order.pickup), count, first)
         places.sort(key=lambda place: place.price)
         return places[:count]
+
+    def _passing(self, ways: Ways) -> Passing:
+        return Passing(self._board, ways, self._problem.policy.km / 1_000, self._over_km)
+
+    def _fetching(self, pickup: Ways) -> Passing:
+        """Of where parcels lie: the same place for many orders, so it is kept with the board."""
+        kept = self._fetched_at
+        if pickup not in kept:
+            if len(kept) >= PICKUPS_KEPT:
+                del kept[next(iter(kept))]
+            kept[pickup] = self._passing(pickup)
+        return kept[pickup]
 
     def _loads(self, job: Job) -> Flags:
         """Which vans load the order at their start, if they take it along from there."""
@@ -224,13 +251,6 @@ class InsertionDesk:
             return np.zeros(len(self._loads_at), dtype=np.bool_)
         loads: Flags = self._loads_at == job.pickup
         return loads
-
-    def _search(self, order: Order, rows: Ints, surcharge: Floats, *, is_soft: bool) -> Search:
-        board, metre, capacity = self._board, self._own_metre, self._capacity
-        if len(rows) < len(self._rows):
-            board, capacity, surcharge = board.cut(rows), capacity[:, rows], surcharge[rows]
-            metre = None if metre is None else metre[rows]
-        return Search(board, order, capacity, surcharge, metre=metre, is_soft=is_soft)
 
     def _surcharges(self, job: Job) -> Floats:
         """What each van costs beside the driving; infinite for those that may not serve it."""
@@ -253,10 +273,10 @@ class InsertionDesk:
             surcharge[self._is_locked] = np.inf
         return surcharge
 
-    def _delays(self, job: Job, rows: Ints) -> Ints:
+    def _delays(self, job: Job) -> Ints:
         """How much later each van leaves when it loads the order too."""
-        ready = np.maximum(self._available[rows], job.ready_from or 0)
-        late: Ints = ready + self._loading_s[rows] - self._board.leaves[rows, 0]
+        ready = np.maximum(self._available, job.ready_from or 0)
+        late: Ints = ready + self._loading_s - self._board.all.leaves[:, 0]
         return np.maximum(late, 0)
 
     def _driven(self, index: int, place: Place, surcharge: float, legs: Legs) -> Insertion | None:
@@ -292,11 +312,6 @@ def _aboard(problem: Problem) -> dict[str, Load]:
         if job.pickup is None and job.only_vehicle is not None:
             loads.setdefault(job.only_vehicle, []).append(job.load)
     return {van: total(each) for van, each in loads.items()}
-
-
-def _on(place: Place, rows: Ints) -> Place:
-    """A place of a cut board, on the whole one."""
-    return Place(int(rows[place.row]), place.pickup_at, place.delivery_at, place.price)
 
 
 def _with_visits(

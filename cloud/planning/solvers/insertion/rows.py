@@ -159,8 +159,9 @@ class Timetable:
                 return None
             if at == on.last:
                 arrives_at = clock + seconds
-            late += bool(element.late_s)
-            cost += element.late_s * price_of_lateness(self._policy, job)
+            if element.late_s:
+                late += 1
+                cost += element.late_s * price_of_lateness(self._policy, job)
             cost += seconds + metres * self._rates.metre
             here, clock = place, start + element.service_s
         van = self._vehicle

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cloud.planning.model import Job, Policy, Window
-from cloud.planning.solvers.insertion.board import Board, Floats, Ints, Ways
+from cloud.planning.solvers.insertion.board import Board, Floats, Ints, Positions, Ways
 from cloud.planning.solvers.insertion.rows import NEVER
 from cloud.planning.solvers.rates import price_of_lateness
 
@@ -22,9 +22,6 @@ _FEW: Final = 8
 _MORE: Final = 8
 """So many rows at least are put to the clock first, and so many times more each time that those
 before were not enough."""
-
-type At = Ints | tuple[Ints, Ints]
-"""Whole rows of a board, or single positions of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,29 +38,22 @@ class Place:
 
 
 class Order:
-    """One order with its ways, priced once."""
+    """One order with its ways and prices."""
 
     def __init__(self, job: Job, policy: Policy, door: Ways, pickup: Ways | None) -> None:
-        self.metre = km = policy.km / 1_000
         self.job = job
         self.late_s = price_of_lateness(policy, job)
         self.pushed_s = policy.late_s
         self.door = door
         self.pickup = pickup
-        self.price_to: Floats = door.seconds_to + door.metres_to * km
-        self.price_from: Floats = door.seconds_from + door.metres_from * km
         self.load = job.load
-        self.price_to_pickup: Floats = np.zeros(0)
-        self.price_from_pickup: Floats = np.zeros(0)
         self.between_s = 0
         self.between_m = 0
         self.between_price = 0.0
         if pickup is not None and job.pickup is not None:
-            self.price_to_pickup = pickup.seconds_to + pickup.metres_to * km
-            self.price_from_pickup = pickup.seconds_from + pickup.metres_from * km
             self.between_s = int(door.seconds_to[job.pickup])
             self.between_m = int(door.metres_to[job.pickup])
-            self.between_price = float(self.price_to[job.pickup])
+            self.between_price = self.between_s + self.between_m * (policy.km / 1_000)
 
     def served(self, arrival: Ints) -> tuple[Ints, Ints | None]:
         """When the service at the door is done for each arrival, and how late it begins.
@@ -79,19 +69,63 @@ class Order:
 
 def begun(windows: Sequence[Window], arrival: Ints) -> Ints:
     """When a service begins for each arrival: at once, or when the next window opens."""
-    start = arrival
-    for window in reversed(windows):
+    start: Ints = np.maximum(arrival, windows[-1].opens)
+    for window in reversed(windows[:-1]):
         within = np.maximum(arrival, window.opens)
-        is_before = arrival <= window.closes
-        start = within if window is windows[-1] else np.where(is_before, within, start)
+        start = np.where(arrival <= window.closes, within, start)
     return start
 
 
-class Search:
-    """One order on one board of vans with that capacity, a row for each dimension of it.
+class Passing:
+    """What it costs to pass by a place, at each position of a board.
 
-    ``surcharge`` is what each van costs beside the driving, ``metre`` what a metre of it does;
-    None is what the policy says of all.
+    Args:
+        board: of all rows.
+        ways: of the place.
+        km: what a metre costs by the policy.
+        over_km: how much more it costs with each van; None: with none of them.
+
+    Attributes:
+        to: of driving there from before the position.
+        onward: of driving on to behind it, less what is saved.
+        least: of both together, the least of each row.
+        over_km: as above.
+    """
+
+    def __init__(self, board: Board, ways: Ways, km: float, over_km: Floats | None) -> None:
+        self._ways = ways
+        self.over_km = over_km
+        self._price_to: Floats = ways.seconds_to + ways.metres_to * km
+        self._price_from: Floats = ways.seconds_from + ways.metres_from * km
+        self.to, self.onward = self._priced(board, slice(None))
+        self.least: Floats = (self.to + self.onward).min(axis=1)
+
+    def renew(self, board: Board, row: int) -> None:
+        """Let it be of the board again, of which one row has changed."""
+        self.to[row], self.onward[row] = self._priced(board, row)
+        self.least[row] = (self.to[row] + self.onward[row]).min()
+
+    def _priced(self, board: Board, rows: slice | int) -> tuple[Floats, Floats]:
+        before, after = board.all.before[rows], board.all.after[rows]
+        to, onward = self._price_to[before], self._price_from[after]  # laid out as the board is
+        if self.over_km is not None:
+            over_km = self.over_km[rows, None]
+            to += over_km * self._ways.metres_to[before]
+            onward += over_km * self._ways.metres_from[after]
+        onward -= board.price[rows]
+        return to, onward
+
+
+class Search:
+    """Where one order costs least.
+
+    Args:
+        board: of all vans, as the two passings are.
+        order: with where its parcels lie, unless they are aboard.
+        door: its door, passed by.
+        capacity: of the vans, a row for each dimension.
+        surcharge: what each van costs beside the driving; infinite where it may not serve it.
+        is_soft: promises of others may be broken.
 
     What the driving costs is had for every position at once, and bounds its price from below. Room
     and clock are asked of the rows with the least bounds, and of others only until none of them can
@@ -102,35 +136,20 @@ class Search:
         self,
         board: Board,
         order: Order,
+        door: Passing,
         capacity: Ints,
         surcharge: Floats,
         *,
-        metre: Floats | None = None,
         is_soft: bool,
     ) -> None:
         self._board = board
         self._order = order
+        self._door = door
         self._room = [(at, capacity[at] - taken) for at, taken in enumerate(order.load) if taken]
-        self._surcharge = surcharge[:, None]
-        self._latest = board.latest_soft if is_soft else board.latest
-        self._late_price = 0.0 if is_soft else order.pushed_s
-        self._metre = None if metre is None else (metre - order.metre)[:, None]
-        self._onward = self._from(order.price_from, order.door) - board.price
-        self._detour = self._to(order.price_to, order.door) + self._onward
-
-    def _to(self, price: Floats, ways: Ways) -> Floats:
-        """What driving to a place costs from before each position."""
-        told: Floats = price.take(self._board.before)
-        if self._metre is not None:
-            told += self._metre * ways.metres_to.take(self._board.before)
-        return told
-
-    def _from(self, price: Floats, ways: Ways) -> Floats:
-        """What driving from a place costs to behind each position."""
-        told: Floats = price.take(self._board.after)
-        if self._metre is not None:
-            told += self._metre * ways.metres_from.take(self._board.after)
-        return told
+        self._surcharge = surcharge
+        self._is_soft = is_soft
+        is_any_late = not is_soft and bool(board.all.late[:, 0].any())
+        self._pushed_price = order.pushed_s if is_any_late else 0.0
 
     def alone(self, count: int, delays: Ints | None) -> list[Place]:
         """The cheapest places of the delivery by itself.
@@ -138,58 +157,69 @@ class Search:
         ``delays``: how much later each van leaves when it loads the order; None: it is aboard.
         """
 
-        def told(rows: Ints, price: Floats) -> Floats:
-            return self._alone_on(rows, price, delays)
+        def told(rows: Ints) -> Floats:
+            return self._alone_on(rows, self._detours(self._door, rows), delays)
 
-        found = self._best_of(self._detour + self._surcharge, count, told)
+        found = _best_of(self._door.least + self._surcharge, count, told)
         return [Place(row, None, position, price) for row, position, price in found]
 
+    def _detours(self, passing: Passing, rows: Ints) -> Floats:
+        detours: Floats = passing.to[rows] + passing.onward[rows]
+        detours += self._surcharge[rows, None]
+        return detours
+
     def _alone_on(self, rows: Ints, price: Floats, delays: Ints | None) -> Floats:
-        board = self._board
-        leaves = board.leaves[rows]
+        at = self._board.rows(rows)
         if delays is None:
-            return self._with_door(rows, price, self._at_door(leaves, rows))
-        for at, room in self._room:
-            load = np.maximum.accumulate(board.load[at, rows], axis=1)
+            return self._with_door(at, price, self._at_door(at, at.leaves))
+        for dimension, room in self._room:
+            load = np.maximum.accumulate(at.loads[dimension], axis=1)
             price = np.where(load <= room[rows, None], price, np.inf)
         delay = delays[rows, None]
-        bears = delay <= self._latest[rows, :1] - board.arrives[rows, :1]
-        late = board.late[rows]
-        price = price + delay * (late[:, :1] - late) * self._late_price
+        bears = delay <= self._latest(at)[:, :1] - at.arrives[:, :1]
+        if self._pushed_price:
+            price = price + delay * (at.late[:, :1] - at.late) * self._pushed_price
         price[:, 1:][~bears[:, 0]] = np.inf
-        leaves = leaves + np.maximum(0, delay - board.waited[rows])
-        return self._with_door(rows, price, self._at_door(leaves, rows))
+        leaves = at.leaves + np.maximum(0, delay - at.waited)
+        return self._with_door(at, price, self._at_door(at, leaves))
 
-    def pairs(self, count: int, first: Ints) -> list[Place]:
-        """The cheapest places of both visits, from the position ``first`` of each row on."""
-        order, ways = self._order, self._order.pickup
-        assert ways is not None  # noqa: S101 - what is not aboard has a pickup
-        to_pickup = self._to(order.price_to_pickup, ways) + self._surcharge
-        between = order.between_price
-        least = first[:, None] if first.any() else None
-        both = to_pickup + self._onward
-        both += between if self._metre is None else between + self._metre * order.between_m
+    def _latest(self, at: Positions) -> Ints:
+        return at.latest_soft if self._is_soft else at.latest
 
-        def told(rows: Ints, price: Floats) -> Floats:
-            for at, room in self._room:
-                price = np.where(self._board.load[at, rows] <= room[rows, None], price, np.inf)
-            if least is not None:
-                price = np.where(np.arange(price.shape[1]) >= least[rows], price, np.inf)
-            return self._with_door(rows, price, self._fetched(rows) + order.between_s)
+    def pairs(self, pickup: Passing, count: int, first: Ints | None) -> list[Place]:
+        """The cheapest places of both visits.
 
-        found = self._best_of(both, count, told)
+        Args:
+            pickup: where the parcels lie, passed by.
+            count: so many places.
+            first: from which position of each row on; None: from all.
+        """
+        beside = self._surcharge + self._between()
+
+        def told(rows: Ints) -> Floats:
+            at = self._board.rows(rows)
+            price = pickup.to[rows] + self._door.onward[rows] + beside[rows, None]
+            for dimension, room in self._room:
+                price = np.where(at.loads[dimension] <= room[rows, None], price, np.inf)
+            price = _from_first(price, rows, first)
+            return self._with_door(at, price, self._fetched(at) + self._order.between_s)
+
+        least = (pickup.to + self._door.onward).min(axis=1) + beside
+        found = _best_of(least, count, told)
         together = [Place(row, position, position, price) for row, position, price in found]
         bound = together[-1].price if together else np.inf
-        detour = to_pickup + self._from(order.price_from_pickup, ways) - self._board.price
-        if least is not None:
-            detour[np.arange(detour.shape[1]) < least] = np.inf
-        return together + self._apart(count, detour, bound)
+        return together + self._apart(pickup, count, first, bound)
 
-    def _fetched(self, at: At) -> Ints:
+    def _between(self) -> Floats | float:
+        """What each van's drive from pickup to door costs."""
+        order, over_km = self._order, self._door.over_km
+        return order.between_price + (0.0 if over_km is None else over_km * order.between_m)
+
+    def _fetched(self, at: Positions) -> Ints:
         """When the parcels are aboard."""
         job, ways = self._order.job, self._order.pickup
         assert ways is not None  # noqa: S101 - what is not aboard has a pickup
-        arrival = self._board.leaves[at] + ways.seconds_to.take(self._board.before[at])
+        arrival = at.leaves + ways.seconds_to[at.before]
         start = arrival if job.ready_from is None else np.maximum(arrival, job.ready_from)
         if job.pickup_windows:
             start = begun(job.pickup_windows, start)
@@ -197,28 +227,31 @@ class Search:
         fetched: Ints = start + job.pickup_service_s
         return fetched
 
-    def _apart(self, count: int, detour: Floats, bound: float) -> list[Place]:
+    def _apart(self, pickup: Passing, count: int, first: Ints | None, bound: float) -> list[Place]:
         """The delivery later than right after the pickup, where that may cost less than ``bound``.
 
-        ``detour``: of the pickup alone at each position.
+        The others are as those of `pairs`.
         """
         board, ways = self._board, self._order.pickup
         assert ways is not None  # noqa: S101 - what is not aboard has a pickup
-        least = _least_of_rows(detour) + _least_of_rows(self._detour)
-        able = np.flatnonzero(least < bound)
+        able = np.flatnonzero(pickup.least + self._door.least + self._surcharge < bound)
         if not len(able):
             return []
-        price = detour[able, :, None] + self._detour[able, None, :] + _later(board.width)
+        detours = _from_first(self._detours(pickup, able), able, first)
+        delivers = self._door.to[able] + self._door.onward[able]
+        price = detours[:, :, None] + delivers[:, None, :] + _later(board.width)
         rows, positions, deliveries = np.nonzero(price < bound)
         price, rows = price[rows, positions, deliveries], able[rows]
-        pickups, doors = (rows, positions), (rows, deliveries)
-        onward = self._fetched(pickups) + ways.seconds_from.take(board.after[pickups])
-        fits = (onward <= self._latest[pickups]) & self._holds(rows, positions, deliveries)
-        push = np.maximum(0, onward - board.arrives[pickups])
-        waited = board.waited[doors] - board.waited[pickups]
-        leaves = board.leaves[doors] + np.maximum(0, push - waited)
-        price += push * (board.late[pickups] - board.late[doors]) * self._late_price
-        price = self._with_door(doors, np.where(fits, price, np.inf), self._at_door(leaves, doors))
+        pickups = board.positions(rows, positions)
+        doors = board.positions(rows, deliveries)
+        onward = self._fetched(pickups) + ways.seconds_from[pickups.after]
+        fits = (onward <= self._latest(pickups)) & self._holds(rows, positions, deliveries)
+        push = np.maximum(0, onward - pickups.arrives)
+        leaves = doors.leaves + np.maximum(0, push - (doors.waited - pickups.waited))
+        if self._pushed_price:
+            price += push * (pickups.late - doors.late) * self._pushed_price
+        price = np.where(fits, price, np.inf)
+        price = self._with_door(doors, price, self._at_door(doors, leaves))
         return [
             Place(int(rows[k]), int(positions[k]), int(deliveries[k]), float(price[k]))
             for k in cheapest(price, count)
@@ -227,53 +260,60 @@ class Search:
     def _holds(self, rows: Ints, first: Ints, last: Ints) -> Flags:
         """Whether there is room from the first to the last position of each."""
         fits: Flags = np.ones(len(rows), dtype=np.bool_)
-        for at, room in self._room:
-            load, columns = self._board.load[at, rows], np.arange(self._board.width)
+        for dimension, room in self._room:
+            load, most = self._board.all.loads[dimension][rows], room[rows]
+            if (load.max(axis=1) <= most).all():
+                continue  # anywhere in those rows
+            columns = np.arange(self._board.width)
             is_on = (columns >= first[:, None]) & (columns <= last[:, None])
-            fits &= np.where(is_on, load, 0).max(axis=1) <= room[rows]
+            fits &= np.where(is_on, load, 0).max(axis=1) <= most
         return fits
 
-    def _at_door(self, leaves: Ints, at: At) -> Ints:
-        return leaves + self._order.door.seconds_to.take(self._board.before[at])
+    def _at_door(self, at: Positions, leaves: Ints) -> Ints:
+        arrival: Ints = leaves + self._order.door.seconds_to[at.before]
+        return arrival
 
-    def _with_door(self, at: At, price: Floats, arrival: Ints) -> Floats:
+    def _with_door(self, at: Positions, price: Floats, arrival: Ints) -> Floats:
         """The price with lateness for each arrival at the door; infinite where rules are broken."""
-        board, order = self._board, self._order
+        order = self._order
         done, own_late = order.served(arrival)
-        back = done + order.door.seconds_from.take(board.after[at])
-        fits = back <= self._latest[at]
+        back = done + order.door.seconds_from[at.after]
+        fits = back <= self._latest(at)
         if own_late is not None and order.job.may_be_late:
             price = price + own_late * order.late_s
         elif own_late is not None:
             fits &= own_late == 0
-        if self._late_price:
-            late = board.late[at]
-            if late.any():
-                price = price + np.maximum(0, back - board.arrives[at]) * late * self._late_price
+        if self._pushed_price:
+            price = price + np.maximum(0, back - at.arrives) * at.late * self._pushed_price
         return np.where(fits, price, np.inf)
 
-    def _best_of(
-        self, price: Floats, count: int, told: Callable[[Ints, Floats], Floats]
-    ) -> list[tuple[int, int, float]]:
-        """Rows, positions and exact prices of the cheapest; ``price`` is never above the exact.
 
-        The cheapest positions are in as many rows whose least prices are least.
-        """
-        least, few = _least_of_rows(price), max(_FEW, count)
-        while True:
-            rows, bound = _least(least, few)
-            exact = told(rows, price[rows])
-            best = cheapest(exact, count)
-            if bound == np.inf or (best and exact.flat[best[0]] <= bound):
-                width = price.shape[1]
-                return [(int(rows[k // width]), k % width, float(exact.flat[k])) for k in best]
-            few *= _MORE
+def _from_first(price: Floats, rows: Ints, first: Ints | None) -> Floats:
+    """Infinite before the first position that each of these rows may use."""
+    if first is None:
+        return price
+    return np.where(np.arange(price.shape[1]) >= first[rows, None], price, np.inf)
 
 
-def _least_of_rows(values: Floats) -> Floats:
-    """As ``values.min(axis=1)``, which takes five times as long for so short rows."""
-    least: Floats = np.ascontiguousarray(values.T).min(axis=0)
-    return least
+def _best_of(
+    least: Floats, count: int, told: Callable[[Ints], Floats]
+) -> list[tuple[int, int, float]]:
+    """Rows, positions and prices of the cheapest, in ascending order of price.
+
+    Args:
+        least: of each row, never above what any position of it costs.
+        count: so many positions, which are in as many rows whose least prices are least.
+        told: what each position of some rows costs.
+    """
+    few = max(_FEW, count)
+    while True:
+        rows, bound = _least(least, few)
+        exact = told(rows)
+        best = cheapest(exact, count)
+        if bound == np.inf or (best and exact.flat[best[0]] <= bound):
+            width = exact.shape[1]
+            return [(int(rows[k // width]), k % width, float(exact.flat[k])) for k in best]
+        few *= _MORE
 
 
 def _least(values: Floats, count: int) -> tuple[Ints, float]:
@@ -293,7 +333,9 @@ def _later(width: int) -> Floats:
 def cheapest(priced: Floats, count: int) -> list[int]:
     """Flat indices of the ``count`` least finite values, least first."""
     flat = priced.ravel()
-    if count < len(flat):
+    if count == 1 and len(flat):
+        found = flat.argmin(keepdims=True)
+    elif count < len(flat):
         found = np.argpartition(flat, count)[:count]
         found = found[np.argsort(flat[found])]
     else:

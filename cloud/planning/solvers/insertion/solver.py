@@ -1,11 +1,12 @@
 """Cheapest insertion as a solver of its own: one pass, in the blink of an eye."""
 
 import time
+from functools import lru_cache, partial
 from typing import Final
 
 from cloud.planning.model import Job, Problem
 from cloud.planning.solvers.insertion.board import Ways
-from cloud.planning.solvers.insertion.desk import InsertionDesk
+from cloud.planning.solvers.insertion.desk import PICKUPS_KEPT, InsertionDesk
 from cloud.planning.solvers.port import Sequences, Task
 from cloud.planning.solvers.schedule import feasible
 
@@ -42,13 +43,14 @@ def inserted(task: Task, start: Sequences) -> Sequences:
     if not left:
         return kept
     desk = InsertionDesk.of_travel(problem, travel, kept)
+    pickup_at = lru_cache(PICKUPS_KEPT)(partial(Ways.of, matrix))
     for index in left:
         if task.is_cancelled() or overtime_s > _OVERTIME_S:
             break
         begun = time.perf_counter()
         job = problem.jobs[index]
         door = Ways.of(matrix, job.delivery)
-        pickup = None if job.pickup is None else Ways.of(matrix, job.pickup)
+        pickup = None if job.pickup is None else pickup_at(job.pickup)
         is_hurried = begun > ends - _THOROUGH_S
         found = desk.decide(index, door, pickup, is_hurried=is_hurried)
         if found is not None:
