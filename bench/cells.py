@@ -31,8 +31,8 @@ from cloud.planning.cells.division import Cell, divided
 from cloud.planning.cells.planning import lines, planned_in_cells
 from cloud.planning.cells.processes import SearchProcess
 from cloud.planning.client import PlannerClient
-from cloud.planning.model import SolveRequest
 from cloud.planning.portion import portion
+from cloud.planning.questions import SolveRequest
 from cloud.planning.solvers.parts import price
 from cloud.planning.solvers.port import Task
 from cloud.planning.solvers.schedule import feasible, price_of

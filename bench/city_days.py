@@ -7,16 +7,8 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from cloud.planning.model import (
-    Job,
-    Location,
-    Plan,
-    PlannedRoute,
-    Problem,
-    RouteStep,
-    Vehicle,
-    Window,
-)
+from cloud.planning.problem import Job, Location, Problem, RouteStep, Vehicle, Window
+from cloud.planning.solution import Plan, PlannedRoute
 from cloud.roads.city import STREETS
 
 DEPOT = Location(lat=-29.9082, lon=-71.2489)

@@ -25,7 +25,9 @@ from msgspec.structs import replace
 from bench.city_days import EIGHT, HOUR, morning
 from bench.figure import Figure, median_s
 from cloud.planning.check import check
-from cloud.planning.model import Plan, Problem, SolveRequest, Window
+from cloud.planning.problem import Problem, Window
+from cloud.planning.questions import SolveRequest
+from cloud.planning.solution import Plan
 from cloud.planning.solvers.by_hour import search_matrix
 from cloud.planning.solvers.port import sequences_of
 from cloud.planning.solvers.schedule import plan_of, price_of, timed

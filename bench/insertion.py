@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.figure import Figure
-from cloud.planning.model import Job, Location, Problem, Vehicle, Window
+from cloud.planning.problem import Job, Location, Problem, Vehicle, Window
 from cloud.planning.solvers.insertion.board import Ways
 from cloud.planning.solvers.insertion.desk import InsertionDesk
 from cloud.planning.solvers.port import Sequences, Step

@@ -16,10 +16,10 @@ from cloud.orders.model import Order, Parcel, Span, Whereabouts
 from cloud.planning.arrivals import Learned
 from cloud.planning.breakdowns import Breakdown, to_fetch
 from cloud.planning.day import DayPlan, Stop, difference
-from cloud.planning.model import SolveRequest, SolverName
 from cloud.planning.pace import ASSUMED
 from cloud.planning.policy import TenantPolicy
 from cloud.planning.posing import problem_of
+from cloud.planning.questions import SolveRequest, SolverName
 from cloud.planning.revising import NewRoutes, routes_of, with_progress
 from cloud.planning.situation import At, Day
 from cloud.planning.solvers.keeping import prices_kept

@@ -22,7 +22,9 @@ from bench.city_days import half_done, morning, two_waves
 from bench.figure import Figure
 from bench.peers import Peer, ortools_alone, pyvrp_alone, vroom_alone
 from cloud.planning.check import check
-from cloud.planning.model import Plan, Problem, SolveRequest
+from cloud.planning.problem import Problem
+from cloud.planning.questions import SolveRequest
+from cloud.planning.solution import Plan
 from cloud.planning.solvers.parts import price
 from cloud.planning.solvers.port import Task, sequences_in_force
 from cloud.planning.solvers.schedule import feasible, price_of

@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from cloud.planning.model import Job, Location, Problem, Vehicle, Window
 from cloud.planning.portion import Portion
+from cloud.planning.problem import Job, Location, Problem, Vehicle, Window
 from cloud.roads.hours import Travel
 from cloud.roads.model import Matrix
 

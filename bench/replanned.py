@@ -24,7 +24,7 @@ from cloud.planning.job_queue import improvement, job_of
 from cloud.planning.keeping import faults
 from cloud.planning.making import MAX_TRIES, REPLAN_S
 from cloud.planning.mattering import matters
-from cloud.planning.model import SolveRequest
+from cloud.planning.questions import SolveRequest
 from cloud.planning.revising import outdated_by, with_progress
 from cloud.planning.situation import At, Day
 from cloud.planning.told_store import slot_of

@@ -13,9 +13,11 @@ from msgspec.structs import replace
 from bench.city_days import before_leaving, morning, noon
 from bench.figure import Figure
 from cloud.planning.client import PlannerClient
-from cloud.planning.model import Plan, Policy, Problem, SolveRequest
 from cloud.planning.policy import TenantPolicy
+from cloud.planning.problem import Policy, Problem
+from cloud.planning.questions import SolveRequest
 from cloud.planning.sequence import out_of_order
+from cloud.planning.solution import Plan
 from cloud.planning.solvers.schedule import price_of
 from tests.parts.planner import planner_process
 from tests.parts.roads_engine import demo_city, roads_engine

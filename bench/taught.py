@@ -14,7 +14,7 @@ from random import Random
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from cloud.planning.model import Location
+from cloud.planning.problem import Location
 from cloud.roads.client import RoadsClient
 from cloud.roads.engine import url_of
 from cloud.roads.hours import TimedMatrix, Week, bucket

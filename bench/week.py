@@ -29,7 +29,7 @@ from bench.replanned import FullResolve, Replanned
 from bench.side_by_side import seeds, side_by_side
 from bench.simulated_days import City, day_script
 from bench.taught import TravelTimes
-from cloud.planning.model import Policy
+from cloud.planning.problem import Policy
 from sim.happenings import Rates, Script
 from sim.traffic import Traffic, TrafficTruth
 from tests.parts.roads_engine import demo_city

@@ -16,8 +16,8 @@ from cloud.orders.model import Order
 from cloud.planning.arrivals import Arrivals, Forecasts
 from cloud.planning.day import Diff, Job, Route, Stop
 from cloud.planning.loop import PlanningLoop
-from cloud.planning.model import Prices
 from cloud.planning.service import Planning
+from cloud.planning.solution import Prices
 from cloud.planning.solvers.choice import because_asked
 
 _NOT_FETCHED: Final = frozenset({"cancelled", "failed_attempt"})

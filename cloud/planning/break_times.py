@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 
-from cloud.planning import model
 from cloud.planning.day import Route, RouteBreak, Stop
+from cloud.planning.solution import PlannedRoute, Visit
 from cloud.planning.working import Worked, WorkRules
 
 
 def breaks_of(
-    planned: model.PlannedRoute, made: Sequence[Stop], start: tuple[float, float]
+    planned: PlannedRoute, made: Sequence[Stop], start: tuple[float, float]
 ) -> tuple[RouteBreak, ...]:
     """The planner's breaks where the van stands then: at a stop it has done, or arrives at.
 
@@ -36,7 +36,7 @@ def breaks_of(
     return tuple(told)
 
 
-def _stop_of(visit: model.Visit, made: Sequence[Stop]) -> int:
+def _stop_of(visit: Visit, made: Sequence[Stop]) -> int:
     return next(
         at
         for at, stop in enumerate(made)

@@ -13,15 +13,8 @@ from typing import Final
 from cloud.planning.check_breaks import check_breaks
 from cloud.planning.check_loading import begun_by, service_s_of
 from cloud.planning.check_preference import check_preference
-from cloud.planning.model import (
-    Job,
-    Plan,
-    PlannedRoute,
-    Problem,
-    Vehicle,
-    Violation,
-    Visit,
-)
+from cloud.planning.problem import Job, Problem, Vehicle
+from cloud.planning.solution import Plan, PlannedRoute, Violation, Visit
 from cloud.roads.hours import Travel
 from cloud.roads.model import NO_WAY, Matrix
 

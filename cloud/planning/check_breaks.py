@@ -5,7 +5,8 @@ It shares no code with what places the breaks: it goes along a route and adds up
 
 from collections.abc import Iterator
 
-from cloud.planning.model import PlannedBreak, PlannedRoute, Vehicle, Violation, Visit
+from cloud.planning.problem import Vehicle
+from cloud.planning.solution import PlannedBreak, PlannedRoute, Violation, Visit
 from cloud.planning.working import WorkRules
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from cloud.planning.model import Job, Vehicle, Visit
+from cloud.planning.problem import Job, Vehicle
+from cloud.planning.solution import Visit
 
 
 def begun_by(van: Vehicle, jobs: Mapping[str, Job], visits: Sequence[Visit]) -> list[int]:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from fractions import Fraction
 
-from cloud.planning.model import Job, Plan, Policy, Problem, Vehicle, Violation
+from cloud.planning.problem import Job, Policy, Problem, Vehicle
+from cloud.planning.solution import Plan, Violation
 
 
 def check_preference(problem: Problem, plan: Plan) -> Iterator[Violation]:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
-from cloud.planning.model import Location, SolverName
+from cloud.planning.problem import Location
+from cloud.planning.questions import SolverName
 
 if TYPE_CHECKING:
     from cloud.planning.cells.division import Cell
     from cloud.planning.files import How, ProblemFile, SolvedInstance, SolvedProblem
-    from cloud.planning.model import Problem
+    from cloud.planning.problem import Problem
     from cloud.roads.model import Matrix
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from cloud.foundation.asking import ask, closed
 from cloud.foundation.errors import CloudError, Unavailable
-from cloud.planning.model import (
+from cloud.planning.questions import (
     MAX_ANSWER_BYTES,
     MAX_REQUEST_BYTES,
     Answer,

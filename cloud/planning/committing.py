@@ -30,7 +30,6 @@ from cloud.planning.day import (
 )
 from cloud.planning.keeping import faults
 from cloud.planning.memory import Undone, comes_back, is_rejected
-from cloud.planning.model import Plan, Prices
 from cloud.planning.policy import TenantPolicy, why_ask
 from cloud.planning.proposals import PlanProposed, Proposal, sequences_of_routes
 from cloud.planning.reordering import as_committed
@@ -38,6 +37,7 @@ from cloud.planning.repathing import late_s, other_ways
 from cloud.planning.revising import NewRoutes, outdated_by, with_progress
 from cloud.planning.rules import RuleChanged
 from cloud.planning.situation import Day
+from cloud.planning.solution import Plan, Prices
 from cloud.planning.worth_it import is_other_round, is_worth_it
 
 log = logging.getLogger(__name__)

@@ -12,8 +12,9 @@ from typing import Final, Literal
 import msgspec
 
 from cloud.orders.model import Order, Span
-from cloud.planning.model import QUICK_S, Prices
+from cloud.planning.questions import QUICK_S
 from cloud.planning.sequence import out_of_order
+from cloud.planning.solution import Prices
 
 type StopKind = Literal["pickup", "delivery"]
 type StopState = Literal["open", "arrived", "done"]

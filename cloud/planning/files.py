@@ -14,15 +14,9 @@ from cloud.planning import vrptw
 from cloud.planning.cells.division import Cell
 from cloud.planning.cells.planning import Table, planned_in_cells
 from cloud.planning.check import check
-from cloud.planning.model import (
-    MAX_REQUEST_BYTES,
-    Cost,
-    Plan,
-    Problem,
-    SolveRequest,
-    SolverName,
-    Violation,
-)
+from cloud.planning.problem import Problem
+from cloud.planning.questions import MAX_REQUEST_BYTES, SolveRequest, SolverName
+from cloud.planning.solution import Cost, Plan, Violation
 from cloud.planning.solvers.choice import chosen
 from cloud.planning.solvers.port import Sequences, Solver, SolverFailed, Task
 from cloud.planning.solvers.schedule import feasible, price_of

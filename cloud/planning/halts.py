@@ -19,7 +19,7 @@ from msgspec.structs import asdict, replace
 from cloud.orders.model import Order
 from cloud.places.model import Place
 from cloud.places.usable import Spans, common_to
-from cloud.planning import model
+from cloud.planning.problem import Job, Problem, RouteStep, Vehicle, Window
 
 MOST_DOORS: Final = 8
 _DIMENSIONS: Final = 3
@@ -81,7 +81,7 @@ class Door:
 class Grouped:
     """A problem whose jobs may be halts; ``halts`` gives the orders of each, in walking order."""
 
-    problem: model.Problem
+    problem: Problem
     halts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def orders_of(self, job: str) -> tuple[str, ...]:
@@ -102,7 +102,7 @@ def door_of(order: Order, place: Place | None) -> Door | None:
     )
 
 
-def grouped(problem: model.Problem, doors: Mapping[str, Door], walking: Walking) -> Grouped:
+def grouped(problem: Problem, doors: Mapping[str, Door], walking: Walking) -> Grouped:
     """The problem with neighbouring doors as halts, each under the id of the door it parks at."""
     if walking.within_m <= 0:
         return Grouped(problem)
@@ -127,14 +127,14 @@ def grouped(problem: model.Problem, doors: Mapping[str, Door], walking: Walking)
 
 
 def halt_faults(
-    problem: model.Problem, made: Grouped, doors: Mapping[str, Door], walking: Walking
+    problem: Problem, made: Grouped, doors: Mapping[str, Door], walking: Walking
 ) -> tuple[str, ...]:
     """What is wrong with the halts, checked anew from the problem they were made of."""
     return tuple(_faults(problem, made, doors, walking))
 
 
 def _faults(
-    problem: model.Problem, made: Grouped, doors: Mapping[str, Door], walking: Walking
+    problem: Problem, made: Grouped, doors: Mapping[str, Door], walking: Walking
 ) -> Iterator[str]:
     jobs = {job.id: job for job in problem.jobs}
     served = [order for job in made.problem.jobs for order in made.orders_of(job.id)]
@@ -153,9 +153,7 @@ def _faults(
                 yield f"{halt.id}: {one.id} would be served outside its windows"
 
 
-def _unlike_its_orders(
-    halt: model.Job, orders: Sequence[model.Job], walking: Walking
-) -> Iterator[str]:
+def _unlike_its_orders(halt: Job, orders: Sequence[Job], walking: Walking) -> Iterator[str]:
     least_s = sum(one.service_s for one in orders) - walking.parking_s * (len(orders) - 1)
     if halt.service_s < least_s:
         yield f"{halt.id}: its service of {halt.service_s} s is shorter than {least_s} s"
@@ -168,7 +166,7 @@ def _is_near(parked: Door, door: Door, walking: Walking) -> bool:
     return parked.metres_to(door) <= walking.within_m and parked.is_beside(door)
 
 
-def _is_in_time(order: model.Job, window: model.Window, service_s: int) -> bool:
+def _is_in_time(order: Job, window: Window, service_s: int) -> bool:
     """Whether an order whose turn comes during the halt can be served within its own windows."""
     return not order.windows or any(
         one.opens <= window.opens + service_s and window.closes <= one.closes
@@ -180,7 +178,7 @@ def _is_in_time(order: model.Job, window: model.Window, service_s: int) -> bool:
 class _Halt:
     """Jobs in walking order, the first where the van parks."""
 
-    jobs: tuple[model.Job, ...]
+    jobs: tuple[Job, ...]
     doors: tuple[Door, ...]
     walking: Walking
 
@@ -223,7 +221,7 @@ class _Halt:
         shortest = min(_length(_spans(job)) for job in self.jobs if job.windows)
         return bool(windows) and _length(windows) >= _LEAST_LEFT * shortest
 
-    def job(self) -> model.Job:
+    def job(self) -> Job:
         """The halt as one job of the planner."""
         first = self.jobs[0]
         windows = self.windows() or ()
@@ -231,7 +229,7 @@ class _Halt:
         return replace(
             first,
             windows=tuple(
-                model.Window(opens=max(0, int(opens)), closes=max(0, int(closes)))
+                Window(opens=max(0, int(opens)), closes=max(0, int(closes)))
                 for opens, closes in windows[:8]
             ),
             previous_vehicle=next(planned, None),
@@ -244,7 +242,7 @@ class _Halt:
 class _Grouping:
     """Puts doors to the first door before them that has them near."""
 
-    def __init__(self, problem: model.Problem, doors: Mapping[str, Door], walking: Walking) -> None:
+    def __init__(self, problem: Problem, doors: Mapping[str, Door], walking: Walking) -> None:
         self._doors = doors
         self._walking = walking
         self._jobs = [job for job in problem.jobs if job.id in doors and _may_share(job)]
@@ -253,7 +251,7 @@ class _Grouping:
         self._room = [
             _MOST_ROOM * min((room[at] for room in rooms), default=0) for at in range(_DIMENSIONS)
         ]
-        self._cells: dict[tuple[int, int], list[model.Job]] = defaultdict(list)
+        self._cells: dict[tuple[int, int], list[Job]] = defaultdict(list)
         for job in self._jobs:
             self._cells[self._cell(doors[job.id])].append(job)
 
@@ -271,7 +269,7 @@ class _Grouping:
             if len(halt.jobs) > 1:
                 yield halt
 
-    def _with(self, halt: _Halt, job: model.Job) -> _Halt | None:
+    def _with(self, halt: _Halt, job: Job) -> _Halt | None:
         """The halt with one more door, when that is worth it and breaks nothing."""
         vans = {one.previous_vehicle for one in (*halt.jobs, job)} - {None}
         if len(halt.jobs) == MOST_DOORS or len(vans) > 1:
@@ -283,7 +281,7 @@ class _Grouping:
         is_worth_it = more.service_s <= halt.service_s + job.service_s
         return more if is_worth_it and more.has_time() else None
 
-    def _near(self, job: model.Job) -> list[model.Job]:
+    def _near(self, job: Job) -> list[Job]:
         """Other jobs that may share its halt, the nearest first."""
         door = self._doors[job.id]
         kind = self._kinds[job.id]
@@ -304,7 +302,7 @@ class _Grouping:
         return floor(door.lat / side), floor(door.lon * cos(radians(round(door.lat, 1))) / side)
 
 
-def _walked(jobs: Sequence[model.Job], doors: Mapping[str, Door], walking: Walking) -> _Halt:
+def _walked(jobs: Sequence[Job], doors: Mapping[str, Door], walking: Walking) -> _Halt:
     """From the first job on always to the nearest door that is left."""
     order, left = [jobs[0]], list(jobs[1:])
     while left:
@@ -315,17 +313,17 @@ def _walked(jobs: Sequence[model.Job], doors: Mapping[str, Door], walking: Walki
     return _Halt(tuple(order), tuple(doors[one.id] for one in order), walking)
 
 
-def _may_share(job: model.Job) -> bool:
+def _may_share(job: Job) -> bool:
     """Whether its time and its place in the plan are not for itself alone to lose."""
     return job.late_until is None and job.unserved is None
 
 
-def _kind(job: model.Job) -> dict[str, object]:
+def _kind(job: Job) -> dict[str, object]:
     """What jobs of one halt have in common."""
     return {k: v for k, v in asdict(job).items() if k not in _SUMMED and k not in _OWN}
 
 
-def _spans(job: model.Job) -> Spans:
+def _spans(job: Job) -> Spans:
     return tuple((one.opens, one.closes) for one in job.windows)
 
 
@@ -333,7 +331,7 @@ def _length(spans: Spans) -> float:
     return sum(end - begin for begin, end in spans)
 
 
-def _is_kept_together(problem: model.Problem, ids: Sequence[str]) -> bool:
+def _is_kept_together(problem: Problem, ids: Sequence[str]) -> bool:
     """Whether no route that keeps its order has anything else between the doors of a halt."""
     for van in problem.vehicles:
         given = van.in_force if van.keeps_order else van.locked or ()
@@ -344,7 +342,7 @@ def _is_kept_together(problem: model.Problem, ids: Sequence[str]) -> bool:
     return True
 
 
-def _with_halts(van: model.Vehicle, job_of: Mapping[str, str]) -> model.Vehicle:
+def _with_halts(van: Vehicle, job_of: Mapping[str, str]) -> Vehicle:
     """The van with steps of halts in the place of those of their orders."""
     return replace(
         van,
@@ -353,8 +351,6 @@ def _with_halts(van: model.Vehicle, job_of: Mapping[str, str]) -> model.Vehicle:
     )
 
 
-def _steps(
-    steps: Sequence[model.RouteStep], job_of: Mapping[str, str]
-) -> tuple[model.RouteStep, ...]:
+def _steps(steps: Sequence[RouteStep], job_of: Mapping[str, str]) -> tuple[RouteStep, ...]:
     told = (replace(step, job=job_of.get(step.job, step.job)) for step in steps)
     return tuple(dict.fromkeys(told))

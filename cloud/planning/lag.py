@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from cloud.planning import model
+from cloud.planning.problem import Job
 from cloud.planning.worth import CENTRES_S, Judged, horizon_of, quantile
 
 _SHARE: Final = 0.9
@@ -55,7 +55,7 @@ def lag_of(judged: Iterable[Judged]) -> Lag:
     return Lag(tuple(found))
 
 
-def with_margin(job: model.Job, begins: float, lag: Lag, share: float) -> model.Job:
+def with_margin(job: Job, begins: float, lag: Lag, share: float) -> Job:
     """The job with what is kept before its last window ends when work begins at an instant."""
     if not job.windows or job.late_s is not None:
         return job

@@ -22,10 +22,11 @@ from cloud.planning.given import drops, gives_up, left_out_of, set_out_anew, wit
 from cloud.planning.halts import Grouped, door_of, grouped, halt_faults
 from cloud.planning.mattering import matters
 from cloud.planning.memory import Undone, undone, without_undone
-from cloud.planning.model import Problem, Solved, SolveRequest
 from cloud.planning.policy import TenantPolicy
 from cloud.planning.posing import problem_of
+from cloud.planning.problem import Problem
 from cloud.planning.proposals import Sequences, sequences_of_routes
+from cloud.planning.questions import Solved, SolveRequest
 from cloud.planning.reading import read_day
 from cloud.planning.repathing import repathed
 from cloud.planning.revising import routes_of

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from cloud.planning.day import Diff, Revision, Unplanned
-from cloud.planning.model import Job, Problem
+from cloud.planning.problem import Job, Problem
 from cloud.planning.proposals import Proposal
 
 MORE_S: Final = 300.0

@@ -5,9 +5,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from cloud.planning import model
+from cloud.planning.bounds import Price
 from cloud.planning.day import BY_HAND, Diff, Trigger
 from cloud.planning.halts import Walking
+from cloud.planning.problem import Policy
 from cloud.planning.working import NO_RULES, RuleSetName, WorkRules, rules_of
 
 
@@ -38,18 +39,18 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
         parking_s: of each service, what parking takes; a halt parks once.
     """
 
-    km: model.Price = 60.0
-    hour: model.Price = 0.0
-    vehicle: model.Price = 0.0
-    late_s: model.Price = 5.0
-    late_soft_s: model.Price = 0.5
-    unserved: model.Price = 36_000.0
-    unserved_urgent: model.Price = 360_000.0
-    wait: model.Price = 1_800.0
-    changed_vehicle: model.Price = 300.0
-    changed_sequence: model.Price = 120.0
-    outside_zone: model.Price = 600.0
-    unfamiliar: model.Price = 60.0
+    km: Price = 60.0
+    hour: Price = 0.0
+    vehicle: Price = 0.0
+    late_s: Price = 5.0
+    late_soft_s: Price = 0.5
+    unserved: Price = 36_000.0
+    unserved_urgent: Price = 360_000.0
+    wait: Price = 1_800.0
+    changed_vehicle: Price = 300.0
+    changed_sequence: Price = 120.0
+    outside_zone: Price = 600.0
+    unfamiliar: Price = 60.0
     slack_s: Annotated[int, Meta(ge=0, le=3_600)] = 60
     margin_share: Annotated[float, Meta(ge=0, le=3)] = 1.0
     ask_above_moved: Annotated[int, Meta(ge=0, le=100_000)] | None = None
@@ -70,9 +71,9 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
         return None if rules == NO_RULES else rules
 
     @property
-    def prices(self) -> model.Policy:
+    def prices(self) -> Policy:
         """The same as the planner takes it."""
-        return model.Policy(
+        return Policy(
             km=self.km,
             hour=self.hour,
             vehicle=self.vehicle,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from cloud.planning.model import Problem
+from cloud.planning.problem import Problem
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from msgspec.structs import replace
 
 from cloud.orders.model import Order
 from cloud.places.usable import Excluded, why_excluded
-from cloud.planning import model
 from cloud.planning.day import Unplanned, served_orders
 from cloud.planning.lag import with_margin
 from cloud.planning.policy import TenantPolicy
 from cloud.planning.preferring import preferred, with_zones
+from cloud.planning.problem import Job, Problem, RouteStep, Vehicle, VisitKind
 from cloud.planning.proposals import Sequences
 from cloud.planning.situation import Day, is_aboard, is_to_serve, van_of
 from cloud.planning.solvers.allowed import is_loaded_at_start
@@ -25,7 +25,7 @@ def problem_of(
     drives_s: Mapping[str, int],
     policy: TenantPolicy | None = None,
     held: Sequences | None = None,
-) -> model.Problem:
+) -> Problem:
     """What the planner is asked.
 
     Args:
@@ -71,7 +71,7 @@ def problem_of(
     if held is not None:
         jobs = _given(jobs, held, known.on_shift)
     of_day = {job.id: job for job in jobs}
-    return model.Problem(
+    return Problem(
         locations=places.all(),
         vehicles=tuple(_with_route(day, vehicle, of_day, held) for vehicle in vehicles),
         jobs=tuple(jobs),
@@ -114,18 +114,18 @@ def _is_off(pinned: str | None, on_shift: Container[str]) -> bool:
 
 def _with_route(
     day: Day,
-    vehicle: model.Vehicle,
-    of_day: Mapping[str, model.Job],
+    vehicle: Vehicle,
+    of_day: Mapping[str, Job],
     held: Sequences | None,
-) -> model.Vehicle:
+) -> Vehicle:
     """The van with its open visits as they are planned, locked when a dispatcher says so."""
     route, frozen = day.plan.route_of(vehicle.id), day.frozen_stop(vehicle.id)
-    steps: dict[model.RouteStep, None] = {}
+    steps: dict[RouteStep, None] = {}
     for stop in route.open_stops if route else ():
         for order_id in () if stop == frozen else stop.order_ids:
             job = of_day.get(order_id)
             if job is not None and _is_step(job, stop.kind, vehicle, steps):
-                steps[model.RouteStep(job=order_id, kind=stop.kind)] = None
+                steps[RouteStep(job=order_id, kind=stop.kind)] = None
     if vehicle.id not in day.locked_vehicles:
         given = None if held is None else _held_steps(vehicle, of_day, held)
         is_kept = held is None and vehicle.id in day.kept_in_order
@@ -134,16 +134,16 @@ def _with_route(
     return replace(vehicle, in_force=tuple(steps), locked=own)
 
 
-def _given(jobs: list[model.Job], held: Sequences, on_shift: Container[str]) -> list[model.Job]:
+def _given(jobs: list[Job], held: Sequences, on_shift: Container[str]) -> list[Job]:
     """The jobs, each bound to the van that has it in ``held`` unless it is bound already."""
     van_of_job = {step.job: van for van, steps in held.items() for step in steps if van in on_shift}
     return [replace(job, only_vehicle=job.only_vehicle or van_of_job.get(job.id)) for job in jobs]
 
 
 def _held_steps(
-    vehicle: model.Vehicle, of_day: Mapping[str, model.Job], held: Sequences
-) -> tuple[model.RouteStep, ...]:
-    steps: dict[model.RouteStep, None] = {}
+    vehicle: Vehicle, of_day: Mapping[str, Job], held: Sequences
+) -> tuple[RouteStep, ...]:
+    steps: dict[RouteStep, None] = {}
     for step in held.get(vehicle.id, ()):
         job = of_day.get(step.job)
         is_own = job is not None and job.only_vehicle == vehicle.id
@@ -153,10 +153,10 @@ def _held_steps(
 
 
 def _is_step(
-    job: model.Job,
-    kind: model.VisitKind,
-    vehicle: model.Vehicle,
-    before: Iterable[model.RouteStep],
+    job: Job,
+    kind: VisitKind,
+    vehicle: Vehicle,
+    before: Iterable[RouteStep],
 ) -> bool:
     """Whether a planned visit is still one by itself: what is loaded at the start is not.
 
@@ -209,7 +209,7 @@ class _Known:
         )
 
 
-def _job(day: Day, order: Order, places: Locations, depot: int, known: _Known) -> model.Job | None:
+def _job(day: Day, order: Order, places: Locations, depot: int, known: _Known) -> Job | None:
     if not is_to_serve(order):
         return None
     van = van_of(order) or known.fetched_by.get(order.id)
@@ -223,7 +223,7 @@ def _job(day: Day, order: Order, places: Locations, depot: int, known: _Known) -
     visits = visits_of(order, places.index, depot, known.access, is_fetched=is_fetched)
     if isinstance(visits, Excluded):
         return None
-    return model.Job(
+    return Job(
         id=order.id,
         size=len(order.parcels),
         weight_g=thousandths(order.weight_kg),

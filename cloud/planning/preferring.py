@@ -7,8 +7,8 @@ from msgspec.structs import replace
 from cloud.fleet.model import Shift
 from cloud.geofences.model import holding
 from cloud.orders.model import Order
-from cloud.planning import model
 from cloud.planning.policy import TenantPolicy
+from cloud.planning.problem import Job, Vehicle
 from cloud.planning.situation import Day
 
 
@@ -20,14 +20,14 @@ def zones_of(day: Day, shift: Shift) -> tuple[str, ...]:
     return tuple(zone for zone in wanted if zone in drawn)
 
 
-def with_zones(day: Day, shift: Shift, vehicle: model.Vehicle) -> model.Vehicle:
+def with_zones(day: Day, shift: Shift, vehicle: Vehicle) -> Vehicle:
     """The van with where it would rather deliver."""
     return replace(vehicle, zones=zones_of(day, shift)) if day.zones else vehicle
 
 
 def preferred(
-    day: Day, shifts: Iterable[Shift], job: model.Job, order: Order, policy: TenantPolicy
-) -> model.Job:
+    day: Day, shifts: Iterable[Shift], job: Job, order: Order, policy: TenantPolicy
+) -> Job:
     """The job of an order with the zones its door lies in, and which vans' drivers know it."""
     known: tuple[tuple[str, int], ...] = ()
     if policy.unfamiliar > 0:

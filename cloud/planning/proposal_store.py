@@ -22,9 +22,10 @@ from sqlalchemy import (
 
 from cloud.foundation.database import BUSINESS
 from cloud.planning.day import Diff, RevisionCost
-from cloud.planning.model import Prices, RouteStep
 from cloud.planning.policy import TenantPolicy
+from cloud.planning.problem import RouteStep
 from cloud.planning.proposals import Proposal, ProposalState, Sequences
+from cloud.planning.solution import Prices
 from cloud.planning.store import revision_row
 
 _SHOWN: Final = 50

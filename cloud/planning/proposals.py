@@ -8,8 +8,9 @@ from typing import Literal
 import msgspec
 
 from cloud.planning.day import Diff, RevisionCost, Route, RouteChange, Trigger
-from cloud.planning.model import Prices, RouteStep
+from cloud.planning.problem import RouteStep
 from cloud.planning.sequence import out_of_order
+from cloud.planning.solution import Prices
 
 type Sequences = Mapping[str, tuple[RouteStep, ...]]
 """The visits of each van in their order."""

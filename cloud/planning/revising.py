@@ -8,11 +8,11 @@ from typing import Final
 
 from cloud.fleet.model import Depot, Shift
 from cloud.orders.model import Order, Promise, Span, promise_span
-from cloud.planning import model
 from cloud.planning.break_times import breaks_of, kept_breaks
 from cloud.planning.day import DayPlan, Route, RouteBreak, Sacrifice, Stop, Unplanned, is_served_at
 from cloud.planning.posing import stranded
 from cloud.planning.situation import EARLY_S, Day, is_to_serve, van_of
+from cloud.planning.solution import Plan, PlannedRoute, Visit
 from cloud.planning.wishes import left_out
 
 
@@ -35,7 +35,7 @@ class NewRoutes:
 
 def routes_of(
     day: Day,
-    plan: model.Plan,
+    plan: Plan,
     new_id: Callable[[str], str],
     halts: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
     gives_up: Callable[[str], bool] = lambda _: True,
@@ -73,7 +73,7 @@ def _route(
     day: Day,
     shift: Shift,
     known: Route | None,
-    planned: model.PlannedRoute | None,
+    planned: PlannedRoute | None,
     new_id: Callable[[str], str],
     halts: Mapping[str, tuple[str, ...]],
 ) -> Route:
@@ -104,7 +104,7 @@ def _route(
 
 
 def _new_breaks(
-    day: Day, planned: model.PlannedRoute | None, fixed: Sequence[Stop], made: Sequence[Stop]
+    day: Day, planned: PlannedRoute | None, fixed: Sequence[Stop], made: Sequence[Stop]
 ) -> tuple[RouteBreak, ...]:
     if planned is None or not planned.breaks:
         return ()
@@ -128,7 +128,7 @@ def _new_stops(
     day: Day,
     known: Route | None,
     route_id: str,
-    visits: Iterable[model.Visit],
+    visits: Iterable[Visit],
     shift_ends_at: float,
     new_id: Callable[[str], str],
     halts: Mapping[str, tuple[str, ...]],
@@ -184,7 +184,7 @@ class _KnownIds:
 
 
 def _made_stop(
-    depot: Depot, order: Order, visit: model.Visit, route_id: str, shift_ends_at: float
+    depot: Depot, order: Order, visit: Visit, route_id: str, shift_ends_at: float
 ) -> Stop:
     """The stop of one visit, without an id yet."""
     if (visit.kind == "pickup") == order.is_return:
@@ -232,7 +232,7 @@ def _told_or_asked(order: Order) -> Span | None:
 
 
 def _stop(
-    visit: model.Visit,
+    visit: Visit,
     route_id: str,
     *,
     door: tuple[float, float, str],
@@ -259,7 +259,7 @@ def _stop(
     )
 
 
-def _of_several(stop: Stop, orders: Sequence[Order], visit: model.Visit) -> Stop:
+def _of_several(stop: Stop, orders: Sequence[Order], visit: Visit) -> Stop:
     """The stop of one order as that of all orders of its halt."""
     served = replace(stop, order_ids=tuple(order.id for order in orders))
     if stop.kind == "pickup":

@@ -48,8 +48,8 @@ from cloud.planning.day import (
     Stop,
     Unplanned,
 )
-from cloud.planning.model import Prices
 from cloud.planning.proposals import sequences_of_routes
+from cloud.planning.solution import Prices
 
 LATE_S: Final = 86_400.0
 _AT_ONCE: Final = 500

@@ -2,9 +2,10 @@
 
 from typing import Final
 
+from cloud.planning.bounds import Instant
 from cloud.planning.cells.planning import Table
-from cloud.planning.model import Instant, Problem
 from cloud.planning.portion import Portion
+from cloud.planning.problem import Problem
 from cloud.roads.hours import Travel
 from cloud.roads.model import Matrix, NoStreetNear, Point
 from cloud.roads.timed import TimedRoads

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from cloud.fleet.model import Shift, Vehicle
 from cloud.orders.model import Order
-from cloud.planning import model
+from cloud.planning import problem
 from cloud.planning.break_times import rest_left_s, worked_until
 from cloud.planning.day import Route, Stop
 from cloud.planning.situation import Day
@@ -29,14 +29,14 @@ class Locations:
         """The number of a place, a new one when it was not asked for yet."""
         return self._known.setdefault((lat, lon), len(self._known))
 
-    def all(self) -> tuple[model.Location, ...]:
+    def all(self) -> tuple[problem.Location, ...]:
         """Every place asked for, by its number."""
-        return tuple(model.Location(lat=lat, lon=lon) for lat, lon in self._known)
+        return tuple(problem.Location(lat=lat, lon=lon) for lat, lon in self._known)
 
 
 def vehicle_of(
     day: Day, shift: Shift, places: Locations, drive_s: int | None, over: Iterable[Order]
-) -> model.Vehicle:
+) -> problem.Vehicle:
     """The van of a shift: from where and when it can drive, and what it holds.
 
     Args:
@@ -56,7 +56,7 @@ def vehicle_of(
     end = places.index(*day.end_of(van.id))
     if route is None or not route.has_begun:
         start = places.index(*day.start_of(van.id))
-        return model.Vehicle(
+        return problem.Vehicle(
             id=van.id,
             start=start,
             end=end,
@@ -72,7 +72,7 @@ def vehicle_of(
             **costs,
         )
     lat, lon, free_at = _free_where_and_when(day, route, drive_s)
-    return model.Vehicle(
+    return problem.Vehicle(
         id=van.id,
         start=places.index(lat, lon),
         end=end,
@@ -89,8 +89,8 @@ def vehicle_of(
 
 
 def with_hours(
-    day: Day, shift: Shift, vehicle: model.Vehicle, rules: WorkRules | None
-) -> model.Vehicle:
+    day: Day, shift: Shift, vehicle: problem.Vehicle, rules: WorkRules | None
+) -> problem.Vehicle:
     """The van with what its driver has worked, and may; and the breaks that the shift plans."""
     free_at = vehicle.available_from
     return replace(

@@ -19,7 +19,7 @@ from cloud.places.usable import (
     hours_of_day,
     usable,
 )
-from cloud.planning import model
+from cloud.planning.problem import Window
 from cloud.roads.access import AccessStreet
 
 PICKUP_S: Final = 60
@@ -34,13 +34,13 @@ type Index = Callable[[float, float], int]
 
 
 class Visits(TypedDict):
-    """Both visits of an order, in the words of `model.Job`."""
+    """Both visits of an order, in the words of `cloud.planning.problem.Job`."""
 
     delivery: int
-    windows: tuple[model.Window, ...]
+    windows: tuple[Window, ...]
     service_s: int
     pickup: int | None
-    pickup_windows: tuple[model.Window, ...]
+    pickup_windows: tuple[Window, ...]
     pickup_service_s: int
     ready_from: int | None
     may_be_late: bool
@@ -113,7 +113,7 @@ def visits_of(
     if order.is_return:
         return _return(order, index, depot, access, is_fetched=is_fetched)
     shop = order.pickup
-    opening: tuple[model.Window, ...] | Excluded = ()
+    opening: tuple[Window, ...] | Excluded = ()
     if shop is not None and not is_fetched:
         asked = None if shop.window is None else ((shop.window.begin, shop.window.end),)
         at_shop = access.limits(shop.place_id, shop.lat, shop.lon, PICKUP_S)
@@ -159,9 +159,7 @@ def _return(
     )
 
 
-def _at_door(
-    order: Order, access: Access, *, is_fetched: bool
-) -> tuple[model.Window, ...] | Excluded:
+def _at_door(order: Order, access: Access, *, is_fetched: bool) -> tuple[Window, ...] | Excluded:
     """What was promised and asked for, within what limits the door.
 
     Where a promise or a soft window leaves no time in it, the order is served later in the day.
@@ -182,7 +180,7 @@ def _at_door(
     return windows
 
 
-def _open_until(order: Order, access: Access, windows: tuple[model.Window, ...]) -> int | None:
+def _open_until(order: Order, access: Access, windows: tuple[Window, ...]) -> int | None:
     """When service may start at the latest that comes after a soft window; None is whenever."""
     limits = access.limits(order.place_id, order.lat, order.lon, order.service_s)
     if not limits or not windows:
@@ -204,7 +202,7 @@ def _asked(order: Order, last: float, *, is_fetched: bool) -> Spans | None:
 
 def _within(
     asked: Spans | None, limits: list[Limit], until: float
-) -> tuple[model.Window, ...] | Excluded:
+) -> tuple[Window, ...] | Excluded:
     """Windows of the time that is left until an instant; none when nothing limits it."""
     if not limits:
         return () if asked is None else tuple(_window(*span) for span in asked)
@@ -218,5 +216,5 @@ def _within(
             return excluded
 
 
-def _window(begin: float, end: float) -> model.Window:
-    return model.Window(opens=int(begin), closes=int(end))
+def _window(begin: float, end: float) -> Window:
+    return Window(opens=int(begin), closes=int(end))

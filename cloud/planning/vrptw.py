@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cloud.foundation.errors import CloudError
-from cloud.planning.model import Job, Location, Policy, Problem, Vehicle, Window
+from cloud.planning.problem import Job, Location, Policy, Problem, Vehicle, Window
 from cloud.planning.solvers.port import Sequences
 from cloud.roads.model import Matrix
 

@@ -3,12 +3,13 @@
 from msgspec.structs import replace
 
 from cloud.orders.model import Order
-from cloud.planning import model
 from cloud.planning.day import Unplanned
 from cloud.planning.policy import TenantPolicy
+from cloud.planning.problem import Job
+from cloud.planning.solution import Constraint
 
 
-def priced(job: model.Job, order: Order, policy: TenantPolicy) -> model.Job:
+def priced(job: Job, order: Order, policy: TenantPolicy) -> Job:
     """The job of an order with what it costs not to follow its wishes."""
     days = order.days_to_wait
     return replace(
@@ -18,7 +19,7 @@ def priced(job: model.Job, order: Order, policy: TenantPolicy) -> model.Job:
     )
 
 
-def left_out(order: Order, reason: str, constraint: model.Constraint | None = None) -> Unplanned:
+def left_out(order: Order, reason: str, constraint: Constraint | None = None) -> Unplanned:
     """An order that no route serves, and why; what may wait says until when.
 
     ``constraint``: what kept the planner from serving it, when it was asked.

@@ -21,7 +21,7 @@ from cloud.foundation.logs import log_as
 from cloud.planning.cells.division import Cell, divided
 from cloud.planning.cells.planning import planned_in_cells
 from cloud.planning.check import check
-from cloud.planning.model import (
+from cloud.planning.questions import (
     MAX_REQUEST_BYTES,
     QUICK_S,
     Answer,

@@ -25,7 +25,7 @@ from cloud.planning.day import About, Job, Trigger
 from cloud.planning.job_queue import JobQueue
 from cloud.planning.loop import PlanningLoop
 from cloud.planning.making import PlanMaker
-from cloud.planning.model import Solved, SolveRequest
+from cloud.planning.questions import Solved, SolveRequest
 from cloud.planning.situation import At
 from cloud.planning.solvers.keeping import prices_kept
 from cloud.planning.solvers.solving import solve

@@ -6,20 +6,9 @@ from typing import Any
 import numpy as np
 
 from cloud.planning.check import check
-from cloud.planning.model import (
-    Job,
-    Location,
-    Plan,
-    PlannedRoute,
-    Policy,
-    Problem,
-    SolveRequest,
-    SolverName,
-    Unserved,
-    Vehicle,
-    Visit,
-    Window,
-)
+from cloud.planning.problem import Job, Location, Policy, Problem, Vehicle, Window
+from cloud.planning.questions import SolveRequest, SolverName
+from cloud.planning.solution import Plan, PlannedRoute, Unserved, Visit
 from cloud.planning.solvers.solving import solve
 from cloud.roads.hours import Travel
 from cloud.roads.model import Matrix

@@ -3,11 +3,11 @@
 from dataclasses import replace
 from itertools import count
 
-from cloud.planning import model
 from cloud.planning.break_times import worked_until
 from cloud.planning.day import Route, RouteBreak
 from cloud.planning.policy import TenantPolicy
 from cloud.planning.posing import problem_of
+from cloud.planning.questions import SolveRequest
 from cloud.planning.revising import routes_of
 from cloud.planning.solvers.solving import solve
 from cloud.planning.working import RULE_SETS, Worked, WorkRules
@@ -72,7 +72,7 @@ def test_a_break_stands_in_the_route_and_counts_when_the_day_goes_on() -> None:
     here = day(*orders, vans=["van-1"])
     problem = problem_of(here, {}, policy)
     roads = street([5 * k for k in range(len(problem.locations))])
-    request = model.SolveRequest(problem=problem, solver="insertion")
+    request = SolveRequest(problem=problem, solver="insertion")
     numbers = count()
     made = routes_of(here, solve(request, roads), lambda kind: f"{kind}-{next(numbers)}")
     (planned,) = made.routes

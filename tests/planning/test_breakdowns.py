@@ -16,8 +16,8 @@ from cloud.planning.breakdowns import Breakdown, to_fetch
 from cloud.planning.check import check
 from cloud.planning.day import StopState
 from cloud.planning.keeping import faults
-from cloud.planning.model import SolveRequest
 from cloud.planning.posing import problem_of
+from cloud.planning.questions import SolveRequest
 from cloud.planning.revising import routes_of
 from cloud.planning.situation import Day
 from cloud.planning.solvers.solving import solve

@@ -22,8 +22,10 @@ from cloud.planning.cells.seams import Standing, borders, rescues
 from cloud.planning.check import check
 from cloud.planning.cli import main
 from cloud.planning.files import MatrixRows, ProblemFile
-from cloud.planning.model import Location, Plan, Problem, RouteStep, SolveRequest
 from cloud.planning.portion import Portion, portion
+from cloud.planning.problem import Location, Problem, RouteStep
+from cloud.planning.questions import SolveRequest
+from cloud.planning.solution import Plan
 from cloud.planning.solvers.keeping import prices_kept
 from cloud.planning.solvers.schedule import price_of
 from cloud.planning.solvers.solving import solve

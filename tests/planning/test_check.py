@@ -9,16 +9,8 @@ from hypothesis import strategies as some
 from msgspec.structs import replace
 
 from cloud.planning.check import check
-from cloud.planning.model import (
-    Cost,
-    Plan,
-    PlannedRoute,
-    Problem,
-    RouteStep,
-    Unserved,
-    Visit,
-    VisitKind,
-)
+from cloud.planning.problem import Problem, RouteStep, VisitKind
+from cloud.planning.solution import Cost, Plan, PlannedRoute, Unserved, Visit
 from tests.planning.streets import (
     MINUTE,
     aboard,

@@ -13,8 +13,8 @@ import pytest
 from cloud.foundation.settings import Settings
 from cloud.planning.committing import PlanRefused
 from cloud.planning.day import About, Diff, RouteChange
-from cloud.planning.model import RouteStep
 from cloud.planning.policy import TenantPolicy, why_ask
+from cloud.planning.problem import RouteStep
 from cloud.planning.proposals import compared
 from cloud.planning.service import MAX_QUEUED
 from tests.cloud.desk import TODAY, open_desk

@@ -9,8 +9,8 @@ from msgspec.structs import replace as changed
 
 from cloud.orders.model import Pickup, Span, Whereabouts
 from cloud.planning.check import check
-from cloud.planning.model import SolverName
 from cloud.planning.posing import problem_of
+from cloud.planning.questions import SolverName
 from cloud.planning.revising import NewRoutes, routes_of
 from cloud.planning.situation import Day
 from cloud.roads.model import Matrix

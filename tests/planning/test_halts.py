@@ -20,8 +20,8 @@ from cloud.planning.halts import (
     halt_faults,
 )
 from cloud.planning.lag import Lag
-from cloud.planning.model import Job, Problem, RouteStep, Window
 from cloud.planning.posing import problem_of
+from cloud.planning.problem import Job, Problem, RouteStep, Window
 from tests.cloud.desk import open_desk
 from tests.planning import days
 from tests.planning.office import Office

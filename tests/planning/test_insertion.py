@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cloud.planning.check import check
-from cloud.planning.model import Job, Policy, Problem, Vehicle, Window
+from cloud.planning.problem import Job, Policy, Problem, Vehicle, Window
 from cloud.planning.solvers.insertion.board import Ways
 from cloud.planning.solvers.insertion.desk import InsertionDesk
 from cloud.planning.solvers.port import Sequences, Step, sequences_of

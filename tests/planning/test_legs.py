@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from cloud.planning.check import check
-from cloud.planning.model import Problem, SolverName
+from cloud.planning.problem import Problem
+from cloud.planning.questions import SolverName
 from cloud.planning.solvers.by_hour import search_matrix, tightened
 from cloud.planning.solvers.port import Step
 from cloud.planning.solvers.schedule import plan_of, timed

@@ -4,7 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from cloud.planning.check import check
-from cloud.planning.model import Policy, Problem, SolverName
+from cloud.planning.problem import Policy, Problem
+from cloud.planning.questions import SolverName
 from cloud.planning.solvers.schedule import price_of
 from cloud.planning.working import RULE_SETS, Worked, WorkRules
 from tests.planning.streets import (

@@ -12,7 +12,7 @@ from cloud.foundation.settings import Settings
 from cloud.planning.budget import Budget
 from cloud.planning.client import PlannerUnavailable
 from cloud.planning.making import GaveWay, unless
-from cloud.planning.model import Solved, SolveRequest
+from cloud.planning.questions import Solved, SolveRequest
 from tests.cloud.desk import DEPOT, Desk, open_desk
 from tests.planning.office import Office, PlannerHere, until, working
 

@@ -9,9 +9,10 @@ from msgspec.structs import replace
 
 from cloud.orders.model import Span
 from cloud.planning.lag import ASSUMED_LAG, Lag, lag_of, with_margin
-from cloud.planning.model import Job, Plan, RouteStep, Vehicle, Window
 from cloud.planning.policy import TenantPolicy
 from cloud.planning.posing import problem_of
+from cloud.planning.problem import Job, RouteStep, Vehicle, Window
+from cloud.planning.solution import Plan
 from cloud.planning.worth import Judged
 from tests.planning import days
 from tests.planning.streets import (

@@ -6,7 +6,8 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
-from cloud.planning.model import Problem, RouteStep, SolveRequest
+from cloud.planning.problem import Problem, RouteStep
+from cloud.planning.questions import SolveRequest
 from cloud.planning.solvers import solving
 from cloud.planning.solvers.insertion.solver import inserted
 from cloud.planning.solvers.port import Sequences, Step, Task

@@ -6,7 +6,8 @@ import numpy as np
 from msgspec import structs
 
 from cloud.planning.check import check
-from cloud.planning.model import Problem, SolveRequest
+from cloud.planning.problem import Problem
+from cloud.planning.questions import SolveRequest
 from cloud.planning.solvers.choice import LARGE
 from cloud.planning.solvers.schedule import price_of
 from cloud.planning.solvers.solving import solve

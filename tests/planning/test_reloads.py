@@ -3,7 +3,7 @@
 from msgspec import structs
 from numpy.random import default_rng
 
-from cloud.planning.model import Problem
+from cloud.planning.problem import Problem
 from cloud.planning.solvers.formulation import formulate
 from cloud.planning.solvers.port import Step, Task
 from cloud.planning.solvers.reloads import Reloading

@@ -20,8 +20,8 @@ from cloud.orders.model import Order
 from cloud.planning.check import check
 from cloud.planning.day import Route, Sacrifice, difference, of_van
 from cloud.planning.job_queue import job_of
-from cloud.planning.model import SolveRequest, SolverName
 from cloud.planning.posing import problem_of
+from cloud.planning.questions import SolveRequest, SolverName
 from cloud.planning.reordering import brought_forward, misnamed, not_yet, obstacle, resorted
 from cloud.planning.rules import RuleChanged
 from cloud.planning.solvers.solving import solve

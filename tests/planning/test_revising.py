@@ -6,16 +6,17 @@ from itertools import count
 import pytest
 
 from cloud.orders.model import Order, Promise, Span
-from cloud.planning import model
 from cloud.planning.day import difference
+from cloud.planning.problem import VisitKind
 from cloud.planning.revising import NewRoutes, outdated_by, routes_of, with_progress
 from cloud.planning.situation import Day
+from cloud.planning.solution import Cost, Plan, PlannedRoute, Visit
 from tests.planning.days import EIGHT, HOUR, aboard, day, order, route, rule, stop
 
 NOON = EIGHT + 4 * HOUR
 
 
-def solve(here: Day, **routes: list[tuple[str, model.VisitKind]]) -> NewRoutes:
+def solve(here: Day, **routes: list[tuple[str, VisitKind]]) -> NewRoutes:
     """As if the planner had answered with these visits, ten minutes apart, from now on."""
     planned = []
     for van in here.vehicles:
@@ -23,7 +24,7 @@ def solve(here: Day, **routes: list[tuple[str, model.VisitKind]]) -> NewRoutes:
         for at, (name, kind) in enumerate(routes.get(van.replace("-", "_"), [])):
             arrival = int(here.now + 600 * (at + 1))
             visits.append(
-                model.Visit(
+                Visit(
                     job=name,
                     kind=kind,
                     location=0,
@@ -35,7 +36,7 @@ def solve(here: Day, **routes: list[tuple[str, model.VisitKind]]) -> NewRoutes:
                 )
             )
         planned.append(
-            model.PlannedRoute(
+            PlannedRoute(
                 vehicle=van,
                 visits=tuple(visits),
                 end_leg_s=300,
@@ -43,10 +44,10 @@ def solve(here: Day, **routes: list[tuple[str, model.VisitKind]]) -> NewRoutes:
                 ends_at=int(here.now),
             )
         )
-    plan = model.Plan(
+    plan = Plan(
         routes=tuple(planned),
         unserved=(),
-        cost=model.Cost(drive_s=0, distance_m=0, late_s=0),
+        cost=Cost(drive_s=0, distance_m=0, late_s=0),
         solver="test",
     )
     numbers = count(1)

@@ -11,8 +11,8 @@ from cloud.foundation.migrations import downgrade, upgrade
 from cloud.foundation.settings import Settings
 from cloud.orders.model import Order
 from cloud.planning import rule_store
-from cloud.planning.model import Job, Problem, RouteStep
 from cloud.planning.posing import problem_of, stranded
+from cloud.planning.problem import Job, Problem, RouteStep
 from cloud.planning.rules import Rule, against
 from cloud.planning.situation import Day
 from cloud.planning.standing import obstacle

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from cloud.fleet.model import Driver
 from cloud.orders.model import Promise, Span, Whereabouts, promise_after_change
-from cloud.planning.model import Job, Problem, Vehicle, Window
 from cloud.planning.policy import TenantPolicy
 from cloud.planning.posing import problem_of, stranded
+from cloud.planning.problem import Job, Problem, Vehicle, Window
 from cloud.planning.situation import EARLY_S, At, Day
 from cloud.planning.van_shifts import LEAST_REST_S, LOADING_S
 from cloud.planning.visiting import OVERTIME_S

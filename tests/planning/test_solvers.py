@@ -7,15 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cloud.planning.model import (
-    Policy,
-    Problem,
-    RouteStep,
-    SolveRequest,
-    SolverName,
-    VisitKind,
-    Window,
-)
+from cloud.planning.problem import Policy, Problem, RouteStep, VisitKind, Window
+from cloud.planning.questions import SolveRequest, SolverName
 from cloud.planning.solvers.port import Step, sequences_in_force
 from cloud.planning.solvers.schedule import price_of
 from cloud.planning.solvers.solving import solve

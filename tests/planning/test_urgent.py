@@ -3,8 +3,10 @@
 from dataclasses import replace
 
 from cloud.planning.check import check
-from cloud.planning.model import Plan, Problem, SolveRequest
 from cloud.planning.posing import problem_of
+from cloud.planning.problem import Problem
+from cloud.planning.questions import SolveRequest
+from cloud.planning.solution import Plan
 from cloud.planning.solvers.port import Sequences, sequences_in_force, sequences_of
 from cloud.planning.solvers.solving import solve
 from tests.planning.days import EIGHT, HOUR, aboard, day, order, route, stop

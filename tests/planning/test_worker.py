@@ -13,17 +13,8 @@ import psutil
 import pytest
 
 from cloud.planning.client import PlannerClient, PlannerUnavailable
-from cloud.planning.model import (
-    Answer,
-    Job,
-    Location,
-    Problem,
-    Refused,
-    Solved,
-    SolveRequest,
-    SolverName,
-    Vehicle,
-)
+from cloud.planning.problem import Job, Location, Problem, Vehicle
+from cloud.planning.questions import Answer, Refused, Solved, SolveRequest, SolverName
 from cloud.roads.engine import url_of
 from cloud.roads.hours import Week
 from cloud.roads.keeper import NOW

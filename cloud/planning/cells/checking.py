@@ -11,8 +11,9 @@ from msgspec.structs import replace
 
 from cloud.planning.cells.joining import Piece
 from cloud.planning.check import check
-from cloud.planning.model import Cost, Job, Plan, Problem, Vehicle, Violation
 from cloud.planning.portion import Portion
+from cloud.planning.problem import Job, Problem, Vehicle
+from cloud.planning.solution import Cost, Plan, Violation
 
 
 def check_in_cells(problem: Problem, pieces: Sequence[Piece], plan: Plan) -> tuple[Violation, ...]:

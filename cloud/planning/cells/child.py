@@ -11,7 +11,8 @@ import sys
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-from cloud.planning.model import Plan, SolveRequest
+from cloud.planning.questions import SolveRequest
+from cloud.planning.solution import Plan
 from cloud.planning.solvers.port import SolverFailed
 from cloud.planning.solvers.solving import solve
 from cloud.roads.hours import Travel

@@ -15,7 +15,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from cloud.planning.model import NO_LIMIT, Job, Plan, Problem, Vehicle
+from cloud.planning.bounds import NO_LIMIT
+from cloud.planning.problem import Job, Problem, Vehicle
+from cloud.planning.solution import Plan
 from cloud.planning.solvers.allowed import allows
 
 type Floats = npt.NDArray[np.float64]

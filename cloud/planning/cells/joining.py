@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from cloud.planning.model import Cost, Plan, PlannedRoute, Problem
 from cloud.planning.portion import Portion
+from cloud.planning.problem import Problem
+from cloud.planning.solution import Cost, Plan, PlannedRoute
 from cloud.planning.solvers.choice import because_in_cells
 from cloud.planning.solvers.port import sequences_of
 from cloud.planning.solvers.schedule import cost_of, plan_of, price_of

@@ -21,8 +21,10 @@ from cloud.planning.cells.division import Cell, Ground
 from cloud.planning.cells.joining import Piece, joined, sewn_in
 from cloud.planning.cells.processes import SearchProcess
 from cloud.planning.cells.seams import Standing, borders, rescues
-from cloud.planning.model import Plan, Prices, Problem, SolveRequest, Violation
 from cloud.planning.portion import Portion, portion
+from cloud.planning.problem import Problem
+from cloud.planning.questions import SolveRequest
+from cloud.planning.solution import Plan, Prices, Violation
 from cloud.planning.solvers.keeping import prices_kept
 from cloud.roads.hours import Travel
 

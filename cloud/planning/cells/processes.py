@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from cloud.foundation.processes import die_with_parent
 from cloud.planning.cells.child import LENGTH, CellTask, Failed, framed
-from cloud.planning.model import Plan
+from cloud.planning.solution import Plan
 from cloud.planning.solvers.port import SolverFailed
 
 _GRACE_S: Final = 60.0

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from cloud.planning.model import Job, Load, Vehicle
+from cloud.planning.problem import Job, Load, Vehicle
 
 
 def allows(vehicle: Vehicle, job: Job) -> bool:

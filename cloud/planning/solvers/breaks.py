@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from cloud.planning.model import Job, PlannedRoute, Policy, Vehicle
+from cloud.planning.problem import Job, Policy, Vehicle
+from cloud.planning.solution import PlannedRoute
 from cloud.planning.solvers.port import Step
 from cloud.planning.solvers.rates import price_of_lateness
 from cloud.planning.solvers.service import (

@@ -11,7 +11,8 @@ from typing import Final
 import numpy as np
 from msgspec.structs import replace
 
-from cloud.planning.model import Job, Problem, Vehicle, Visit, Window
+from cloud.planning.problem import Job, Problem, Vehicle, Window
+from cloud.planning.solution import Visit
 from cloud.planning.solvers.allowed import allows
 from cloud.planning.solvers.port import Sequences
 from cloud.planning.solvers.schedule import timed

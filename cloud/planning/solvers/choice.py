@@ -6,7 +6,8 @@ is something to search for, in the shortest times and with breaks, too, which it
 
 from typing import Final, Literal, NamedTuple
 
-from cloud.planning.model import Problem, SolverName, Vehicle
+from cloud.planning.problem import Problem, Vehicle
+from cloud.planning.questions import SolverName
 
 LARGE: Final = 250
 """From so many orders on a problem is improved in parts."""

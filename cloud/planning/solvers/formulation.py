@@ -14,7 +14,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from cloud.planning.model import NO_LIMIT, Job, Load, Problem, Vehicle
+from cloud.planning.bounds import NO_LIMIT
+from cloud.planning.problem import Job, Load, Problem, Vehicle
 from cloud.planning.solvers.allowed import aboard, allows, fits, holds, total
 from cloud.planning.solvers.port import Step, Task, sequences_in_force
 from cloud.planning.solvers.rates import Rates, price_of_leaving, price_of_preference, rates

@@ -1,6 +1,7 @@
 """What the plan in force costs as things are now. Pure."""
 
-from cloud.planning.model import Prices, Problem, Unserved
+from cloud.planning.problem import Problem
+from cloud.planning.solution import Prices, Unserved
 from cloud.planning.solvers.port import sequences_in_force
 from cloud.planning.solvers.schedule import feasible, plan_of, prices_of
 from cloud.roads.hours import Travel

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from cloud.planning.model import Job, Problem, RouteStep, Unserved, Vehicle
+from cloud.planning.problem import Job, Problem, RouteStep, Vehicle
+from cloud.planning.solution import Unserved
 from cloud.planning.solvers.port import Sequences, Step, sequences_in_force
 from cloud.planning.solvers.schedule import feasible, timed
 from cloud.roads.hours import Travel

@@ -10,7 +10,7 @@ from collections.abc import Container, Mapping
 
 from msgspec.structs import replace
 
-from cloud.planning.model import Job, Problem, Window
+from cloud.planning.problem import Job, Problem, Window
 from cloud.planning.solvers.allowed import allows
 from cloud.planning.solvers.port import Sequences
 from cloud.planning.solvers.schedule import timed

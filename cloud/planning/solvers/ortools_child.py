@@ -13,7 +13,7 @@ from ortools.constraint_solver import (  # type: ignore[import-untyped]  # it ha
     routing_enums_pb2,
 )
 
-from cloud.planning.model import Vehicle
+from cloud.planning.problem import Vehicle
 from cloud.planning.solvers.formulation import HORIZON_S, Node, formulate
 from cloud.planning.solvers.ortools_solver import ChildTask
 from cloud.planning.solvers.port import Sequences, Step, Task

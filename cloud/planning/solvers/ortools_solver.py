@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from cloud.planning.model import Problem, VisitKind
+from cloud.planning.problem import Problem, VisitKind
 from cloud.planning.solvers.port import Sequences, SolverFailed, Step, Task
 
 _START_UP_S: Final = 20.0

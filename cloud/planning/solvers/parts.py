@@ -14,8 +14,9 @@ from typing import Final
 
 import numpy as np
 
-from cloud.planning.model import Problem, Unserved
 from cloud.planning.portion import portion
+from cloud.planning.problem import Problem
+from cloud.planning.solution import Unserved
 from cloud.planning.solvers.allowed import allows
 from cloud.planning.solvers.cores import THIS_MACHINE
 from cloud.planning.solvers.port import Sequences, Step, Task

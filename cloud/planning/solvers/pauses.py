@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from cloud.planning.model import Problem, Window
+from cloud.planning.problem import Problem, Window
 
 
 def without_common_pauses(problem: Problem) -> Problem:

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from cloud.planning.model import Plan, Problem, Vehicle, VisitKind
+from cloud.planning.problem import Problem, Vehicle, VisitKind
+from cloud.planning.solution import Plan
 from cloud.planning.solvers.allowed import allows
 from cloud.roads.hours import TimedMatrix, Travel
 from cloud.roads.model import Matrix

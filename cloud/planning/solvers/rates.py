@@ -2,7 +2,8 @@
 
 from typing import NamedTuple
 
-from cloud.planning.model import Job, PlannedRoute, Policy, Vehicle
+from cloud.planning.problem import Job, Policy, Vehicle
+from cloud.planning.solution import PlannedRoute
 
 
 class Rates(NamedTuple):

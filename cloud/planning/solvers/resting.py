@@ -1,6 +1,6 @@
 """How much of a shift goes into breaks, for searches that cannot place them. Pure."""
 
-from cloud.planning.model import Vehicle
+from cloud.planning.problem import Vehicle
 from cloud.planning.working import WorkRules
 
 

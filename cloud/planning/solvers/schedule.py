@@ -5,20 +5,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from cloud.planning.model import (
-    Cost,
-    Job,
-    Plan,
-    PlannedBreak,
-    PlannedRoute,
-    Prices,
-    Problem,
-    RouteStep,
-    Unserved,
-    Vehicle,
-    Visit,
-)
+from cloud.planning.problem import Job, Problem, RouteStep, Vehicle
 from cloud.planning.sequence import out_of_order
+from cloud.planning.solution import Cost, Plan, PlannedBreak, PlannedRoute, Prices, Unserved, Visit
 from cloud.planning.solvers.allowed import aboard, allows, is_loaded_at_start
 from cloud.planning.solvers.breaks import Rest, is_limited, legs_of, needs_breaks, placed
 from cloud.planning.solvers.port import Sequences, Step

@@ -6,7 +6,8 @@ from itertools import pairwise
 
 from msgspec.structs import replace
 
-from cloud.planning.model import Constraint, Job, Problem, Unserved, Vehicle
+from cloud.planning.problem import Job, Problem, Vehicle
+from cloud.planning.solution import Constraint, Unserved
 from cloud.planning.solvers.allowed import aboard, allows, holds, is_loaded_at_start
 from cloud.roads.hours import Travel
 from cloud.roads.model import NO_WAY

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from cloud.planning.model import Job, Vehicle, Window
+from cloud.planning.problem import Job, Vehicle, Window
 from cloud.planning.solvers.port import Step
 
 

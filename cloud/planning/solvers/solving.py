@@ -8,15 +8,9 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from cloud.planning.model import (
-    Job,
-    Plan,
-    PlannedRoute,
-    Problem,
-    SolveRequest,
-    Unserved,
-    Window,
-)
+from cloud.planning.problem import Job, Problem, Window
+from cloud.planning.questions import SolveRequest
+from cloud.planning.solution import Plan, PlannedRoute, Unserved
 from cloud.planning.solvers.allowed import allows, total
 from cloud.planning.solvers.breaks import is_limited
 from cloud.planning.solvers.by_hour import search_matrix, tightened

@@ -13,7 +13,8 @@ from typing import Final, NamedTuple, Self
 
 import numpy as np
 
-from cloud.planning.model import Job, Load, Plan, Problem
+from cloud.planning.problem import Job, Load, Problem
+from cloud.planning.solution import Plan
 from cloud.planning.solvers.allowed import allows, total
 from cloud.planning.solvers.breaks import is_limited
 from cloud.planning.solvers.insertion.board import Board, Floats, Ints, Ways

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cloud.planning.model import Job, Problem
+from cloud.planning.problem import Job, Problem
 
 type Floats = npt.NDArray[np.float64]
 

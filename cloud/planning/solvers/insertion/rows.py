@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
-from cloud.planning.model import Job, Load, Policy, Vehicle, Window
+from cloud.planning.problem import Job, Load, Policy, Vehicle, Window
 from cloud.planning.solvers.allowed import is_loaded_at_start
 from cloud.planning.solvers.breaks import Rest, is_limited, lacks_breaks, legs_of, placed
 from cloud.planning.solvers.port import Step

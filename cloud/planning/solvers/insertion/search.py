@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from cloud.planning.model import Job, Policy, Window
+from cloud.planning.problem import Job, Policy, Window
 from cloud.planning.solvers.insertion.board import Board, Floats, Ints, Positions, Ways
 from cloud.planning.solvers.insertion.rows import NEVER
 from cloud.planning.solvers.rates import price_of_lateness

@@ -4,7 +4,7 @@ import time
 from functools import lru_cache, partial
 from typing import Final
 
-from cloud.planning.model import Job, Problem
+from cloud.planning.problem import Job, Problem
 from cloud.planning.solvers.insertion.board import Ways
 from cloud.planning.solvers.insertion.desk import PICKUPS_KEPT, InsertionDesk
 from cloud.planning.solvers.port import Sequences, Task

@@ -1,55 +1,40 @@
-"""A day's problem, its plan, and what planner and caller say to each other. Pure values.
+"""A day's problem as it is posed to a solver. Pure values.
 
-Instants are whole seconds since 1970 UTC, spans whole seconds, distances whole metres. A van under
-way starts at the stop it is being driven to, when that will be done: that stop is not in the
-problem, so no solver can touch it.
+A van under way starts at the stop it is being driven to, when that will be done: that stop is not
+in the problem, so no solver can touch it.
 """
 
 from itertools import pairwise
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
+from cloud.planning.bounds import (
+    MAX_JOBS,
+    MAX_LOCATIONS,
+    NO_LIMIT,
+    Count,
+    Grams,
+    Id,
+    Index,
+    Instant,
+    Metres,
+    Millilitres,
+    Permille,
+    Price,
+    Seconds,
+    Word,
+)
 from cloud.planning.working import Worked, WorkRules
-
-type Id = Annotated[str, Meta(min_length=1, max_length=128)]
-type Instant = Annotated[int, Meta(ge=0, le=2**40)]
-type Seconds = Annotated[int, Meta(ge=0, le=1_000_000)]
-type Metres = Annotated[int, Meta(ge=0, le=100_000_000)]
-type Index = Annotated[int, Meta(ge=0, lt=20_000)]
-type Count = Annotated[int, Meta(ge=0, le=1_000_000)]
-type Grams = Annotated[int, Meta(ge=0, le=1_000_000_000)]
-type Millilitres = Annotated[int, Meta(ge=0, le=1_000_000_000)]
-type Word = Annotated[str, Meta(min_length=1, max_length=40)]
-type Price = Annotated[float, Meta(ge=0, le=1e9)]
-type Permille = Annotated[int, Meta(ge=0, le=1_000)]
 
 type Load = tuple[int, int, int]
 """Parcels, grams, millilitres."""
 
 type Priority = Literal["normal", "urgent"]
-type SolverName = Literal["auto", "pyvrp", "ortools", "insertion"]
 type VisitKind = Literal["pickup", "delivery"]
 type Pause = tuple[Instant, Instant]
 """From and to."""
-
-type Constraint = Literal[
-    "street", "capacity", "skill", "window", "shift", "range", "vehicle", "time", "wait"
-]
-"""What keeps an order from being served. ``time``: each alone would fit, not all together;
-``wait``: it may wait for another day, and that is cheaper."""
-
-NO_LIMIT: Final = 2**50
-"""More than all jobs of a problem can weigh or take together."""
-
-QUICK_S: Final = 0.1
-"""Who asks for no longer than this does not wait for those who search."""
-
-MAX_LOCATIONS: Final = 20_000
-MAX_JOBS: Final = 10_000
-MAX_REQUEST_BYTES: Final = 16_000_000
-MAX_ANSWER_BYTES: Final = 16_000_000
 
 
 class Location(msgspec.Struct, frozen=True, kw_only=True):
@@ -337,155 +322,3 @@ def _require_order(field: str, windows: tuple[Window, ...]) -> None:
                 f"{field}[{at}]: opens before the one before it has closed; "
                 "put them in order and apart"
             )
-
-
-class Visit(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing done for one job at one place.
-
-    Attributes:
-        arrival: the van is there. start: the service begins (later when it waits for a window).
-        departure: the service is done. leg_s, leg_m: the drive from the visit before, or from the
-            van's start.
-    """
-
-    job: Id
-    kind: VisitKind
-    location: Index
-    arrival: Instant
-    start: Instant
-    departure: Instant
-    leg_s: Seconds
-    leg_m: Metres
-
-
-class PlannedBreak(msgspec.Struct, frozen=True, kw_only=True):
-    """A break of the driver, on the way to the visit of index ``before``.
-
-    It is taken where the van sets out from, or at the visit's door before the service;
-    ``location`` tells. Behind the last visit comes the van's end.
-    """
-
-    before: Index
-    location: Index
-    begins: Instant
-    ends: Instant
-
-
-class PlannedRoute(msgspec.Struct, frozen=True, kw_only=True):
-    """One van's visits in order. Each van of the problem has one, without visits when unused.
-
-    What is loaded at the start comes first, as pickups at the van's start that all end when the
-    loading is done. ``end_leg_s`` and ``end_leg_m`` are the drive to the van's end, reached at
-    ``ends_at``; an unused van stays where it is (zero, zero, ``available_from``).
-    """
-
-    vehicle: Id
-    visits: tuple[Visit, ...]
-    end_leg_s: Seconds
-    end_leg_m: Metres
-    ends_at: Instant
-    breaks: tuple[PlannedBreak, ...] = ()
-
-
-class Unserved(msgspec.Struct, frozen=True, kw_only=True):
-    """A job left out, what stands against it, and that in words for a dispatcher."""
-
-    job: Id
-    constraint: Constraint
-    reason: str
-
-
-class Cost(msgspec.Struct, frozen=True, kw_only=True):
-    """What a plan costs: driving, and lateness summed over deliveries.
-
-    ``preference``: of deliveries by other vans than would be preferred, in seconds of driving.
-    """
-
-    drive_s: int
-    distance_m: int
-    late_s: int
-    preference: int = 0
-
-
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """All routes of a problem. ``solver`` names what made it, e.g. ``pyvrp``; ``because``: why."""
-
-    routes: tuple[PlannedRoute, ...]
-    unserved: tuple[Unserved, ...]
-    cost: Cost
-    solver: str
-    because: str = ""
-
-
-class Prices(msgspec.Struct, frozen=True, kw_only=True):
-    """What a plan costs by the tenant's policy, in seconds of driving.
-
-    Attributes:
-        driving: time, kilometres and vans. lateness: after windows and promises.
-        change: orders that get another van or another place in their round.
-        unserved: orders that are left out. preference: orders outside the zones of their vans, or
-            at doors that other drivers know better.
-    """
-
-    driving: float
-    lateness: float
-    change: float
-    unserved: float
-    preference: float = 0.0
-
-    @property
-    def total(self) -> float:
-        """All of it."""
-        return self.driving + self.lateness + self.change + self.unserved + self.preference
-
-
-class Violation(msgspec.Struct, frozen=True, kw_only=True):
-    """One rule a plan breaks, as the independent checker names it."""
-
-    rule: str
-    text: str
-    job: str | None = None
-    vehicle: str | None = None
-
-
-class SolveRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Asks the planner for a plan.
-
-    Attributes:
-        previous: where the search starts when it is given.
-        now: when it is asked: what vans meet on the streets then counts for what they drive soon
-            after. None: only what is usual at each hour does, as far as that is learned.
-    """
-
-    problem: Problem
-    solver: SolverName = "auto"
-    seconds: Annotated[float, Meta(ge=0.01, le=600)] = 2.0
-    seed: Annotated[int, Meta(ge=0, lt=2**32)] = 1
-    previous: Plan | None = None
-    now: Instant | None = None
-
-
-class Solved(msgspec.Struct, frozen=True, kw_only=True, tag="solved"):
-    """A plan. ``check`` is empty, or the plan must not be used. ``seconds``: real time taken.
-
-    ``kept`` is what the plan in force costs as things are now, by the same prices; None where it
-    was not computed.
-    """
-
-    plan: Plan
-    check: tuple[Violation, ...]
-    seconds: float
-    kept: Prices | None = None
-
-
-class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
-    """No plan: the reason names the field at fault, or the part that failed, and the remedy.
-
-    ``is_passing``: a part does not answer now, so the same request may be answered later.
-    """
-
-    reason: str
-    is_passing: bool = False
-
-
-type Answer = Solved | Refused
