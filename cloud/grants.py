@@ -22,7 +22,8 @@ from cloud.integrations.webhooks import store as webhook_store
 from cloud.orders import store as order_store
 from cloud.places import area_store
 from cloud.planning import job_store
-from cloud.planning import store as planning_store
+from cloud.planning.tables import route_row
+from cloud.planning.within import orders_of_carrier, routes_within
 from cloud.roads import store as roads_store
 from cloud.tracking.sight import FULL, Sight
 
@@ -74,14 +75,14 @@ def _shift(tenant: str, shift_id: str, reach: Reach) -> Select[Any]:
 
 def _order(tenant: str, order_id: str, reach: Reach) -> Select[Any]:
     order = order_store.order_row
-    held = order_store.orders_within(reach, planning_store.orders_of_carrier)
+    held = order_store.orders_within(reach, orders_of_carrier)
     return select(order.c.id).where(order.c.tenant == tenant, order.c.id == order_id, held)
 
 
 def _route(tenant: str, route_id: str, reach: Reach) -> Select[Any]:
-    route = planning_store.route_row
-    wanted = (route.c.tenant == tenant, route.c.id == route_id, planning_store.routes_within(reach))
-    return select(route.c.id).where(*wanted)
+    route = route_row.c
+    wanted = (route.tenant == tenant, route.id == route_id, routes_within(reach))
+    return select(route.id).where(*wanted)
 
 
 def _job(tenant: str, job_id: str, reach: Reach) -> Select[Any]:

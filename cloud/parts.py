@@ -42,8 +42,8 @@ from cloud.planning.making import PlanMaker, Positions
 from cloud.planning.ruling import DayRules
 from cloud.planning.service import Planning
 from cloud.planning.situation import At
-from cloud.planning.store import orders_of_carrier
 from cloud.planning.turns import searches_at_once
+from cloud.planning.within import orders_of_carrier
 from cloud.roads.access import access_of
 from cloud.roads.client import RoadsClient
 from cloud.roads.engine import engine_url

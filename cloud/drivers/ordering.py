@@ -14,7 +14,7 @@ from cloud.foundation.errors import Conflict, Invalid, NotFound
 from cloud.foundation.ids import NewId
 from cloud.orders import store as order_store
 from cloud.orders.model import Order
-from cloud.planning import proposal_store, rule_store, store
+from cloud.planning import revision_store, route_store, rule_store
 from cloud.planning.day import Revision, Route, of_van
 from cloud.planning.reordering import (
     DriverReordered,
@@ -117,7 +117,7 @@ class StopOrder:
         with self._database.reading() as connection:
             route = require_route_of_driver(connection, tenant, driver_id, self._clock.now_s())
             day = tenant, route.depot_id, route.service_date
-            known = store.revisions(connection, *day)
+            known = revision_store.revisions(connection, *day)
             was, now = (
                 _orders_on(connection, route, number)
                 for number in (route.revision - 1, route.revision)
@@ -148,7 +148,7 @@ class StopOrder:
         if against is not None:
             raise Conflict(against)
         now, by = self._clock.now_s(), _name(connection, route)
-        store.put_in_order(connection, changed)
+        route_store.put_in_order(connection, changed)
         self._hold(connection, route, chosen_by_driver(rules, route.vehicle_id), by)
         reason = f"{by} put the stops of {route.vehicle_id} in another order"
         _tell(connection, changed, now, reason)
@@ -186,7 +186,7 @@ def take_out_of_turn(connection: Connection, route: Route, stop_id: str, now: fl
     if against is not None:
         raise Conflict(against)
     changed = resorted(route, brought_forward(route, stop_id))
-    store.put_in_order(connection, changed)
+    route_store.put_in_order(connection, changed)
     if now >= route.ends_at + OVERTIME_S:
         return
     stop = changed.open_stops[0]
@@ -224,7 +224,7 @@ def _require_free(rules: Sequence[Rule], vehicle_id: str) -> None:
 def _orders_on(connection: Connection, route: Route, revision: int) -> set[str]:
     """Ids of what a revision had still to be visited on a route."""
     day = route.tenant, route.depot_id, route.service_date
-    steps = proposal_store.sequences_of(connection, *day, revision) or {}
+    steps = revision_store.sequences_of(connection, *day, revision) or {}
     return {step.job for step in steps.get(route.vehicle_id, ())}
 
 

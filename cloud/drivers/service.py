@@ -14,7 +14,7 @@ from cloud.orders import store as order_store
 from cloud.orders.model import Order, Parcel, Whereabouts
 from cloud.orders.service import move, require_order
 from cloud.orders.states import DELIVERED_TO, FAILED_FOR
-from cloud.planning import breakdown_store, store
+from cloud.planning import breakdown_store, route_store
 from cloud.planning.breakdowns import is_half_over
 from cloud.planning.day import Route, Stop, is_served_at
 from cloud.planning.reordering import is_out_of_turn
@@ -142,7 +142,7 @@ class DriverWork:
                 _close_deliveries(connection, route, stop, report, when)
             is_left_open = stop.kind == "pickup" and _is_left(connection, route, stop)
             if stop.state != "done" and not is_left_open and _is_complete(connection, tenant, stop):
-                store.mark_stop(connection, tenant, stop_id, state="done", done_at=when)
+                route_store.mark_stop(connection, tenant, stop_id, state="done", done_at=when)
             after = _require_stop(connection, tenant, route, stop_id)
         self._events.wake()
         return after
@@ -150,7 +150,7 @@ class DriverWork:
     def _arrive(self, connection: Connection, route: Route, stop: Stop, at: float) -> None:
         if stop.state != "open":
             return
-        store.mark_stop(connection, route.tenant, stop.id, state="arrived", arrived_at=at)
+        route_store.mark_stop(connection, route.tenant, stop.id, state="arrived", arrived_at=at)
         for order_id in stop.order_ids:
             order = require_order(connection, route.tenant, order_id)
             if is_served_at(stop, order):
@@ -198,15 +198,15 @@ def _require_route_of_stop(
     connection: Connection, tenant: str, driver_id: str, stop_id: str
 ) -> Route:
     """The route with this stop that the driver drives or drove: reports may come late."""
-    stop = store.find_stop(connection, tenant, stop_id)
-    route = None if stop is None else store.find_route(connection, tenant, stop.route_id)
+    stop = route_store.find_stop(connection, tenant, stop_id)
+    route = None if stop is None else route_store.find_route(connection, tenant, stop.route_id)
     if route is None or not has_driven(connection, route, driver_id):
         raise NotFound(f"stop {stop_id!r} is not on your route; fetch the route again")
     return replace(route, driver_id=driver_id)
 
 
 def _require_stop(connection: Connection, tenant: str, route: Route, stop_id: str) -> Stop:
-    stop = store.find_stop(connection, tenant, stop_id)
+    stop = route_store.find_stop(connection, tenant, stop_id)
     if stop is None or stop.route_id != route.id:
         raise NotFound(f"stop {stop_id!r} is not on your route; fetch the route again")
     return stop

@@ -19,7 +19,7 @@ from cloud.foundation.database import Database
 from cloud.foundation.identity import EVERYTHING, Reach
 from cloud.orders import store as order_store
 from cloud.orders.model import Order
-from cloud.planning import risk_store, store, told_store
+from cloud.planning import risk_store, route_store, told_store
 from cloud.planning.day import PromiseAtRisk, Route, Stop, is_served_at
 from cloud.planning.eta import Underway, forecast, still_holds, underway, visited
 from cloud.planning.leg_left import Way, left_share, way_of
@@ -173,7 +173,7 @@ class Forecasts:
         if known is None or not 0 <= now - known[0] < _LEARN_EVERY_S:
             with self._database.reading() as connection:
                 zone = ZoneInfo(require_depot(connection, tenant, depot_id).zone)
-                routes = store.newest_routes(connection, tenant, depot_id, _LEARN_ROUTES)
+                routes = route_store.newest_routes(connection, tenant, depot_id, _LEARN_ROUTES)
                 judged = told_store.judged(connection, tenant, routes)
             pace = learned([visited(route, zone) for route in routes])
             known = now, Learned(pace, worth_of(judged), zone)

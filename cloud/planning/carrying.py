@@ -19,7 +19,7 @@ from cloud.orders import store as order_store
 from cloud.orders.model import Order, OrderChanged
 from cloud.orders.store import DayOf
 from cloud.orders.waiting import carried, next_dates
-from cloud.planning import rule_store, store
+from cloud.planning import plan_store, rule_store
 from cloud.planning.visiting import OVERTIME_S
 
 log = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ def coming(connection: Connection, depot: Depot, service_date: date, now: float)
             continue
         waiting = order_store.waiting_of_day(connection, key, service_date)
         if not _is_over(connection, key, depot, now):
-            left = store.left_waiting(connection, *key)
+            left = plan_store.left_waiting(connection, *key)
             waiting = [order for order in waiting if order.id in left]
         found += waiting
     return found
@@ -136,7 +136,7 @@ def carry(
         )
         outbox.append(connection, order.tenant, now, told)
     for day, order_ids in gone.items():
-        store.leave_day(connection, *day, order_ids)
+        plan_store.leave_day(connection, *day, order_ids)
 
 
 def _is_over(connection: Connection, day: DayOf, depot: Depot, now: float) -> bool:

@@ -15,7 +15,7 @@ from cloud.orders import store as order_store
 from cloud.orders.model import Promise
 from cloud.orders.service import move
 from cloud.places.service_times import ServiceTimes
-from cloud.planning import job_store, proposal_store, rule_store, store
+from cloud.planning import job_store, plan_store, proposal_store, revision_store, rule_store
 from cloud.planning.carrying import carry
 from cloud.planning.day import (
     DayPlan,
@@ -206,7 +206,7 @@ class Committer:
         job, number = made.job, revision.number
         _tell_orders(connection, now, routes, made.new.promises)
         routes = _numbered(now.plan, routes, number)
-        store.commit_revision(connection, now.plan, routes, made.new.unserved, revision)
+        plan_store.commit_revision(connection, now.plan, routes, made.new.unserved, revision)
         proposal_store.outdate(connection, job.tenant, job.depot_id, job.service_date)
         if job.restores is not None:
             _lift_chosen(connection, now, job, job.restores, number)
@@ -273,7 +273,7 @@ def _before(connection: Connection, job: Job, plan: DayPlan) -> DayPlan:
     """What a revision is told against: with a driver's change, the plan as it was published."""
     if all(one.trigger != "driver_reordered" for one in job.about):
         return plan
-    published = proposal_store.sequences_of(connection, *job.day_key, plan.revision)
+    published = revision_store.sequences_of(connection, *job.day_key, plan.revision)
     return plan if published is None else as_committed(plan, published)
 
 
@@ -282,7 +282,7 @@ def _lift_chosen(connection: Connection, now: Day, job: Job, restored: int, numb
 
     What the office has laid down holds on.
     """
-    since = store.published_at(connection, *job.day_key, restored)
+    since = revision_store.published_at(connection, *job.day_key, restored)
     for rule in now.rules:
         if rule.maker == "office" or since is None or rule.made_at < since:
             continue

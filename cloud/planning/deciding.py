@@ -9,7 +9,7 @@ from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.foundation.errors import Conflict, NotFound
 from cloud.foundation.ids import NewId
-from cloud.planning import proposal_store, store
+from cloud.planning import plan_store, policy_store, proposal_store, revision_store
 from cloud.planning.day import Job
 from cloud.planning.policy import TenantPolicy
 from cloud.planning.proposals import Comparison, Proposal, Sequences, compared, sequences_of_routes
@@ -30,12 +30,12 @@ class Decisions:
     def policy(self, tenant: str) -> TenantPolicy:
         """A tenant's prices, and which re-plans are proposed."""
         with self._database.reading() as connection:
-            return proposal_store.policy_of(connection, tenant)
+            return policy_store.policy_of(connection, tenant)
 
     def set_policy(self, tenant: str, policy: TenantPolicy) -> None:
         """Set them; from the next re-plan on."""
         with self._database.writing() as connection:
-            proposal_store.put_policy(connection, tenant, policy)
+            policy_store.put_policy(connection, tenant, policy)
 
     def proposals(self, tenant: str, depot_id: str, service_date: date) -> list[Proposal]:
         """The newest proposals of a day, the newest first.
@@ -87,7 +87,7 @@ class Decisions:
         """
         with self._database.writing() as connection:
             require_depot(connection, tenant, depot_id)
-            current = store.current_revision(connection, tenant, depot_id, service_date)
+            current = plan_store.current_revision(connection, tenant, depot_id, service_date)
             if current != revision:
                 raise Conflict(f"revision {current} is current, not {revision}; look at it first")
             if to >= revision:
@@ -127,7 +127,7 @@ class Decisions:
         with self._database.reading() as connection:
             require_depot(connection, tenant, depot_id)
             day = tenant, depot_id, service_date
-            now = store.find_plan(connection, *day)
+            now = plan_store.find_plan(connection, *day)
             after = (
                 sequences_of_routes(now.routes)
                 if other is None
@@ -167,7 +167,7 @@ class Decisions:
 def _sequences(
     connection: Connection, tenant: str, depot_id: str, service_date: date, number: int
 ) -> Sequences:
-    found = proposal_store.sequences_of(connection, tenant, depot_id, service_date, number)
+    found = revision_store.sequences_of(connection, tenant, depot_id, service_date, number)
     if found is None:
         raise NotFound(
             f"revision {number} is not known, or was made before revisions kept their sequences"

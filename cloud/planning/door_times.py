@@ -8,7 +8,7 @@ from cloud.foundation.database import Database
 from cloud.orders import store as order_store
 from cloud.places.model import Place
 from cloud.places.service_times import Dwell, ServiceTimes, learned
-from cloud.planning import store, told_store
+from cloud.planning import route_store, told_store
 from cloud.planning.day import Route, Stop
 from cloud.planning.familiar import Familiarity, delivered_by, familiarity
 from cloud.planning.lag import Lag, lag_of
@@ -47,7 +47,7 @@ class DoorTimes:
         known = self._known.get((tenant, depot_id))
         if known is None or not 0 <= now - known.at < _LEARN_EVERY_S:
             with self._database.reading() as connection:
-                routes = store.newest_routes(connection, tenant, depot_id, _LEARN_ROUTES)
+                routes = route_store.newest_routes(connection, tenant, depot_id, _LEARN_ROUTES)
                 routes = with_drivers(connection, routes, now)
                 served = list(_delivered(routes))
                 places = order_store.places_of_deliveries(connection, tenant, served)

@@ -15,7 +15,7 @@ from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.foundation.ids import NewId
 from cloud.orders import store as order_store
-from cloud.planning import job_store, proposal_store, store
+from cloud.planning import job_store, plan_store, proposal_store, route_store
 from cloud.planning.day import DayKey, Job, PlanningFailed, Trigger
 from cloud.planning.hours_news import HoursNews, PlaceNews, PlannedDay, cause_of_hours
 from cloud.planning.making import REPLAN_S
@@ -66,11 +66,11 @@ class JobQueue:
     def ask_of_streets(self, news: StreetNews) -> list[Job]:
         """The same for each route of any company that news of the streets concern."""
         now = self._clock.now_s()
-        soon = now - store.LATE_S, now + _SOON_S
+        soon = now - route_store.LATE_S, now + _SOON_S
         with self._database.reading() as connection:
             known = [
-                (tenant, store.routes_between(connection, tenant, *soon))
-                for tenant in store.tenants_on_road(connection, *soon)
+                (tenant, route_store.routes_between(connection, tenant, *soon))
+                for tenant in route_store.tenants_on_road(connection, *soon)
             ]
         return [
             job
@@ -102,7 +102,7 @@ class JobQueue:
         now = self._clock.now_s()
         until = now + (_SOON_S if cause.about.trigger in _BEFORE_THE_SHIFT else 1)
         with self._database.reading() as connection:
-            routes = store.routes_between(connection, tenant, now - store.LATE_S, until)
+            routes = route_store.routes_between(connection, tenant, now - route_store.LATE_S, until)
             shifts = shift_store.shifts_between(connection, tenant, now, until, cause.vehicle_id)
         days = [
             (route.depot_id, route.service_date)
@@ -115,7 +115,7 @@ class JobQueue:
     def add(self, job: Job) -> bool:
         """Whether the job waits now, by itself or joined; one a day at the most does."""
         with self._database.reading() as connection:
-            revision = store.current_revision(connection, *job.day_key)
+            revision = plan_store.current_revision(connection, *job.day_key)
             if revision == 0 and not job_store.unfinished_of_day(connection, job):
                 return False
         with self._database.writing() as connection:
@@ -187,7 +187,7 @@ class JobQueue:
 
 def _days_of(connection: Connection, depot: Depot, news: HoursNews, today: date) -> list[date]:
     """The planned days of a depot that news may concern: of a place those with an order there."""
-    days = store.planned_days(connection, depot.tenant, depot.id, today)
+    days = plan_store.planned_days(connection, depot.tenant, depot.id, today)
     if not days or not isinstance(news, PlaceNews):
         return days
     place_id = news.told.place_id
@@ -202,7 +202,7 @@ def _is_to_come(connection: Connection, tenant: str, depot_id: str, day: date, n
 
 
 def _planned(connection: Connection, depot: Depot, day: date) -> PlannedDay:
-    plan = store.find_plan(connection, depot.tenant, depot.id, day)
+    plan = plan_store.find_plan(connection, depot.tenant, depot.id, day)
     orders = order_store.of_day(connection, depot.tenant, depot.id, day)
     return PlannedDay(depot, plan, tuple(orders))
 

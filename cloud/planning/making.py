@@ -13,7 +13,7 @@ from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.foundation.ids import NewId
 from cloud.places.service_times import ServiceTimes
-from cloud.planning import proposal_store, store
+from cloud.planning import policy_store, proposal_store, revision_store
 from cloud.planning.client import PlannerClient, PlannerUnavailable
 from cloud.planning.committing import Committer, Known, Made, Outcome, PlanRefused
 from cloud.planning.day import Job, Route, Unplanned
@@ -252,14 +252,14 @@ class _Asked(NamedTuple):
 
 
 def _asked(connection: Connection, job: Job) -> _Asked:
-    policy = proposal_store.policy_of(connection, job.tenant)
+    policy = policy_store.policy_of(connection, job.tenant)
     return _Asked(policy, _held(connection, job), _taken_back(connection, job))
 
 
 def _held(connection: Connection, job: Job) -> Sequences | None:
     """The sequences that a job gives instead of seeking them."""
     if job.restores is not None:
-        return proposal_store.sequences_of(connection, *job.day_key, job.restores)
+        return revision_store.sequences_of(connection, *job.day_key, job.restores)
     if job.proposal_id is None:
         return None
     known = proposal_store.proposals(connection, *job.day_key)
@@ -300,9 +300,9 @@ def _taken_back(connection: Connection, job: Job) -> dict[str, Undone]:
     """What undos bind a re-plan to; neither one that a person asks for, nor what is news."""
     if job.trigger in {"optimize", "undo", "accepted", "driver_reordered"}:
         return {}
-    if not store.has_undo(connection, *job.day_key):
+    if not revision_store.has_undo(connection, *job.day_key):
         return {}
-    found = undone(store.revisions(connection, *job.day_key))
+    found = undone(revision_store.revisions(connection, *job.day_key))
     touched = {one.order_id for one in job.about}
     return {order_id: one for order_id, one in found.items() if order_id not in touched}
 

@@ -1,4 +1,4 @@
-"""Tables of proposals and of tenants' policies, and the sequences that revisions keep."""
+"""The table of proposals: re-plans that wait, or waited, for a dispatcher's word."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -22,11 +22,9 @@ from sqlalchemy import (
 
 from cloud.foundation.database import BUSINESS
 from cloud.planning.day import Diff, RevisionCost
-from cloud.planning.policy import TenantPolicy
 from cloud.planning.problem import RouteStep
-from cloud.planning.proposals import Proposal, ProposalState, Sequences
+from cloud.planning.proposals import Proposal, ProposalState
 from cloud.planning.solution import Prices
-from cloud.planning.store import revision_row
 
 _SHOWN: Final = 50
 _AS_JSON: Final[Mapping[str, Any]] = {
@@ -57,27 +55,6 @@ proposal_row = Table(
     Column("gain", Float, nullable=False),
     Index("ix_plan_proposal_day", "tenant", "depot_id", "service_date"),
 )
-policy_row = Table(
-    "planning_policy",
-    BUSINESS,
-    Column("tenant", String, primary_key=True),
-    Column("policy", JSON, nullable=False),
-)
-
-
-def policy_of(connection: Connection, tenant: str) -> TenantPolicy:
-    """A tenant's policy; the usual one when none was set."""
-    wanted = select(policy_row.c.policy).where(policy_row.c.tenant == tenant)
-    found = connection.execute(wanted).scalar()
-    return TenantPolicy() if found is None else msgspec.convert(found, TenantPolicy)
-
-
-def put_policy(connection: Connection, tenant: str, policy: TenantPolicy) -> None:
-    """Set a tenant's policy."""
-    told = msgspec.to_builtins(policy)
-    same = policy_row.c.tenant == tenant
-    if connection.execute(update(policy_row).where(same).values(policy=told)).rowcount == 0:
-        connection.execute(insert(policy_row).values(tenant=tenant, policy=told))
 
 
 def add_proposal(connection: Connection, proposal: Proposal) -> None:
@@ -154,21 +131,6 @@ def rejected(
     """The newest proposals of a day that a dispatcher has said no to."""
     known = proposals(connection, tenant, depot_id, service_date)
     return [one for one in known if one.state == "rejected"]
-
-
-def sequences_of(
-    connection: Connection, tenant: str, depot_id: str, service_date: date, number: int
-) -> Sequences | None:
-    """What a revision had still to be visited; None when there is none of that number."""
-    found = connection.execute(
-        select(revision_row.c.steps).where(
-            revision_row.c.tenant == tenant,
-            revision_row.c.depot_id == depot_id,
-            revision_row.c.service_date == service_date.isoformat(),
-            revision_row.c.number == number,
-        )
-    ).scalar()
-    return None if found is None else msgspec.convert(found, dict[str, tuple[RouteStep, ...]])
 
 
 def _proposal(row: RowMapping) -> Proposal:

@@ -20,7 +20,7 @@ from cloud.orders.waves import with_wave
 from cloud.places import area_store
 from cloud.places.model import Place
 from cloud.places.service_times import NOTHING_LEARNED, ServiceTimes
-from cloud.planning import breakdown_store, rule_store, store
+from cloud.planning import breakdown_store, plan_store, rule_store
 from cloud.planning.breakdowns import to_fetch
 from cloud.planning.carrying import coming
 from cloud.planning.rules import Rule
@@ -55,7 +55,7 @@ def read_day(
     comes = tuple(coming(connection, depot, service_date, now)) if takes_waiting else ()
     orders += [carried(one, service_date, depot.zone) for one in comes]
     orders = _with_last_chances(connection, depot, service_date, orders, now)
-    plan = store.find_plan(connection, tenant, depot.id, service_date)
+    plan = plan_store.find_plan(connection, tenant, depot.id, service_date)
     waves = waves_of(connection, tenant, depot.id)
     places = order_store.places_of_day(connection, tenant, depot.id, service_date)
     rules = rule_store.in_force(connection, tenant, depot.id, service_date)

@@ -18,7 +18,7 @@ from cloud.foundation.identity import EVERYTHING, Reach
 from cloud.foundation.ids import NewId
 from cloud.orders import store as order_store
 from cloud.orders.model import Order
-from cloud.planning import job_store, store
+from cloud.planning import job_store, plan_store, revision_store, route_store
 from cloud.planning.day import DayPlan, Job, Revision, Route
 
 MAX_QUEUED: Final = 20
@@ -44,7 +44,7 @@ class Planning:
         """
         with self._database.reading() as connection:
             require_depot(connection, tenant, depot_id)
-            found = store.find_plan(connection, tenant, depot_id, service_date, reach)
+            found = plan_store.find_plan(connection, tenant, depot_id, service_date, reach)
             driven = with_drivers(connection, found.routes, self._clock.now_s())
         if found.revision == 0:
             raise NotFound(f"nothing is planned for {service_date} yet; POST …/optimize plans it")
@@ -58,7 +58,7 @@ class Planning:
         """
         with self._database.reading() as connection:
             require_depot(connection, tenant, depot_id)
-            return store.revisions(connection, tenant, depot_id, service_date)
+            return revision_store.revisions(connection, tenant, depot_id, service_date)
 
     def route(self, tenant: str, route_id: str) -> Route:
         """One route.
@@ -67,7 +67,7 @@ class Planning:
             NotFound: there is none of that id.
         """
         with self._database.reading() as connection:
-            found = store.find_route(connection, tenant, route_id)
+            found = route_store.find_route(connection, tenant, route_id)
             if found is None:
                 raise NotFound(f"route {route_id!r} is not known")
             return with_drivers(connection, [found], self._clock.now_s())[0]
@@ -76,20 +76,20 @@ class Planning:
         """What a van should drive now or next; None when nothing is planned for it."""
         now = self._clock.now_s()
         with self._database.reading() as connection:
-            return store.route_of_vehicle(connection, tenant, vehicle_id, now)
+            return route_store.route_of_vehicle(connection, tenant, vehicle_id, now)
 
     def routes_now(self, tenant: str) -> list[Route]:
         """The routes of the shifts that are on now."""
         now = self._clock.now_s()
         with self._database.reading() as connection:
-            found = store.routes_between(connection, tenant, now, now + 1)
+            found = route_store.routes_between(connection, tenant, now, now + 1)
             return with_drivers(connection, found, now)
 
     def routes_at_work(self, tenant: str) -> list[Route]:
         """Routes with something left to do whose shift begins soon, is on, or ended lately."""
         now = self._clock.now_s()
         with self._database.reading() as connection:
-            found = store.routes_between(connection, tenant, now - _OVERTIME_S, now + _SOON_S)
+            found = route_store.routes_between(connection, tenant, now - _OVERTIME_S, now + _SOON_S)
         return [route for route in found if route.open_stops]
 
     def orders_of_day(self, tenant: str, depot_id: str, service_date: date) -> dict[str, Order]:
@@ -103,7 +103,7 @@ class Planning:
     ) -> dict[str, tuple[str | None, str | None]]:
         """Route and delivery stop of each of some orders that is planned."""
         with self._database.reading() as connection:
-            return store.places_in_plan(connection, tenant, order_ids)
+            return route_store.places_in_plan(connection, tenant, order_ids)
 
     def job(self, tenant: str, job_id: str) -> Job:
         """How far a job is.
@@ -163,7 +163,7 @@ def require_route_of_driver(
     if not ahead:
         raise NotFound(f"driver {driver_id} has no shift now or in the next seven days")
     shift = ahead[0]
-    route = store.route_of_shift(
+    route = route_store.route_of_shift(
         connection, tenant, shift.vehicle_id, shift.depot_id, shift.service_date
     )
     if route is None:
@@ -176,10 +176,10 @@ def _unfinished_route(
 ) -> Route | None:
     """The newest begun route whose van the driver was the last to drive in its shift."""
     driven = shift_store.assignments(
-        connection, tenant, "driver", now - store.LATE_S, now, holder_id=driver_id
+        connection, tenant, "driver", now - route_store.LATE_S, now, holder_id=driver_id
     )
     vans = {one.vehicle_id for one in driven}
-    found = store.unfinished_routes(connection, tenant, vans, now) if vans else []
+    found = route_store.unfinished_routes(connection, tenant, vans, now) if vans else []
     told = with_drivers(connection, found, now)
     return next((route for route in told if route.driver_id == driver_id), None)
 

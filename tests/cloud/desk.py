@@ -46,7 +46,7 @@ from cloud.planning.breaking_down import Breakdowns
 from cloud.planning.deciding import Decisions
 from cloud.planning.ruling import DayRules
 from cloud.planning.service import Planning
-from cloud.planning.store import orders_of_carrier
+from cloud.planning.within import orders_of_carrier
 from cloud.roads.model import Snapped
 from cloud.tracking.reports import Reports
 from tests.parts.migrated import migrate

@@ -12,7 +12,7 @@ from cloud.fleet.assignments import Assignment
 from cloud.foundation.database import Database
 from cloud.foundation.errors import NotFound
 from cloud.foundation.ids import random_id
-from cloud.planning import store
+from cloud.planning import plan_store, route_store
 from cloud.planning.day import Diff, Revision, RevisionCost
 from cloud.planning.service import has_driven, require_route_of_driver, with_drivers
 from tests.parts.migrated import upgrade
@@ -57,7 +57,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
     )
     with made.writing() as connection:
         fleet_store.add(connection, tables.shift, shift_store.shift_row(SHIFT))
-        store.commit_revision(connection, day().plan, [planned], [], revision)
+        plan_store.commit_revision(connection, day().plan, [planned], [], revision)
         for one in (drives(ANA, SHIFT.starts_at), drives("bea", NOON)):
             assigning.assign(connection, "main", "driver", one, random_id)
     yield made
@@ -79,8 +79,8 @@ def test_the_plan_shows_who_drives_now_and_after_the_shift_who_ended_it(
 ) -> None:
     with database.reading() as connection:
         known = (
-            store.find_route(connection, "main", "route-of-van-1")
-            or store.routes_between(connection, "main", SHIFT.starts_at, SHIFT.ends_at)[0]
+            route_store.find_route(connection, "main", "route-of-van-1")
+            or route_store.routes_between(connection, "main", SHIFT.starts_at, SHIFT.ends_at)[0]
         )
         for now, driver in ((0.0, ANA), (NOON - 1, ANA), (NOON, "bea"), (9e9, "bea")):
             [told] = with_drivers(connection, [known], now)
@@ -89,7 +89,7 @@ def test_the_plan_shows_who_drives_now_and_after_the_shift_who_ended_it(
 
 def test_both_may_report_and_nobody_else(database: Database) -> None:
     with database.reading() as connection:
-        [known] = store.routes_between(connection, "main", SHIFT.starts_at, SHIFT.ends_at)
+        [known] = route_store.routes_between(connection, "main", SHIFT.starts_at, SHIFT.ends_at)
         assert [has_driven(connection, known, one) for one in (ANA, "bea", "cid")] == [
             True,
             True,

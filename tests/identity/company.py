@@ -27,10 +27,10 @@ from cloud.foundation.outbox import Outbox
 from cloud.foundation.settings import Settings
 from cloud.orders.intake import NewOrder
 from cloud.orders.service import Orders
-from cloud.planning import proposal_store
-from cloud.planning import store as planning_store
+from cloud.planning import proposal_store, tables
 from cloud.planning.day import Diff, RevisionCost
 from cloud.planning.proposals import Proposal
+from cloud.planning.within import orders_of_carrier
 from cloud.roads.model import Snapped
 from tests.parts.migrated import migrate
 from tests.parts.whole_app import whole_app
@@ -191,7 +191,7 @@ def _part(company: Company, part: str, carrier: str) -> dict[str, str]:
         streets,
         Outbox(company.database),
         random_id,
-        planning_store.orders_of_carrier,
+        orders_of_carrier,
     )
     new = NewOrder(
         reference=f"ref-{part}", depot_id=depot, service_date=DAY, address=f"{part} street 1",
@@ -281,9 +281,9 @@ def _route(database: Database, part: str, depot: str, order_id: str) -> tuple[st
     route, stop = f"route-{part}", f"stop-{part}"
     day = {"tenant": MAIN, "depot_id": depot, "service_date": DAY.isoformat()}
     with database.writing() as connection:
-        connection.execute(insert(planning_store.plan).values(**day, revision=1, unserved=[]))
+        connection.execute(insert(tables.plan).values(**day, revision=1, unserved=[]))
         connection.execute(
-            insert(planning_store.route_row).values(
+            insert(tables.route_row).values(
                 **day,
                 id=route,
                 vehicle_id=f"van-{part}",
@@ -297,7 +297,7 @@ def _route(database: Database, part: str, depot: str, order_id: str) -> tuple[st
             )
         )
         connection.execute(
-            insert(planning_store.stop_row).values(
+            insert(tables.stop_row).values(
                 tenant=MAIN,
                 id=stop,
                 route_id=route,
@@ -315,7 +315,7 @@ def _route(database: Database, part: str, depot: str, order_id: str) -> tuple[st
             )
         )
         connection.execute(
-            insert(planning_store.stop_order).values(tenant=MAIN, stop_id=stop, order_id=order_id)
+            insert(tables.stop_order).values(tenant=MAIN, stop_id=stop, order_id=order_id)
         )
     return route, stop
 

@@ -17,7 +17,7 @@ from cloud.foundation.outbox import DomainEvent, Outbox, outbox
 from cloud.orders import store as order_store
 from cloud.orders.model import Order, Promise, Span
 from cloud.places import store as place_store
-from cloud.planning import store, told_store
+from cloud.planning import plan_store, told_store
 from cloud.planning.arrivals import (
     Arrivals,
     Forecasts,
@@ -158,7 +158,7 @@ def store_day(database: Database, route: Route, orders: Sequence[Order]) -> None
                 promise_current_begin=order.promise.current.begin,
                 promise_current_end=order.promise.current.end,
             )  # fmt: skip
-        store.commit_revision(
+        plan_store.commit_revision(
             connection, DayPlan(tenant="main", depot_id=days.DEPOT.id, service_date=days.DATE),
             [route], [],
             Revision(

@@ -16,7 +16,7 @@ from cloud.foundation.clock import RealClock, SimulatedClock
 from cloud.foundation.database import Database
 from cloud.foundation.errors import NotFound
 from cloud.foundation.outbox import Outbox
-from cloud.planning import store
+from cloud.planning import plan_store, route_store
 from cloud.planning.day import Diff, Revision, RevisionCost
 from cloud.planning.service import require_route_of_driver
 from tests.parts.migrated import upgrade
@@ -55,7 +55,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
             shift_id=shift.id,
         )
         shift_store.add_assignments(connection, "main", "driver", [driven])
-        store.commit_revision(
+        plan_store.commit_revision(
             connection,
             day().plan,
             [night_route],
@@ -90,7 +90,7 @@ def test_a_driver_keeps_last_evening_s_route_until_the_shift_ends(
 
 def test_a_late_driver_keeps_the_route_until_it_is_finished(database: Database) -> None:
     with database.writing() as connection:
-        store.mark_stop(connection, "main", "s-1", state="arrived", arrived_at=NIGHT[1] - 60)
+        route_store.mark_stop(connection, "main", "s-1", state="arrived", arrived_at=NIGHT[1] - 60)
         found = require_route_of_driver(
             connection, "main", "driver-of-van-1", at("2026-11-23T07:00:00-03:00")
         )
@@ -121,14 +121,14 @@ def test_after_the_shift_the_route_is_over(database: Database) -> None:
 
 def test_the_plan_is_found_under_the_date_the_shift_began_on(database: Database) -> None:
     with database.reading() as connection:
-        assert store.find_plan(connection, "main", DEPOT.id, DATE).revision == 1
+        assert plan_store.find_plan(connection, "main", DEPOT.id, DATE).revision == 1
         next_day = date(2026, 11, 23)
-        assert store.find_plan(connection, "main", DEPOT.id, next_day).revision == 0
+        assert plan_store.find_plan(connection, "main", DEPOT.id, next_day).revision == 0
 
 
 def test_a_stored_route_reads_back_as_it_was(database: Database) -> None:
     with database.reading() as connection:
-        (found,) = store.find_plan(connection, "main", DEPOT.id, DATE).routes
+        (found,) = plan_store.find_plan(connection, "main", DEPOT.id, DATE).routes
     assert (found.starts_at, found.ends_at) == NIGHT
     assert found.stops[1].order_ids == ("a",)
     assert (found.drive_s, found.distance_m) == (2 * 300 + 600, 2 * 2000 + 5000)

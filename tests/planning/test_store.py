@@ -14,7 +14,7 @@ from cloud.foundation.layout import DataFolder
 from cloud.foundation.places import place_of
 from cloud.foundation.settings import Settings
 from cloud.orders.model import Span
-from cloud.planning import store
+from cloud.planning import plan_store
 from cloud.planning.day import DayPlan, Diff, Revision, RevisionCost, Route, RouteBreak, Stop
 from tests.parts.migrated import migrate
 from tests.planning.days import DATE, DEPOT, EIGHT, order, route, stop
@@ -94,8 +94,8 @@ def test_whatever_is_committed_is_read_back(
     with _writing(kept_in, tmp_path) as connection:
         before = DayPlan(tenant="main", depot_id=DEPOT.id, service_date=DATE)
         for number, each in enumerate(plans, 1):
-            store.commit_revision(connection, before, each, (), _revision(number))
-            before = store.find_plan(connection, "main", DEPOT.id, DATE)
+            plan_store.commit_revision(connection, before, each, (), _revision(number))
+            before = plan_store.find_plan(connection, "main", DEPOT.id, DATE)
             assert before.routes == _read_back(each)
             assert before.revision == number
         connection.rollback()
