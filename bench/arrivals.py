@@ -26,7 +26,7 @@ from bench.side_by_side import seeds, side_by_side
 from bench.simulated_days import City, day_script
 from bench.taught import TravelTimes
 from cloud.planning.arrivals import Learned, forecast_of, holds
-from cloud.planning.day import Route, Stop
+from cloud.planning.day_plan import Route, Stop
 from cloud.planning.eta import Ahead, Underway, forecast, underway, visited
 from cloud.planning.pace import ASSUMED, Pace, Shown, Visited, learned
 from cloud.planning.worth import Eta, Judged, Worth, put_right, worth_noting, worth_of

@@ -15,7 +15,8 @@ from cloud.fleet.model import Depot, Shift, Vehicle
 from cloud.orders.model import Order, Parcel, Span, Whereabouts
 from cloud.planning.arrivals import Learned
 from cloud.planning.breakdowns import Breakdown, to_fetch
-from cloud.planning.day import DayPlan, Stop, difference
+from cloud.planning.day_plan import DayPlan, Stop
+from cloud.planning.diff import difference
 from cloud.planning.pace import ASSUMED
 from cloud.planning.policy import TenantPolicy
 from cloud.planning.posing import problem_of

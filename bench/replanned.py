@@ -18,9 +18,12 @@ from cloud.orders.model import OrderMoved, OrderReceived
 from cloud.orders.states import OrderState
 from cloud.planning.arrivals import Arrivals, Forecast, arrivals_of, forecast_of, holds
 from cloud.planning.breakdowns import VanBrokeDown
-from cloud.planning.day import Job, PromiseAtRisk, Route, difference
+from cloud.planning.day_plan import Route
+from cloud.planning.diff import difference
 from cloud.planning.eta import underway
+from cloud.planning.events import PromiseAtRisk
 from cloud.planning.job_queue import improvement, job_of
+from cloud.planning.jobs import Job
 from cloud.planning.keeping import faults
 from cloud.planning.making import MAX_TRIES, REPLAN_S
 from cloud.planning.mattering import matters

@@ -12,7 +12,7 @@ from cloud.fleet.service import Fleet
 from cloud.foundation.clock import Clock, to_rfc3339
 from cloud.foundation.fields import FieldsQuery, Selectable, chosen, selected
 from cloud.foundation.identity import READERS, Caller, Gate
-from cloud.planning.day import Route
+from cloud.planning.day_plan import Route
 from cloud.planning.service import Planning
 from cloud.roads.client import RoadsClient
 from cloud.tracking.asked import require_van

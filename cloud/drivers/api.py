@@ -14,7 +14,8 @@ from cloud.foundation.given import FilledLine, Instant, Line
 from cloud.foundation.identity import Caller, Gate
 from cloud.orders.api import ParcelBody
 from cloud.planning.api import DiffBody, RouteBody, StopBody, diff_body, route_body, stop_body
-from cloud.planning.day import Revision, Route, Stop
+from cloud.planning.day_plan import Route, Stop
+from cloud.planning.revision import Revision
 from cloud.planning.service import Planning
 
 

@@ -15,7 +15,8 @@ from cloud.foundation.ids import NewId
 from cloud.orders import store as order_store
 from cloud.orders.model import Order
 from cloud.planning import revision_store, route_store, rule_store
-from cloud.planning.day import Revision, Route, of_van
+from cloud.planning.day_plan import Route
+from cloud.planning.diff import of_van
 from cloud.planning.reordering import (
     DriverReordered,
     brought_forward,
@@ -26,6 +27,7 @@ from cloud.planning.reordering import (
     obstacle,
     resorted,
 )
+from cloud.planning.revision import Revision
 from cloud.planning.rules import Rule, RuleChanged
 from cloud.planning.service import require_route_of_driver
 from cloud.planning.visiting import OVERTIME_S

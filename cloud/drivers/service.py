@@ -16,7 +16,7 @@ from cloud.orders.service import move, require_order
 from cloud.orders.states import DELIVERED_TO, FAILED_FOR
 from cloud.planning import breakdown_store, route_store
 from cloud.planning.breakdowns import is_half_over
-from cloud.planning.day import Route, Stop, is_served_at
+from cloud.planning.day_plan import Route, Stop, is_served_at
 from cloud.planning.reordering import is_out_of_turn
 from cloud.planning.service import has_driven, require_route_of_driver
 

@@ -11,7 +11,7 @@ import msgspec
 
 from cloud.foundation.clock import to_rfc3339
 from cloud.geofences.model import FenceCrossed
-from cloud.planning.day import Route
+from cloud.planning.day_plan import Route
 from cloud.tracking.silence import SilenceChanged
 from wire import codec, feed, topics
 from wire.messages import OrderStatus, RouteRevised

@@ -9,7 +9,8 @@ from cloud.foundation.outbox import DomainEvent
 from cloud.geofences.model import FenceCrossed
 from cloud.integrations.events import PublicEvent, Told, TripTold
 from cloud.orders.model import OrderMoved
-from cloud.planning.day import PlanningFailed, PromiseAtRisk, RevisionCommitted, Route
+from cloud.planning.day_plan import Route
+from cloud.planning.events import PlanningFailed, PromiseAtRisk, RevisionCommitted
 from cloud.planning.service import Planning
 from cloud.tracking.silence import SilenceChanged
 from wire import topics

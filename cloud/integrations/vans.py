@@ -11,7 +11,7 @@ from cloud.fleet.enrolment.model import GatewayLetIn, GatewayShutOut
 from cloud.fleet.service import Fleet
 from cloud.gateways.model import CommandSent
 from cloud.gateways.service import Gateways
-from cloud.planning.day import Route, Stop
+from cloud.planning.day_plan import Route, Stop
 from cloud.planning.service import Planning
 from wire import codec, messages, topics
 

@@ -14,7 +14,9 @@ from cloud.foundation.identity.reach import require_depot_wide
 from cloud.orders.api import InstantSpan, span_body
 from cloud.orders.model import Order
 from cloud.planning.arrivals import Arrivals, Forecasts
-from cloud.planning.day import Diff, Job, Route, Stop
+from cloud.planning.day_plan import Route, Stop
+from cloud.planning.diff import Diff
+from cloud.planning.jobs import Job
 from cloud.planning.loop import PlanningLoop
 from cloud.planning.service import Planning
 from cloud.planning.solution import Prices

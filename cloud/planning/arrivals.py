@@ -20,8 +20,9 @@ from cloud.foundation.identity import EVERYTHING, Reach
 from cloud.orders import store as order_store
 from cloud.orders.model import Order
 from cloud.planning import risk_store, route_store, told_store
-from cloud.planning.day import PromiseAtRisk, Route, Stop, is_served_at
+from cloud.planning.day_plan import Route, Stop, is_served_at
 from cloud.planning.eta import Underway, forecast, still_holds, underway, visited
+from cloud.planning.events import PromiseAtRisk
 from cloud.planning.leg_left import Way, left_share, way_of
 from cloud.planning.pace import Pace, learned
 from cloud.planning.service import Planning

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from cloud.planning.day import Route, RouteBreak, Stop
+from cloud.planning.day_plan import Route, RouteBreak, Stop
 from cloud.planning.solution import PlannedRoute, Visit
 from cloud.planning.working import Worked, WorkRules
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from cloud.orders.model import Order, Pickup, Whereabouts
-from cloud.planning.day import Route
+from cloud.planning.day_plan import Route
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

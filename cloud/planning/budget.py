@@ -7,7 +7,7 @@ asks for, and putting an urgent order where it fits, is not counted.
 from collections import deque
 from typing import Final
 
-from cloud.planning.day import DayKey, Job
+from cloud.planning.jobs import DayKey, Job
 
 AN_HOUR_S: Final = 3_600.0
 SEARCH_S_AN_HOUR: Final = 180.0

@@ -17,17 +17,10 @@ from cloud.orders.service import move
 from cloud.places.service_times import ServiceTimes
 from cloud.planning import job_store, plan_store, proposal_store, revision_store, rule_store
 from cloud.planning.carrying import carry
-from cloud.planning.day import (
-    DayPlan,
-    Diff,
-    Job,
-    Revision,
-    RevisionCommitted,
-    RevisionCost,
-    Route,
-    difference,
-    served_orders,
-)
+from cloud.planning.day_plan import DayPlan, Route, served_orders
+from cloud.planning.diff import Diff, difference
+from cloud.planning.events import RevisionCommitted
+from cloud.planning.jobs import Job
 from cloud.planning.keeping import faults
 from cloud.planning.memory import Undone, comes_back, is_rejected
 from cloud.planning.policy import TenantPolicy, why_ask
@@ -35,6 +28,7 @@ from cloud.planning.proposals import PlanProposed, Proposal, sequences_of_routes
 from cloud.planning.reordering import as_committed
 from cloud.planning.repathing import late_s, other_ways
 from cloud.planning.revising import NewRoutes, outdated_by, with_progress
+from cloud.planning.revision import Revision, RevisionCost
 from cloud.planning.rules import RuleChanged
 from cloud.planning.situation import Day
 from cloud.planning.solution import Plan, Prices

@@ -10,7 +10,7 @@ from cloud.foundation.database import Database
 from cloud.foundation.errors import Conflict, NotFound
 from cloud.foundation.ids import NewId
 from cloud.planning import plan_store, policy_store, proposal_store, revision_store
-from cloud.planning.day import Job
+from cloud.planning.jobs import Job
 from cloud.planning.policy import TenantPolicy
 from cloud.planning.proposals import Comparison, Proposal, Sequences, compared, sequences_of_routes
 from cloud.planning.service import queue

@@ -9,7 +9,7 @@ from cloud.orders import store as order_store
 from cloud.places.model import Place
 from cloud.places.service_times import Dwell, ServiceTimes, learned
 from cloud.planning import route_store, told_store
-from cloud.planning.day import Route, Stop
+from cloud.planning.day_plan import Route, Stop
 from cloud.planning.familiar import Familiarity, delivered_by, familiarity
 from cloud.planning.lag import Lag, lag_of
 from cloud.planning.service import with_drivers

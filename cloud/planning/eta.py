@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from cloud.planning.break_times import rest_left_s
-from cloud.planning.day import Route, Stop
+from cloud.planning.day_plan import Route, Stop
 from cloud.planning.pace import LEAST_S, Door, Pace, Shown, Visited, door_at, shown
 from cloud.planning.worth import Eta
 

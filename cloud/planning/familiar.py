@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from cloud.places.model import Place
-from cloud.planning.day import Route
+from cloud.planning.day_plan import Route
 
 WEEKS: Final = 8
 _DAY_S: Final = 86_400.0

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from cloud.planning.day import Job, Route, Stop, Unplanned, served_orders
+from cloud.planning.day_plan import Route, Stop, Unplanned, served_orders
+from cloud.planning.jobs import Job
 from cloud.planning.proposals import Sequences
 from cloud.planning.revising import NewRoutes
 from cloud.planning.situation import EARLY_S, Day

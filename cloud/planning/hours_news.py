@@ -16,7 +16,9 @@ from cloud.orders.waves import WavesChanged, with_wave
 from cloud.places.areas import AccessArea
 from cloud.places.events import AreaChanged, PlaceHoursChanged
 from cloud.places.usable import Spans, common, hours_of_day
-from cloud.planning.day import About, DayPlan, Stop, StopKind, Trigger
+from cloud.planning.day_plan import DayPlan, Stop, StopKind
+from cloud.planning.jobs import About
+from cloud.planning.revision import Trigger
 from cloud.planning.situation import is_to_serve, van_of
 from cloud.planning.triggers import Cause
 

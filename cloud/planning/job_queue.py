@@ -16,9 +16,11 @@ from cloud.foundation.database import Database
 from cloud.foundation.ids import NewId
 from cloud.orders import store as order_store
 from cloud.planning import job_store, plan_store, proposal_store, route_store
-from cloud.planning.day import DayKey, Job, PlanningFailed, Trigger
+from cloud.planning.events import PlanningFailed
 from cloud.planning.hours_news import HoursNews, PlaceNews, PlannedDay, cause_of_hours
+from cloud.planning.jobs import DayKey, Job
 from cloud.planning.making import REPLAN_S
+from cloud.planning.revision import Trigger
 from cloud.planning.situation import At
 from cloud.planning.street_news import StreetNews, causes_of
 from cloud.planning.triggers import Cause, VanCause, settles_in_s

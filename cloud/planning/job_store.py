@@ -22,7 +22,7 @@ from sqlalchemy import (
 from cloud.foundation.database import BUSINESS
 from cloud.foundation.identity.reach import Reach
 from cloud.foundation.identity.within import within
-from cloud.planning.day import About, Job, JobState
+from cloud.planning.jobs import About, Job, JobState
 from cloud.planning.turns import joined
 
 job_row = Table(

@@ -9,7 +9,7 @@ by the van that has them or has fetched them first.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from cloud.planning.day import Route, Stop
+from cloud.planning.day_plan import Route, Stop
 from cloud.planning.situation import EARLY_S, Day, is_to_serve
 
 

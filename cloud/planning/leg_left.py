@@ -3,7 +3,7 @@
 from math import inf
 from typing import Final
 
-from cloud.planning.day import Route
+from cloud.planning.day_plan import Route
 from cloud.planning.situation import At
 from cloud.tracking.progress import Line
 

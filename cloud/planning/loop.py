@@ -13,9 +13,9 @@ from cloud.foundation.errors import CloudError, Unavailable
 from cloud.foundation.outbox import DomainEvent
 from cloud.planning.budget import Budget
 from cloud.planning.counts import LoopCounts
-from cloud.planning.day import DayKey, DepotKey, Job
 from cloud.planning.hours_news import news_of
 from cloud.planning.job_queue import JobQueue, improvement
+from cloud.planning.jobs import DayKey, DepotKey, Job
 from cloud.planning.making import GaveWay, PlanMaker
 from cloud.planning.street_news import streets_of
 from cloud.planning.triggers import cause_of

@@ -16,10 +16,11 @@ from cloud.places.service_times import ServiceTimes
 from cloud.planning import policy_store, proposal_store, revision_store
 from cloud.planning.client import PlannerClient, PlannerUnavailable
 from cloud.planning.committing import Committer, Known, Made, Outcome, PlanRefused
-from cloud.planning.day import Job, Route, Unplanned
+from cloud.planning.day_plan import Route, Unplanned
 from cloud.planning.door_times import DoorTimes
 from cloud.planning.given import drops, gives_up, left_out_of, set_out_anew, with_new_legs
 from cloud.planning.halts import Grouped, door_of, grouped, halt_faults
+from cloud.planning.jobs import Job
 from cloud.planning.mattering import matters
 from cloud.planning.memory import Undone, undone, without_undone
 from cloud.planning.policy import TenantPolicy

@@ -7,7 +7,8 @@ is not worth a search.
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from cloud.planning.day import About, Trigger
+from cloud.planning.jobs import About
+from cloud.planning.revision import Trigger
 from cloud.planning.situation import Day, is_aboard, is_to_serve
 
 

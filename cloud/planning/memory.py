@@ -10,9 +10,11 @@ from typing import Final
 
 import msgspec
 
-from cloud.planning.day import Diff, Revision, Unplanned
+from cloud.planning.day_plan import Unplanned
+from cloud.planning.diff import Diff
 from cloud.planning.problem import Job, Problem
 from cloud.planning.proposals import Proposal
+from cloud.planning.revision import Revision
 
 MORE_S: Final = 300.0
 MORE_SHARE: Final = 0.2

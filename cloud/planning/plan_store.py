@@ -19,7 +19,8 @@ from sqlalchemy import (
 
 from cloud.foundation.database import put_rows
 from cloud.foundation.identity.reach import EVERYTHING, Reach
-from cloud.planning.day import DayPlan, Revision, Route, Unplanned
+from cloud.planning.day_plan import DayPlan, Route, Unplanned
+from cloud.planning.revision import Revision
 from cloud.planning.revision_store import put_revision
 from cloud.planning.route_rows import STOP_ROW, row_of_route, row_of_stop
 from cloud.planning.route_store import routes_where

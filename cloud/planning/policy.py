@@ -6,9 +6,10 @@ import msgspec
 from msgspec import Meta
 
 from cloud.planning.bounds import Price
-from cloud.planning.day import BY_HAND, Diff, Trigger
+from cloud.planning.diff import Diff
 from cloud.planning.halts import Walking
 from cloud.planning.problem import Policy
+from cloud.planning.revision import BY_HAND, Trigger
 from cloud.planning.working import NO_RULES, RuleSetName, WorkRules, rules_of
 
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from cloud.orders.model import Order
 from cloud.places.usable import Excluded, why_excluded
-from cloud.planning.day import Unplanned, served_orders
+from cloud.planning.day_plan import Unplanned, served_orders
 from cloud.planning.lag import with_margin
 from cloud.planning.policy import TenantPolicy
 from cloud.planning.preferring import preferred, with_zones

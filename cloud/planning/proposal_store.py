@@ -21,9 +21,10 @@ from sqlalchemy import (
 )
 
 from cloud.foundation.database import BUSINESS
-from cloud.planning.day import Diff, RevisionCost
+from cloud.planning.diff import Diff
 from cloud.planning.problem import RouteStep
 from cloud.planning.proposals import Proposal, ProposalState
+from cloud.planning.revision import RevisionCost
 from cloud.planning.solution import Prices
 
 _SHOWN: Final = 50

@@ -7,8 +7,10 @@ from typing import Literal
 
 import msgspec
 
-from cloud.planning.day import Diff, RevisionCost, Route, RouteChange, Trigger
+from cloud.planning.day_plan import Route
+from cloud.planning.diff import Diff, RouteChange
 from cloud.planning.problem import RouteStep
+from cloud.planning.revision import RevisionCost, Trigger
 from cloud.planning.sequence import out_of_order
 from cloud.planning.solution import Prices
 

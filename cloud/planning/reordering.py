@@ -9,7 +9,7 @@ from dataclasses import replace
 import msgspec
 
 from cloud.orders.model import Order
-from cloud.planning.day import DayPlan, Route, Stop
+from cloud.planning.day_plan import DayPlan, Route, Stop
 from cloud.planning.proposals import Sequences
 from cloud.planning.rules import Rule
 from cloud.planning.situation import is_to_serve

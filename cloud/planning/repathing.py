@@ -7,7 +7,7 @@ dispatcher. Nobody is told another time by it; who comes late by it is told by t
 from collections.abc import Iterable
 from dataclasses import replace
 
-from cloud.planning.day import DayPlan, Route, Stop
+from cloud.planning.day_plan import DayPlan, Route, Stop
 from cloud.planning.revising import is_same_way
 from cloud.roads.model import Leg, Path
 

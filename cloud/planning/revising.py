@@ -9,7 +9,8 @@ from typing import Final
 from cloud.fleet.model import Depot, Shift
 from cloud.orders.model import Order, Promise, Span, promise_span
 from cloud.planning.break_times import breaks_of, kept_breaks
-from cloud.planning.day import DayPlan, Route, RouteBreak, Sacrifice, Stop, Unplanned, is_served_at
+from cloud.planning.day_plan import DayPlan, Route, RouteBreak, Stop, Unplanned, is_served_at
+from cloud.planning.diff import Sacrifice
 from cloud.planning.posing import stranded
 from cloud.planning.situation import EARLY_S, Day, is_to_serve, van_of
 from cloud.planning.solution import Plan, PlannedRoute, Visit

@@ -6,9 +6,11 @@ from datetime import date
 import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, insert, select
 
-from cloud.planning.day import DayPlan, Diff, Revision, RevisionCost, Route
+from cloud.planning.day_plan import DayPlan, Route
+from cloud.planning.diff import Diff
 from cloud.planning.problem import RouteStep
 from cloud.planning.proposals import Sequences, sequences_of_routes
+from cloud.planning.revision import Revision, RevisionCost
 from cloud.planning.solution import Prices
 from cloud.planning.tables import revision_row
 

@@ -20,8 +20,8 @@ from cloud.planning.api import (
     diff_body,
     prices_body,
 )
-from cloud.planning.day import Job
 from cloud.planning.deciding import Decisions
+from cloud.planning.jobs import Job
 from cloud.planning.loop import PlanningLoop
 from cloud.planning.policy import TenantPolicy
 from cloud.planning.proposals import Proposal

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Row, Text, cast
 
 from cloud.orders.model import Span
-from cloud.planning.day import Route, RouteBreak, Stop
+from cloud.planning.day_plan import Route, RouteBreak, Stop
 from cloud.planning.tables import route_row, stop_row
 
 _LINES: Final = 128

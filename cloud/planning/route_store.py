@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, select, update
 
-from cloud.planning.day import Route, Stop
+from cloud.planning.day_plan import Route, Stop
 from cloud.planning.route_rows import ROUTE_COLUMNS, STOP_COLUMNS, route_of, stop_of
 from cloud.planning.tables import route_row, stop_order, stop_row
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from cloud.foundation import outbox
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
-from cloud.planning.day import Route
+from cloud.planning.day_plan import Route
 from cloud.planning.situation import At
 from cloud.planning.straying import Straying, VanOffRoute, heading_for, looked
 from cloud.tracking.progress import Line

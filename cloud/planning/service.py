@@ -19,7 +19,9 @@ from cloud.foundation.ids import NewId
 from cloud.orders import store as order_store
 from cloud.orders.model import Order
 from cloud.planning import job_store, plan_store, revision_store, route_store
-from cloud.planning.day import DayPlan, Job, Revision, Route
+from cloud.planning.day_plan import DayPlan, Route
+from cloud.planning.jobs import Job
+from cloud.planning.revision import Revision
 
 MAX_QUEUED: Final = 20
 _OVERTIME_S: Final = 4 * 3600.0

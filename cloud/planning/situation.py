@@ -14,7 +14,7 @@ from cloud.orders.states import OrderState
 from cloud.places.areas import AccessArea
 from cloud.places.model import Place
 from cloud.places.service_times import NOTHING_LEARNED, ServiceTimes
-from cloud.planning.day import DayPlan, Stop
+from cloud.planning.day_plan import DayPlan, Stop
 from cloud.planning.familiar import NOBODY_KNOWN, Familiarity
 from cloud.planning.lag import ASSUMED_LAG, Lag
 from cloud.planning.rules import Rule

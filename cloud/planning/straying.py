@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from cloud.planning.day import Route, Stop
+from cloud.planning.day_plan import Route, Stop
 from cloud.planning.situation import At
 from cloud.tracking.places import distance_m
 from cloud.tracking.progress import Line

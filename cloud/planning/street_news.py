@@ -8,7 +8,8 @@ from math import inf
 from typing import NamedTuple
 
 from cloud.foundation.outbox import DomainEvent
-from cloud.planning.day import About, Route
+from cloud.planning.day_plan import Route
+from cloud.planning.jobs import About
 from cloud.planning.leg_left import path_ahead, path_between
 from cloud.planning.situation import At
 from cloud.planning.triggers import Cause

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from cloud.foundation.database import BUSINESS
-from cloud.planning.day import Route
+from cloud.planning.day_plan import Route
 from cloud.planning.worth import Eta, Judged
 
 arrival_told = Table(

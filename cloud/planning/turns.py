@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from cloud.planning.day import About, DepotKey, Job
+from cloud.planning.jobs import About, DepotKey, Job
 
 _MAX_REASON: Final = 500
 _MOST_ABOUT: Final = 200

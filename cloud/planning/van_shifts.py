@@ -9,7 +9,7 @@ from cloud.fleet.model import Shift, Vehicle
 from cloud.orders.model import Order
 from cloud.planning import problem
 from cloud.planning.break_times import rest_left_s, worked_until
-from cloud.planning.day import Route, Stop
+from cloud.planning.day_plan import Route, Stop
 from cloud.planning.situation import Day
 from cloud.planning.vans import range_and_prices
 from cloud.planning.visiting import OVERTIME_S

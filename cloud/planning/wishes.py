@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from cloud.orders.model import Order
-from cloud.planning.day import Unplanned
+from cloud.planning.day_plan import Unplanned
 from cloud.planning.policy import TenantPolicy
 from cloud.planning.problem import Job
 from cloud.planning.solution import Constraint

@@ -5,8 +5,10 @@ from operator import eq
 from typing import Final
 
 from cloud.orders.model import Span
-from cloud.planning.day import DayPlan, Diff, Route, Trigger
+from cloud.planning.day_plan import DayPlan, Route
+from cloud.planning.diff import Diff
 from cloud.planning.revising import NewRoutes
+from cloud.planning.revision import Trigger
 
 LEAST_GAIN_S: Final = 60.0
 """A plan that serves the same and gains less, in seconds of driving, is not worth the unrest."""

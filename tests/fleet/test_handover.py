@@ -13,7 +13,8 @@ from cloud.foundation.database import Database
 from cloud.foundation.errors import NotFound
 from cloud.foundation.ids import random_id
 from cloud.planning import plan_store, route_store
-from cloud.planning.day import Diff, Revision, RevisionCost
+from cloud.planning.diff import Diff
+from cloud.planning.revision import Revision, RevisionCost
 from cloud.planning.service import has_driven, require_route_of_driver, with_drivers
 from tests.parts.migrated import upgrade
 from tests.planning.days import day, order, route, stop

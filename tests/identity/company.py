@@ -28,8 +28,9 @@ from cloud.foundation.settings import Settings
 from cloud.orders.intake import NewOrder
 from cloud.orders.service import Orders
 from cloud.planning import proposal_store, tables
-from cloud.planning.day import Diff, RevisionCost
+from cloud.planning.diff import Diff
 from cloud.planning.proposals import Proposal
+from cloud.planning.revision import RevisionCost
 from cloud.planning.within import orders_of_carrier
 from cloud.roads.model import Snapped
 from tests.parts.migrated import migrate

@@ -8,7 +8,7 @@ from cloud.foundation.clock import RealClock
 from cloud.foundation.database import Database
 from cloud.foundation.outbox import DomainEvent
 from cloud.integrations.reading import Reading
-from cloud.planning.day import PromiseAtRisk
+from cloud.planning.events import PromiseAtRisk
 from cloud.planning.service import Planning
 from tests.parts.migrated import upgrade
 from wire.feed import ExceptionRaised

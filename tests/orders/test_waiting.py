@@ -18,7 +18,7 @@ from cloud.orders.model import Pickup, Promise, Span
 from cloud.orders.waiting import MOST_DAYS, carried, with_last_chance
 from cloud.planning.carrying import Carrying
 from cloud.planning.committing import PlanRefused
-from cloud.planning.day import About
+from cloud.planning.jobs import About
 from cloud.planning.making import GaveWay
 from cloud.planning.policy import TenantPolicy
 from cloud.planning.posing import problem_of

@@ -21,11 +21,12 @@ from cloud.planning import job_store
 from cloud.planning.budget import Budget
 from cloud.planning.check import check
 from cloud.planning.counts import LoopCounts
-from cloud.planning.day import About, Job, Trigger
 from cloud.planning.job_queue import JobQueue
+from cloud.planning.jobs import About, Job
 from cloud.planning.loop import PlanningLoop
 from cloud.planning.making import PlanMaker
 from cloud.planning.questions import Solved, SolveRequest
+from cloud.planning.revision import Trigger
 from cloud.planning.situation import At
 from cloud.planning.solvers.keeping import prices_kept
 from cloud.planning.solvers.solving import solve

@@ -27,9 +27,12 @@ from cloud.planning.arrivals import (
     forecast_of,
     van_at,
 )
-from cloud.planning.day import DayPlan, Diff, PromiseAtRisk, Revision, RevisionCost, Route
+from cloud.planning.day_plan import DayPlan, Route
+from cloud.planning.diff import Diff
+from cloud.planning.events import PromiseAtRisk
 from cloud.planning.leg_left import left_share, way_of
 from cloud.planning.pace import ASSUMED
+from cloud.planning.revision import Revision, RevisionCost
 from cloud.planning.service import Planning
 from cloud.planning.situation import At
 from cloud.planning.triggers import Cause, cause_of

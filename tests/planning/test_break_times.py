@@ -4,7 +4,7 @@ from dataclasses import replace
 from itertools import count
 
 from cloud.planning.break_times import worked_until
-from cloud.planning.day import Route, RouteBreak
+from cloud.planning.day_plan import Route, RouteBreak
 from cloud.planning.policy import TenantPolicy
 from cloud.planning.posing import problem_of
 from cloud.planning.questions import SolveRequest

@@ -14,7 +14,7 @@ from cloud.foundation.settings import Settings
 from cloud.orders.model import Whereabouts
 from cloud.planning.breakdowns import Breakdown, to_fetch
 from cloud.planning.check import check
-from cloud.planning.day import StopState
+from cloud.planning.day_plan import StopState
 from cloud.planning.keeping import faults
 from cloud.planning.posing import problem_of
 from cloud.planning.questions import SolveRequest

@@ -12,7 +12,8 @@ import pytest
 
 from cloud.foundation.settings import Settings
 from cloud.planning.committing import PlanRefused
-from cloud.planning.day import About, Diff, RouteChange
+from cloud.planning.diff import Diff, RouteChange
+from cloud.planning.jobs import About
 from cloud.planning.policy import TenantPolicy, why_ask
 from cloud.planning.problem import RouteStep
 from cloud.planning.proposals import compared

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from cloud.planning.day import Route
+from cloud.planning.day_plan import Route
 from cloud.planning.keeping import faults
 from tests.planning.days import EIGHT, HOUR, aboard, day, order, route, stop
 

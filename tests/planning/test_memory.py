@@ -5,10 +5,11 @@ from datetime import date
 import msgspec
 import pytest
 
-from cloud.planning.day import Diff, Revision, RevisionCost, RouteChange, Trigger
+from cloud.planning.diff import Diff, RouteChange
 from cloud.planning.memory import Undone, comes_back, is_rejected, undone, without_undone
 from cloud.planning.posing import problem_of
 from cloud.planning.proposals import Proposal
+from cloud.planning.revision import Revision, RevisionCost, Trigger
 from tests.planning.days import aboard, day, order, route, stop
 
 NOTHING = Diff(added=(), removed=(), moved=(), drive_s=0, distance_m=0, promises_moved=())

@@ -11,8 +11,9 @@ from cloud.foundation.outbox import DomainEvent
 from cloud.orders.model import OrderMoved
 from cloud.orders.states import OrderState
 from cloud.planning.budget import Budget
-from cloud.planning.day import About, Trigger
+from cloud.planning.jobs import About
 from cloud.planning.mattering import matters
+from cloud.planning.revision import Trigger
 from cloud.planning.triggers import Cause, VanCause, cause_of, settles_in_s
 from cloud.planning.turns import is_due
 from cloud.tracking.silence import SilenceChanged

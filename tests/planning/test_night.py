@@ -17,7 +17,8 @@ from cloud.foundation.database import Database
 from cloud.foundation.errors import NotFound
 from cloud.foundation.outbox import Outbox
 from cloud.planning import plan_store, route_store
-from cloud.planning.day import Diff, Revision, RevisionCost
+from cloud.planning.diff import Diff
+from cloud.planning.revision import Revision, RevisionCost
 from cloud.planning.service import require_route_of_driver
 from tests.parts.migrated import upgrade
 from tests.planning.days import DATE, DEPOT, day, order, route, stop

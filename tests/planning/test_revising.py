@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 
 from cloud.orders.model import Order, Promise, Span
-from cloud.planning.day import difference
+from cloud.planning.diff import difference
 from cloud.planning.problem import VisitKind
 from cloud.planning.revising import NewRoutes, outdated_by, routes_of, with_progress
 from cloud.planning.situation import Day

@@ -15,7 +15,9 @@ from cloud.foundation.places import place_of
 from cloud.foundation.settings import Settings
 from cloud.orders.model import Span
 from cloud.planning import plan_store
-from cloud.planning.day import DayPlan, Diff, Revision, RevisionCost, Route, RouteBreak, Stop
+from cloud.planning.day_plan import DayPlan, Route, RouteBreak, Stop
+from cloud.planning.diff import Diff
+from cloud.planning.revision import Revision, RevisionCost
 from tests.parts.migrated import migrate
 from tests.planning.days import DATE, DEPOT, EIGHT, order, route, stop
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from cloud.foundation.outbox import Outbox, outbox
-from cloud.planning.day import Route
+from cloud.planning.day_plan import Route
 from cloud.planning.route_watch import RouteWatch
 from cloud.planning.situation import At
 from cloud.planning.straying import FIXES, Straying, heading_for, looked

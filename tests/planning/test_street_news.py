@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud.orders.model import Span
-from cloud.planning.day import About, Stop
+from cloud.planning.day_plan import Stop
+from cloud.planning.jobs import About
 from cloud.planning.repathing import late_s, repathed
 from cloud.planning.situation import At
 from cloud.planning.street_news import StreetNews, causes_of

@@ -5,8 +5,9 @@ from datetime import date
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.planning.day import About, Job, Trigger
 from cloud.planning.job_queue import DECISION_S, improvement, job_of
+from cloud.planning.jobs import About, Job
+from cloud.planning.revision import Trigger
 from cloud.planning.triggers import VanCause
 from cloud.planning.turns import (
     gives_way,

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.planning.day import DayPlan, Diff, RouteChange, Stop, Trigger
+from cloud.planning.day_plan import DayPlan, Stop
+from cloud.planning.diff import Diff, RouteChange
 from cloud.planning.revising import NewRoutes
+from cloud.planning.revision import Trigger
 from cloud.planning.worth_it import LEAST_GAIN_S, is_worth_it
 from tests.planning import days
 

@@ -8,7 +8,7 @@ from cloud.gateways.model import CommandSent, SettingsDesired
 from cloud.integrations.readers.model import FeedReaderEnded
 from cloud.integrations.reading import Reading
 from cloud.integrations.vans import Forget, Publish, VanLane
-from cloud.planning.day import RevisionCommitted
+from cloud.planning.events import RevisionCommitted
 
 
 class Feed:

@@ -1,0 +1,40 @@
+"""What planning tells the rest of the business. Pure values."""
+
+import msgspec
+
+from cloud.planning.revision import Trigger
+
+
+class RevisionCommitted(msgspec.Struct, frozen=True, kw_only=True):
+    """A day's plan has a new revision; ``routes`` are those that changed."""
+
+    depot_id: str
+    service_date: str
+    number: int
+    trigger: Trigger
+    reason: str
+    routes: tuple[str, ...]
+
+
+class PlanningFailed(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan was asked for and could not be made; the one before stays in force."""
+
+    depot_id: str
+    service_date: str
+    job_id: str
+    error: str
+
+
+class PromiseAtRisk(msgspec.Struct, frozen=True, kw_only=True):
+    """A van will probably come after the end of what was promised; told once for each promise.
+
+    ``promised_until`` is that end, ``expected_at`` the arrival as likely before as after.
+    """
+
+    order_id: str
+    depot_id: str
+    service_date: str
+    route_id: str
+    vehicle_id: str
+    promised_until: float
+    expected_at: float
