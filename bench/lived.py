@@ -17,11 +17,12 @@ from cloud.planning.arrivals import Learned
 from cloud.planning.breakdowns import Breakdown, to_fetch
 from cloud.planning.day_plan import DayPlan, Stop
 from cloud.planning.diff import difference
+from cloud.planning.meanwhile import with_progress
 from cloud.planning.pace import ASSUMED
 from cloud.planning.policy import TenantPolicy
 from cloud.planning.posing import problem_of
 from cloud.planning.questions import SolveRequest, SolverName
-from cloud.planning.revising import NewRoutes, routes_of, with_progress
+from cloud.planning.revising import NewRoutes, routes_of
 from cloud.planning.situation import At, Day
 from cloud.planning.solvers.keeping import prices_kept
 from cloud.planning.solvers.schedule import prices_of

@@ -27,8 +27,8 @@ from cloud.planning.jobs import Job
 from cloud.planning.keeping import faults
 from cloud.planning.making import MAX_TRIES, REPLAN_S
 from cloud.planning.mattering import matters
+from cloud.planning.meanwhile import outdated_by, with_progress
 from cloud.planning.questions import SolveRequest
-from cloud.planning.revising import outdated_by, with_progress
 from cloud.planning.situation import At, Day
 from cloud.planning.told_store import slot_of
 from cloud.planning.triggers import cause_of

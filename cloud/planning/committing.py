@@ -22,12 +22,13 @@ from cloud.planning.diff import Diff, difference
 from cloud.planning.events import RevisionCommitted
 from cloud.planning.jobs import Job
 from cloud.planning.keeping import faults
+from cloud.planning.meanwhile import outdated_by, with_progress
 from cloud.planning.memory import Undone, comes_back, is_rejected
 from cloud.planning.policy import TenantPolicy, why_ask
 from cloud.planning.proposals import PlanProposed, Proposal, sequences_of_routes
 from cloud.planning.reordering import as_committed
 from cloud.planning.repathing import late_s, other_ways
-from cloud.planning.revising import NewRoutes, outdated_by, with_progress
+from cloud.planning.revising import NewRoutes
 from cloud.planning.revision import Revision, RevisionCost
 from cloud.planning.rules import RuleChanged
 from cloud.planning.situation import Day

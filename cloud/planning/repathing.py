@@ -6,10 +6,15 @@ dispatcher. Nobody is told another time by it; who comes late by it is told by t
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Final
 
 from cloud.planning.day_plan import DayPlan, Route, Stop
-from cloud.planning.revising import is_same_way
 from cloud.roads.model import Leg, Path
+
+_ON_ITS_OWN: Final = 5
+"""A path drawn anew begins where the van is: so many of its points may be its own."""
+
+type _Path = tuple[tuple[float, float], ...]
 
 
 def repathed(route: Route, path: Path, set_out_at: float | None) -> Route:
@@ -47,7 +52,7 @@ def other_ways(plan: DayPlan, drawn: Iterable[Route]) -> dict[str, Route]:
         for route in drawn
         if (was := known.get(route.id)) is not None
         and [stop.id for stop in was.stops] == [stop.id for stop in route.stops]
-        and not is_same_way(was.geometry, route.geometry)
+        and not _is_same_way(was.geometry, route.geometry)
     }
 
 
@@ -87,3 +92,8 @@ def _later(stop: Stop, later_s: float) -> Stop:
         waits_until = max(waits_until, stop.window.begin)
     departs = max(arrives, waits_until) + stop.service_s
     return replace(stop, planned_arrival=arrives, planned_departure=departs)
+
+
+def _is_same_way(known: _Path, drawn: _Path) -> bool:
+    """Whether a path drawn anew leads along streets of the one that is known, and no others."""
+    return len(set(drawn) - set(known)) <= _ON_ITS_OWN

@@ -7,8 +7,9 @@ import pytest
 
 from cloud.orders.model import Order, Promise, Span
 from cloud.planning.diff import difference
+from cloud.planning.meanwhile import outdated_by, with_progress
 from cloud.planning.problem import VisitKind
-from cloud.planning.revising import NewRoutes, outdated_by, routes_of, with_progress
+from cloud.planning.revising import NewRoutes, routes_of
 from cloud.planning.situation import Day
 from cloud.planning.solution import Cost, Plan, PlannedRoute, Visit
 from tests.planning.days import EIGHT, HOUR, aboard, day, order, route, rule, stop
