@@ -9,7 +9,9 @@ from pydantic import BaseModel
 
 from cloud.fleet import register_api
 from cloud.fleet.assignments import Assignment, AssignmentKind
-from cloud.fleet.bodies import (
+from cloud.fleet.model import Shift, ShiftState
+from cloud.fleet.service import Fleet
+from cloud.fleet.shift_bodies import (
     DrivingBody,
     FittingBody,
     NewAssignment,
@@ -20,8 +22,6 @@ from cloud.fleet.bodies import (
     ShiftChangeBody,
     instants,
 )
-from cloud.fleet.model import Shift, ShiftState
-from cloud.fleet.service import Fleet
 from cloud.fleet.shifts import NewShift, ShiftChange
 from cloud.foundation.broker import BrokerAccess
 from cloud.foundation.clock import to_rfc3339

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from cloud.fleet import bodies
 from cloud.fleet.calendar import WEEKDAYS
+from cloud.fleet.register_bodies import NewBox, NewCarrier, NewCrew, NewDepot, NewDriver, NewVehicle
+from cloud.fleet.shift_bodies import NewShiftBody
 from cloud.foundation.errors import FieldProblem, Invalid
 from cloud.foundation.given import Unacceptable
 
@@ -26,16 +27,16 @@ _SPECIAL: Final = "special_days"
 _REMEDY: Final = "see the columns and examples in docs/fleet.md"
 
 COLUMNS: Final[Mapping[str, tuple[type[BaseModel], tuple[str, ...]]]] = {
-    "carriers": (bodies.NewCarrier, ("id", "name")),
+    "carriers": (NewCarrier, ("id", "name")),
     "depots": (
-        bodies.NewDepot,
+        NewDepot,
         ("id", "name", "zone", "lat", "lon", "shift_start", "shift_end", *WEEKDAYS, _SPECIAL),
     ),
-    "vehicles": (bodies.NewVehicle, tuple(bodies.NewVehicle.model_fields)),
-    "drivers": (bodies.NewDriver, tuple(bodies.NewDriver.model_fields)),
-    "gateways": (bodies.NewBox, tuple(bodies.NewBox.model_fields)),
-    "crews": (bodies.NewCrew, tuple(bodies.NewCrew.model_fields)),
-    "shifts": (bodies.NewShiftBody, tuple(bodies.NewShiftBody.model_fields)),
+    "vehicles": (NewVehicle, tuple(NewVehicle.model_fields)),
+    "drivers": (NewDriver, tuple(NewDriver.model_fields)),
+    "gateways": (NewBox, tuple(NewBox.model_fields)),
+    "crews": (NewCrew, tuple(NewCrew.model_fields)),
+    "shifts": (NewShiftBody, tuple(NewShiftBody.model_fields)),
 }
 """What each kind of file holds, and in which columns."""
 

@@ -13,11 +13,13 @@ from typing import Any, Final
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
-from cloud.fleet import bodies, register, shift_store, shifts
+from cloud.fleet import register, shift_store, shifts
 from cloud.fleet.files import Refused, Row, read, write
 from cloud.fleet.model import Driver, Registered, Shift
 from cloud.fleet.register_api import SHAPES, Shape
+from cloud.fleet.register_bodies import body_of, values_of
 from cloud.fleet.service import Fleet
+from cloud.fleet.shift_bodies import NewShiftBody
 from cloud.foundation.errors import CloudError, FieldProblem
 
 _AT_ONCE: Final = 100
@@ -126,9 +128,7 @@ def _change(
 ) -> bool:
     """Only the columns that the file has are changed, so a file of two changes nothing else."""
     values = {
-        name: value
-        for name, value in bodies.values_of(body).items()
-        if getattr(before, name) != value
+        name: value for name, value in values_of(body).items() if getattr(before, name) != value
     }
     if not values:
         report.unchanged += 1
@@ -180,7 +180,7 @@ def _things(fleet: Fleet, tenant: str, shape: Shape) -> Iterator[BaseModel]:
             shape.kind, tenant, equal={}, after=after, limit=_PAGE, with_retired=False
         )
         for thing in found:
-            yield bodies.body_of(shape.body, thing)
+            yield body_of(shape.body, thing)
 
 
 def _shifts(fleet: Fleet, tenant: str) -> Iterator[BaseModel]:
@@ -204,4 +204,4 @@ def _shift_body(shift: Shift, zone: str) -> BaseModel:
         "crew_id": shift.crew_id,
         "helper_ids": list(shift.helper_ids),
     }
-    return bodies.NewShiftBody.model_validate(values)
+    return NewShiftBody.model_validate(values)

@@ -8,12 +8,14 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, create_model
 
-from cloud.fleet import bodies, register
-from cloud.fleet.bodies import Change, body_of, values_of
+from cloud.fleet import register
+from cloud.fleet import register_bodies as bodies
 from cloud.fleet.calendar import ALWAYS, opening_spans
 from cloud.fleet.model import Driver, Registered
 from cloud.fleet.register import Kind
+from cloud.fleet.register_bodies import Change, body_of, values_of
 from cloud.fleet.service import Fleet
+from cloud.fleet.shift_bodies import BreakBody, instants
 from cloud.foundation.errors import Invalid
 from cloud.foundation.given import ServiceDate
 from cloud.foundation.identity import READERS, Caller, Gate
@@ -150,7 +152,7 @@ class OpeningBody(BaseModel):
 
     day: str
     name: str
-    hours: list[bodies.BreakBody]
+    hours: list[BreakBody]
 
 
 class Openings(BaseModel):
@@ -317,7 +319,7 @@ def _add_openings(router: APIRouter, fleet: Fleet, guard: Guard) -> None:
                 OpeningBody(
                     day=day.isoformat(),
                     name=special.name if special else "",
-                    hours=bodies.instants(tuple(spans)),
+                    hours=instants(tuple(spans)),
                 )
             )
         return Openings(items=items)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict
 
-from cloud.fleet.bodies import CalendarBody, calendar_body
+from cloud.fleet.calendar_bodies import CalendarBody, calendar_body
 from cloud.foundation.identity import Caller, Gate
 from cloud.orders.service import Orders
 from cloud.places.model import Place, PlaceKind

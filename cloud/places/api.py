@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from cloud.fleet.bodies import CalendarBody, calendar_body
+from cloud.fleet.calendar_bodies import CalendarBody, calendar_body
 from cloud.foundation.clock import to_rfc3339
 from cloud.foundation.given import FilledLine
 from cloud.foundation.identity import Caller, Gate
