@@ -26,6 +26,7 @@ from bench.figure import Figure
 from bench.steady_vans import Login, Task
 from cloud import roles
 from cloud.fleet import gateway_store
+from cloud.fleet.gateway_access import GatewayAccess
 from cloud.fleet.model import Depot, Vehicle
 from cloud.fleet.service import Fleet
 from cloud.foundation.broker import BrokerAccess
@@ -76,7 +77,8 @@ def _fleet(data: DataFolder) -> list[Login]:
     roles._choose_ports(data, Settings(), "all")  # noqa: SLF001 - as a start does
     broker, clock = BrokerAccess(data, Settings()), RealClock()
     with closing(Database(data.business)) as database:
-        fleet = Fleet(database, clock, Identity(database, clock, random_id), broker, random_id)
+        access = GatewayAccess(database, clock, broker, random_id)
+        fleet = Fleet(database, clock, Identity(database, clock, random_id), access)
         fleet.add_depot(_DEPOT)
         made = [broker.new_credential("main", f"van-{number}") for number in range(_VANS)]
         for one in made:

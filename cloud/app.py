@@ -11,7 +11,7 @@ from fastapi.middleware.gzip import GZipMiddleware
 from cloud import board, health, metrics, pages
 from cloud.drivers import api as drivers_api
 from cloud.fleet import api as fleet_api
-from cloud.fleet import files_api
+from cloud.fleet import files_api, gateway_access_api, register_api
 from cloud.fleet.enrolment import api as enrolment_api
 from cloud.fleet.files_api import LONG_BODIES
 from cloud.fleet.service import Fleet
@@ -96,8 +96,10 @@ def _api(parts: Parts) -> APIRouter:
         metrics.routes(parts.registry, parts.checks, gate),
         identity_api.routes(parts.identity, parts.real_time),
         people_api.routes(parts.people, gate),
-        fleet_api.routes(parts.fleet, parts.broker, gate),
-        files_api.routes(parts.fleet, gate),
+        fleet_api.routes(parts.roster, parts.handover, gate),
+        gateway_access_api.routes(parts.access, parts.broker, gate),
+        register_api.routes(parts.fleet, gate),
+        files_api.routes(parts.fleet, parts.roster, gate),
         gateways_api.routes(parts.gateways, gate),
         geofences_api.routes(parts.geofences, parts.clock, gate),
         roads_api.routes(parts.traffic, parts.speeds, parts.roads, gate),
@@ -112,7 +114,16 @@ def _api(parts: Parts) -> APIRouter:
         breakdowns_api.routes(parts.breakdowns, gate),
         revisions_api.routes(parts.decisions, parts.loop, gate),
         drivers_api.routes(parts.drivers, parts.stop_order, parts.planning, gate),
-        board.routes(parts.fleet, parts.planning, parts.live, parts.roads, parts.clock, gate),
+        board.routes(
+            fleet=parts.fleet,
+            roster=parts.roster,
+            handover=parts.handover,
+            planning=parts.planning,
+            live=parts.live,
+            roads=parts.roads,
+            clock=parts.clock,
+            gate=gate,
+        ),
         track_api.routes(parts.live.tracks, parts.clock, _knowing_vans(parts.fleet), gate),
         matched_api.routes(
             Matching(parts.live.tracks, parts.matching_roads),

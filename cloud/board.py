@@ -8,6 +8,8 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel
 
+from cloud.fleet.handover import Handover
+from cloud.fleet.roster import Roster
 from cloud.fleet.service import Fleet
 from cloud.foundation.clock import Clock, to_rfc3339
 from cloud.foundation.fields import FieldsQuery, Selectable, chosen, selected
@@ -233,7 +235,10 @@ def _near(found: Candidate, stops: Mapping[str, int]) -> NearVehicle:
 
 
 def routes(
+    *,
     fleet: Fleet,
+    roster: Roster,
+    handover: Handover,
     planning: Planning,
     live: Live,
     roads: RoadsClient,
@@ -266,7 +271,7 @@ def routes(
             for van in fleet.vehicles(caller.tenant, caller.reach)
             if van.id > cursor and (area is None or _is_within(area, known.get(van.id)))
         ]
-        drivers = fleet.drivers_now(caller.tenant)
+        drivers = handover.drivers_now(caller.tenant)
         driven = {route.vehicle_id: route.id for route in planning.routes_now(caller.tenant)}
         page = BoardPage(
             items=[
@@ -313,7 +318,7 @@ def routes(
             is_ignited=known.is_ignited,
             is_on_trip=known.is_on_trip,
             heard_at=None if known.heard_s is None else to_rfc3339(known.heard_s),
-            driver_id=fleet.drivers_now(caller.tenant).get(vehicle_id),
+            driver_id=handover.drivers_now(caller.tenant).get(vehicle_id),
             position=_position(known.position, clock.now_s()),
             health=_health(known),
             progress=_progress(on_route.get(vehicle_id), known),
@@ -340,7 +345,7 @@ def routes(
 
     def _free(caller: Caller) -> tuple[list[Candidate], dict[str, int]]:
         now, known = clock.now_s(), live.known(caller.tenant)
-        on_shift = fleet.vans_on_shift(caller.tenant)
+        on_shift = roster.vans_on_shift(caller.tenant)
         on_route = {route.vehicle_id: route for route in planning.routes_now(caller.tenant)}
         found = [
             _candidate(known.get(van.id, NOTHING), on_route.get(van.id), now)

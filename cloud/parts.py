@@ -11,6 +11,9 @@ from cloud.drivers.ordering import StopOrder
 from cloud.drivers.service import DriverWork
 from cloud.fleet.enrolment.desk import RenewalDesk
 from cloud.fleet.enrolment.service import Enrolments
+from cloud.fleet.gateway_access import GatewayAccess
+from cloud.fleet.handover import Handover
+from cloud.fleet.roster import Roster
 from cloud.fleet.service import Fleet
 from cloud.foundation.broker import BrokerAccess
 from cloud.foundation.clock import Clock, RealClock, clock_of
@@ -80,6 +83,9 @@ class Parts:
     held: grants.Held
     gate: Gate
     fleet: Fleet
+    roster: Roster
+    handover: Handover
+    access: GatewayAccess
     enrolments: Enrolments
     renewals: RenewalDesk
     gateways: Gateways
@@ -129,8 +135,10 @@ def parts_of(data: DataFolder, settings: Settings) -> Parts:
             van: At(at.lat, at.lon, at.fix_time_s) for van, at in live.positions(tenant).items()
         }
 
-    fleet = Fleet(business, clock, identity, broker, random_id)
-    enrolments = Enrolments(business, real_time, broker, fleet, random_id, secrets.token_hex)
+    access = GatewayAccess(business, clock, broker, random_id)
+    fleet = Fleet(business, clock, identity, access)
+    roster = Roster(business, clock, random_id)
+    enrolments = Enrolments(business, real_time, broker, access, random_id, secrets.token_hex)
     planning = Planning(business, clock, random_id)
     maker = PlanMaker(
         database=business,
@@ -169,7 +177,16 @@ def parts_of(data: DataFolder, settings: Settings) -> Parts:
         hours=learning.hours,
         events=events,
     )
-    gateways = Gateways(business, clock, fleet, Reports(telemetry), events, random_id)
+    gateways = Gateways(
+        database=business,
+        clock=clock,
+        fleet=fleet,
+        access=access,
+        roster=roster,
+        reports=Reports(telemetry),
+        events=events,
+        new_id=random_id,
+    )
     return Parts(
         data=data,
         clock=clock,
@@ -195,9 +212,12 @@ def parts_of(data: DataFolder, settings: Settings) -> Parts:
         held=held,
         gate=Gate(identity, held.require),
         fleet=fleet,
+        roster=roster,
+        handover=Handover(business, clock, access, random_id),
+        access=access,
         enrolments=enrolments,
         renewals=RenewalDesk(broker, enrolments),
-        phones=Phones(business, clock, fleet, random_id, lambda: secrets.randbits(63)),
+        phones=Phones(business, clock, fleet, roster, random_id, lambda: secrets.randbits(63)),
         gateways=gateways,
         geofences=Geofences(
             business=business,

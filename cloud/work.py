@@ -31,11 +31,13 @@ log = logging.getLogger(__name__)
 async def running(parts: Parts) -> AsyncIterator[None]:
     """The tasks of the web process: they begin before the first request and end after the last."""
     try:
-        await asyncio.to_thread(parts.fleet.let_gateways_in)
+        await asyncio.to_thread(parts.access.let_in)
     except CloudError as error:
         log.warning("the broker was not told of the gateways", extra={"reason": error.detail})
     publisher = parts.publisher
-    vans = VanLane(parts.fleet, parts.planning, parts.gateways, publisher.publish, publisher.forget)
+    vans = VanLane(
+        parts.access, parts.planning, parts.gateways, publisher.publish, publisher.forget
+    )
     phone_desk = PhoneDesk(parts.broker, parts.phones)
     phones = PhoneLane(
         phones=parts.phones,
@@ -93,7 +95,7 @@ def _silence_watch(parts: Parts) -> SilenceWatch:
         parts.live,
         parts.business,
         parts.events,
-        on_shift=parts.fleet.vans_on_shift,
+        on_shift=parts.roster.vans_on_shift,
         out_of_use=parts.fleet.vans_out_of_use,
         intervals_s=parts.gateways.live_intervals_s,
         can_hear=lambda: (

@@ -1,4 +1,4 @@
-"""Shifts, who drives what, and which box is where, over HTTP. The register is beside this."""
+"""Shifts, who drives what, and which box is where, over HTTP."""
 
 import math
 from datetime import datetime
@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 
-from cloud.fleet import register_api
 from cloud.fleet.assignments import Assignment, AssignmentKind
+from cloud.fleet.handover import Handover
 from cloud.fleet.model import Shift, ShiftState
-from cloud.fleet.service import Fleet
+from cloud.fleet.roster import Roster
 from cloud.fleet.shift_bodies import (
     DrivingBody,
     FittingBody,
@@ -23,7 +23,6 @@ from cloud.fleet.shift_bodies import (
     instants,
 )
 from cloud.fleet.shifts import NewShift, ShiftChange
-from cloud.foundation.broker import BrokerAccess
 from cloud.foundation.clock import to_rfc3339
 from cloud.foundation.errors import Invalid
 from cloud.foundation.given import Instant, ServiceDate
@@ -33,25 +32,6 @@ _LONGEST_SPAN_S = 400 * 86_400.0
 """Of history that is asked for at once."""
 
 type Id = Annotated[str | None, Query(max_length=64)]
-
-
-class BrokerBody(BaseModel):
-    """Where a gateway connects by MQTT."""
-
-    host: str
-    port: int
-    tls: bool
-
-
-class GatewayBody(BaseModel):
-    """All that a gateway needs to connect; the secrets are shown this once."""
-
-    tenant: str
-    van: str
-    broker: BrokerBody
-    client_id: str
-    username: str
-    password: str
 
 
 class ShiftPage(BaseModel):
@@ -154,34 +134,16 @@ class _Asked:
             )
 
 
-def routes(fleet: Fleet, broker: BrokerAccess, gate: Gate) -> APIRouter:
-    """Depots, vans, gateways, drivers, crews, carriers, shifts, assignments."""
+def routes(roster: Roster, handover: Handover, gate: Gate) -> APIRouter:
+    """Shifts, and who or which box is with which van."""
     router = APIRouter(tags=["fleet"])
-    admin = Annotated[Caller, Depends(gate.roles("admin"))]
     dispatcher = Annotated[Caller, Depends(gate.roles("dispatcher"))]
     reader = Annotated[Caller, Depends(gate.roles(*READERS))]
-
-    @router.post("/vehicles/{vehicle_id}/gateway", status_code=201)
-    def issue_gateway(vehicle_id: str, caller: admin, gateway_id: Id = None) -> GatewayBody:
-        """Make credentials for the van's gateway; earlier ones end at once.
-
-        With ``gateway_id`` that registered box is in this van from now on.
-        """
-        made = fleet.issue_gateway(caller.tenant, vehicle_id, gateway_id)
-        address = broker.address_for_gateways()
-        return GatewayBody(
-            tenant=made.tenant,
-            van=made.van,
-            broker=BrokerBody(host=address.host, port=address.port, tls=address.tls),
-            client_id=made.client_id,
-            username=made.username,
-            password=made.password,
-        )
 
     @router.post("/shifts", status_code=201)
     def add_shift(body: NewShiftBody, caller: dispatcher) -> ShiftBody:
         """Send a driver with a van out on a service date."""
-        return _shift(fleet.add_shift(caller.tenant, new_shift(body), caller.reach))
+        return _shift(roster.add_shift(caller.tenant, new_shift(body), caller.reach))
 
     @router.get("/shifts")
     def shifts(
@@ -203,7 +165,7 @@ def routes(fleet: Fleet, broker: BrokerAccess, gate: Gate) -> APIRouter:
             "state": state,
         }
         equal = {name: value for name, value in given.items() if value is not None}
-        found, following = fleet.page_of_shifts(
+        found, following = roster.page_of_shifts(
             caller.tenant, equal=equal, cursor=cursor, limit=limit, reach=caller.reach
         )
         return ShiftPage(items=[_shift(one) for one in found], next_cursor=following)
@@ -211,20 +173,20 @@ def routes(fleet: Fleet, broker: BrokerAccess, gate: Gate) -> APIRouter:
     @router.get("/shifts/{shift_id}")
     def shift(shift_id: str, caller: reader) -> ShiftBody:
         """One shift."""
-        return _shift(fleet.shift(caller.tenant, shift_id))
+        return _shift(roster.shift(caller.tenant, shift_id))
 
     @router.patch("/shifts/{shift_id}")
     def change_shift(shift_id: str, body: ShiftChangeBody, caller: dispatcher) -> ShiftBody:
         """Change times or people; the shift keeps its id, and its route."""
         change = ShiftChange(**_tuples(body.model_dump(exclude={"version"})))
         return _shift(
-            fleet.change_shift(caller.tenant, shift_id, body.version, change, caller.reach)
+            roster.change_shift(caller.tenant, shift_id, body.version, change, caller.reach)
         )
 
     @router.post("/shifts/{shift_id}/cancel")
     def cancel_shift(shift_id: str, caller: dispatcher) -> ShiftBody:
         """The van does not go out, or not on; its orders are planned on others."""
-        return _shift(fleet.cancel_shift(caller.tenant, shift_id))
+        return _shift(roster.cancel_shift(caller.tenant, shift_id))
 
     def changed(
         caller: Caller,
@@ -233,7 +195,7 @@ def routes(fleet: Fleet, broker: BrokerAccess, gate: Gate) -> APIRouter:
         holder_id: str | None,
         body: NewAssignment,
     ) -> tuple[Assignment | None, list[Assignment]]:
-        return fleet.assign(
+        return handover.assign(
             caller.tenant,
             kind,
             vehicle_id,
@@ -256,7 +218,7 @@ def routes(fleet: Fleet, broker: BrokerAccess, gate: Gate) -> APIRouter:
         caller: reader, asked: Annotated[_Asked, Depends()], driver_id: Id = None
     ) -> Drivings:
         """Who drove which van at an instant, or between two."""
-        found = fleet.assignments(
+        found = handover.assignments(
             caller.tenant,
             "driver",
             asked.begin,
@@ -284,7 +246,7 @@ def routes(fleet: Fleet, broker: BrokerAccess, gate: Gate) -> APIRouter:
         caller: reader, asked: Annotated[_Asked, Depends()], gateway_id: Id = None
     ) -> Fittings:
         """Which box was in which van at an instant, or between two."""
-        found = fleet.assignments(
+        found = handover.assignments(
             caller.tenant,
             "gateway",
             asked.begin,
@@ -295,7 +257,6 @@ def routes(fleet: Fleet, broker: BrokerAccess, gate: Gate) -> APIRouter:
         )
         return Fittings(items=[_fitting(one) for one in found])
 
-    router.include_router(register_api.routes(fleet, gate))
     return router
 
 

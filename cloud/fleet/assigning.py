@@ -6,9 +6,74 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from cloud.fleet import shift_store
+from cloud.fleet import register, shift_store
 from cloud.fleet.assignments import Assignment, AssignmentKind, at_instant, end_by_default, free
+from cloud.fleet.events import DriverAssigned, GatewayAssigned
+from cloud.fleet.register import require_in_use
+from cloud.foundation import outbox
+from cloud.foundation.identity import EVERYTHING, Reach
 from cloud.foundation.ids import NewId
+
+
+def give(
+    connection: Connection,
+    tenant: str,
+    kind: AssignmentKind,
+    vehicle_id: str,
+    holder_id: str,
+    begin: float,
+    end: float | None,
+    new_id: NewId,
+    *,
+    reach: Reach = EVERYTHING,
+) -> tuple[Assignment, list[Assignment]]:
+    """Give a van to a driver or a box; without an end as long as what it replaces lasts.
+
+    Returns:
+        The assignment, and what was cut for it, as it was before.
+
+    Raises:
+        Invalid: the driver or box is unknown or out of use.
+    """
+    if kind == "driver":
+        require_in_use(connection, register.DRIVERS, tenant, "driver_id", holder_id, reach)
+    else:
+        require_in_use(connection, register.BOXES, tenant, "gateway_id", holder_id, reach)
+    shift_id = None
+    if kind == "driver":
+        on = shift_store.shifts_between(
+            connection, tenant, begin, math.nextafter(begin, math.inf), vehicle_id
+        )
+        shift_id = on[0].id if on else None
+    if end is None:
+        end = usual_end(connection, tenant, kind, vehicle_id, begin)
+    made = Assignment(
+        id=new_id("as"),
+        vehicle_id=vehicle_id,
+        holder_id=holder_id,
+        begin=begin,
+        end=end,
+        shift_id=shift_id,
+    )
+    return made, assign(connection, tenant, kind, made, new_id)
+
+
+def tell(
+    connection: Connection,
+    tenant: str,
+    kind: AssignmentKind,
+    vehicle_id: str,
+    holder_id: str | None,
+    begin: float,
+    now: float,
+) -> None:
+    """Tell who, or which box, is with a van from an instant on; None is nobody."""
+    told = (
+        DriverAssigned(vehicle_id=vehicle_id, driver_id=holder_id, begin=begin)
+        if kind == "driver"
+        else GatewayAssigned(vehicle_id=vehicle_id, gateway_id=holder_id, begin=begin)
+    )
+    outbox.append(connection, tenant, now, told)
 
 
 def assign(

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from cloud.fleet.files import COLUMNS
 from cloud.fleet.importing import export_file, import_file
+from cloud.fleet.roster import Roster
 from cloud.fleet.service import Fleet
 from cloud.foundation.errors import Invalid
 from cloud.foundation.identity import Caller, Gate
@@ -47,7 +48,7 @@ class FleetImport(BaseModel):
     refused: list[RefusedBody]
 
 
-def routes(fleet: Fleet, gate: Gate) -> APIRouter:
+def routes(fleet: Fleet, roster: Roster, gate: Gate) -> APIRouter:
     """Bring the fleet in by file, and out."""
     router = APIRouter(tags=["fleet"])
     admin = Annotated[Caller, Depends(gate.roles("admin"))]
@@ -62,7 +63,7 @@ def routes(fleet: Fleet, gate: Gate) -> APIRouter:
         except UnicodeDecodeError as error:
             raise Invalid.field("file", "is not UTF-8", "save it as UTF-8") from error
         report = await run_in_threadpool(
-            import_file, fleet, caller.tenant, kind, text, is_dry=dry_run
+            import_file, fleet, roster, caller.tenant, kind, text, is_dry=dry_run
         )
         return FleetImport(
             dry_run=dry_run,
@@ -76,7 +77,7 @@ def routes(fleet: Fleet, gate: Gate) -> APIRouter:
     @router.get(f"{FILE_PATH}/{{kind}}", responses=_CSV_ANSWER, response_class=Response)
     def export_csv(kind: FileKind, caller: admin) -> Response:
         """Everything of one kind that is not retired, as a file that can be brought in again."""
-        text = export_file(fleet, caller.tenant, kind)
+        text = export_file(fleet, roster, caller.tenant, kind)
         name = f'attachment; filename="{kind}.csv"'
         return Response(
             text, media_type="text/csv; charset=utf-8", headers={"content-disposition": name}

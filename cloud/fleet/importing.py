@@ -18,6 +18,7 @@ from cloud.fleet.files import Refused, Row, read, write
 from cloud.fleet.model import Driver, Registered, Shift
 from cloud.fleet.register_api import SHAPES, Shape
 from cloud.fleet.register_bodies import body_of, values_of
+from cloud.fleet.roster import Roster
 from cloud.fleet.service import Fleet
 from cloud.fleet.shift_bodies import NewShiftBody
 from cloud.foundation.errors import CloudError, FieldProblem
@@ -43,7 +44,9 @@ class Report:
     refused: list[Refused] = field(default_factory=list)
 
 
-def import_file(fleet: Fleet, tenant: str, kind: str, text: str, *, is_dry: bool) -> Report:
+def import_file(
+    fleet: Fleet, roster: Roster, tenant: str, kind: str, text: str, *, is_dry: bool
+) -> Report:
     """Take every good row of a file and tell of every bad one.
 
     Raises:
@@ -56,7 +59,7 @@ def import_file(fleet: Fleet, tenant: str, kind: str, text: str, *, is_dry: bool
             rows.append(one)
         else:
             report.refused.append(one)
-    take = _taker(fleet, tenant, kind)
+    take = _taker(fleet, roster, tenant, kind)
     if is_dry:
         _try_all(fleet, rows, take, report)
         report.tokens.clear()
@@ -67,7 +70,7 @@ def import_file(fleet: Fleet, tenant: str, kind: str, text: str, *, is_dry: bool
                 for row in part:
                     is_told |= _take_one(connection, row, take, report)
         if is_told:
-            fleet.let_gateways_in_or_later()
+            fleet.tell_broker()
     report.refused.sort(key=lambda one: one.row)
     return report
 
@@ -98,9 +101,11 @@ def _take_one(connection: Connection, row: Row, take: _Take, report: Report) -> 
         return False
 
 
-def _taker(fleet: Fleet, tenant: str, kind: str) -> _Take:
+def _taker(fleet: Fleet, roster: Roster, tenant: str, kind: str) -> _Take:
     if kind == "shifts":
-        return lambda connection, body, report: _take_shift(fleet, tenant, connection, body, report)
+        return lambda connection, body, report: _take_shift(
+            roster, tenant, connection, body, report
+        )
     shape = _SHAPES[kind]
 
     def take(connection: Connection, body: BaseModel, report: Report) -> bool:
@@ -139,7 +144,7 @@ def _change(
 
 
 def _take_shift(
-    fleet: Fleet, tenant: str, connection: Connection, body: BaseModel, report: Report
+    roster: Roster, tenant: str, connection: Connection, body: BaseModel, report: Report
 ) -> bool:
     given: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
@@ -148,7 +153,7 @@ def _take_shift(
     new = shifts.NewShift(**given)
     known = None if new.id is None else shift_store.find_shift(connection, tenant, new.id)
     if known is None:
-        report.added.append(fleet.add_shift_in(connection, tenant, new).id)
+        report.added.append(roster.add_shift_in(connection, tenant, new).id)
         return False
     if (known.vehicle_id, known.service_date) != (new.vehicle_id, new.service_date):
         raise shifts.other_shift(known)
@@ -159,17 +164,17 @@ def _take_shift(
         end=new.end,
         breaks=new.breaks if "breaks" in body.model_fields_set else None,
     )
-    if fleet.change_shift_in(connection, known, change):
+    if roster.change_shift_in(connection, known, change):
         report.changed.append(known.id)
     else:
         report.unchanged += 1
     return False
 
 
-def export_file(fleet: Fleet, tenant: str, kind: str) -> str:
+def export_file(fleet: Fleet, roster: Roster, tenant: str, kind: str) -> str:
     """Everything of one kind that is not retired; of shifts, those that hold and are not over."""
     if kind == "shifts":
-        return write(kind, _shifts(fleet, tenant))
+        return write(kind, _shifts(fleet, roster, tenant))
     return write(kind, _things(fleet, tenant, _SHAPES[kind]))
 
 
@@ -183,9 +188,9 @@ def _things(fleet: Fleet, tenant: str, shape: Shape) -> Iterator[BaseModel]:
             yield body_of(shape.body, thing)
 
 
-def _shifts(fleet: Fleet, tenant: str) -> Iterator[BaseModel]:
+def _shifts(fleet: Fleet, roster: Roster, tenant: str) -> Iterator[BaseModel]:
     zones = {depot.id: depot.zone for depot in fleet.every(register.DEPOTS, tenant)}
-    for shift in fleet.shifts_ahead(tenant):
+    for shift in roster.shifts_ahead(tenant):
         yield _shift_body(shift, zones[shift.depot_id])
 
 

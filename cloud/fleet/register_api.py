@@ -163,7 +163,7 @@ class Openings(BaseModel):
 
 def routes(fleet: Fleet, gate: Gate) -> APIRouter:
     """List, read, make, change and retire."""
-    router = APIRouter()
+    router = APIRouter(tags=["fleet"])
     admin = gate.roles("admin")
     reader = gate.roles(*READERS)
     open_reader = gate.roles(*READERS, "driver")

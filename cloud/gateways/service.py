@@ -9,6 +9,8 @@ from typing import Any, Final
 from msgspec.structs import replace
 from sqlalchemy.exc import DBAPIError
 
+from cloud.fleet.gateway_access import GatewayAccess
+from cloud.fleet.roster import Roster
 from cloud.fleet.service import Fleet
 from cloud.foundation import outbox
 from cloud.foundation.clock import Clock
@@ -63,9 +65,12 @@ class Gateways:
 
     def __init__(
         self,
+        *,
         database: Database,
         clock: Clock,
         fleet: Fleet,
+        access: GatewayAccess,
+        roster: Roster,
         reports: Reports,
         events: Outbox,
         new_id: NewId,
@@ -73,6 +78,8 @@ class Gateways:
         self._database = database
         self._clock = clock
         self._fleet = fleet
+        self._access = access
+        self._roster = roster
         self._reports = reports
         self._events = events
         self._new_id = new_id
@@ -185,7 +192,7 @@ class Gateways:
         )
         require_command(command.message())
         with self._database.writing() as connection:
-            session = self._fleet.gateway_session(connection, tenant, vehicle_id)
+            session = self._access.session(connection, tenant, vehicle_id)
             asked = replace(command, box=box_of(session))
             store.add_command(connection, tenant, asked, MAX_COMMANDS)
             sent = CommandSent(
@@ -206,7 +213,7 @@ class Gateways:
         self._fleet.vehicle(tenant, vehicle_id)
         with self._database.reading() as connection:
             asked = store.find_command(connection, tenant, vehicle_id, command_id)
-            session = self._fleet.gateway_session(connection, tenant, vehicle_id)
+            session = self._access.session(connection, tenant, vehicle_id)
         if asked is None:
             raise NotFound(f"command {command_id[:80]!r} is not known of {vehicle_id!r}")
         answers = self._reports.answers(tenant, vehicle_id, [command_id])
@@ -221,7 +228,7 @@ class Gateways:
         self._fleet.vehicle(tenant, vehicle_id)
         with self._database.reading() as connection:
             sent = store.commands(connection, tenant, vehicle_id, limit)
-            session = self._fleet.gateway_session(connection, tenant, vehicle_id)
+            session = self._access.session(connection, tenant, vehicle_id)
         answers = self._reports.answers(tenant, vehicle_id, [one.id for one in sent])
         return [_answered(one, answers.get(one.id), session) for one in sent]
 
@@ -238,7 +245,7 @@ class Gateways:
         """
         with self._database.reading() as connection:
             asked = store.find_command(connection, tenant, sent.vehicle_id, sent.command_id)
-            session = self._fleet.gateway_session(connection, tenant, sent.vehicle_id)
+            session = self._access.session(connection, tenant, sent.vehicle_id)
         if asked is None or asked.expires_at <= self._clock.now_s() or session != sent.session:
             return None
         return asked.message()
@@ -283,7 +290,7 @@ class Gateways:
         return changed
 
     def _shifts(self, tenant: str, vehicle_id: str, now_s: float) -> tuple[Shift, ...]:
-        ahead = self._fleet.shifts_between(tenant, now_s, now_s + _AHEAD_S)
+        ahead = self._roster.shifts_between(tenant, now_s, now_s + _AHEAD_S)
         return spans((one.starts_at, one.ends_at) for one in ahead if one.vehicle_id == vehicle_id)
 
 

@@ -8,7 +8,7 @@ import asyncio
 from typing import Protocol
 
 from cloud.fleet.enrolment.model import GatewayLetIn, GatewayShutOut
-from cloud.fleet.service import Fleet
+from cloud.fleet.gateway_access import GatewayAccess
 from cloud.gateways.model import CommandSent
 from cloud.gateways.service import Gateways
 from cloud.planning.day_plan import Route, Stop
@@ -42,13 +42,13 @@ class VanLane:
 
     def __init__(
         self,
-        fleet: Fleet,
+        access: GatewayAccess,
         planning: Planning,
         gateways: Gateways,
         publish: Publish,
         forget: Forget,
     ) -> None:
-        self._fleet = fleet
+        self._access = access
         self._planning = planning
         self._gateways = gateways
         self._publish = publish
@@ -78,7 +78,7 @@ class VanLane:
         Raises:
             CloudError: the broker does not answer; it is to be done again.
         """
-        await asyncio.to_thread(self._fleet.let_gateways_in)
+        await asyncio.to_thread(self._access.let_in)
         await self.tell_settings(tenant, let_in.vehicle_id)
         route = self._planning.route_of_vehicle(tenant, let_in.vehicle_id)
         if route is not None:
@@ -92,8 +92,8 @@ class VanLane:
                 that was done.
         """
         # Before the broker knows, a box that is cut off here would come back and be told again.
-        await asyncio.to_thread(self._fleet.let_gateways_in)
-        current = self._fleet.gateway_session_now(tenant, ended.vehicle_id)
+        await asyncio.to_thread(self._access.let_in)
+        current = self._access.session_now(tenant, ended.vehicle_id)
         for session in ended.sessions:
             if session != current:
                 await self._forget(session)
@@ -109,7 +109,7 @@ class VanLane:
 
     async def _retain(self, tenant: str, vehicle_id: str, kind: str, told: bytes) -> None:
         """Retain ``told`` for the van's gateway; without one, see that nothing is retained."""
-        if self._fleet.gateway_session_now(tenant, vehicle_id) is None:
+        if self._access.session_now(tenant, vehicle_id) is None:
             told = _CLEARED
         await self._publish(topics.down(tenant, vehicle_id, kind), told, retain=True)
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from cloud.fleet.roster import Roster
 from cloud.fleet.service import Fleet
 from cloud.fleet.store import is_out_of_use
 from cloud.foundation.clock import Clock
@@ -31,12 +32,14 @@ class Phones:
         database: Database,
         clock: Clock,
         fleet: Fleet,
+        roster: Roster,
         new_id: NewId,
         new_stream: Callable[[], int],
     ) -> None:
         self._database = database
         self._clock = clock
         self._fleet = fleet
+        self._roster = roster
         self._new_id = new_id
         self._new_stream = new_stream
         self._news: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
@@ -162,7 +165,7 @@ class Phones:
         return fix
 
     def _is_on_shift(self, phone: Phone, at_s: float) -> bool:
-        shifts = self._fleet.shifts_between(phone.tenant, at_s, at_s + 1)
+        shifts = self._roster.shifts_between(phone.tenant, at_s, at_s + 1)
         return any(one.vehicle_id == phone.vehicle_id for one in shifts)
 
     def hear_of_news(self, news: asyncio.Event) -> None:

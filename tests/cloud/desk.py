@@ -15,7 +15,10 @@ from cloud.drivers import api as drivers_api
 from cloud.drivers.ordering import StopOrder
 from cloud.drivers.service import DriverWork
 from cloud.fleet import api as fleet_api
-from cloud.fleet import files_api
+from cloud.fleet import files_api, gateway_access_api, register_api
+from cloud.fleet.gateway_access import GatewayAccess
+from cloud.fleet.handover import Handover
+from cloud.fleet.roster import Roster
 from cloud.fleet.service import Fleet
 from cloud.foundation.body_limit import BodyLimit
 from cloud.foundation.broker import BrokerAccess
@@ -172,18 +175,32 @@ def open_desk(root: Path, settings: Settings = PLAIN) -> Desk:
     planning = Planning(database, clock, random_id)
     streets: Any = StreetEverywhere()
     orders = Orders(database, clock, streets, events, random_id, orders_of_carrier)
-    fleet = Fleet(database, clock, identity, broker, random_id)
+    access = GatewayAccess(database, clock, broker, random_id)
+    fleet = Fleet(database, clock, identity, access)
+    roster = Roster(database, clock, random_id)
+    handover = Handover(database, clock, access, random_id)
     areas = Areas(
         database, clock, events, random_id, lambda _: {one.id for one in fleet.depots("main")}
     )
-    gateways = Gateways(database, clock, fleet, Reports(telemetry), events, random_id)
-    phones = Phones(database, clock, fleet, random_id, lambda: secrets.randbits(63))
+    gateways = Gateways(
+        database=database,
+        clock=clock,
+        fleet=fleet,
+        access=access,
+        roster=roster,
+        reports=Reports(telemetry),
+        events=events,
+        new_id=random_id,
+    )
+    phones = Phones(database, clock, fleet, roster, random_id, lambda: secrets.randbits(63))
     forecasts = Forecasts(database, planning, lambda tenant: {}, clock)
     routes = APIRouter()
     for part in (
         identity_api.routes(identity, real_time),
-        fleet_api.routes(fleet, broker, gate),
-        files_api.routes(fleet, gate),
+        fleet_api.routes(roster, handover, gate),
+        gateway_access_api.routes(access, broker, gate),
+        register_api.routes(fleet, gate),
+        files_api.routes(fleet, roster, gate),
         gateways_api.routes(gateways, gate),
         phones_api.routes(phones, gate),
         orders_api.routes(orders, planning.places_in_plan, gate),

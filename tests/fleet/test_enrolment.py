@@ -19,6 +19,7 @@ from sqlalchemy import select
 from cloud.fleet.enrolment.api import routes
 from cloud.fleet.enrolment.model import CLAIM_S
 from cloud.fleet.enrolment.service import Enrolments
+from cloud.fleet.gateway_access import GatewayAccess
 from cloud.fleet.model import Depot, Vehicle
 from cloud.fleet.service import Fleet
 from cloud.foundation.authority import Authority, gateway_identity, read_request
@@ -126,7 +127,8 @@ def open_office(folder: Path) -> Iterator[Office]:
     migrate(broker.data, "business")
     database, clock = Database(broker.data.business), SetClock()
     identity = Identity(database, clock, random_id)
-    fleet = Fleet(database, clock, identity, broker.access, random_id)
+    access = GatewayAccess(database, clock, broker.access, random_id)
+    fleet = Fleet(database, clock, identity, access)
     fleet.add_depot(
         Depot(
             tenant=TENANT,
@@ -143,7 +145,7 @@ def open_office(folder: Path) -> Iterator[Office]:
         fleet.add_vehicle(
             Vehicle(tenant=TENANT, id=van, name=van, depot_id="d", capacity_parcels=1)
         )
-    enrolments = Enrolments(database, clock, broker.access, fleet, random_id, secrets.token_hex)
+    enrolments = Enrolments(database, clock, broker.access, access, random_id, secrets.token_hex)
     broker.start()
     made = Office(enrolments, broker, database, clock)
     yield made

@@ -12,10 +12,9 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from cloud.fleet.enrolment.model import GatewayShutOut
-from cloud.fleet.service import Fleet
+from cloud.fleet.gateway_access import GatewayAccess
 from cloud.foundation.broker import BrokerAccess
 from cloud.foundation.database import Database
-from cloud.foundation.identity.service import Identity
 from cloud.foundation.ids import random_id
 from cloud.foundation.layout import DataFolder
 from cloud.foundation.settings import OwnBroker, Settings
@@ -119,12 +118,12 @@ def lane(tmp_path: Path, broker: Mosquitto) -> Iterator[VanLane]:
     migrate(data, "business")
     business, clock = Database(data.business), StillClock()
     own = OwnBroker(host="127.0.0.1", port=broker.port, username="cloud", password="c-word")
-    access = BrokerAccess(data, Settings(broker=own))
-    fleet = Fleet(business, clock, Identity(business, clock, random_id), access, random_id)
-    publisher = Publisher(access)
+    broker_access = BrokerAccess(data, Settings(broker=own))
+    access = GatewayAccess(business, clock, broker_access, random_id)
+    publisher = Publisher(broker_access)
     publisher.start()
     wait_for(publisher._client.is_connected, "the cloud to connect")
-    lane = VanLane(fleet, None, None, publisher.publish, publisher.forget)  # type: ignore[arg-type]
+    lane = VanLane(access, None, None, publisher.publish, publisher.forget)  # type: ignore[arg-type]
     yield lane
     publisher.stop()
     business.close()

@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
+from cloud.fleet.gateway_access import GatewayAccess
 from cloud.fleet.model import Depot, Vehicle
+from cloud.fleet.roster import Roster
 from cloud.fleet.service import Fleet
 from cloud.foundation import outbox
 from cloud.foundation.broker import BrokerAccess
@@ -246,7 +248,8 @@ def company(tmp_path: Path) -> Iterator[Company]:
     assert login is not None
     nobody = OwnBroker(host="127.0.0.1", port=9, username="u", password="p")
     broker = BrokerAccess(data, Settings(broker=nobody))
-    fleet = Fleet(business, clock, identity, broker, random_id)
+    access = GatewayAccess(business, clock, broker, random_id)
+    fleet = Fleet(business, clock, identity, access)
     fleet.add_depot(
         Depot(
             tenant="main",
@@ -264,7 +267,14 @@ def company(tmp_path: Path) -> Iterator[Company]:
             Vehicle(tenant="main", id=van, name=van, depot_id="north", capacity_parcels=9)
         )
     fleet_gateways = Gateways(
-        business, clock, fleet, Reports(telemetry), Outbox(business), random_id
+        database=business,
+        clock=clock,
+        fleet=fleet,
+        access=access,
+        roster=Roster(business, clock, random_id),
+        reports=Reports(telemetry),
+        events=Outbox(business),
+        new_id=random_id,
     )
     geofences = Geofences(
         business=business,

@@ -56,7 +56,7 @@ class Office:
         self.open()
 
     def open(self) -> None:
-        self.phones = Phones(self.business, StillClock(), None, str, lambda: 7)  # type: ignore[arg-type]
+        self.phones = Phones(self.business, StillClock(), None, None, str, lambda: 7)  # type: ignore[arg-type]
         self.desk = PhoneDesk(self.access, self.phones)
         self.desk.start()
 

@@ -43,7 +43,7 @@ class Office:
         data = broker.data
         migrate(data, "business", "telemetry")
         self.business, self.telemetry = Database(data.business), Database(data.telemetry)
-        self.phones = Phones(self.business, StillClock(), None, str, lambda: 7)  # type: ignore[arg-type]
+        self.phones = Phones(self.business, StillClock(), None, None, str, lambda: 7)  # type: ignore[arg-type]
         self.publisher = Publisher(broker.access)
         self.now_s = 0.0
         with self.business.writing() as connection:

@@ -28,7 +28,7 @@ from cloud.fleet.enrolment.model import (
     why_not_renew,
     why_not_spend,
 )
-from cloud.fleet.service import Fleet
+from cloud.fleet.gateway_access import GatewayAccess
 from cloud.foundation import outbox
 from cloud.foundation.broker import BrokerAccess
 from cloud.foundation.clock import Clock
@@ -62,14 +62,14 @@ class Enrolments:
         database: Database,
         real_time: Clock,
         broker: BrokerAccess,
-        fleet: Fleet,
+        access: GatewayAccess,
         new_id: NewId,
         new_hex: NewHex,
     ) -> None:
         self._database = database
         self._real_time = real_time
         self._broker = broker
-        self._fleet = fleet
+        self._access = access
         self._new_id = new_id
         self._new_hex = new_hex
 
@@ -255,7 +255,7 @@ class Enrolments:
         log.info("certificates were revoked", extra={"serials": [one.serial for one in ended]})
 
     def _tell_broker(self) -> None:
-        self._fleet.let_gateways_in()
+        self._access.let_in()
 
     def _require_certified(self) -> None:
         if not self._broker.is_certified:
