@@ -37,6 +37,7 @@ from cloud.foundation.ids import random_id
 from cloud.foundation.layout import DataFolder
 from cloud.foundation.ports import read_ports
 from cloud.foundation.settings import Settings
+from cloud.geofences import store as geofence_store
 from tests.parts.served_cloud import ServedCloud, served_cloud
 
 NAME: Final = "steady"
@@ -78,7 +79,8 @@ def _fleet(data: DataFolder) -> list[Login]:
     broker, clock = BrokerAccess(data, Settings()), RealClock()
     with closing(Database(data.business)) as database:
         access = GatewayAccess(database, clock, broker, random_id)
-        fleet = Fleet(database, clock, Identity(database, clock, random_id), access)
+        identity = Identity(database, clock, random_id)
+        fleet = Fleet(database, clock, identity, access, geofence_store.ids)
         fleet.add_depot(_DEPOT)
         made = [broker.new_credential("main", f"van-{number}") for number in range(_VANS)]
         for one in made:

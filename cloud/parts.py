@@ -27,6 +27,7 @@ from cloud.foundation.places import place_of
 from cloud.foundation.ports import read_ports
 from cloud.foundation.settings import Settings
 from cloud.gateways.service import Gateways
+from cloud.geofences import store as geofence_store
 from cloud.geofences.service import Geofences
 from cloud.integrations.joined import Integrations
 from cloud.integrations.publisher import Publisher
@@ -136,7 +137,7 @@ def parts_of(data: DataFolder, settings: Settings) -> Parts:
         }
 
     access = GatewayAccess(business, clock, broker, random_id)
-    fleet = Fleet(business, clock, identity, access)
+    fleet = Fleet(business, clock, identity, access, geofence_store.ids)
     roster = Roster(business, clock, random_id)
     enrolments = Enrolments(business, real_time, broker, access, random_id, secrets.token_hex)
     planning = Planning(business, clock, random_id)

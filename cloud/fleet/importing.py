@@ -115,7 +115,7 @@ def _taker(fleet: Fleet, roster: Roster, tenant: str, kind: str) -> _Take:
             if isinstance(wanted, Driver):
                 _, report.tokens[wanted.id] = fleet.add_driver_in(connection, wanted)
             else:
-                register.add(connection, shape.kind, wanted)
+                fleet.add_in(connection, shape.kind, wanted)
             report.added.append(wanted.id)
             return False
         return _change(fleet, shape, connection, before, body, report)
@@ -138,9 +138,9 @@ def _change(
     if not values:
         report.unchanged += 1
         return False
-    after = register.change(connection, shape.kind, before, values)
+    _, is_told = fleet.change_in(connection, shape.kind, before, values)
     report.changed.append(before.id)
-    return fleet.tell_use(connection, before, after)
+    return is_told
 
 
 def _take_shift(

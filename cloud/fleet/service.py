@@ -1,7 +1,7 @@
 """Use cases of the register, one transaction each, and looking up depots and vans."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import Any
@@ -18,19 +18,29 @@ from cloud.fleet.register import Kind
 from cloud.foundation import outbox
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
+from cloud.foundation.errors import Invalid
 from cloud.foundation.identity import EVERYTHING, Identity, Reach
+
+type Drawn = Callable[[Connection, str], Container[str]]
+"""Ids of the geofences that a tenant has drawn, which may be zones of vans and drivers."""
 
 
 class Fleet:
     """What the fleet has: carriers, depots, vans, drivers, boxes and crews."""
 
     def __init__(
-        self, database: Database, clock: Clock, identity: Identity, access: GatewayAccess
+        self,
+        database: Database,
+        clock: Clock,
+        identity: Identity,
+        access: GatewayAccess,
+        drawn: Drawn,
     ) -> None:
         self._database = database
         self._clock = clock
         self._identity = identity
         self._access = access
+        self._drawn = drawn
 
     def page[T: Registered](
         self,
@@ -77,7 +87,12 @@ class Fleet:
             Invalid: a value is not acceptable. Conflict: the id is taken.
         """
         with self._database.writing() as connection:
-            return register.add(connection, kind, thing)
+            return self.add_in(connection, kind, thing)
+
+    def add_in[T: Registered](self, connection: Connection, kind: Kind[T], thing: T) -> T:
+        """The same, inside the caller's transaction."""
+        self._require_drawn(connection, thing.tenant, getattr(thing, "zones", ()))
+        return register.add(connection, kind, thing)
 
     def change[T: Registered](
         self, kind: Kind[T], tenant: str, thing_id: str, version: int, values: dict[str, Any]
@@ -91,11 +106,18 @@ class Fleet:
         with self._database.writing() as connection:
             before = register.require(connection, kind, tenant, thing_id)
             register.require_version(kind.name, thing_id, before.version, version)
-            after = register.change(connection, kind, before, values)
-            is_other = self.tell_use(connection, before, after)
+            after, is_other = self.change_in(connection, kind, before, values)
         if is_other:
             self.tell_broker()
         return after
+
+    def change_in[T: Registered](
+        self, connection: Connection, kind: Kind[T], before: T, values: dict[str, Any]
+    ) -> tuple[T, bool]:
+        """The same, inside the caller's transaction; whether `tell_broker` is to be called."""
+        self._require_drawn(connection, before.tenant, values.get("zones", ()))
+        after = register.change(connection, kind, before, values)
+        return after, self._tell_use(connection, before, after)
 
     def retire[T: Registered](self, kind: Kind[T], tenant: str, thing_id: str) -> T:
         """Take a thing out of use; it stays known to history.
@@ -106,7 +128,7 @@ class Fleet:
         with self._database.writing() as connection:
             before = register.require(connection, kind, tenant, thing_id)
             after = register.retire(connection, kind, before, self._clock.now_s())
-            is_other = self.tell_use(connection, before, after)
+            is_other = self._tell_use(connection, before, after)
         if is_other:
             self.tell_broker()
         return after
@@ -122,10 +144,10 @@ class Fleet:
 
     def add_driver_in(self, connection: Connection, driver: Driver) -> tuple[Driver, str]:
         """The same, inside the caller's transaction."""
-        made = register.add(connection, register.DRIVERS, driver)
+        made = self.add_in(connection, register.DRIVERS, driver)
         return made, self._identity.add_driver_login(connection, driver.tenant, driver.id)
 
-    def tell_use(self, connection: Connection, before: Registered, after: Registered) -> bool:
+    def _tell_use(self, connection: Connection, before: Registered, after: Registered) -> bool:
         """Tell of a van that came into or went out of use; whether the broker must be told."""
         if not isinstance(before, Vehicle) or not isinstance(after, Vehicle):
             return False
@@ -188,6 +210,12 @@ class Fleet:
             every = store.vehicles(connection, tenant, reach)
         return [one for one in every if one.retired_at is None]
 
+    def drivers(self, tenant: str, reach: Reach = EVERYTHING) -> list[Driver]:
+        """Every driver within reach that is not retired."""
+        with self._database.reading() as connection:
+            every = store.drivers(connection, tenant, reach)
+        return [one for one in every if one.retired_at is None]
+
     def every_vehicle(self) -> list[tuple[str, str, str]]:
         """(tenant, van, depot) of every van of every tenant, retired or not."""
         with self._database.reading() as connection:
@@ -197,6 +225,16 @@ class Fleet:
         """The vans that are disabled or retired, of which nothing is heard."""
         with self._database.reading() as connection:
             return frozenset(van for _, van in store.vans_out_of_use(connection, tenant))
+
+    def _require_drawn(self, connection: Connection, tenant: str, zones: Sequence[str]) -> None:
+        drawn = self._drawn(connection, tenant) if zones else ()
+        for zone in zones:
+            if zone not in drawn:
+                raise Invalid.field(
+                    "zones",
+                    f"there is no geofence {zone[:80]!r}",
+                    "name those that GET /api/v1/geofences lists, or draw it first",
+                )
 
 
 def require_depot(

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Table, insert, or_, select
 
 from cloud.fleet.model import OWN, Carrier, Depot, Driver, Shift, Vehicle
 from cloud.fleet.tables import carrier, depot, driver, vehicle
-from cloud.fleet.within import carriers_within, depots_within, vehicles_within
+from cloud.fleet.within import carriers_within, depots_within, drivers_within, vehicles_within
 from cloud.foundation.identity.reach import EVERYTHING, Reach
 
 
@@ -108,6 +108,14 @@ def find_vehicle(
         .first()
     )
     return None if row is None else Vehicle(**row)
+
+
+def drivers(connection: Connection, tenant: str, reach: Reach = EVERYTHING) -> list[Driver]:
+    """Every driver there ever was within reach, by id."""
+    rows = connection.execute(
+        select(driver).where(driver.c.tenant == tenant, drivers_within(reach)).order_by(driver.c.id)
+    ).mappings()
+    return [Driver(**row) for row in rows]
 
 
 def drivers_of_shifts(connection: Connection, shifts: Sequence[Shift]) -> list[Driver]:

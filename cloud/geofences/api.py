@@ -9,6 +9,7 @@ from cloud.foundation.clock import Clock, to_rfc3339
 from cloud.foundation.identity import Caller, Gate
 from cloud.geofences.model import MAX_POINTS, Fence
 from cloud.geofences.service import Crossed, Geofences
+from cloud.geofences.zones import Zone
 from cloud.tracking.asked import span_s
 
 type Lon = Annotated[float, Field(ge=-180, le=180)]
@@ -101,6 +102,28 @@ class FenceEvents(BaseModel):
     items: list[FenceEvent]
 
 
+class ZoneHolder(BaseModel):
+    """A van or a driver with that zone."""
+
+    id: str
+    name: str
+
+
+class ZoneBody(BaseModel):
+    """A geofence that is somebody's zone; one that is not drawn any more limits nobody."""
+
+    geofence_id: str
+    is_drawn: bool
+    vehicles: list[ZoneHolder]
+    drivers: list[ZoneHolder]
+
+
+class Zones(BaseModel):
+    """All zones of vans and drivers, by geofence."""
+
+    items: list[ZoneBody]
+
+
 def routes(geofences: Geofences, clock: Clock, gate: Gate) -> APIRouter:
     """Fences, and what happened at them."""
     router = APIRouter(tags=["geofences"])
@@ -134,6 +157,12 @@ def routes(geofences: Geofences, clock: Clock, gate: Gate) -> APIRouter:
     def remove(geofence_id: str, caller: dispatcher) -> None:
         """Take a fence away."""
         geofences.remove(caller.tenant, geofence_id, caller.reach)
+
+    @router.get("/zones")
+    def zones(caller: reader) -> Zones:
+        """Which geofences are zones of which vans and drivers; those drawn no more among them."""
+        found = geofences.zones(caller.tenant, caller.reach)
+        return Zones(items=[_zone(one) for one in found])
 
     @router.get("/geofences/{geofence_id}/events")
     def events(
@@ -215,4 +244,13 @@ def _event(one: Crossed) -> FenceEvent:
         at=to_rfc3339(one.crossing.at_ms / 1000),
         position=None if where is None else (where.lon_e7 / 1e7, where.lat_e7 / 1e7),
         dwell_s=one.crossing.dwell_s,
+    )
+
+
+def _zone(zone: Zone) -> ZoneBody:
+    return ZoneBody(
+        geofence_id=zone.geofence_id,
+        is_drawn=zone.is_drawn,
+        vehicles=[ZoneHolder(id=one.id, name=one.name) for one in zone.vehicles],
+        drivers=[ZoneHolder(id=one.id, name=one.name) for one in zone.drivers],
     )

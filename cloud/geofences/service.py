@@ -32,6 +32,7 @@ from cloud.geofences.model import (
     with_dwells,
 )
 from cloud.geofences.presence import Presence
+from cloud.geofences.zones import Zone, zones_of
 from cloud.tracking import history
 from cloud.tracking import store as tracking_store
 from cloud.tracking.service import Tracks, require_span, within_calendar
@@ -88,6 +89,17 @@ class Geofences:
         """Every fence within reach, by id."""
         with self._business.reading() as connection:
             return store.fences(connection, tenant, reach)
+
+    def zones(self, tenant: str, reach: Reach = EVERYTHING) -> list[Zone]:
+        """The fences in which vans and drivers within reach would rather deliver, by id.
+
+        Those are among them that are drawn no more: no plan knows of them.
+        """
+        with self._business.reading() as connection:
+            drawn = store.ids(connection, tenant)
+        return zones_of(
+            drawn, self._fleet.vehicles(tenant, reach), self._fleet.drivers(tenant, reach)
+        )
 
     def guarded(self) -> dict[str, tuple[list[Fence], dict[str, str]]]:
         """By tenant, of those who have some: its fences, and the depot of each of its vans."""

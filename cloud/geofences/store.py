@@ -70,6 +70,11 @@ def fences(connection: Connection, tenant: str, reach: Reach = EVERYTHING) -> li
     return [_fence(row) for row in rows.mappings()]
 
 
+def ids(connection: Connection, tenant: str) -> set[str]:
+    """The ids of all fences of a tenant."""
+    return set(connection.scalars(select(geofence.c.id).where(geofence.c.tenant == tenant)))
+
+
 def find(connection: Connection, tenant: str, fence_id: str) -> Fence | None:
     """One fence."""
     row = connection.execute(select(geofence).where(*_of(tenant, fence_id))).mappings().first()

@@ -209,6 +209,11 @@ def test_a_copied_card_is_told_with_what_to_do(running: Running, dispatcher: Dis
     assert dispatcher.complaints == []
 
 
+def zones_of_van_1(running: Running, fences: list[str]) -> None:
+    van = next(one for one in running.get("fleet/vehicles")["items"] if one["id"] == "van-1")
+    running.patch("vehicles/van-1", {"version": van["version"], "zones": fences})
+
+
 def test_a_fence_is_drawn_on_the_map_drawn_anew_and_taken_away(
     running: Running, dispatcher: Dispatcher
 ) -> None:
@@ -236,10 +241,18 @@ def test_a_fence_is_drawn_on_the_map_drawn_anew_and_taken_away(
     page.get_by_role("button", name="Keep the fence").click()
     expect(page.locator(".facts")).to_contain_text("Polygon, 3 corners")
 
+    zones_of_van_1(running, [fence["id"]])
+    page.reload()
+    page.get_by_role("tab", name="Fences").click()
+    page.locator(f"[data-fence={fence['id']}]").click()
+    expect(page.locator(".facts")).to_contain_text("Van 1")
     page.get_by_role("button", name="Take away…").click()
+    expect(page.locator(".detail")).to_contain_text("It is a zone of Van 1.")
     page.get_by_role("button", name="Take away", exact=True).click()
     expect(page.locator(".content")).to_contain_text("There is no geofence yet")
+    expect(page.locator(f"[data-zone={fence['id']}]")).to_contain_text("Van 1: the zone fence-")
     assert running.get("geofences")["features"] == []
+    zones_of_van_1(running, [])
     assert dispatcher.complaints == []
 
 

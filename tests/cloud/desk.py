@@ -34,6 +34,7 @@ from cloud.foundation.places import place_of
 from cloud.foundation.settings import Settings
 from cloud.gateways import api as gateways_api
 from cloud.gateways.service import Gateways
+from cloud.geofences import store as geofence_store
 from cloud.orders import api as orders_api
 from cloud.orders import place_api, wave_api
 from cloud.orders.api import IMPORT_PATH, MAX_CSV_BYTES
@@ -176,7 +177,7 @@ def open_desk(root: Path, settings: Settings = PLAIN) -> Desk:
     streets: Any = StreetEverywhere()
     orders = Orders(database, clock, streets, events, random_id, orders_of_carrier)
     access = GatewayAccess(database, clock, broker, random_id)
-    fleet = Fleet(database, clock, identity, access)
+    fleet = Fleet(database, clock, identity, access, geofence_store.ids)
     roster = Roster(database, clock, random_id)
     handover = Handover(database, clock, access, random_id)
     areas = Areas(

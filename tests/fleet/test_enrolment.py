@@ -35,6 +35,7 @@ from cloud.foundation.mqtt import make_client
 from cloud.foundation.outbox import DomainEvent, outbox
 from cloud.foundation.settings import EmbeddedBroker as Lane
 from cloud.foundation.settings import Settings, load
+from cloud.geofences import store as geofence_store
 from tests.fleet.box import Box
 from tests.parts.broker import EmbeddedBroker, wait_for
 from tests.parts.migrated import migrate
@@ -128,7 +129,7 @@ def open_office(folder: Path) -> Iterator[Office]:
     database, clock = Database(broker.data.business), SetClock()
     identity = Identity(database, clock, random_id)
     access = GatewayAccess(database, clock, broker.access, random_id)
-    fleet = Fleet(database, clock, identity, access)
+    fleet = Fleet(database, clock, identity, access, geofence_store.ids)
     fleet.add_depot(
         Depot(
             tenant=TENANT,

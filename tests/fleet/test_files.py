@@ -99,6 +99,15 @@ def test_a_bad_row_names_its_field_and_the_remedy_and_the_rest_is_kept(desk: Des
     assert all(one["problem"] and one["remedy"] for one in report["refused"])
 
 
+def test_a_row_with_a_zone_that_nobody_drew_is_refused(desk: Desk) -> None:
+    report = bring(desk, "drivers", "id,name,zones\nana,Ana,\nbea,Bea,nowhere\n")
+    (row,) = report["refused"]
+    assert (report["added"], row["row"]) == (["ana"], 3)
+    assert (row["field"], row["value"]) == ("zones", "nowhere")
+    report = bring(desk, "drivers", "id,name,zones\nana,Ana,nowhere\n")
+    assert (report["changed"], report["refused"][0]["field"]) == ([], "zones")
+
+
 def test_a_file_of_two_columns_changes_nothing_else(desk: Desk) -> None:
     bring(desk, "drivers", FILES["drivers"])
     report = bring(desk, "drivers", "id,name\nana,Ana Rojas\nbea,Bea\n")

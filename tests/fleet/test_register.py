@@ -11,6 +11,8 @@ from cloud import roles
 from cloud.foundation.layout import DataFolder
 from cloud.foundation.outbox import outbox
 from cloud.foundation.settings import Settings
+from cloud.geofences import store as geofence_store
+from cloud.geofences.model import Fence
 from tests.cloud.desk import DEPOT, TODAY, Desk, open_desk
 
 
@@ -51,6 +53,13 @@ def told(desk: Desk) -> list[str]:
         return list(connection.execute(select(outbox.c.kind).order_by(outbox.c.position)).scalars())
 
 
+def draw(desk: Desk, *fences: str) -> None:
+    with desk.database.writing() as connection:
+        for name in fences:
+            around = Fence(id=name, name=name, points=((-299_000_000, -712_500_000),), radius_m=900)
+            geofence_store.add(connection, "main", around)
+
+
 def shift(desk: Desk, van: str = "van-1", driver: str = "ana", **more: Any) -> dict[str, Any]:
     body = {"vehicle_id": van, "driver_id": driver, "service_date": TODAY, **more}
     return add(desk, "shifts", **body)
@@ -72,6 +81,7 @@ def test_the_fleet_itself_is_a_carrier_from_the_first_day(desk: Desk) -> None:
 
 def test_a_van_keeps_all_that_is_told_of_it(desk: Desk) -> None:
     add(desk, "carriers", id="swift", name="Swift Ltd")
+    draw(desk, "north", "port")
     van = {
         "id": "van-9",
         "name": "Nine",
@@ -99,6 +109,34 @@ def test_a_van_keeps_all_that_is_told_of_it(desk: Desk) -> None:
     assert get(desk, "/vehicles/van-9") == kept
     assert get(desk, "/fleet/vehicles", carrier_id="swift")["items"] == [kept]
     assert "van-9" in refused(desk, "DELETE", "/carriers/swift", 409)["detail"]
+
+
+def test_a_zone_that_nobody_drew_is_refused_by_its_name(desk: Desk) -> None:
+    draw(desk, "north")
+    zones = ["north", "nowhere"]
+    fresh = {"id": "x", "name": "X"}
+    van = {**fresh, "depot_id": "la-serena", "capacity_parcels": 9}
+    for method, path, body in (
+        ("POST", "/vehicles", van),
+        ("POST", "/drivers", fresh),
+        ("PATCH", "/vehicles/van-1", {"version": 1}),
+        ("PATCH", "/drivers/ana", {"version": 1}),
+    ):
+        (problem,) = refused(desk, method, path, 422, **body, zones=zones)["errors"]
+        assert (problem["field"], "'nowhere'" in problem["problem"]) == ("zones", True)
+        assert "GET /api/v1/geofences" in problem["remedy"]
+
+
+def test_a_zone_that_was_taken_away_hinders_no_other_change(desk: Desk) -> None:
+    draw(desk, "north")
+    changed = {"version": 1, "zones": ["north"]}
+    assert desk.ask("PATCH", "/drivers/ana", json=changed).json()["zones"] == ["north"]
+    with desk.database.writing() as connection:
+        geofence_store.remove(connection, "main", "north")
+    renamed = desk.ask("PATCH", "/drivers/ana", json={"version": 2, "name": "Ana Paz"}).json()
+    assert (renamed["name"], renamed["zones"]) == ("Ana Paz", ["north"])
+    freed = desk.ask("PATCH", "/drivers/ana", json={"version": 3, "zones": []})
+    assert freed.json()["zones"] == []
 
 
 def test_a_place_of_a_van_has_both_coordinates(desk: Desk) -> None:

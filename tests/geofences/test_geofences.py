@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
+from cloud.fleet import register_api
 from cloud.fleet.gateway_access import GatewayAccess
 from cloud.fleet.model import Depot, Vehicle
 from cloud.fleet.roster import Roster
@@ -35,6 +36,7 @@ from cloud.foundation.outbox import DomainEvent, Outbox
 from cloud.foundation.settings import OwnBroker, Settings
 from cloud.gateways.service import Gateways
 from cloud.geofences import api
+from cloud.geofences import store as fence_store
 from cloud.geofences.model import Crossing, Fence, FenceCrossed, agreed, box_of, crossings
 from cloud.geofences.presence import Presence, Watchers
 from cloud.geofences.service import Geofences
@@ -249,7 +251,7 @@ def company(tmp_path: Path) -> Iterator[Company]:
     nobody = OwnBroker(host="127.0.0.1", port=9, username="u", password="p")
     broker = BrokerAccess(data, Settings(broker=nobody))
     access = GatewayAccess(business, clock, broker, random_id)
-    fleet = Fleet(business, clock, identity, access)
+    fleet = Fleet(business, clock, identity, access, fence_store.ids)
     fleet.add_depot(
         Depot(
             tenant="main",
@@ -288,6 +290,7 @@ def company(tmp_path: Path) -> Iterator[Company]:
     app = FastAPI()
     answer_problems(app)
     app.include_router(api.routes(geofences, clock, Gate(identity)))
+    app.include_router(register_api.routes(fleet, Gate(identity)))
     session = identity.sign_in("admin", login["password"])
 
     def ask(method: str, path: str, **more: Any) -> httpx.Response:
@@ -340,6 +343,24 @@ def test_a_fence_is_drawn_read_changed_and_taken_away(company: Company) -> None:
     assert company.ask("DELETE", where).status_code == 204
     assert company.ask("DELETE", where).status_code == 404
     assert company.ask("PUT", where, json=a_circle()).status_code == 404
+
+
+def test_whose_zone_a_fence_is_stays_told_when_it_is_taken_away(company: Company) -> None:
+    assert company.ask("GET", "/zones").json() == {"items": []}
+    yard, port = (company.ask("POST", "/geofences", json=a_circle()).json()["id"] for _ in "ab")
+    rosa = {"id": "rosa", "name": "Rosa", "zones": [yard]}
+    assert company.ask("POST", "/drivers", json=rosa).status_code == 201
+    named = {"version": 1, "zones": [yard, port]}
+    assert company.ask("PATCH", "/vehicles/van-1", json=named).status_code == 200
+    assert company.ask("DELETE", f"/geofences/{yard}").status_code == 204
+    told = {one.pop("geofence_id"): one for one in company.ask("GET", "/zones").json()["items"]}
+    van = {"id": "van-1", "name": "van-1"}
+    assert told == {
+        yard: {"is_drawn": False, "vehicles": [van], "drivers": [{"id": "rosa", "name": "Rosa"}]},
+        port: {"is_drawn": True, "vehicles": [van], "drivers": []},
+    }
+    elsewhere = Reach(depot_ids=frozenset({"south"}))
+    assert company.geofences.zones("main", elsewhere) == []
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,7 @@ AD..VI  GET    /geofences/{geofence_id}
 AD....  PUT    /geofences/{geofence_id}
 AD....  DELETE /geofences/{geofence_id}
 AD..VI  GET    /geofences/{geofence_id}/events
+AD..VI  GET    /zones
 AD..VI  GET    /roads/rules
 AD....  POST   /roads/rules
 AD..VI  GET    /roads/rules/{road_rule_id}

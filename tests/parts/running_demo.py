@@ -63,9 +63,16 @@ class Running:
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def get(self, path: str) -> Any:
+        return self.ask("GET", path)
+
+    def patch(self, path: str, body: dict[str, Any]) -> Any:
+        return self.ask("PATCH", path, json=body)
+
+    def ask(self, method: str, path: str, **more: Any) -> Any:
         facts = self.facts()
         headers = {"authorization": f"Bearer {facts['api_token']}"}
-        answer = httpx.get(f"{facts['url']}/api/v1/{path}", headers=headers, timeout=10)
+        where = f"{facts['url']}/api/v1/{path}"
+        answer = httpx.request(method, where, headers=headers, timeout=10, **more)
         answer.raise_for_status()
         return answer.json()
 

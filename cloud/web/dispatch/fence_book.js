@@ -4,17 +4,19 @@ import { get } from "../look/api.js";
 
 const KEPT = 200;
 
-/** Fences by id, and the crossings of the last day of those that were looked at, the newest first. */
+/** Fences by id, whose zones they are, and the crossings of the last day of those that were looked at, the newest first. */
 export class FenceBook {
   constructor(tell) {
     this.tell = tell;
     this.fences = new Map();
+    this.zones = [];
     this.crossings = new Map();
   }
 
   async read() {
-    const { features } = await get("geofences");
+    const [{ features }, { items }] = await Promise.all([get("geofences"), get("zones")]);
     this.fences = new Map(features.map((fence) => [fence.id, fence]));
+    this.zones = items;
     this.tell();
   }
 

@@ -4,7 +4,7 @@ import { useEffect, useState } from "../vendor/preact/hooks.module.js";
 import { remove } from "../look/api.js";
 import { html } from "../look/html.js";
 import { Chip, Chosen, Fact, Refusal, Sure } from "../look/parts.js";
-import { CROSSINGS, shapeInWords } from "./fences.js";
+import { CROSSINGS, goneInWords, holdersInWords, shapeInWords } from "./fences.js";
 import { minutes } from "./parts.js";
 
 const AT_ONCE = 30;
@@ -20,6 +20,8 @@ export function FenceList({ state, onFence, onDraw }) {
   }, [state.book.fences, limit]);
   return html`
     ${state.mayAct && html`<p class="actions top-of"><button class="button primary" type="button" data-fence="new" onClick=${onDraw}>Draw a fence</button></p>`}
+    ${state.book.zones.filter((zone) => !zone.is_drawn).map((zone) => html`
+      <p class="note warn" role="status" key=${zone.geofence_id} data-zone=${zone.geofence_id}>${goneInWords(zone)}</p>`)}
     ${fences.length === 0 && html`<p class="empty">There is no geofence yet. A fence tells who comes in, stays and leaves: a yard, a customer, a street.</p>`}
     <ul class="rows" aria-label="Geofences">
       ${shown.map((fence) => html`
@@ -43,6 +45,7 @@ export function FenceDetail({ state, fence, onVan, onDraw, onBack }) {
     state.safely(() => state.book.readCrossings([id], { isAgain: true }));
   }, [id]);
   const crossings = state.book.crossings.get(id);
+  const zone = state.book.zones.find(({ geofence_id }) => geofence_id === id);
   const takeAway = async () => {
     const refused = await state.attempt(() => remove(`geofences/${encodeURIComponent(id)}`).then(() => state.book.read()));
     setProblem(refused);
@@ -57,11 +60,12 @@ export function FenceDetail({ state, fence, onVan, onDraw, onBack }) {
         <${Fact} term="For the vans of">${depotName(state, properties.depot_id)}</${Fact}>
         <${Fact} term="A stay is told after">${properties.dwell_after_s === null ? "never" : minutes(properties.dwell_after_s)}</${Fact}>
         <${Fact} term="Watched by">${properties.for_vans ? "vans and office" : "the office alone"}</${Fact}>
+        ${zone !== undefined && html`<${Fact} term="A zone of">${holdersInWords(zone)}</${Fact}>`}
       </dl>
       ${state.mayAct && html`
         <p class="actions">
           <button class="button" type="button" onClick=${onDraw}>Draw anew…</button>
-          <${Sure} label="Take away…" question="Take it away for good?" sure="Take away" onSure=${takeAway} />
+          <${Sure} label="Take away…" question=${zone === undefined ? "Take it away for good?" : `Take it away for good? It is a zone of ${holdersInWords(zone)}.`} sure="Take away" onSure=${takeAway} />
         </p>
         <${Refusal} problem=${problem} />`}
       <h3 class="section">The last day</h3>

@@ -116,6 +116,16 @@ export function shapeInWords({ geometry: shape, properties }) {
   return `${label}, ${corners(shape).length} corners`;
 }
 
+/** Whose zone a fence is: "Van 1, Rosa". */
+export function holdersInWords({ vehicles, drivers }) {
+  return [...vehicles, ...drivers].map(({ name }) => name).join(", ");
+}
+
+/** What is wrong with a zone whose fence was taken away, and how to mend it. */
+export function goneInWords(zone) {
+  return `${holdersInWords(zone)}: the zone ${zone.geofence_id} was taken away, and no plan knows of it. Name another one in the register, or draw it anew and name that.`;
+}
+
 /** What happened at a fence, as people say it. */
 export const CROSSINGS = { entered: "came in", dwelled: "has stayed", left: "left" };
 
