@@ -71,6 +71,7 @@ class Made:
         kept: what the plan in force costs now; None when that is not known.
         undone: what a dispatcher has taken back and that still binds.
         repathed: routes in force along the streets of now, of vans whose streets have changed.
+        resorted: vans whose drivers have changed the order of stops since it was published.
     """
 
     job: Job
@@ -81,6 +82,7 @@ class Made:
     kept: Prices | None
     undone: Mapping[str, Undone]
     repathed: tuple[Route, ...] = ()
+    resorted: frozenset[str] = frozenset()
 
     @property
     def gain_s(self) -> float | None:
@@ -130,7 +132,8 @@ class Committer:
         job, new, plan = made.job, made.new, made.plan
         routes = with_progress(new.routes, now.plan)
         _require_kept(now, routes)
-        before = _before(connection, job, now.plan)
+        published = _as_published(connection, made, now.plan)
+        before = published if job.trigger == "driver_reordered" else now.plan
         diff = difference(before, routes, new.sacrificed)
         if not is_worth_it(job.trigger, before, routes, new, diff, made.gain_s):
             return Outcome(now.plan.revision, "nothing")
@@ -156,7 +159,7 @@ class Committer:
             solver=plan.solver,
             created_at=now.now,
             cost=cost,
-            diff=diff,
+            diff=diff if before is published else difference(published, routes, new.sacrificed),
             prices=made.prices,
             because=plan.because or None,
         )
@@ -183,7 +186,7 @@ class Committer:
                 distance_m=sum(route.distance_m for route in routes),
                 late_s=late_s(routes),
             ),
-            diff=difference(now.plan, routes),
+            diff=difference(_as_published(connection, made, now.plan), routes),
         )
         kept = replace(made.new, promises={}, unserved=now.plan.unserved)
         self._commit(connection, now, replace(made, new=kept), routes, revision)
@@ -264,11 +267,11 @@ class Committer:
         )
 
 
-def _before(connection: Connection, job: Job, plan: DayPlan) -> DayPlan:
-    """What a revision is told against: with a driver's change, the plan as it was published."""
-    if all(one.trigger != "driver_reordered" for one in job.about):
+def _as_published(connection: Connection, made: Made, plan: DayPlan) -> DayPlan:
+    """What a revision is told against: the plan without what drivers have changed since."""
+    if not made.resorted:
         return plan
-    published = revision_store.sequences_of(connection, *job.day_key, plan.revision)
+    published = revision_store.sequences_of(connection, *made.job.day_key, plan.revision)
     return plan if published is None else as_committed(plan, published)
 
 

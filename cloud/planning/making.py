@@ -16,7 +16,7 @@ from cloud.places.service_times import ServiceTimes
 from cloud.planning import policy_store, proposal_store, revision_store
 from cloud.planning.client import PlannerClient, PlannerUnavailable
 from cloud.planning.committing import Committer, Known, Made, Outcome, PlanRefused
-from cloud.planning.day_plan import Route, Unplanned
+from cloud.planning.day_plan import DayPlan, Route, Unplanned
 from cloud.planning.door_times import DoorTimes
 from cloud.planning.given import drops, gives_up, left_out_of, set_out_anew, with_new_legs
 from cloud.planning.halts import Grouped, door_of, grouped, halt_faults
@@ -29,6 +29,7 @@ from cloud.planning.problem import Problem
 from cloud.planning.proposals import Sequences, sequences_of_routes
 from cloud.planning.questions import Solved, SolveRequest
 from cloud.planning.reading import read_day
+from cloud.planning.reordering import is_as_timed, resorted_vans, with_news_of_drivers
 from cloud.planning.repathing import repathed
 from cloud.planning.revising import routes_of
 from cloud.planning.situation import At, Day
@@ -94,12 +95,14 @@ class PlanMaker:
             GaveWay: the search was broken off, and nothing has changed.
         """
         news, follows = "", job.trigger == "driver_reordered"
+        wanted = job
         for _ in range(MAX_TRIES):
-            known, asked = await asyncio.to_thread(self._read, job)
+            known, asked = await asyncio.to_thread(self._read, wanted)
             day = known.day
-            if not matters(day, job.about):
-                return await asyncio.to_thread(self._committer.leave, job, day.plan.revision)
-            _require_plannable(job, day)
+            if not matters(day, wanted.about):
+                return await asyncio.to_thread(self._committer.leave, wanted, day.plan.revision)
+            _require_plannable(wanted, day)
+            job = with_news_of_drivers(wanted, asked.resorted)
             held = sequences_of_routes(day.plan.routes) if follows else asked.held
             asked = asked._replace(held=held)
             day, drives_s = await self._on_their_way(day, set_out_anew(job))
@@ -110,7 +113,7 @@ class PlanMaker:
             )
             if follows and drops(day, new):
                 follows, news = False, "what the driver changed leaves orders out"
-                job = replace(job, seconds=REPLAN_S)
+                wanted = replace(wanted, seconds=REPLAN_S)
                 continue
             routes = await self._along_streets(day, new.routes, _redrawn(job))
             unserved = (*left_out_of(job, day, held, new.unserved), *left_out)
@@ -124,6 +127,7 @@ class PlanMaker:
                 solved.kept,
                 asked.taken_back,
                 await self._repathed(day, job),
+                asked.resorted,
             )
             outcome = await asyncio.to_thread(self._committer.publish, day, made, known)
             if isinstance(outcome, Outcome):
@@ -140,7 +144,7 @@ class PlanMaker:
         lag = self._door_times.lag_of(job.tenant, job.depot_id)
         with self._database.seeing() as (connection, seen):
             day = replace(self._day(connection, job, times), familiarity=familiarity, lag=lag)
-            return Known(day, seen), _asked(connection, job)
+            return Known(day, seen), _asked(connection, job, day.plan)
 
     async def _solve(self, job: Job, problem: Problem, now: float) -> Solved:
         request = SolveRequest(
@@ -245,16 +249,29 @@ class PlanMaker:
 
 
 class _Asked(NamedTuple):
-    """The tenant's policy, sequences that are given instead of sought, and what undos bind to."""
+    """The tenant's policy, sequences that are given instead of sought, and what undos bind to.
+
+    ``resorted``: vans whose drivers have changed the order of their stops since it was published.
+    """
 
     policy: TenantPolicy
     held: Sequences | None
     taken_back: Mapping[str, Undone]
+    resorted: frozenset[str]
 
 
-def _asked(connection: Connection, job: Job) -> _Asked:
+def _asked(connection: Connection, job: Job, plan: DayPlan) -> _Asked:
     policy = policy_store.policy_of(connection, job.tenant)
-    return _Asked(policy, _held(connection, job), _taken_back(connection, job))
+    taken_back = _taken_back(connection, job)
+    return _Asked(policy, _held(connection, job), taken_back, _resorted(connection, job, plan))
+
+
+def _resorted(connection: Connection, job: Job, plan: DayPlan) -> frozenset[str]:
+    follows = job.trigger == "driver_reordered"
+    if job.is_held or (not follows and all(is_as_timed(route) for route in plan.routes)):
+        return frozenset()
+    published = revision_store.sequences_of(connection, *job.day_key, plan.revision)
+    return frozenset() if published is None else resorted_vans(plan, published)
 
 
 def _held(connection: Connection, job: Job) -> Sequences | None:

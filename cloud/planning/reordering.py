@@ -5,14 +5,20 @@ It comes about in two ways: the driver says so beforehand, or stands at a stop b
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
+from typing import Final
 
 import msgspec
 
 from cloud.orders.model import Order
 from cloud.planning.day_plan import DayPlan, Route, Stop
+from cloud.planning.jobs import About, Job
 from cloud.planning.proposals import Sequences
 from cloud.planning.rules import Rule
 from cloud.planning.situation import is_to_serve
+
+_MOST_NAMED: Final = 5
+"""Vans that one reason names; of more it tells how many."""
 
 
 class DriverReordered(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +107,47 @@ def as_committed(plan: DayPlan, sequences: Sequences) -> DayPlan:
     What a driver changes is in the plan at once; against this it can be told what that was.
     """
     return replace(plan, routes=tuple(_as_published(one, sequences) for one in plan.routes))
+
+
+def is_as_timed(route: Route) -> bool:
+    """Whether its open stops stand in the order of their planned times, as every plan puts them."""
+    ahead = route.open_stops
+    return all(one.planned_arrival <= other.planned_arrival for one, other in pairwise(ahead))
+
+
+def resorted_vans(plan: DayPlan, sequences: Sequences) -> frozenset[str]:
+    """The vans whose drivers take open stops in another order than the one that was published."""
+    published = as_committed(plan, sequences)
+    return frozenset(
+        now.vehicle_id
+        for now, was in zip(plan.routes, published.routes, strict=True)
+        if [stop.id for stop in now.open_stops] != [stop.id for stop in was.open_stops]
+    )
+
+
+def with_news_of_drivers(job: Job, vans: Collection[str]) -> Job:
+    """The job as one that is about what the drivers of some vans have changed, too.
+
+    It publishes their order of stops with the rest, whatever asked for it, and says so.
+    """
+    told = {one.vehicle_id for one in job.about if one.trigger == "driver_reordered"}
+    untold = sorted(van for van in vans if van not in told)
+    if not untold:
+        return job
+    news = tuple(About(trigger="driver_reordered", vehicle_id=van) for van in untold)
+    return replace(
+        job,
+        reason=f"{job.reason}; {_changed_by_drivers(untold)}",
+        about=(*job.about, *news) if job.about else (),
+    )
+
+
+def _changed_by_drivers(vans: Sequence[str]) -> str:
+    if len(vans) == 1:
+        return f"the driver of {vans[0]} changed the order of its stops"
+    named, more = ", ".join(vans[:_MOST_NAMED]), len(vans) - _MOST_NAMED
+    others = f" and {more} more" if more > 0 else ""
+    return f"the drivers of {named}{others} changed the order of their stops"
 
 
 def _as_published(route: Route, sequences: Sequences) -> Route:

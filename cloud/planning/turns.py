@@ -83,11 +83,10 @@ def joins(waiting: Job, further: Job) -> bool:
     """Whether a waiting job may serve a further reason too.
 
     What is given is driven as it was given; an urgent order does not wait for a long search; and
-    what a driver changes is a revision of its own.
+    what drivers change is a revision of its own.
     """
-    if "driver_reordered" in {waiting.trigger, further.trigger}:  # a revision of its own
-        same = waiting.trigger == further.trigger and waiting.is_of_same_day(further)
-        return same and _vans(waiting) == _vans(further)
+    if "driver_reordered" in {waiting.trigger, further.trigger}:
+        return waiting.trigger == further.trigger and waiting.is_of_same_day(further)
     is_long = waiting.trigger == "optimize"
     return waiting.is_of_same_day(further) and not (
         waiting.is_held or (is_long and further.is_urgent)
@@ -97,14 +96,16 @@ def joins(waiting: Job, further: Job) -> bool:
 def joined(waiting: Job, further: Job) -> Job:
     """A waiting job that serves a further reason too; the more urgent trigger names it.
 
-    A plan that somebody asked for stays what it is, and reads the day when its turn comes.
+    What names it is the first of its reasons, so that it is told however many there are. A plan
+    that somebody asked for stays what it is, and reads the day when its turn comes.
     """
     is_asked = waiting.trigger == "optimize"
     is_urgent = further.is_urgent and not is_asked
-    reason = f"{waiting.reason}; {further.reason}"
+    first, then = (further, waiting) if _names(waiting, further) else (waiting, further)
+    reason = f"{first.reason}; {then.reason}"
     return replace(
         waiting,
-        trigger=further.trigger if _names(waiting, further) else waiting.trigger,
+        trigger=first.trigger,
         solver=further.solver if is_urgent else waiting.solver,
         seconds=further.seconds if is_urgent else _longer_s(waiting, further),
         reason=reason if len(reason) <= _MAX_REASON else f"{reason[: _MAX_REASON - 1]}…",
@@ -131,15 +132,12 @@ def _longer_s(waiting: Job, further: Job) -> float:
 def _about(waiting: Job, further: Job) -> tuple[About, ...]:
     """The news of both, each once; of a van whose driver goes otherwise the first says all."""
     if waiting.trigger == "driver_reordered":
-        return waiting.about
+        known = {one.vehicle_id for one in waiting.about}
+        return (*waiting.about, *(one for one in further.about if one.vehicle_id not in known))
     if not waiting.about or not further.about:
         return ()
     both = tuple(dict.fromkeys((*waiting.about, *further.about)))
     return both if len(both) <= _MOST_ABOUT else ()
-
-
-def _vans(job: Job) -> set[str | None]:
-    return {one.vehicle_id for one in job.about}
 
 
 def retry_after_s(failures: int) -> float:

@@ -207,6 +207,12 @@ class Office:
             for route in plan["routes"]
         }
 
+    @property
+    def paths(self) -> dict[str, Any]:
+        """What each van is to drive along, by van."""
+        plan = self.ask("GET", self.plan, 200)
+        return {route["vehicle_id"]: route["geometry"]["coordinates"] for route in plan["routes"]}
+
     def differs(self, one: int, other: int) -> Any:
         return self.ask("GET", f"{self.plan}/comparison?from={one}&to={other}", 200)
 

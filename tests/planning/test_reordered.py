@@ -21,14 +21,25 @@ from cloud.planning.check import check
 from cloud.planning.day_plan import Route
 from cloud.planning.diff import Sacrifice, difference, of_van
 from cloud.planning.job_queue import job_of
+from cloud.planning.jobs import About
 from cloud.planning.posing import problem_of
+from cloud.planning.proposals import sequences_of_routes
 from cloud.planning.questions import SolveRequest, SolverName
-from cloud.planning.reordering import brought_forward, misnamed, not_yet, obstacle, resorted
+from cloud.planning.reordering import (
+    brought_forward,
+    is_as_timed,
+    misnamed,
+    not_yet,
+    obstacle,
+    resorted,
+    resorted_vans,
+    with_news_of_drivers,
+)
 from cloud.planning.rules import RuleChanged
 from cloud.planning.solvers.solving import solve
-from cloud.planning.triggers import Cause, cause_of
+from cloud.planning.triggers import Cause, VanCause, cause_of
 from tests.cloud.desk import NOW, TODAY, open_desk, run
-from tests.planning.days import EIGHT, HOUR, aboard, day, order, route, rule, stop
+from tests.planning.days import DATE, EIGHT, HOUR, aboard, day, order, route, rule, stop
 from tests.planning.office import PLAN, Office
 from tests.planning.streets import street
 from tests.planning.test_ending import Later
@@ -157,14 +168,15 @@ class Driver:
             self.ask("POST", f"/parcels/{parcel}/load", 200)
         self.ask("POST", f"/stops/{pickup['id']}/outcome", 200, outcome="picked_up")
 
-    def follow(self) -> int:
-        """The plan follows the newest of the driver's news; the revision in force."""
+    def follow(self, van: str = "van-1") -> int:
+        """The plan follows the newest of the van's news; the revision in force."""
         with self.office.desk.database.reading() as connection:
             kind = outbox.c.kind == "DriverReordered"
-            row = connection.execute(
-                select(outbox).where(kind).order_by(outbox.c.position.desc()).limit(1)
-            ).one()
-        cause = cause_of(DomainEvent(**row._mapping))
+            rows = connection.execute(
+                select(outbox).where(kind).order_by(outbox.c.position.desc())
+            ).all()
+        causes = [cause_of(DomainEvent(**row._mapping)) for row in rows]
+        cause = next(one for one in causes if one is not None and one.about.vehicle_id == van)
         assert isinstance(cause, Cause)
         key = "main", self.office.depot, cause.service_date
         job = job_of(key, cause, random_id("job"), NOW)
@@ -263,6 +275,81 @@ def test_a_driver_is_told_of_the_own_route_alone(tmp_path: Path) -> None:
         assert sum(mine[name] for mine in told) == whole[name]
     assert sorted(told[0]["added"] + told[1]["added"]) == whole["added"]
     desk.close()
+
+
+def test_what_two_drivers_change_at_once_is_told_of_both(tmp_path: Path) -> None:
+    """The second one changes the order before the plan has followed the first."""
+    desk = open_desk(tmp_path)
+    office = Office(desk)
+    drivers = [Driver(office, van) for van in office.shifts]
+    for number in range(8):
+        office.order(lat=-29.9 - number / 400, lon=-71.26)
+    office.replan("optimize")
+    paths = {}
+    for driver in drivers:
+        driver.load()
+        paths[driver.van] = office.paths[driver.van]
+        crosswise(driver)
+    first, second = drivers
+    chosen = {driver.van: driver.ahead for driver in drivers}
+    assert first.follow(first.van) == 2
+    told = revision(office)
+    assert told["reason"] == (
+        "Rosa put the stops of van-1 in another order; "
+        "the driver of van-2 changed the order of its stops"
+    )
+    assert {one["from_vehicle"] for one in told["diff"]["moved"]} == {"van-1", "van-2"}
+    for driver in drivers:
+        mine = driver.ask("GET", "/drivers/me/route/change", 200)
+        assert (mine["revision"], driver.van in mine["reason"]) == (2, True)
+        assert {one["from_vehicle"] for one in mine["diff"]["moved"]} == {driver.van}
+        assert driver.ahead == chosen[driver.van]
+        assert office.paths[driver.van] != paths[driver.van]
+    assert second.follow(second.van) == 2  # the revision has it already
+    desk.close()
+
+
+def test_other_news_that_comes_first_tells_what_a_driver_changed_beside_it(tmp_path: Path) -> None:
+    desk = open_desk(tmp_path)
+    office = Office(desk)
+    drivers = [Driver(office, van) for van in office.shifts]
+    for number in range(8):
+        office.order(lat=-29.9 - number / 400, lon=-71.26)
+    office.replan("optimize")
+    first = drivers[0]
+    first.load()
+    chosen = crosswise(first)
+    new = office.order(lat=-29.93, lon=-71.26)
+    assert office.replan("new_order") == 2
+    told = revision(office)
+    assert told["trigger"] == "new_order"
+    assert told["reason"].endswith("; the driver of van-1 changed the order of its stops")
+    assert told["diff"]["added"] == [new]
+    assert "van-1" in {one["from_vehicle"] for one in told["diff"]["moved"]}
+    assert [one for one in first.ahead if one in chosen] == chosen
+    desk.close()
+
+
+@given(st.permutations(NAMES), st.sets(st.sampled_from(["van-1", "van-2", "van-3"])))
+def test_a_job_names_each_driver_who_changed_something_once(
+    wanted: list[str], others: set[str]
+) -> None:
+    stops = [stop(name, order(name), arrival=EIGHT + 600 * at) for at, name in enumerate(NAMES)]
+    round_ = route("van-1", *stops)
+    changed = resorted(round_, wanted)
+    vans = resorted_vans(day(routes=[changed]).plan, sequences_of_routes([round_]))
+    assert vans == (frozenset() if tuple(wanted) == NAMES else {"van-1"})
+    assert (is_as_timed(round_), is_as_timed(changed)) == (True, not vans)
+    own = job_of(
+        ("main", "north", DATE),
+        VanCause("van-1", "van-1", About(trigger="driver_reordered", vehicle_id="van-1")),
+        "job",
+        NOW,
+    )
+    told = with_news_of_drivers(own, vans | others)
+    assert with_news_of_drivers(told, vans | others) == told
+    assert {one.vehicle_id for one in told.about} == {"van-1", *others}
+    assert all(van in told.reason for van in others)
 
 
 def test_what_changes_vans_came_to_the_one_route_and_went_from_the_other() -> None:

@@ -1,5 +1,6 @@
 """Who may begin: one job a depot, no more searches than there is room for, none forgotten."""
 
+from dataclasses import replace
 from datetime import date
 
 from hypothesis import given
@@ -164,8 +165,27 @@ def test_however_often_a_driver_goes_otherwise_one_job_follows_the_van() -> None
         assert joins(waiting, further)
         waiting = joined(waiting, further)
     assert waiting.about == goes_otherwise("van-1", "first").about
-    assert not joins(waiting, goes_otherwise("van-2", "first"))
-    assert not joins(job("kept before", trigger="driver_reordered"), waiting)
+    assert not joins(waiting, job("new"))
+    assert not joins(job("new"), waiting)
+
+
+def test_what_drivers_of_several_vans_change_is_one_revision_that_names_each() -> None:
+    news = {van: About(trigger="driver_reordered", vehicle_id=van) for van in ("van-1", "van-2")}
+    one, other = (
+        replace(job(van, trigger="driver_reordered", seconds=0.05), about=(about,), reason=van)
+        for van, about in news.items()
+    )
+    assert joins(one, other)
+    both = joined(one, other)
+    assert (both.about, both.reason) == (tuple(news.values()), "van-1; van-2")
+
+
+def test_what_names_a_joined_job_is_told_however_much_was_told_before() -> None:
+    waiting = replace(job("first"), reason="new order 1; " * 60)
+    for further in (urgent("now"), of_van("van_broken_down")):
+        both = joined(waiting, replace(further, reason="what names it"))
+        assert (both.trigger, len(both.reason)) == (further.trigger, 500)
+        assert both.reason.startswith("what names it; new order 1; ")
 
 
 def test_news_that_comes_again_is_kept_once_and_very_much_news_is_worth_a_plan() -> None:
