@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from cloud.planning.cells.checking import check_in_cells
 from cloud.planning.cells.division import WHOLE_ORDERS, Cell, Ground, divided
 from cloud.planning.cells.joining import Piece, joined, sewn_in
-from cloud.planning.cells.planning import lines, planned_in_cells
+from cloud.planning.cells.planning import halved_share, lines, planned_in_cells
 from cloud.planning.cells.seams import Standing, borders, rescues
 from cloud.planning.check import check
 from cloud.planning.cli import main
@@ -218,6 +218,15 @@ def test_lines_have_each_cell_once(sizes: list[int], count: int) -> None:
     dealt = lines(sizes, count)
     assert sorted(at for line in dealt for at in line) == list(range(len(sizes)))
     assert all(dealt)
+
+
+def test_only_depots_that_were_halved_have_borders() -> None:
+    cells = (Cell((0,), (0, 1, 2)), Cell((1,), (3,)), Cell((2,), (4,)))
+    assert halved_share(cells, home=[0, 0, 1]) == 4 / 5
+    assert halved_share(cells, home=[0, 1, 2]) == 0
+    problem = two_towns()
+    whole = divided(problem, whole=0, most=100)
+    assert halved_share(whole, Ground(problem, None).home) == 0
 
 
 def test_the_checker_finds_what_dividing_could_lose() -> None:

@@ -8,6 +8,7 @@ entries instead of n x n.
 import asyncio
 import os
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
@@ -30,17 +31,21 @@ from cloud.roads.hours import Travel
 
 type Table = Callable[[Portion], Awaitable[tuple[Travel, dict[int, float]]]]
 """Travel times between a portion's locations, and how far those without a street are from one."""
+type Ends = Callable[[Sequence[Piece]], float]
+"""When searching ends, by `time.perf_counter`, as things are with the pieces planned so far."""
 
-_JOINING_S: Final = 0.3
-_JOINING_A_JOB_S: Final = 0.000_25
-"""Kept of the time for joining and checking."""
+_JOINING_S: Final = 0.1
+_JOINING_A_JOB_S: Final = 0.000_1
+"""Kept of the time for joining and checking: twice what they take."""
 _BESIDE_A_JOB_S: Final = 0.000_8
 """What a process needs beside the search, until it is seen how long it takes here."""
 _LEAST_S: Final = 0.1
 """So long a cell is searched at least, whatever the travel times took."""
 _BORDER_SHARE: Final = 0.2
+"""Of the time of depots that were halved: for the borders between their cells."""
 _RESCUE_SHARE: Final = 0.03
-"""Of the time: for borders between cells of one depot, and for orders that cells left out."""
+_RESCUE_LEAST_S: Final = 0.4
+"""Of the time, for orders that cells left out; so much while none has, in case that a last does."""
 _SEAM_LEAST_S: Final = 0.4
 """Rather fewer seams than less time for each."""
 
@@ -110,6 +115,22 @@ def _kept(problem: Problem, pieces: Sequence[Piece]) -> Prices | None:
     )
 
 
+def halved_share(cells: Sequence[Cell], home: Sequence[int]) -> float:
+    """How many of the jobs, of 1.0, stand in cells beside another one of the same depot.
+
+    ``home``: the depot of each van.
+    """
+    depots = [{home[van] for van in cell.vehicles} for cell in cells]
+    of_depot = Counter(depot for some in depots for depot in some)
+    jobs = sum(len(cell.jobs) for cell in cells)
+    halved = sum(
+        len(cell.jobs)
+        for cell, some in zip(cells, depots, strict=True)
+        if any(of_depot[depot] > 1 for depot in some)
+    )
+    return halved / max(1, jobs)
+
+
 class _InCells:
     """One request's searches."""
 
@@ -125,25 +146,32 @@ class _InCells:
     async def pieces(self, cells: Sequence[Cell]) -> list[Piece]:
         """All cells, planned, and sewn together where that gains."""
         ground = await asyncio.to_thread(Ground, self._request.problem, self._request.previous)
-        homes = [{ground.home[van] for van in cell.vehicles} for cell in cells]
-        is_split = sum(map(len, homes)) > len(set[int]().union(*homes))
-        rescue_s = (self._ends - time.perf_counter()) * _RESCUE_SHARE
-        border_s = (self._ends - time.perf_counter()) * _BORDER_SHARE * is_split
+        seconds = self._ends - time.perf_counter()
+        border_s = seconds * _BORDER_SHARE * halved_share(cells, ground.home)
+
+        def rescue_s(found: Sequence[Piece]) -> float:
+            is_left = any(piece.plan.unserved for piece in found)
+            share_s = seconds * _RESCUE_SHARE
+            return share_s if is_left else min(share_s, _RESCUE_LEAST_S)
+
         async with AsyncExitStack() as stack:
             processes = [
                 await stack.enter_async_context(await SearchProcess.started())
                 for _ in range(self._lines)
             ]
-            first_ends = self._ends - rescue_s - border_s
             search = _Searches(processes, self._request, self._table, self._threads)
-            found = await search.all_of(cells, self._request.previous, first_ends)
+            found = await search.all_of(
+                cells,
+                self._request.previous,
+                lambda pieces: self._ends - border_s - rescue_s(pieces),
+            )
             self.kept = await asyncio.to_thread(_kept, self._request.problem, found)
-            for seams, seams_end in (
-                (borders, self._ends - rescue_s),
-                (partial(rescues, is_near=True), self._ends - rescue_s / 2),
-                (partial(rescues, is_near=False), self._ends),
+            for seams, kept_s in (
+                (borders, rescue_s(found)),
+                (partial(rescues, is_near=True), rescue_s(found) / 2),
+                (partial(rescues, is_near=False), 0.0),
             ):
-                found = await self._sewn(search, ground, found, seams, seams_end)
+                found = await self._sewn(search, ground, found, seams, self._ends - kept_s)
         return found
 
     async def _sewn(
@@ -160,7 +188,7 @@ class _InCells:
         if not wanted or able < 1:
             return pieces
         before = joined(self._request.problem, pieces)
-        sewn = await search.all_of(wanted[:able], before, ends)
+        sewn = await search.all_of(wanted[:able], before, lambda _: ends)
         return await asyncio.to_thread(sewn_in, pieces, before, sewn)
 
 
@@ -180,10 +208,8 @@ class _Searches:
         self._threads = threads
         self._beside_a_job_s = _BESIDE_A_JOB_S
 
-    async def all_of(
-        self, cells: Sequence[Cell], previous: Plan | None, ends: float
-    ) -> list[Piece]:
-        """All cells, planned until ``ends``."""
+    async def all_of(self, cells: Sequence[Cell], previous: Plan | None, ends: Ends) -> list[Piece]:
+        """All cells, planned until ``ends``, which is asked anew before each of them."""
         found: list[Piece] = []
         dealt = lines([len(cell.jobs) for cell in cells], len(self._processes))
         async with asyncio.TaskGroup() as group:
@@ -199,7 +225,7 @@ class _Searches:
         process: SearchProcess,
         line: Sequence[Cell],
         previous: Plan | None,
-        ends: float,
+        ends: Ends,
         found: list[Piece],
     ) -> None:
         """One cell after another; the travel times of the next are asked for meanwhile."""
@@ -216,7 +242,7 @@ class _Searches:
                 request=replace(
                     self._request,
                     problem=part.problem,
-                    seconds=max(_LEAST_S, (ends - begun) * share - beside_s),
+                    seconds=max(_LEAST_S, (ends(found) - begun) * share - beside_s),
                     seed=(self._request.seed + cell.vehicles[0]) % 2**32,
                     previous=_of_vans(previous, part.problem),
                 ),
