@@ -5,7 +5,6 @@ eleven GSV. The peer is pynmea2 alone, each line parsed with its checksum.
 """
 
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ import pynmea2
 
 from bench.figure import Figure
 from gateway.fixes.epochs import EpochAssembler
-from tests.gateway.rig import Broker, Cloud, Line, Van, epoch_bytes, sentence, wait_until
+from tests.gateway.rig import Line, Van, broker_and_cloud, epoch_bytes, sentence, wait_until
 
 NAME: Final = "nmea"
 _EPOCHS: Final = 300
@@ -86,12 +85,7 @@ def _best_s(work: Callable[[], None]) -> float:
 
 def _share() -> Iterator[Figure]:
     with ExitStack() as ending:
-        folder = Path(ending.enter_context(tempfile.TemporaryDirectory()))
-        broker = Broker(folder / "broker")
-        broker.start()
-        ending.callback(broker.kill)
-        cloud = Cloud(folder / "cloud.db", broker.port)
-        ending.callback(cloud.stop)
+        folder, broker, cloud = ending.enter_context(broker_and_cloud())
         line = Line(folder / "receiver")
         ending.callback(line.unplug)
         source = _Source(line)

@@ -5,9 +5,7 @@ serial line in pieces of any size, and what the cloud has committed is compared 
 """
 
 import random
-import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +18,7 @@ from tests.gateway.recordings import (
     recordings,
     without_counterpart,
 )
-from tests.gateway.rig import Broker, Cloud
+from tests.gateway.rig import Broker, Cloud, broker_and_cloud
 
 NAME: Final = "recordings"
 _SEED: Final = 20261124
@@ -29,13 +27,7 @@ _SEED: Final = 20261124
 def run() -> Iterator[Figure]:
     """Play them all, twice."""
     print(f"seed {_SEED}")
-    with ExitStack() as ending:
-        folder = Path(ending.enter_context(tempfile.TemporaryDirectory()))
-        broker = Broker(folder / "broker")
-        broker.start()
-        ending.callback(broker.kill)
-        cloud = Cloud(folder / "cloud.db", broker.port)
-        ending.callback(cloud.stop)
+    with broker_and_cloud() as (folder, broker, cloud):
         for way in ("replay", "serial line"):
             yield from _all(folder / way, broker, cloud, way)
 

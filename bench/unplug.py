@@ -2,7 +2,6 @@
 
 import os
 import random
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -11,7 +10,7 @@ from statistics import median
 from typing import Final
 
 from bench.figure import Figure
-from tests.gateway.rig import Broker, Cloud, Line, Receiver, Van, wait_until
+from tests.gateway.rig import Cloud, Line, Receiver, Van, broker_and_cloud, wait_until
 from wire import codec
 
 NAME: Final = "unplug"
@@ -25,12 +24,7 @@ def run() -> Iterator[Figure]:
     print(f"seed {_SEED}", flush=True)
     chance = random.Random(_SEED)
     with ExitStack() as ending:
-        folder = Path(ending.enter_context(tempfile.TemporaryDirectory()))
-        broker = Broker(folder / "broker")
-        broker.start()
-        ending.callback(broker.kill)
-        cloud = Cloud(folder / "cloud.db", broker.port)
-        ending.callback(cloud.stop)
+        folder, broker, cloud = ending.enter_context(broker_and_cloud())
         line = Line(folder / "receiver")
         ending.callback(line.unplug)
         van = Van(folder / "van", broker.port, f'kind = "serial"\ndevice = "{line.device}"')

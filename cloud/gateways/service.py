@@ -1,13 +1,11 @@
 """Use cases of gateways from afar, one transaction each. What they tell goes by the outbox."""
 
 import asyncio
-import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from msgspec.structs import replace
-from sqlalchemy.exc import DBAPIError
 
 from cloud.fleet.gateway_access import GatewayAccess
 from cloud.fleet.roster import Roster
@@ -17,6 +15,7 @@ from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.foundation.errors import Conflict, Invalid, NotFound
 from cloud.foundation.ids import NewId
+from cloud.foundation.looking import keep_looking
 from cloud.foundation.outbox import Outbox
 from cloud.gateways import store
 from cloud.gateways.model import (
@@ -37,8 +36,6 @@ from cloud.gateways.model import (
 from cloud.tracking.reports import Reported, Reports, Told
 from wire.desired import Shift
 from wire.messages import Command, Desired
-
-log = logging.getLogger(__name__)
 
 MAX_COMMANDS: Final = 1000
 """Of one van that are remembered."""
@@ -253,12 +250,7 @@ class Gateways:
     async def run(self) -> None:
         """Tell each van that follows its shifts when they have changed, until cancelled."""
         await asyncio.to_thread(self._tell_all)
-        while True:
-            try:
-                await asyncio.to_thread(self.follow_shifts)
-            except DBAPIError as error:
-                log.warning("shifts cannot be read; later", extra={"reason": str(error.orig)})
-            await asyncio.sleep(_FOLLOW_EVERY_S)
+        await keep_looking("shifts of vans", self.follow_shifts, _FOLLOW_EVERY_S)
 
     def _tell_all(self) -> None:
         """A broker that has lost what it retained gets it again at each start of ours."""

@@ -1,22 +1,20 @@
 """Use cases of geofences, one transaction each."""
 
-import asyncio
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy.exc import DBAPIError
 
 from cloud.fleet.service import Fleet
 from cloud.foundation import outbox
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
-from cloud.foundation.errors import Conflict, Invalid, NotAllowed, NotFound
-from cloud.foundation.identity.reach import EVERYTHING, Reach
+from cloud.foundation.errors import Conflict, Invalid, NotFound
+from cloud.foundation.identity.reach import EVERYTHING, Reach, require_depot_held
 from cloud.foundation.ids import NewId
+from cloud.foundation.looking import keep_looking
 from cloud.foundation.outbox import Outbox
 from cloud.gateways.service import Gateways
 from cloud.geofences import store
@@ -38,8 +36,6 @@ from cloud.tracking import store as tracking_store
 from cloud.tracking.service import Tracks, require_span, within_calendar
 from wire.desired import DesiredError, require_shape
 from wire.events import GeofenceEntered, GeofenceLeft
-
-log = logging.getLogger(__name__)
 
 MAX_SPAN_S: Final = 7 * 86_400.0
 MAX_VANS: Final = 200
@@ -154,7 +150,7 @@ class Geofences:
             Invalid: it is no area, or there is no such depot. Conflict: there are too many.
             NotAllowed: it is beyond ``reach``.
         """
-        _require_held(fence, reach)
+        require_depot_held(reach, fence.depot_id)
         self._require(tenant, fence)
         made = replace(fence, id=self._new_id("fence"), changed_at=self._clock.now_s())
         with self._business.writing() as connection:
@@ -171,14 +167,14 @@ class Geofences:
             Invalid: it is no area, or there is no such depot. NotFound: there is no such fence.
             NotAllowed: it is beyond ``reach``, or was before.
         """
-        _require_held(fence, reach)
+        require_depot_held(reach, fence.depot_id)
         self._require(tenant, fence)
         changed = replace(fence, changed_at=self._clock.now_s())
         with self._business.writing() as connection:
             known = store.find(connection, tenant, fence.id)
             if known is None:
                 raise _unknown(fence.id)
-            _require_held(known, reach)
+            require_depot_held(reach, known.depot_id)
             store.change(connection, tenant, changed)
         self.changes += 1
         return changed
@@ -193,7 +189,7 @@ class Geofences:
             known = store.find(connection, tenant, fence_id)
             if known is None:
                 raise _unknown(fence_id)
-            _require_held(known, reach)
+            require_depot_held(reach, known.depot_id)
             store.remove(connection, tenant, fence_id)
         self.changes += 1
 
@@ -276,12 +272,7 @@ class Geofences:
 
     async def run(self) -> None:
         """Keep the vans' fences as they are here, until cancelled."""
-        while True:
-            try:
-                await asyncio.to_thread(self.tell_vans)
-            except DBAPIError as error:
-                log.warning("geofences cannot be read; later", extra={"reason": str(error.orig)})
-            await asyncio.sleep(_FOLLOW_EVERY_S)
+        await keep_looking("geofences of vans", self.tell_vans, _FOLLOW_EVERY_S)
 
     def tell_vans(self) -> int:
         """Desire the present fences of each gateway that watches others; how many did."""
@@ -340,11 +331,6 @@ def _beside_by_hand(
 ) -> list[dict[str, Any]]:
     by_hand = [one for one in present if not str(one["geofence"]).startswith(_OURS)]
     return [*by_hand, *ours[: MAX_FENCES - len(by_hand)]]
-
-
-def _require_held(fence: Fence, reach: Reach) -> None:
-    if not reach.holds(depot_id=fence.depot_id):
-        raise NotAllowed("your grant covers some depots only: name one of them in depot_id")
 
 
 def _unknown(fence_id: str) -> NotFound:

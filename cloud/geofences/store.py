@@ -17,14 +17,13 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    or_,
     select,
     update,
 )
 
 from cloud.foundation.database import BUSINESS
 from cloud.foundation.identity.reach import EVERYTHING, Reach
-from cloud.foundation.identity.within import within
+from cloud.foundation.identity.within import within_or_of_all
 from cloud.geofences.model import Fence
 from cloud.geofences.presence import Presence, Stay
 from cloud.tracking.erasing import Erasure
@@ -55,9 +54,7 @@ fence_presence = Table(
 
 def fences_within(reach: Reach) -> ColumnElement[bool]:
     """Fences within reach: a depot's people see its own, and those of all depots."""
-    if reach.depot_ids is None:
-        return within(reach)
-    return or_(geofence.c.depot_id.is_(None), within(reach, depot=geofence.c.depot_id))
+    return within_or_of_all(reach, geofence.c.depot_id)
 
 
 def fences(connection: Connection, tenant: str, reach: Reach = EVERYTHING) -> list[Fence]:

@@ -5,19 +5,14 @@ nor forgets who is inside. Only the newest fix of a van moves it; `Geofences.cro
 ones.
 """
 
-import asyncio
-import logging
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError
-
 from cloud.foundation.clock import Clock
+from cloud.foundation.looking import keep_looking
 from cloud.geofences.model import FenceCrossed
 from cloud.geofences.presence import LATE_S, Moved, Presence, Watchers
 from cloud.geofences.service import Geofences
-
-log = logging.getLogger(__name__)
 
 _EVERY_S: Final = 1.0
 _FENCES_EVERY: Final = 10
@@ -45,12 +40,7 @@ class FenceWatch:
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        while True:
-            try:
-                await asyncio.to_thread(self.look)
-            except DBAPIError as error:
-                log.warning("fences cannot be watched; later", extra={"reason": str(error.orig)})
-            await asyncio.sleep(_EVERY_S / max(1.0, self._clock.speed))
+        await keep_looking("geofences", self.look, _EVERY_S / max(1.0, self._clock.speed))
 
     def look(self) -> None:
         """Take what has moved since the last look.

@@ -6,23 +6,19 @@ enough, and what was told is known by (van, stream, seq). After a restart the la
 again, under the ids that they had.
 """
 
-import asyncio
-import logging
 from typing import Any, Final, Literal
 
 import msgspec
 from sqlalchemy import BigInteger, Column, Connection, String, Table, insert, select, update
-from sqlalchemy.exc import DBAPIError
 
 from cloud.foundation import outbox
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import BUSINESS, Database
+from cloud.foundation.looking import keep_looking
 from cloud.foundation.outbox import Outbox
 from cloud.integrations.events import TripTold
 from cloud.tracking import store
 from cloud.tracking.store import ReceivedEvent
-
-log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S: Final = 2.0
 _BACK_MS: Final = 900_000
@@ -74,12 +70,7 @@ class Trips:
 
     async def run(self) -> None:
         """Look until cancelled."""
-        while True:
-            try:
-                await asyncio.to_thread(self.look)
-            except DBAPIError as error:
-                log.warning("trips cannot be read", extra={"reason": error.orig})
-            await asyncio.sleep(_LOOK_EVERY_S)
+        await keep_looking("trips", self.look, _LOOK_EVERY_S)
 
     def look(self) -> int:
         """Tell of what is new; returns how many trips that were. Starts with what comes next."""

@@ -13,7 +13,6 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    or_,
     select,
     update,
 )
@@ -21,7 +20,7 @@ from sqlalchemy import (
 from cloud.fleet.columns import CALENDAR, AsJson
 from cloud.foundation.database import BUSINESS
 from cloud.foundation.identity.reach import EVERYTHING, Reach
-from cloud.foundation.identity.within import within
+from cloud.foundation.identity.within import within_or_of_all
 from cloud.places.areas import AccessArea
 
 access_area = Table(
@@ -41,9 +40,7 @@ _PLAIN = ("name", "points", "hours", "depot_id", "changed_at", "changed_by")
 
 def areas_within(reach: Reach) -> ColumnElement[bool]:
     """Areas within reach: a depot's people see its own, and those of all depots."""
-    if reach.depot_ids is None:
-        return within(reach)
-    return or_(access_area.c.depot_id.is_(None), within(reach, depot=access_area.c.depot_id))
+    return within_or_of_all(reach, access_area.c.depot_id)
 
 
 def areas(connection: Connection, tenant: str, reach: Reach = EVERYTHING) -> list[AccessArea]:

@@ -8,8 +8,8 @@ from sqlalchemy import Connection
 from cloud.foundation import outbox
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
-from cloud.foundation.errors import Conflict, Invalid, NotAllowed, NotFound
-from cloud.foundation.identity.reach import EVERYTHING, Reach
+from cloud.foundation.errors import Conflict, Invalid, NotFound
+from cloud.foundation.identity.reach import EVERYTHING, Reach, require_depot_held
 from cloud.foundation.ids import NewId
 from cloud.places import area_store
 from cloud.places.areas import MAX_AREAS, AccessArea, require_area
@@ -82,7 +82,7 @@ class Areas:
         changed = replace(area, changed_at=self._clock.now_s(), changed_by=by)
         with self._database.writing() as connection:
             before = _known(area_store.find(connection, tenant, area.id), area.id)
-            _require_held(before, reach)
+            require_depot_held(reach, before.depot_id)
             area_store.change(connection, tenant, changed)
             self._tell(connection, tenant, before, changed)
         self._events.wake()
@@ -96,7 +96,7 @@ class Areas:
         """
         with self._database.writing() as connection:
             before = _known(area_store.find(connection, tenant, area_id), area_id)
-            _require_held(before, reach)
+            require_depot_held(reach, before.depot_id)
             area_store.remove(connection, tenant, area_id)
             self._tell(connection, tenant, before, None)
         self._events.wake()
@@ -113,17 +113,12 @@ class Areas:
         outbox.append(connection, tenant, self._clock.now_s(), told)
 
     def _require(self, tenant: str, area: AccessArea, reach: Reach) -> None:
-        _require_held(area, reach)
+        require_depot_held(reach, area.depot_id)
         require_area(area)
         if area.depot_id is not None and area.depot_id not in self._depots(tenant):
             raise Invalid.field(
                 "properties.depot_id", f"{area.depot_id[:80]!r} is not known", "name a depot"
             )
-
-
-def _require_held(area: AccessArea, reach: Reach) -> None:
-    if not reach.holds(depot_id=area.depot_id):
-        raise NotAllowed("your grant covers some depots only: name one of them in depot_id")
 
 
 def _known(area: AccessArea | None, area_id: str) -> AccessArea:

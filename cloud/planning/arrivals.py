@@ -1,7 +1,5 @@
 """When every van will be at its stops, from where it is now, and which promises that endangers."""
 
-import asyncio
-import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,13 +8,13 @@ from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from cloud.fleet.service import require_depot
 from cloud.foundation import outbox
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.foundation.identity import EVERYTHING, Reach
+from cloud.foundation.looking import keep_looking
 from cloud.orders import store as order_store
 from cloud.orders.model import Order
 from cloud.planning import risk_store, route_store, told_store
@@ -28,8 +26,6 @@ from cloud.planning.pace import Pace, learned
 from cloud.planning.service import Planning
 from cloud.planning.situation import TO_DELIVER, At
 from cloud.planning.worth import Eta, Worth, put_right, worth_noting, worth_of
-
-log = logging.getLogger(__name__)
 
 type Positions = Callable[[str], Mapping[str, At]]
 type Risk = Literal["none", "at_risk", "late"]
@@ -274,13 +270,11 @@ class PromiseWatch:
 
     async def run(self) -> None:
         """Look until cancelled."""
-        while True:
-            try:
-                if await asyncio.to_thread(self.look):
-                    self._events.wake()
-            except DBAPIError as error:
-                log.warning("arrivals cannot be forecast; later", extra={"reason": str(error.orig)})
-            await asyncio.sleep(LOOK_EVERY_S)
+        await keep_looking("arrivals", self._look_and_wake, LOOK_EVERY_S)
+
+    def _look_and_wake(self) -> None:
+        if self.look():
+            self._events.wake()
 
     def look(self) -> int:
         """Look once at every tenant; how many promises are newly in danger."""

@@ -1,22 +1,17 @@
 """Looks now and then whether the vans under way are on their routes."""
 
-import asyncio
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError
-
 from cloud.foundation import outbox
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
+from cloud.foundation.looking import keep_looking
 from cloud.planning.day_plan import Route
 from cloud.planning.situation import At
 from cloud.planning.straying import Straying, VanOffRoute, heading_for, looked
 from cloud.tracking.progress import Line
-
-_log = logging.getLogger(__name__)
 
 LOOK_EVERY_S: Final = 5.0
 
@@ -52,13 +47,11 @@ class RouteWatch:
 
     async def run(self) -> None:
         """Look until cancelled."""
-        while True:
-            try:
-                if await asyncio.to_thread(self.look):
-                    self._events.wake()
-            except DBAPIError as error:
-                _log.warning("routes cannot be watched; later", extra={"reason": str(error.orig)})
-            await asyncio.sleep(LOOK_EVERY_S)
+        await keep_looking("routes", self._look_and_wake, LOOK_EVERY_S)
+
+    def _look_and_wake(self) -> None:
+        if self.look():
+            self._events.wake()
 
     def look(self) -> int:
         """Look once at every van under way; how many are newly off their routes."""

@@ -6,8 +6,8 @@ from typing import Final, Literal
 
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
-from cloud.foundation.errors import Conflict, Invalid, NotAllowed, NotFound
-from cloud.foundation.identity.reach import EVERYTHING, Reach
+from cloud.foundation.errors import Conflict, Invalid, NotFound
+from cloud.foundation.identity.reach import EVERYTHING, Reach, require_depot_held
 from cloud.foundation.ids import NewId
 from cloud.roads import store
 from cloud.roads.speed_files import SpeedFile, packed, read_rules, read_speeds, rule_problems
@@ -87,7 +87,7 @@ class Traffic:
         changed = replace(rule, changed_at=self._clock.now_s(), changed_by=by)
         with self._database.writing() as connection:
             known = _known(store.find(connection, tenant, rule.id), rule.id)
-            _require_held(known, reach)
+            require_depot_held(reach, known.depot_id)
             changed = replace(changed, source=known.source)
             store.change(connection, tenant, changed)
         self._changed()
@@ -101,7 +101,7 @@ class Traffic:
         """
         with self._database.writing() as connection:
             known = _known(store.find(connection, tenant, rule_id), rule_id)
-            _require_held(known, reach)
+            require_depot_held(reach, known.depot_id)
             store.remove(connection, tenant, rule_id)
         self._changed()
 
@@ -169,7 +169,7 @@ class Traffic:
         self._changed()
 
     def _require(self, tenant: str, rule: RoadRule, reach: Reach) -> None:
-        _require_held(rule, reach)
+        require_depot_held(reach, rule.depot_id)
         for problem in rule_problems(rule):
             raise Invalid(f"{problem.field}: {problem.problem}; {problem.remedy}", problem)
         if rule.depot_id is not None and rule.depot_id not in self._depots(tenant):
@@ -183,11 +183,6 @@ def _text(body: bytes) -> str:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Invalid.field("file", "is not UTF-8", "save it as UTF-8") from error
-
-
-def _require_held(rule: RoadRule, reach: Reach) -> None:
-    if not reach.holds(depot_id=rule.depot_id):
-        raise NotAllowed("your grant covers some depots only: name one of them in depot_id")
 
 
 def _known(rule: RoadRule | None, rule_id: str) -> RoadRule:

@@ -19,14 +19,13 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    or_,
     select,
     update,
 )
 
 from cloud.foundation.database import BUSINESS
 from cloud.foundation.identity.reach import EVERYTHING, Reach
-from cloud.foundation.identity.within import within
+from cloud.foundation.identity.within import within_or_of_all
 from cloud.roads.speed_files import SpeedFile
 from cloud.roads.speeds import RoadRule
 
@@ -75,9 +74,7 @@ _PLAIN = (
 
 def rules_within(reach: Reach) -> ColumnElement[bool]:
     """Rules within reach: a depot's people see its own, and those of all depots."""
-    if reach.depot_ids is None:
-        return within(reach)
-    return or_(road_rule.c.depot_id.is_(None), within(reach, depot=road_rule.c.depot_id))
+    return within_or_of_all(reach, road_rule.c.depot_id)
 
 
 def rules(

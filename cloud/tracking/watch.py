@@ -4,19 +4,17 @@ What is told is kept beside the event that tells it, in one transaction. So a re
 a silence again nor forgets that it is not over.
 """
 
-import asyncio
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from cloud.foundation import outbox
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.foundation.ids import NewId
+from cloud.foundation.looking import keep_looking
 from cloud.foundation.outbox import Outbox
 from cloud.tracking import silence_store
 from cloud.tracking.live import Live
@@ -32,7 +30,6 @@ from cloud.tracking.silence import (
 )
 from cloud.tracking.silence_store import Silence
 
-_log = logging.getLogger(__name__)
 _LOOK_EVERY_S: Final = 1.0
 _LATE_LOOK_S: Final = 2.0
 """A look that comes later after the one before finds words that are not read yet."""
@@ -95,12 +92,7 @@ class SilenceWatch:
 
     async def run(self) -> None:
         """Look until cancelled."""
-        while True:
-            try:
-                await asyncio.to_thread(self.look)
-            except DBAPIError as error:
-                _log.warning("silence cannot be told; later", extra={"reason": str(error.orig)})
-            await asyncio.sleep(_LOOK_EVERY_S)
+        await keep_looking("silence", self.look, _LOOK_EVERY_S)
 
     def look(self) -> None:
         """Look once; what cannot be written is found again at the next look.

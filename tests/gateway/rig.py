@@ -14,8 +14,8 @@ import tempfile
 import threading
 import time
 import tty
-from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
@@ -229,6 +229,23 @@ class Cloud:
     def count(self, kind: str) -> int:
         with self._lock:
             return len(self.heard[kind])
+
+
+@contextmanager
+def broker_and_cloud() -> Iterator[tuple[Path, Broker, Cloud]]:
+    """A new folder with a broker and a cloud that work in it; they end with it."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        broker = Broker(folder / "broker")
+        broker.start()
+        try:
+            cloud = Cloud(folder / "cloud.db", broker.port)
+            try:
+                yield folder, broker, cloud
+            finally:
+                cloud.stop()
+        finally:
+            broker.kill()
 
 
 class Line:

@@ -63,5 +63,15 @@ def require_depot_wide(reach: Reach) -> None:
         raise NotAllowed("your grant covers one carrier; this takes one over the depot")
 
 
+def require_depot_held(reach: Reach, depot_id: str | None) -> None:
+    """Go on with a thing that is one depot's; with one that is all depots' (None) only who may all.
+
+    Raises:
+        NotAllowed: it is beyond ``reach``.
+    """
+    if not reach.holds(depot_id=depot_id):
+        raise NotAllowed("your grant covers some depots only: name one of them in depot_id")
+
+
 EVERYTHING: Final = Reach()
 """A grant over all of a tenant's business."""

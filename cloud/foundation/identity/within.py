@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, false, true
+from sqlalchemy import ColumnElement, false, or_, true
 
 from cloud.foundation.identity.reach import Reach
 
@@ -22,3 +22,10 @@ def within(
     if reach.carrier_id is not None:
         return false() if carrier is None else carrier == reach.carrier_id
     return true()
+
+
+def within_or_of_all(reach: Reach, depot: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Rows within ``reach``; who is limited to depots sees those of all depots (null) too."""
+    if reach.depot_ids is None:
+        return within(reach)
+    return or_(depot.is_(None), within(reach, depot=depot))
