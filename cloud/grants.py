@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Select, select
 
+from cloud.fleet import register, tables, within
 from cloud.fleet import store as fleet_store
-from cloud.fleet import tables, within
 from cloud.foundation.database import Database
 from cloud.foundation.errors import Invalid, NotFound
 from cloud.foundation.identity import Caller, Reach
@@ -216,12 +216,15 @@ def require_reach(connection: Connection, tenant: str, reach: Reach) -> None:
         Invalid: one is unknown; names the field.
     """
     for depot_id in sorted(reach.depot_ids or ()):
-        if fleet_store.find_depot(connection, tenant, depot_id) is None:
+        if register.find(connection, register.DEPOTS, tenant, depot_id) is None:
             raise Invalid.field(
                 "reach.depot_ids", f"no depot {depot_id[:80]!r}", "GET /api/v1/depots lists them"
             )
     carrier_id = reach.carrier_id
-    if carrier_id is not None and fleet_store.find_carrier(connection, tenant, carrier_id) is None:
+    if (
+        carrier_id is not None
+        and register.find(connection, register.CARRIERS, tenant, carrier_id) is None
+    ):
         raise Invalid.field(
             "reach.carrier_id", f"no carrier {carrier_id[:80]!r}", "GET /api/v1/carriers lists them"
         )

@@ -25,21 +25,10 @@ def carriers(connection: Connection, tenant: str, reach: Reach = EVERYTHING) -> 
     return [Carrier(**row) for row in rows]
 
 
-def find_carrier(connection: Connection, tenant: str, carrier_id: str) -> Carrier | None:
-    """One carrier."""
-    row = (
-        connection.execute(
-            select(carrier).where(carrier.c.tenant == tenant, carrier.c.id == carrier_id)
-        )
-        .mappings()
-        .first()
-    )
-    return None if row is None else Carrier(**row)
-
-
 def put_own_carrier(connection: Connection, tenant: str) -> None:
     """Make the tenant's own carrier unless it is there."""
-    if find_carrier(connection, tenant, OWN) is None:
+    own = select(carrier.c.id).where(carrier.c.tenant == tenant, carrier.c.id == OWN)
+    if connection.scalar(own) is None:
         add(connection, carrier, {"tenant": tenant, "id": OWN, "name": "Own fleet"})
 
 
@@ -61,22 +50,6 @@ def depots(connection: Connection, tenant: str, reach: Reach = EVERYTHING) -> li
     return [Depot(**row) for row in rows]
 
 
-def find_depot(
-    connection: Connection, tenant: str, depot_id: str, reach: Reach = EVERYTHING
-) -> Depot | None:
-    """One depot, unless it is beyond reach."""
-    row = (
-        connection.execute(
-            select(depot).where(
-                depot.c.tenant == tenant, depot.c.id == depot_id, depots_within(reach)
-            )
-        )
-        .mappings()
-        .first()
-    )
-    return None if row is None else Depot(**row)
-
-
 def every_vehicle(connection: Connection) -> list[tuple[str, str, str]]:
     """(tenant, van, depot) of every van of every tenant."""
     columns = (vehicle.c.tenant, vehicle.c.id, vehicle.c.depot_id)
@@ -92,22 +65,6 @@ def vehicles(connection: Connection, tenant: str, reach: Reach = EVERYTHING) -> 
         .order_by(vehicle.c.id)
     ).mappings()
     return [Vehicle(**row) for row in rows]
-
-
-def find_vehicle(
-    connection: Connection, tenant: str, vehicle_id: str, reach: Reach = EVERYTHING
-) -> Vehicle | None:
-    """One vehicle, unless it is beyond reach."""
-    row = (
-        connection.execute(
-            select(vehicle).where(
-                vehicle.c.tenant == tenant, vehicle.c.id == vehicle_id, vehicles_within(reach)
-            )
-        )
-        .mappings()
-        .first()
-    )
-    return None if row is None else Vehicle(**row)
 
 
 def drivers(connection: Connection, tenant: str, reach: Reach = EVERYTHING) -> list[Driver]:
@@ -127,18 +84,6 @@ def drivers_of_shifts(connection: Connection, shifts: Sequence[Shift]) -> list[D
         select(driver).where(driver.c.tenant == shifts[0].tenant, driver.c.id.in_(sorted(people)))
     ).mappings()
     return [Driver(**row) for row in rows]
-
-
-def find_driver(connection: Connection, tenant: str, driver_id: str) -> Driver | None:
-    """One driver."""
-    row = (
-        connection.execute(
-            select(driver).where(driver.c.tenant == tenant, driver.c.id == driver_id)
-        )
-        .mappings()
-        .first()
-    )
-    return None if row is None else Driver(**row)
 
 
 def vans_out_of_use(

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection
 
-from cloud.fleet import store as fleet_store
+from cloud.fleet import register
 from cloud.foundation.errors import Invalid
 
 
@@ -12,7 +12,10 @@ def require_known(connection: Connection, tenant: str, carrier: str | None) -> N
     Raises:
         Invalid: there is none of that id.
     """
-    if carrier is not None and fleet_store.find_carrier(connection, tenant, carrier) is None:
+    if (
+        carrier is not None
+        and register.find(connection, register.CARRIERS, tenant, carrier) is None
+    ):
         raise Invalid.field(
             "carrier_id", f"no carrier {carrier[:80]!r}", "GET /api/v1/carriers lists them"
         )

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from cloud.fleet import register
 from cloud.fleet.service import require_vehicle
-from cloud.fleet.store import find_driver
 from cloud.foundation import outbox
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
@@ -99,7 +99,7 @@ class Breakdowns:
         with self._database.reading() as connection:
             now = self._clock.now_s()
             route = require_route_of_driver(connection, tenant, driver_id, now)
-            driver = find_driver(connection, tenant, driver_id)
+            driver = register.find(connection, register.DRIVERS, tenant, driver_id)
         name = told.by if driver is None else driver.name
         return self.report(tenant, route.vehicle_id, replace(told, by=name))
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, Connection
 
-from cloud.fleet import gateway_store
-from cloud.fleet import store as fleet_store
+from cloud.fleet import gateway_store, register
 from cloud.fleet.enrolment import store
 from cloud.fleet.enrolment.model import (
     CLAIM_S,
@@ -427,7 +426,7 @@ def _told(given: GatewayCertificate, authority: "Authority") -> Certificate:
 
 
 def _require_vehicle(connection: Connection, tenant: str, vehicle_id: str) -> None:
-    if fleet_store.find_vehicle(connection, tenant, vehicle_id) is None:
+    if register.find(connection, register.VEHICLES, tenant, vehicle_id) is None:
         raise NotFound(f"vehicle {vehicle_id[:80]!r} is not known; add it first")
 
 
