@@ -36,7 +36,7 @@ from cloud.phones import api as phones_api
 from cloud.phones import store as phone_store
 from cloud.places import api as places_api
 from cloud.planning import api as planning_api
-from cloud.planning import breakdowns_api, revisions_api, rules_api
+from cloud.planning import breakdowns_api, revisions_api, rules_api, working_time_api
 from cloud.roads import api as roads_api
 from cloud.tracking import api as tracking_api
 from cloud.tracking import (
@@ -96,7 +96,7 @@ def _api(parts: Parts) -> APIRouter:
         metrics.routes(parts.registry, parts.checks, gate),
         identity_api.routes(parts.identity, parts.real_time),
         people_api.routes(parts.people, gate),
-        fleet_api.routes(parts.roster, parts.handover, gate),
+        fleet_api.routes(parts.roster, parts.handover, gate, parts.working_time.against),
         gateway_access_api.routes(parts.access, parts.broker, gate),
         register_api.routes(parts.fleet, gate),
         files_api.routes(parts.fleet, parts.roster, gate),
@@ -112,6 +112,7 @@ def _api(parts: Parts) -> APIRouter:
         planning_api.routes(parts.planning, parts.loop, parts.forecasts, gate),
         rules_api.routes(parts.rules, gate),
         breakdowns_api.routes(parts.breakdowns, gate),
+        working_time_api.routes(parts.working_time, gate),
         revisions_api.routes(parts.decisions, parts.loop, gate),
         drivers_api.routes(parts.drivers, parts.stop_order, parts.planning, gate),
         board.routes(

@@ -48,6 +48,7 @@ from cloud.planning.service import Planning
 from cloud.planning.situation import At
 from cloud.planning.turns import searches_at_once
 from cloud.planning.within import orders_of_carrier
+from cloud.planning.working_time import WorkingTime
 from cloud.roads.access import access_of
 from cloud.roads.client import RoadsClient
 from cloud.roads.engine import engine_url
@@ -96,6 +97,7 @@ class Parts:
     orders: Orders
     planning: Planning
     rules: DayRules
+    working_time: WorkingTime
     breakdowns: Breakdowns
     decisions: Decisions
     loop: PlanningLoop
@@ -240,6 +242,7 @@ def parts_of(data: DataFolder, settings: Settings) -> Parts:
         planning=planning,
         breakdowns=Breakdowns(business, clock, events, positions),
         rules=DayRules(business, clock, events, random_id),
+        working_time=WorkingTime(business, clock),
         decisions=Decisions(business, clock, random_id),
         loop=loop,
         forecasts=Forecasts(business, planning, positions, clock),

@@ -1,6 +1,7 @@
 """Shifts, who drives what, and which box is where, over HTTP."""
 
 import math
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -9,10 +10,11 @@ from pydantic import BaseModel
 
 from cloud.fleet.assignments import Assignment, AssignmentKind
 from cloud.fleet.handover import Handover
-from cloud.fleet.model import Shift, ShiftState
+from cloud.fleet.model import Shift, ShiftState, ShiftWarning
 from cloud.fleet.roster import Roster
 from cloud.fleet.shift_bodies import (
     DrivingBody,
+    EnteredShiftBody,
     FittingBody,
     NewAssignment,
     NewDriving,
@@ -20,6 +22,7 @@ from cloud.fleet.shift_bodies import (
     NewShiftBody,
     ShiftBody,
     ShiftChangeBody,
+    ShiftWarningBody,
     instants,
 )
 from cloud.fleet.shifts import NewShift, ShiftChange
@@ -31,6 +34,8 @@ from cloud.foundation.identity import READERS, Caller, Gate
 _LONGEST_SPAN_S = 400 * 86_400.0
 """Of history that is asked for at once."""
 
+type Warns = Callable[[Shift], Sequence[ShiftWarning]]
+"""Gives what speaks against a shift."""
 type Id = Annotated[str | None, Query(max_length=64)]
 
 
@@ -134,16 +139,22 @@ class _Asked:
             )
 
 
-def routes(roster: Roster, handover: Handover, gate: Gate) -> APIRouter:
+def routes(roster: Roster, handover: Handover, gate: Gate, warns: Warns) -> APIRouter:
     """Shifts, and who or which box is with which van."""
     router = APIRouter(tags=["fleet"])
     dispatcher = Annotated[Caller, Depends(gate.roles("dispatcher"))]
     reader = Annotated[Caller, Depends(gate.roles(*READERS))]
 
+    def entered(made: Shift) -> EnteredShiftBody:
+        warnings = [
+            ShiftWarningBody.model_validate(one, from_attributes=True) for one in warns(made)
+        ]
+        return EnteredShiftBody(**_shift(made).model_dump(), warnings=warnings)
+
     @router.post("/shifts", status_code=201)
-    def add_shift(body: NewShiftBody, caller: dispatcher) -> ShiftBody:
+    def add_shift(body: NewShiftBody, caller: dispatcher) -> EnteredShiftBody:
         """Send a driver with a van out on a service date."""
-        return _shift(roster.add_shift(caller.tenant, new_shift(body), caller.reach))
+        return entered(roster.add_shift(caller.tenant, new_shift(body), caller.reach))
 
     @router.get("/shifts")
     def shifts(
@@ -171,15 +182,15 @@ def routes(roster: Roster, handover: Handover, gate: Gate) -> APIRouter:
         return ShiftPage(items=[_shift(one) for one in found], next_cursor=following)
 
     @router.get("/shifts/{shift_id}")
-    def shift(shift_id: str, caller: reader) -> ShiftBody:
-        """One shift."""
-        return _shift(roster.shift(caller.tenant, shift_id))
+    def shift(shift_id: str, caller: reader) -> EnteredShiftBody:
+        """One shift, and what speaks against it."""
+        return entered(roster.shift(caller.tenant, shift_id))
 
     @router.patch("/shifts/{shift_id}")
-    def change_shift(shift_id: str, body: ShiftChangeBody, caller: dispatcher) -> ShiftBody:
+    def change_shift(shift_id: str, body: ShiftChangeBody, caller: dispatcher) -> EnteredShiftBody:
         """Change times or people; the shift keeps its id, and its route."""
         change = ShiftChange(**_tuples(body.model_dump(exclude={"version"})))
-        return _shift(
+        return entered(
             roster.change_shift(caller.tenant, shift_id, body.version, change, caller.reach)
         )
 

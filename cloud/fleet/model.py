@@ -204,6 +204,20 @@ class Shift:
         return (self.driver_id, *self.helper_ids)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShiftWarning:
+    """What speaks against a shift as it was entered; it holds all the same.
+
+    Attributes:
+        rule: a word for it. shift_id: the shift that it takes something of, or one after it.
+        text: who, which rule, its figures, and the remedy.
+    """
+
+    rule: str
+    shift_id: str
+    text: str
+
+
 def require_words(field: str, values: tuple[str, ...]) -> tuple[str, ...]:
     """Words such as skills, in order and each once.
 

@@ -71,6 +71,20 @@ class ShiftBody(BaseModel):
     version: int
 
 
+class ShiftWarningBody(BaseModel):
+    """What speaks against a shift, or by it against a later one of its driver, and the remedy."""
+
+    rule: str
+    shift_id: str
+    text: str
+
+
+class EnteredShiftBody(ShiftBody):
+    """A shift with what speaks against it; it holds all the same."""
+
+    warnings: list[ShiftWarningBody]
+
+
 class NewAssignment(Body):
     """From an instant on, now by default, until another.
 

@@ -2,8 +2,8 @@
 
 The planner's checker knows the problem; this one knows what has been done. It looks at the day as
 it is in the very transaction that publishes, and shares no code with what made the routes: what is
-done stays done, the stop a van stands at or drives to stays its next one, and parcels are delivered
-by the van that has them or has fetched them first.
+done stays done, the stop a van stands at or drives to stays its next one, parcels are delivered by
+the van that has them or has fetched them first, and nobody sets out before the end of a rest.
 """
 
 from collections import Counter
@@ -20,6 +20,7 @@ def faults(day: Day, routes: Iterable[Route]) -> list[str]:
     for route in day.plan.routes:
         found += _past_of(route, new.get(route.vehicle_id))
         found += _next_of(day, route, new.get(route.vehicle_id))
+    found += _rested(day, new)
     return [*found, *_parcels(day, new), *_twice(new)]
 
 
@@ -88,6 +89,16 @@ def _parcels_of(
         yield f"{route.vehicle_id}: delivers order {order_id}, which is aboard another van"
     elif not places and order_id not in fetched:
         yield f"{route.vehicle_id}: delivers order {order_id} before it has fetched it"
+
+
+def _rested(day: Day, new: Mapping[str, Route]) -> Iterator[str]:
+    for shift in day.shifts:
+        route, left = new.get(shift.vehicle_id), day.allowed.get(shift.id)
+        if left is None or route is None or any(stop.state != "open" for stop in route.stops):
+            continue
+        for stop in route.stops[:1]:
+            if stop.planned_arrival - stop.leg_s < int(left.begins_at):
+                yield f"{route.vehicle_id}: sets out before its driver has rested"
 
 
 def _twice(new: Mapping[str, Route]) -> Iterator[str]:

@@ -143,8 +143,10 @@ class PlanMaker:
         familiarity = self._door_times.familiarity(job.tenant, job.depot_id)
         lag = self._door_times.lag_of(job.tenant, job.depot_id)
         with self._database.seeing() as (connection, seen):
-            day = replace(self._day(connection, job, times), familiarity=familiarity, lag=lag)
-            return Known(day, seen), _asked(connection, job, day.plan)
+            policy = policy_store.policy_of(connection, job.tenant)
+            day = self._day(connection, job, times, policy)
+            day = replace(day, familiarity=familiarity, lag=lag)
+            return Known(day, seen), _asked(connection, job, day.plan, policy)
 
     async def _solve(self, job: Job, problem: Problem, now: float) -> Solved:
         request = SolveRequest(
@@ -234,7 +236,14 @@ class PlanMaker:
         """A day of which nothing that is stored has changed, as it stands now."""
         return replace(day, now=self._clock.now_s(), positions=self._positions(day.depot.tenant))
 
-    def _day(self, connection: Connection, job: Job, times: ServiceTimes) -> Day:
+    def _day(
+        self,
+        connection: Connection,
+        job: Job,
+        times: ServiceTimes,
+        policy: TenantPolicy | None = None,
+    ) -> Day:
+        policy = policy or policy_store.policy_of(connection, job.tenant)
         return read_day(
             connection,
             job.tenant,
@@ -245,6 +254,7 @@ class PlanMaker:
             service_times=times,
             streets=self._streets(),
             takes_waiting=job.trigger == "optimize",
+            work_rules=policy.work_rules_at(job.depot_id),
         )
 
 
@@ -260,8 +270,7 @@ class _Asked(NamedTuple):
     resorted: frozenset[str]
 
 
-def _asked(connection: Connection, job: Job, plan: DayPlan) -> _Asked:
-    policy = policy_store.policy_of(connection, job.tenant)
+def _asked(connection: Connection, job: Job, plan: DayPlan, policy: TenantPolicy) -> _Asked:
     taken_back = _taken_back(connection, job)
     return _Asked(policy, _held(connection, job), taken_back, _resorted(connection, job, plan))
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from cloud.orders.model import Order
 from cloud.planning.day_plan import DayPlan, Route, Stop
+from cloud.planning.rest import Allowed
 from cloud.planning.situation import Day, is_to_serve, van_of
 
 
@@ -19,6 +20,8 @@ def outdated_by(before: Day, now: Day, routes: Iterable[Route]) -> str | None:
         return "a rule was laid down or lifted"
     if before.broken != now.broken:
         return "a van broke down, or goes out again"
+    if any(_is_shorter(before.allowed_of(one), now.allowed_of(one)) for one in now.shifts):
+        return "a driver has to rest longer"
     return next(filter(None, (_news_of_route(before, now, route) for route in routes)), None)
 
 
@@ -29,6 +32,11 @@ def with_progress(routes: Iterable[Route], now: DayPlan) -> tuple[Route, ...]:
         replace(route, stops=tuple(_as_seen(stop, seen.get(stop.id)) for stop in route.stops))
         for route in routes
     )
+
+
+def _is_shorter(before: Allowed, now: Allowed) -> bool:
+    """Whether less is left of a shift, and not only as time goes by."""
+    return now.begins_at > before.begins_at or now.ends_at < before.ends_at
 
 
 def _news_of_route(before: Day, now: Day, route: Route) -> str | None:

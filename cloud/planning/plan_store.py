@@ -19,6 +19,7 @@ from sqlalchemy import (
 
 from cloud.foundation.database import put_rows
 from cloud.foundation.identity.reach import EVERYTHING, Reach
+from cloud.planning import rest_store
 from cloud.planning.day_plan import DayPlan, Route, Unplanned
 from cloud.planning.revision import Revision
 from cloud.planning.revision_store import put_revision
@@ -143,6 +144,7 @@ def _put_routes(connection: Connection, before: DayPlan, routes: Iterable[Route]
     put_rows(connection, stop_row, changed, columns=STOP_ROW, clash="replace")
     served = [(before.tenant, *pair) for pair in sorted(now.served - was.served)]
     put_rows(connection, stop_order, served, clash="fail")
+    rest_store.put(connection, before.routes, kept.values())
 
 
 class _Rows(NamedTuple):

@@ -20,12 +20,13 @@ from cloud.orders.waves import with_wave
 from cloud.places import area_store
 from cloud.places.model import Place
 from cloud.places.service_times import NOTHING_LEARNED, ServiceTimes
-from cloud.planning import breakdown_store, plan_store, rule_store
+from cloud.planning import breakdown_store, plan_store, rest_store, rule_store
 from cloud.planning.breakdowns import to_fetch
 from cloud.planning.carrying import coming
 from cloud.planning.rules import Rule
 from cloud.planning.situation import At, Day, shifts_to_plan
 from cloud.planning.visiting import with_service_time
+from cloud.planning.working import WorkRules
 from cloud.roads.access import AccessStreet
 
 
@@ -40,12 +41,14 @@ def read_day(
     service_times: ServiceTimes = NOTHING_LEARNED,
     streets: tuple[AccessStreet, ...] = (),
     takes_waiting: bool = False,
+    work_rules: WorkRules | None = None,
 ) -> Day:
     """Everything that is known of a depot's service date at ``now``, seconds since 1970.
 
     An order of which nobody has said how long its service takes gets what was learned of its door,
     and one of a wave the time at which that is ready.
     With ``takes_waiting``, what waits on earlier days and comes to this one is among its orders.
+    By ``work_rules`` the days before leave drivers the less of this one.
 
     Raises:
         NotFound: no such depot.
@@ -74,11 +77,13 @@ def read_day(
     drivers = {one.id: one for one in fleet_store.drivers_of_shifts(connection, shifts)}
     wanted = {zone for one in drivers.values() for zone in one.zones}
     wanted |= {zone for shift in shifts for zone in vehicles[shift.vehicle_id].zones}
+    driven = shifts_to_plan(shifts, vehicles, plan)
+    begun = {route.vehicle_id for route in plan.routes if route.has_begun}
     return Day(
         now=now,
         depot=depot,
         plan=plan,
-        shifts=shifts_to_plan(shifts, vehicles, plan),
+        shifts=driven,
         vehicles=vehicles,
         orders=to_fetch(timed, broken, plan.routes),
         positions=positions,
@@ -91,6 +96,7 @@ def read_day(
         zones=_zones(connection, tenant, wanted),
         rules=rules,
         coming=comes,
+        allowed=rest_store.allowed_of(connection, driven, work_rules, now, begun),
     )
 
 

@@ -39,6 +39,10 @@ class WorkRulesBody(BaseModel):
     ``work_s`` without a break of ``break_s``; ``drive_s`` without one of ``drive_break_s``; more
     work than ``long_s`` asks for breaks of ``long_break_s`` in all. What is shorter than
     ``least_s`` is no break. ``day_s`` and ``day_drive_s``: longest work and driving of a day.
+    ``rest_s`` lies between the work of two service dates, or ``short_rest_s`` up to ``short_rests``
+    times between two weekly rests; within 24 hours of a day's begin with ``is_rest_daily``.
+    ``week_rest_s`` begins within six days of the end of the one before. ``week_s``: longest work
+    from Monday to Sunday.
     """
 
     model_config = ConfigDict(extra="forbid", from_attributes=True)
@@ -51,6 +55,12 @@ class WorkRulesBody(BaseModel):
     least_s: Length = 900
     day_s: Limit | None = None
     day_drive_s: Limit | None = None
+    rest_s: Limit | None = None
+    short_rest_s: Limit | None = None
+    short_rests: Annotated[int, Field(ge=0, le=7)] = 0
+    is_rest_daily: bool = False
+    week_rest_s: Limit | None = None
+    week_s: Annotated[int, Field(ge=60, le=604_800)] | None = None
 
 
 class RuleSetBody(BaseModel):

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, select, update
 
+from cloud.planning import rest_store
 from cloud.planning.day_plan import Route, Stop
 from cloud.planning.route_rows import ROUTE_COLUMNS, STOP_COLUMNS, route_of, stop_of
 from cloud.planning.tables import route_row, stop_order, stop_row
@@ -110,6 +111,7 @@ def mark_stop(connection: Connection, tenant: str, stop_id: str, **values: Any) 
         .where(stop_row.c.tenant == tenant, stop_row.c.id == stop_id)
         .values(**values)
     )
+    rest_store.mark(connection, tenant, stop_id)
 
 
 def put_in_order(connection: Connection, route: Route) -> None:

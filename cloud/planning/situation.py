@@ -17,6 +17,7 @@ from cloud.places.service_times import NOTHING_LEARNED, ServiceTimes
 from cloud.planning.day_plan import DayPlan, Stop
 from cloud.planning.familiar import NOBODY_KNOWN, Familiarity
 from cloud.planning.lag import ASSUMED_LAG, Lag
+from cloud.planning.rest import Allowed
 from cloud.planning.rules import Rule
 from cloud.planning.visiting import OVERTIME_S
 from cloud.roads.access import AccessStreet
@@ -82,6 +83,8 @@ class Day:
     familiarity: Familiarity = NOBODY_KNOWN
     coming: tuple[Order, ...] = ()
     """Orders of earlier days, as they stand there, that come to this one with its next plan."""
+    allowed: Mapping[str, Allowed] = field(default_factory=dict)
+    """What rest and work of other days leave of shifts, by id; nothing is said of the others."""
 
     @property
     def locked_vehicles(self) -> frozenset[str]:
@@ -163,6 +166,11 @@ class Day:
             for shift in self.shifts
             if self.may_go_out(shift) and (shift.ends_at > self.now or self._is_in_overtime(shift))
         ]
+
+    def allowed_of(self, shift: Shift) -> Allowed:
+        """What is left of a shift, the whole of it where nothing takes any."""
+        known = self.allowed.get(shift.id)
+        return known or Allowed(begins_at=shift.starts_at, ends_at=shift.ends_at)
 
     def may_go_out(self, shift: Shift) -> bool:
         """Whether a shift holds and its van is in use and can drive."""

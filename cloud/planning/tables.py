@@ -1,6 +1,6 @@
 """Tables of plans, their revisions, routes and stops."""
 
-from sqlalchemy import JSON, Column, Float, Index, Integer, String, Table
+from sqlalchemy import JSON, Column, Float, Index, Integer, String, Table, Text
 
 from cloud.foundation.database import BUSINESS
 
@@ -77,4 +77,20 @@ stop_order = Table(
     Column("tenant", String, primary_key=True),
     Column("stop_id", String, primary_key=True),
     Column("order_id", String, primary_key=True, index=True),
+)
+route_work = Table(
+    "route_work",
+    BUSINESS,
+    Column("tenant", String, primary_key=True),
+    Column("route_id", String, primary_key=True),
+    Column("depot_id", String, nullable=False),
+    Column("service_date", String, nullable=False),
+    Column("vehicle_id", String, nullable=False),
+    Column("planned_end", Float, nullable=False),
+    Column("first_seen", Float),
+    Column("last_seen", Float),
+    Column("open_stops", Integer, nullable=False),
+    Column("end_leg_s", Integer, nullable=False),
+    Column("breaks", Text, nullable=False),
+    Index("uq_route_work_day", "tenant", "depot_id", "service_date", "vehicle_id", unique=True),
 )

@@ -13,7 +13,7 @@ from cloud.planning.day_plan import Route, Stop
 from cloud.planning.situation import Day
 from cloud.planning.vans import range_and_prices
 from cloud.planning.visiting import OVERTIME_S
-from cloud.planning.working import WorkRules
+from cloud.planning.working import NO_RULES, WorkRules
 
 LOADING_S: Final = 600
 LEAST_REST_S: Final = 30
@@ -52,16 +52,19 @@ def vehicle_of(
     skills = day.skills_of(shift)
     is_out = route is not None and route.has_begun
     costs = range_and_prices(van, day.metres_driven(van.id), is_out=is_out)
+    left = day.allowed_of(shift)
     depot = places.index(day.depot.lat, day.depot.lon)
     end = places.index(*day.end_of(van.id))
     if route is None or not route.has_begun:
         start = places.index(*day.start_of(van.id))
+        free_at = int(max(left.begins_at, day.now))
+        ends_at = free_at if left.is_none else int(min(shift.ends_at, left.ends_at))
         return problem.Vehicle(
             id=van.id,
             start=start,
             end=end,
-            available_from=int(max(shift.starts_at, day.now)),
-            shift_end=int(shift.ends_at),
+            available_from=free_at,
+            shift_end=max(free_at, ends_at),
             capacity=room[0],
             capacity_g=room[1],
             capacity_ml=room[2],
@@ -71,13 +74,13 @@ def vehicle_of(
             loads_at=depot,
             **costs,
         )
-    lat, lon, free_at = _free_where_and_when(day, route, drive_s)
+    lat, lon, done_at = _free_where_and_when(day, route, drive_s)
     return problem.Vehicle(
         id=van.id,
         start=places.index(lat, lon),
         end=end,
-        available_from=int(free_at),
-        shift_end=int(shift.ends_at) + OVERTIME_S,
+        available_from=int(done_at),
+        shift_end=int(min(shift.ends_at, left.ends_at)) + OVERTIME_S,
         capacity=room[0],
         capacity_g=room[1],
         capacity_ml=room[2],
@@ -92,11 +95,14 @@ def with_hours(
     day: Day, shift: Shift, vehicle: problem.Vehicle, rules: WorkRules | None
 ) -> problem.Vehicle:
     """The van with what its driver has worked, and may; and the breaks that the shift plans."""
-    free_at = vehicle.available_from
+    free_at, left = vehicle.available_from, day.allowed_of(shift)
+    binding = (rules or NO_RULES).within_day(left.work_s)
+    of_day = None if binding == NO_RULES else binding
+    route = day.plan.route_of(shift.vehicle_id)
     return replace(
         vehicle,
-        work_rules=rules,
-        worked=worked_until(day.plan.route_of(shift.vehicle_id), shift.starts_at, free_at, rules),
+        work_rules=of_day,
+        worked=worked_until(route, max(shift.starts_at, left.begins_at), free_at, of_day),
         pauses=tuple((int(begin), int(end)) for begin, end in shift.breaks if end > free_at),
     )
 

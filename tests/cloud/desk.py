@@ -44,13 +44,14 @@ from cloud.phones.service import Phones
 from cloud.places import api as places_api
 from cloud.places.service import Areas
 from cloud.planning import api as planning_api
-from cloud.planning import breakdowns_api, revisions_api, rules_api
+from cloud.planning import breakdowns_api, revisions_api, rules_api, working_time_api
 from cloud.planning.arrivals import Forecasts
 from cloud.planning.breaking_down import Breakdowns
 from cloud.planning.deciding import Decisions
 from cloud.planning.ruling import DayRules
 from cloud.planning.service import Planning
 from cloud.planning.within import orders_of_carrier
+from cloud.planning.working_time import WorkingTime
 from cloud.roads.model import Snapped
 from cloud.tracking.reports import Reports
 from tests.parts.migrated import migrate
@@ -195,10 +196,11 @@ def open_desk(root: Path, settings: Settings = PLAIN) -> Desk:
     )
     phones = Phones(database, clock, fleet, roster, random_id, lambda: secrets.randbits(63))
     forecasts = Forecasts(database, planning, lambda tenant: {}, clock)
+    working_time = WorkingTime(database, clock)
     routes = APIRouter()
     for part in (
         identity_api.routes(identity, real_time),
-        fleet_api.routes(roster, handover, gate),
+        fleet_api.routes(roster, handover, gate, working_time.against),
         gateway_access_api.routes(access, broker, gate),
         register_api.routes(fleet, gate),
         files_api.routes(fleet, roster, gate),
@@ -215,6 +217,7 @@ def open_desk(root: Path, settings: Settings = PLAIN) -> Desk:
             NobodyPlans(),  # type: ignore[arg-type]
             gate,
         ),
+        working_time_api.routes(working_time, gate),
         breakdowns_api.routes(Breakdowns(database, clock, events, lambda tenant: {}), gate),
         drivers_api.routes(
             DriverWork(database, clock, events),

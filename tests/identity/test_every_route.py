@@ -138,6 +138,7 @@ AD....  PUT    /vehicles/{vehicle_id}/breakdown
 AD....  DELETE /vehicles/{vehicle_id}/breakdown
 ..R...  PUT    /drivers/me/breakdown
 AD..VI  GET    /depots/{depot_id}/plans/{service_date}/rules
+AD..VI  GET    /depots/{depot_id}/plans/{service_date}/working-time
 AD....  POST   /depots/{depot_id}/plans/{service_date}/rules
 AD....  DELETE /depots/{depot_id}/plans/{service_date}/rules/{rule_id}
 AD.CVI  GET    /jobs/{job_id}
@@ -256,6 +257,7 @@ WITHOUT_LOOKING = {"POST /vehicles/{vehicle_id}/gateway/claims"}
 """Refused on this broker whatever the van."""
 WHOLE_DEPOT = {"GET /depots/{depot_id}/plans/{service_date}/revisions",
     "GET /depots/{depot_id}/plans/{service_date}/rules",
+    "GET /depots/{depot_id}/plans/{service_date}/working-time",
     "GET /depots/{depot_id}/plans/{service_date}/proposals",
     "GET /depots/{depot_id}/plans/{service_date}/proposals/{proposal_id}/sequences",
     "GET /depots/{depot_id}/plans/{service_date}/comparison", "GET /jobs/{job_id}",

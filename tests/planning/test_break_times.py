@@ -59,7 +59,7 @@ def test_a_depot_has_the_rules_of_its_policy_and_shifts_their_pauses() -> None:
     noon = (EIGHT + 4 * HOUR, EIGHT + 5 * HOUR)
     here = replace(here, shifts=(replace(here.shifts[0], breaks=(noon,)), here.shifts[1]))
     one, other = problem_of(here, {}, policy).vehicles
-    assert one.work_rules == RULE_SETS["cl"].rules
+    assert one.work_rules == RULE_SETS["cl"].rules.within_day()
     assert one.pauses == ((int(noon[0]), int(noon[1])),)
     assert other.pauses == ()
     assert policy.work_rules_at("elsewhere") == RULES

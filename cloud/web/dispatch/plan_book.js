@@ -5,12 +5,13 @@ import { proposedPaths } from "./proposed.js";
 
 const LOOK_AGAIN_MS = 400;
 
-/** Proposals and rules of one depot's day; `shown` is the proposal on the map, or null. */
+/** Proposals, rules and working time of one depot's day; `shown` is the proposal on the map, or null. */
 export class PlanBook {
   constructor(tell) {
     this.tell = tell;
     this.proposals = [];
     this.rules = [];
+    this.working = [];
     this.shown = null;
     this.turn = 0;
   }
@@ -20,10 +21,12 @@ export class PlanBook {
     this.path = path;
     this.turn += 1;
     const { turn } = this;
-    const [proposals, rules] = await Promise.all([get(`${path}/proposals`), get(`${path}/rules`)]);
+    const parts = ["proposals", "rules", "working-time"].map((part) => get(`${path}/${part}`));
+    const [proposals, rules, working] = await Promise.all(parts);
     if (turn !== this.turn) return;
     this.proposals = proposals.items;
     this.rules = rules.items;
+    this.working = working.items;
     if (this.shown !== null && !this.open.some(({ id }) => id === this.shown.id)) this.hide();
     this.tell();
   }

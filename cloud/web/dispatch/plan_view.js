@@ -10,6 +10,7 @@ import { followJob } from "./plan_book.js";
 import { waits } from "./rounds.js";
 import { Proposals } from "./proposal_list.js";
 import { Revisions } from "./revision_list.js";
+import { ShortShifts } from "./working_time.js";
 
 const AT_ONCE = 30;
 
@@ -29,6 +30,7 @@ export function PlanView({ state, hasMap, onOrder, onVan, onPolicy }) {
       ${state.maySeeDesk && html`<${Proposals} state=${state} hasMap=${hasMap} onOrder=${onOrder} onVan=${onVan} />`}
       ${state.mayAct && html`<${Optimize} state=${state} />`}
       <${Unserved} state=${state} onOrder=${onOrder} />
+      ${state.maySeeDesk && html`<${ShortShifts} state=${state} onVan=${onVan} />`}
       ${state.maySeeDesk && html`<${RulesInForce} state=${state} onOrder=${onOrder} onVan=${onVan} />`}
       <div class="section headed"><h3>Revisions</h3>
         ${state.maySeeDesk && html`<button class="link soft" type="button" onClick=${onPolicy}>What plans are priced by</button>`}</div>

@@ -11,6 +11,7 @@ import { km, minutes, VanDot } from "./parts.js";
 import { expectedMs, parcelsAboard, promiseOf } from "./rounds.js";
 import { PastView } from "./past_view.js";
 import { place, speed } from "./van_list.js";
+import { ShortShift } from "./working_time.js";
 
 /** The chosen van; `row` as the list has it. */
 export function VanDetail({ state, row, onBack, onOrder }) {
@@ -49,6 +50,7 @@ function Now({ state, row, onOrder }) {
         <${Fact} term="Still to drive">${km(route.distance_m)}, ${minutes(route.drive_s)}</${Fact}>
         <${Fact} term="Shift">${state.times.span({ from: route.shift.starts_at, to: route.shift.ends_at })}</${Fact}>`}
     </dl>
+    ${state.maySeeDesk && html`<${ShortShift} state=${state} van=${van} />`}
     ${state.maySeeDesk && html`<${Breakdown} state=${state} van=${van} />`}
     ${route === undefined
       ? html`<p class="empty">No route today. Plan the day, or post an order for this depot.</p>`
