@@ -71,6 +71,7 @@ class Board:
 
     Attributes:
         all: every position. price: of the drives there.
+        most: that is ever aboard each van, by dimension.
     """
 
     def __init__(self, rows: Iterable[Row]) -> None:
@@ -80,6 +81,7 @@ class Board:
         self._table = np.zeros(shape, dtype=np.int64).transpose(0, 2, 1)
         self.all = Positions(*self._table)
         self.price: Floats = np.full((len(every), self.width), -np.inf, order="F")
+        self.most: Ints = np.zeros((len(self.all.loads), len(every)), dtype=np.int64)
         for at, row in enumerate(every):
             self.write(at, row)
 
@@ -96,8 +98,11 @@ class Board:
         width = len(row.before)
         for name in _NOW:
             getattr(self.all, name)[at, :width] = getattr(row, name)
-        for load, aboard in zip(self.all.loads, zip(*row.load, strict=True), strict=True):
+        for load, most, aboard in zip(
+            self.all.loads, self.most, zip(*row.load, strict=True), strict=True
+        ):
             load[at, :width] = aboard
+            most[at] = max(aboard)
         for name in _ENDS:  # no visit is in time behind the last position
             values = getattr(self.all, name)
             values[at, :width] = getattr(row, name)

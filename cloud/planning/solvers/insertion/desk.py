@@ -69,12 +69,29 @@ class _Asked(NamedTuple):
 class InsertionDesk:
     """Takes one order after another into the routes of a plan."""
 
-    def __init__(self, problem: Problem, sequences: Sequences, legs: Legs) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        sequences: Sequences,
+        legs: Legs,
+        *,
+        is_whole: bool = False,
+        is_by_hour: bool = False,
+    ) -> None:
+        """A desk of these routes.
+
+        Args:
+            problem: with all vans, and the jobs in their routes.
+            sequences: the routes.
+            legs: drives, of the routes at least.
+            is_whole: drives between all places are known.
+            is_by_hour: they take as long as the hour has it.
+        """
         vans = problem.vehicles
         self._problem = problem
         self._jobs = list(problem.jobs)
         self._legs = legs
-        self._is_whole = False
+        self._is_whole = is_whole
         self._learned: dict[tuple[int, int], tuple[int, int]] = {}
         self._numbers = {van.id: at for at, van in enumerate(vans)}
         self._capacity = np.array([van.room for van in vans], dtype=np.int64).reshape(-1, 3).T
@@ -85,7 +102,14 @@ class InsertionDesk:
         self._preferences = Preferences(problem)
         there = _aboard(problem)
         self._timetables = [
-            Timetable(van, there.get(van.id, (0, 0, 0)), self._jobs, problem.policy) for van in vans
+            Timetable(
+                van,
+                there.get(van.id, (0, 0, 0)),
+                self._jobs,
+                problem.policy,
+                is_by_hour=is_by_hour,
+            )
+            for van in vans
         ]
         self._rows = [
             timetable.row(with_pickups(problem, van, steps), self._leg)
@@ -98,7 +122,9 @@ class InsertionDesk:
         self._over_km = None if is_usual else self._metre - problem.policy.km / 1_000
         is_soft = any(job.late_s is not None for job in problem.jobs)
         self._is_ranked = not (is_soft or any(rate.second for rate in rate_of))
-        self._is_limited = any(van.range_m is not None or is_limited(van) for van in vans)
+        self._is_limited = is_by_hour or any(
+            van.range_m is not None or is_limited(van) for van in vans
+        )
         self._is_idle = np.array([not row.steps for row in self._rows], dtype=np.bool_)
         self._board = Board(self._rows)
         self._fetched_at: dict[Ways, Passing] = {}
@@ -121,10 +147,8 @@ class InsertionDesk:
 
         Then an order is driven to by the hour, too, whatever its ways say, which only rank places.
         """
-        desk = cls(problem, sequences, travel.leg)
-        desk._is_whole = True
-        desk._is_limited = desk._is_limited or isinstance(travel, TimedMatrix)
-        return desk
+        is_by_hour = isinstance(travel, TimedMatrix)
+        return cls(problem, sequences, travel.leg, is_whole=True, is_by_hour=is_by_hour)
 
     @property
     def sequences(self) -> Sequences:

@@ -92,7 +92,15 @@ class _Element(NamedTuple):
 class Timetable:
     """Makes the rows of one van."""
 
-    def __init__(self, vehicle: Vehicle, aboard: Load, jobs: Sequence[Job], policy: Policy) -> None:
+    def __init__(
+        self,
+        vehicle: Vehicle,
+        aboard: Load,
+        jobs: Sequence[Job],
+        policy: Policy,
+        *,
+        is_by_hour: bool,
+    ) -> None:
         self._vehicle = vehicle
         self._aboard = aboard
         self._jobs = jobs
@@ -102,6 +110,7 @@ class Timetable:
         self._is_plain = not self._is_limited and vehicle.loads_at is None
         self._is_plain = self._is_plain and vehicle.range_m is None
         self._room = vehicle.room
+        self._costs_alike = not is_by_hour and not self._rates.second
 
     def row(self, steps: tuple[Step, ...], legs: Legs) -> Row:
         """The timetable of ``steps``, each as early as it can be, with the breaks it needs."""
@@ -145,20 +154,27 @@ class Timetable:
     def _driven_on(
         self, before: Row, steps: tuple[Step, ...], on: Span, legs: Legs
     ) -> Driven | None:
-        """The same for a row in which nobody was late, driven from where it changes."""
-        same = on.first
+        """The same for a row in which nobody was late, driven from where it changes.
+
+        Until what follows costs what it did before, and bears the delay.
+        """
+        same, added = on.first, len(steps) - (len(before.steps) - before.loaded)
         here, clock, load = before.before[same], before.leaves[same], before.load[same]
         cost, late, arrives_at = sum(before.price[:same]), 0, 0
         for at in range(same, len(steps)):
             step, job = steps[at], self._jobs[steps[at].job]
             place = place_of(job, step)
             seconds, metres = legs(here, place, clock)
-            start, element = _served(job, step, clock + seconds, at, None)
+            arrival = clock + seconds
+            if at > on.last and self._costs_alike and arrival <= before.latest[at - added]:
+                cost += seconds + metres * self._rates.metre + sum(before.price[at - added + 1 :])
+                return Driven(cost, late, arrives_at)
+            start, element = _served(job, step, arrival, at, None)
             load, is_over = self._taken(step, load)
             if is_over or start > element.closes:
                 return None
             if at == on.last:
-                arrives_at = clock + seconds
+                arrives_at = arrival
             if element.late_s:
                 late += 1
                 cost += element.late_s * price_of_lateness(self._policy, job)

@@ -261,12 +261,13 @@ class Search:
         """Whether there is room from the first to the last position of each."""
         fits: Flags = np.ones(len(rows), dtype=np.bool_)
         for dimension, room in self._room:
-            load, most = self._board.all.loads[dimension][rows], room[rows]
-            if (load.max(axis=1) <= most).all():
+            free = room[rows]
+            if (self._board.most[dimension, rows] <= free).all():
                 continue  # anywhere in those rows
             columns = np.arange(self._board.width)
             is_on = (columns >= first[:, None]) & (columns <= last[:, None])
-            fits &= np.where(is_on, load, 0).max(axis=1) <= most
+            load = self._board.all.loads[dimension][rows]
+            fits &= np.where(is_on, load, 0).max(axis=1) <= free
         return fits
 
     def _at_door(self, at: Positions, leaves: Ints) -> Ints:
