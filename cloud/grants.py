@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Select, select
 
-from cloud.fleet import register, tables, within
+from cloud.fleet import kinds, register, tables, within
 from cloud.fleet import store as fleet_store
 from cloud.foundation.database import Database
 from cloud.foundation.errors import Invalid, NotFound
@@ -216,14 +216,14 @@ def require_reach(connection: Connection, tenant: str, reach: Reach) -> None:
         Invalid: one is unknown; names the field.
     """
     for depot_id in sorted(reach.depot_ids or ()):
-        if register.find(connection, register.DEPOTS, tenant, depot_id) is None:
+        if register.find(connection, kinds.DEPOTS, tenant, depot_id) is None:
             raise Invalid.field(
                 "reach.depot_ids", f"no depot {depot_id[:80]!r}", "GET /api/v1/depots lists them"
             )
     carrier_id = reach.carrier_id
     if (
         carrier_id is not None
-        and register.find(connection, register.CARRIERS, tenant, carrier_id) is None
+        and register.find(connection, kinds.CARRIERS, tenant, carrier_id) is None
     ):
         raise Invalid.field(
             "reach.carrier_id", f"no carrier {carrier_id[:80]!r}", "GET /api/v1/carriers lists them"

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from cloud.fleet import register
+from cloud.fleet import kinds, register
 from cloud.fleet.service import require_vehicle
 from cloud.foundation import outbox
 from cloud.foundation.clock import Clock
@@ -209,7 +209,7 @@ def _tell(connection: Connection, route: Route, now: float, text: str) -> None:
 
 
 def _name(connection: Connection, route: Route) -> str:
-    driver = register.find(connection, register.DRIVERS, route.tenant, route.driver_id)
+    driver = register.find(connection, kinds.DRIVERS, route.tenant, route.driver_id)
     return route.driver_id if driver is None else driver.name
 
 

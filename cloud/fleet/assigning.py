@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from cloud.fleet import register, shift_store
+from cloud.fleet import kinds, shift_store
 from cloud.fleet.assignments import Assignment, AssignmentKind, at_instant, end_by_default, free
 from cloud.fleet.events import DriverAssigned, GatewayAssigned
 from cloud.fleet.register import require_in_use
@@ -36,9 +36,9 @@ def give(
         Invalid: the driver or box is unknown or out of use.
     """
     if kind == "driver":
-        require_in_use(connection, register.DRIVERS, tenant, "driver_id", holder_id, reach)
+        require_in_use(connection, kinds.DRIVERS, tenant, "driver_id", holder_id, reach)
     else:
-        require_in_use(connection, register.BOXES, tenant, "gateway_id", holder_id, reach)
+        require_in_use(connection, kinds.BOXES, tenant, "gateway_id", holder_id, reach)
     shift_id = None
     if kind == "driver":
         on = shift_store.shifts_between(

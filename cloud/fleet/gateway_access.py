@@ -5,7 +5,7 @@ import threading
 
 from sqlalchemy import Connection
 
-from cloud.fleet import assigning, gateway_store, register, store
+from cloud.fleet import assigning, gateway_store, kinds, register, store
 from cloud.fleet.assignments import Assignment
 from cloud.fleet.enrolment import store as enrolment_store
 from cloud.fleet.enrolment.model import (
@@ -57,7 +57,7 @@ class GatewayAccess:
                 f"make a claim at /vehicles/{vehicle_id[:80]}/gateway/claims and enrol the box"
             )
         with self._database.writing() as connection:
-            if not register.require(connection, register.VEHICLES, tenant, vehicle_id).is_in_use:
+            if not register.require(connection, kinds.VEHICLES, tenant, vehicle_id).is_in_use:
                 raise Conflict(f"vehicle {vehicle_id!r} is disabled or retired; enable it first")
             if gateway_id is not None:
                 self._put_box(connection, tenant, vehicle_id, gateway_id)

@@ -2,7 +2,7 @@
 
 import math
 
-from cloud.fleet import assigning, register, shift_store
+from cloud.fleet import assigning, kinds, register, shift_store
 from cloud.fleet.assignments import Assignment, AssignmentKind
 from cloud.fleet.gateway_access import GatewayAccess
 from cloud.foundation.clock import Clock
@@ -78,7 +78,7 @@ class Handover:
         now = self._clock.now_s()
         begin = now if begin is None else begin
         with self._database.writing() as connection:
-            register.require(connection, register.VEHICLES, tenant, vehicle_id)
+            register.require(connection, kinds.VEHICLES, tenant, vehicle_id)
             if holder_id is None:
                 until = end
                 if until is None:

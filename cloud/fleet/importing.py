@@ -13,7 +13,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
-from cloud.fleet import register, shift_store, shifts
+from cloud.fleet import kinds, register, shift_store, shifts
 from cloud.fleet.files import Refused, Row, read, write
 from cloud.fleet.model import Driver, Registered, Shift
 from cloud.fleet.register_api import SHAPES, Shape
@@ -189,7 +189,7 @@ def _things(fleet: Fleet, tenant: str, shape: Shape) -> Iterator[BaseModel]:
 
 
 def _shifts(fleet: Fleet, roster: Roster, tenant: str) -> Iterator[BaseModel]:
-    zones = {depot.id: depot.zone for depot in fleet.every(register.DEPOTS, tenant)}
+    zones = {depot.id: depot.zone for depot in fleet.every(kinds.DEPOTS, tenant)}
     for shift in roster.shifts_ahead(tenant):
         yield _shift_body(shift, zones[shift.depot_id])
 

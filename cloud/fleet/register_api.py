@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, create_model
 
-from cloud.fleet import register
+from cloud.fleet import kinds
 from cloud.fleet import register_bodies as bodies
 from cloud.fleet.calendar import ALWAYS, opening_spans
 from cloud.fleet.model import Driver, Registered
@@ -90,7 +90,7 @@ def _defaults(body: BaseModel) -> dict[str, Any]:
 
 SHAPES: Final = (
     Shape(
-        kind=register.CARRIERS,
+        kind=kinds.CARRIERS,
         path="/carriers",
         plural="carriers",
         new=bodies.NewCarrier,
@@ -99,7 +99,7 @@ SHAPES: Final = (
         is_for_drivers=True,
     ),
     Shape(
-        kind=register.DEPOTS,
+        kind=kinds.DEPOTS,
         path="/depots",
         plural="depots",
         new=bodies.NewDepot,
@@ -108,7 +108,7 @@ SHAPES: Final = (
         is_for_drivers=True,
     ),
     Shape(
-        kind=register.VEHICLES,
+        kind=kinds.VEHICLES,
         path="/vehicles",
         plural="vehicles",
         new=bodies.NewVehicle,
@@ -117,7 +117,7 @@ SHAPES: Final = (
         filters=("depot_id", "carrier_id"),
     ),
     Shape(
-        kind=register.DRIVERS,
+        kind=kinds.DRIVERS,
         path="/drivers",
         plural="drivers",
         new=bodies.NewDriver,
@@ -127,7 +127,7 @@ SHAPES: Final = (
         nullable=frozenset({"depot_id"}),
     ),
     Shape(
-        kind=register.BOXES,
+        kind=kinds.BOXES,
         path="/gateways",
         plural="gateways",
         new=bodies.NewBox,
@@ -135,7 +135,7 @@ SHAPES: Final = (
         change=bodies.BoxChange,
     ),
     Shape(
-        kind=register.CREWS,
+        kind=kinds.CREWS,
         path="/crews",
         plural="crews",
         new=bodies.NewCrew,
@@ -170,7 +170,7 @@ def routes(fleet: Fleet, gate: Gate) -> APIRouter:
     for shape in SHAPES:
         _add_list(router, fleet, shape, open_reader if shape.is_for_drivers else reader)
         _add_one(router, fleet, shape, reader)
-        if shape.kind is not register.DRIVERS:
+        if shape.kind is not kinds.DRIVERS:
             _add_new(router, fleet, shape, admin)
         _add_changes(router, fleet, shape, admin)
     _add_driver(router, fleet, admin)
@@ -285,7 +285,7 @@ def _route(
 
 
 def _add_driver(router: APIRouter, fleet: Fleet, guard: Guard) -> None:
-    shape = next(one for one in SHAPES if one.kind is register.DRIVERS)
+    shape = next(one for one in SHAPES if one.kind is kinds.DRIVERS)
 
     @router.post("/drivers", status_code=201)
     def add_driver(

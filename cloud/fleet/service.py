@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from cloud.fleet import register, shift_store, shifts, store
+from cloud.fleet import kinds, register, shift_store, shifts, store
 from cloud.fleet.enrolment.model import GatewayLetIn, GatewayShutOut
 from cloud.fleet.events import VehicleDisabled, VehicleEnabled
 from cloud.fleet.gateway_access import GatewayAccess
@@ -144,7 +144,7 @@ class Fleet:
 
     def add_driver_in(self, connection: Connection, driver: Driver) -> tuple[Driver, str]:
         """The same, inside the caller's transaction."""
-        made = self.add_in(connection, register.DRIVERS, driver)
+        made = self.add_in(connection, kinds.DRIVERS, driver)
         return made, self._identity.add_driver_login(connection, driver.tenant, driver.id)
 
     def _tell_use(self, connection: Connection, before: Registered, after: Registered) -> bool:
@@ -180,7 +180,7 @@ class Fleet:
 
     def add_depot(self, depot: Depot) -> Depot:
         """Open a depot; raises as `add`."""
-        return self.add(register.DEPOTS, depot)
+        return self.add(kinds.DEPOTS, depot)
 
     def depots(self, tenant: str, reach: Reach = EVERYTHING) -> list[Depot]:
         """Every depot within reach that is not retired."""
@@ -190,7 +190,7 @@ class Fleet:
 
     def depot(self, tenant: str, depot_id: str) -> Depot:
         """One depot; raises as `get`."""
-        return self.get(register.DEPOTS, tenant, depot_id)
+        return self.get(kinds.DEPOTS, tenant, depot_id)
 
     def today(self, depot: Depot) -> date:
         """The date at a depot."""
@@ -198,11 +198,11 @@ class Fleet:
 
     def add_vehicle(self, vehicle: Vehicle) -> Vehicle:
         """Take a van into the fleet; raises as `add`."""
-        return self.add(register.VEHICLES, vehicle)
+        return self.add(kinds.VEHICLES, vehicle)
 
     def vehicle(self, tenant: str, vehicle_id: str) -> Vehicle:
         """One van; raises as `get`."""
-        return self.get(register.VEHICLES, tenant, vehicle_id)
+        return self.get(kinds.VEHICLES, tenant, vehicle_id)
 
     def vehicles(self, tenant: str, reach: Reach = EVERYTHING) -> list[Vehicle]:
         """Every van within reach that is not retired, gateway or none, disabled or not."""
@@ -241,9 +241,9 @@ def require_depot(
     connection: Connection, tenant: str, depot_id: str, reach: Reach = EVERYTHING
 ) -> Depot:
     """One depot within reach, inside a transaction; raises NotFound."""
-    return register.require(connection, register.DEPOTS, tenant, depot_id, reach)
+    return register.require(connection, kinds.DEPOTS, tenant, depot_id, reach)
 
 
 def require_vehicle(connection: Connection, tenant: str, vehicle_id: str) -> Vehicle:
     """One van, inside a transaction; raises NotFound."""
-    return register.require(connection, register.VEHICLES, tenant, vehicle_id)
+    return register.require(connection, kinds.VEHICLES, tenant, vehicle_id)

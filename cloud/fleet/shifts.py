@@ -15,16 +15,9 @@ from cloud.fleet.assignments import Assignment
 from cloud.fleet.calendar import Hours, require_open_on
 from cloud.fleet.events import Change, ShiftChanged
 from cloud.fleet.hours import breaks_of, local_instant, require_breaks_within, shift_span
+from cloud.fleet.kinds import CREWS, DEPOTS, DRIVERS, VEHICLES
 from cloud.fleet.model import MOST_BREAKS, Depot, Shift, require_crew, require_id, require_not_past
-from cloud.fleet.register import (
-    CREWS,
-    DEPOTS,
-    DRIVERS,
-    VEHICLES,
-    require,
-    require_in_use,
-    require_version,
-)
+from cloud.fleet.register import require, require_in_use, require_version
 from cloud.foundation import outbox
 from cloud.foundation.errors import Conflict, Invalid, NotFound
 from cloud.foundation.identity import EVERYTHING, Reach

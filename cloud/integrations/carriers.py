@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection
 
-from cloud.fleet import register
+from cloud.fleet import kinds, register
 from cloud.foundation.errors import Invalid
 
 
@@ -12,10 +12,7 @@ def require_known(connection: Connection, tenant: str, carrier: str | None) -> N
     Raises:
         Invalid: there is none of that id.
     """
-    if (
-        carrier is not None
-        and register.find(connection, register.CARRIERS, tenant, carrier) is None
-    ):
+    if carrier is not None and register.find(connection, kinds.CARRIERS, tenant, carrier) is None:
         raise Invalid.field(
             "carrier_id", f"no carrier {carrier[:80]!r}", "GET /api/v1/carriers lists them"
         )

@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 
 from fastapi import APIRouter
 
-from cloud.fleet import register
+from cloud.fleet import kinds, register
 from cloud.fleet import store as fleet_store
 from cloud.foundation.broker import BrokerAccess
 from cloud.foundation.clock import Clock
@@ -95,7 +95,7 @@ class Integrations:
     def carrier_of(self, tenant: str, van: str) -> str:
         """Whose topics a van's news stands on; a van that is gone is the tenant's own."""
         with self._business.reading() as connection:
-            found = register.find(connection, register.VEHICLES, tenant, van)
+            found = register.find(connection, kinds.VEHICLES, tenant, van)
         return topics.OWN_CARRIER if found is None else found.carrier_id
 
     def _wanted(self) -> Wanted:

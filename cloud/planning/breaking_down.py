@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from cloud.fleet import register
+from cloud.fleet import kinds, register
 from cloud.fleet.service import require_vehicle
 from cloud.foundation import outbox
 from cloud.foundation.clock import Clock
@@ -99,7 +99,7 @@ class Breakdowns:
         with self._database.reading() as connection:
             now = self._clock.now_s()
             route = require_route_of_driver(connection, tenant, driver_id, now)
-            driver = register.find(connection, register.DRIVERS, tenant, driver_id)
+            driver = register.find(connection, kinds.DRIVERS, tenant, driver_id)
         name = told.by if driver is None else driver.name
         return self.report(tenant, route.vehicle_id, replace(told, by=name))
 

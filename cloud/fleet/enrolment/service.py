@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, Connection
 
-from cloud.fleet import gateway_store, register
+from cloud.fleet import gateway_store, kinds, register
 from cloud.fleet.enrolment import store
 from cloud.fleet.enrolment.model import (
     CLAIM_S,
@@ -426,7 +426,7 @@ def _told(given: GatewayCertificate, authority: "Authority") -> Certificate:
 
 
 def _require_vehicle(connection: Connection, tenant: str, vehicle_id: str) -> None:
-    if register.find(connection, register.VEHICLES, tenant, vehicle_id) is None:
+    if register.find(connection, kinds.VEHICLES, tenant, vehicle_id) is None:
         raise NotFound(f"vehicle {vehicle_id[:80]!r} is not known; add it first")
 
 
