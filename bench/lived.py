@@ -14,7 +14,7 @@ from bench.taught import TravelTimes
 from cloud.fleet.model import Depot, Shift, Vehicle
 from cloud.orders.model import Order, Parcel, Span, Whereabouts
 from cloud.planning.arrivals import Learned
-from cloud.planning.breakdowns import Breakdown, to_fetch
+from cloud.planning.breakdowns.model import Breakdown, to_fetch
 from cloud.planning.day_plan import DayPlan, Stop
 from cloud.planning.diff import difference
 from cloud.planning.meanwhile import with_progress

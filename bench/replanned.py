@@ -17,7 +17,7 @@ from cloud.foundation.outbox import DomainEvent
 from cloud.orders.model import OrderMoved, OrderReceived
 from cloud.orders.states import OrderState
 from cloud.planning.arrivals import Arrivals, Forecast, arrivals_of, forecast_of, holds
-from cloud.planning.breakdowns import VanBrokeDown
+from cloud.planning.breakdowns.model import VanBrokeDown
 from cloud.planning.day_plan import Route
 from cloud.planning.diff import difference
 from cloud.planning.eta import underway

@@ -36,7 +36,9 @@ from cloud.phones import api as phones_api
 from cloud.phones import store as phone_store
 from cloud.places import api as places_api
 from cloud.planning import api as planning_api
-from cloud.planning import breakdowns_api, revisions_api, rules_api, working_time_api
+from cloud.planning import revisions_api, working_time_api
+from cloud.planning.breakdowns import api as breakdowns_api
+from cloud.planning.rules import api as rules_api
 from cloud.roads import api as roads_api
 from cloud.tracking import api as tracking_api
 from cloud.tracking import (

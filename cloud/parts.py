@@ -35,7 +35,7 @@ from cloud.orders.service import Orders
 from cloud.phones.service import Phones
 from cloud.places.service import Areas
 from cloud.planning.arrivals import Forecasts
-from cloud.planning.breaking_down import Breakdowns
+from cloud.planning.breakdowns.service import Breakdowns
 from cloud.planning.client import PlannerClient
 from cloud.planning.counts import LoopCounts
 from cloud.planning.deciding import Decisions
@@ -43,7 +43,7 @@ from cloud.planning.ending import PlanRetention
 from cloud.planning.job_queue import JobQueue
 from cloud.planning.loop import PlanningLoop
 from cloud.planning.making import PlanMaker, Positions
-from cloud.planning.ruling import DayRules
+from cloud.planning.rules.service import DayRules
 from cloud.planning.service import Planning
 from cloud.planning.situation import At
 from cloud.planning.turns import searches_at_once

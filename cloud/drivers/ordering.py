@@ -14,7 +14,7 @@ from cloud.foundation.errors import Conflict, Invalid, NotFound
 from cloud.foundation.ids import NewId
 from cloud.orders import store as order_store
 from cloud.orders.model import Order
-from cloud.planning import revision_store, route_store, rule_store
+from cloud.planning import revision_store, route_store
 from cloud.planning.day_plan import Route
 from cloud.planning.diff import of_van
 from cloud.planning.reordering import (
@@ -28,7 +28,8 @@ from cloud.planning.reordering import (
     resorted,
 )
 from cloud.planning.revision import Revision
-from cloud.planning.rules import Rule, RuleChanged
+from cloud.planning.rules import store as rule_store
+from cloud.planning.rules.model import Rule, RuleChanged
 from cloud.planning.service import require_route_of_driver
 from cloud.planning.visiting import OVERTIME_S
 

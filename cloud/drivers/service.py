@@ -14,8 +14,9 @@ from cloud.orders import store as order_store
 from cloud.orders.model import Order, Parcel, Whereabouts
 from cloud.orders.service import move, require_order
 from cloud.orders.states import DELIVERED_TO, FAILED_FOR
-from cloud.planning import breakdown_store, route_store
-from cloud.planning.breakdowns import is_half_over
+from cloud.planning import route_store
+from cloud.planning.breakdowns import store as breakdown_store
+from cloud.planning.breakdowns.model import is_half_over
 from cloud.planning.day_plan import Route, Stop, is_served_at
 from cloud.planning.reordering import is_out_of_turn
 from cloud.planning.service import has_driven, require_route_of_driver

@@ -19,7 +19,8 @@ from cloud.orders import store as order_store
 from cloud.orders.model import Order, OrderChanged
 from cloud.orders.store import DayOf
 from cloud.orders.waiting import carried, next_dates
-from cloud.planning import plan_store, rule_store
+from cloud.planning import plan_store
+from cloud.planning.rules import store as rule_store
 from cloud.planning.visiting import OVERTIME_S
 
 log = logging.getLogger(__name__)

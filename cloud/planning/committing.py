@@ -15,7 +15,7 @@ from cloud.orders import store as order_store
 from cloud.orders.model import Promise
 from cloud.orders.service import move
 from cloud.places.service_times import ServiceTimes
-from cloud.planning import job_store, plan_store, proposal_store, revision_store, rule_store
+from cloud.planning import job_store, plan_store, proposal_store, revision_store
 from cloud.planning.carrying import carry
 from cloud.planning.day_plan import DayPlan, Route, served_orders
 from cloud.planning.diff import Diff, difference
@@ -30,7 +30,8 @@ from cloud.planning.reordering import as_committed
 from cloud.planning.repathing import late_s, other_ways
 from cloud.planning.revising import NewRoutes
 from cloud.planning.revision import Revision, RevisionCost
-from cloud.planning.rules import RuleChanged
+from cloud.planning.rules import store as rule_store
+from cloud.planning.rules.model import RuleChanged
 from cloud.planning.situation import Day
 from cloud.planning.solution import Plan, Prices
 from cloud.planning.worth_it import is_other_round, is_worth_it

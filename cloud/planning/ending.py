@@ -8,7 +8,7 @@ from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.planning.job_store import job_row
 from cloud.planning.proposal_store import proposal_row
-from cloud.planning.rule_store import plan_rule
+from cloud.planning.rules.store import plan_rule
 from cloud.planning.tables import revision_row
 
 _ROWS: Final = 500

@@ -20,10 +20,12 @@ from cloud.orders.waves import with_wave
 from cloud.places import area_store
 from cloud.places.model import Place
 from cloud.places.service_times import NOTHING_LEARNED, ServiceTimes
-from cloud.planning import breakdown_store, plan_store, rest_store, rule_store
-from cloud.planning.breakdowns import to_fetch
+from cloud.planning import plan_store, rest_store
+from cloud.planning.breakdowns import store as breakdown_store
+from cloud.planning.breakdowns.model import to_fetch
 from cloud.planning.carrying import coming
-from cloud.planning.rules import Rule
+from cloud.planning.rules import store as rule_store
+from cloud.planning.rules.model import Rule
 from cloud.planning.situation import At, Day, shifts_to_plan
 from cloud.planning.visiting import with_service_time
 from cloud.planning.working import WorkRules

@@ -14,7 +14,7 @@ from cloud.orders.model import Order
 from cloud.planning.day_plan import DayPlan, Route, Stop
 from cloud.planning.jobs import About, Job
 from cloud.planning.proposals import Sequences
-from cloud.planning.rules import Rule
+from cloud.planning.rules.model import Rule
 from cloud.planning.situation import is_to_serve
 
 _MOST_NAMED: Final = 5

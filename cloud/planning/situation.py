@@ -18,7 +18,7 @@ from cloud.planning.day_plan import DayPlan, Stop
 from cloud.planning.familiar import NOBODY_KNOWN, Familiarity
 from cloud.planning.lag import ASSUMED_LAG, Lag
 from cloud.planning.rest import Allowed
-from cloud.planning.rules import Rule
+from cloud.planning.rules.model import Rule
 from cloud.planning.visiting import OVERTIME_S
 from cloud.roads.access import AccessStreet
 

@@ -7,12 +7,12 @@ from typing import Final, NamedTuple
 from cloud.fleet.events import ShiftChanged, VehicleDisabled
 from cloud.foundation.outbox import DomainEvent
 from cloud.orders.model import OrderChanged, OrderMoved, OrderReceived
-from cloud.planning.breakdowns import VanBrokeDown, VanRepaired
+from cloud.planning.breakdowns.model import VanBrokeDown, VanRepaired
 from cloud.planning.events import PromiseAtRisk
 from cloud.planning.jobs import About
 from cloud.planning.reordering import DriverReordered
 from cloud.planning.revision import Trigger
-from cloud.planning.rules import RuleChanged
+from cloud.planning.rules.model import RuleChanged
 from cloud.planning.straying import VanOffRoute
 from cloud.tracking.silence import SilenceChanged
 

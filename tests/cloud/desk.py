@@ -44,11 +44,13 @@ from cloud.phones.service import Phones
 from cloud.places import api as places_api
 from cloud.places.service import Areas
 from cloud.planning import api as planning_api
-from cloud.planning import breakdowns_api, revisions_api, rules_api, working_time_api
+from cloud.planning import revisions_api, working_time_api
 from cloud.planning.arrivals import Forecasts
-from cloud.planning.breaking_down import Breakdowns
+from cloud.planning.breakdowns import api as breakdowns_api
+from cloud.planning.breakdowns.service import Breakdowns
 from cloud.planning.deciding import Decisions
-from cloud.planning.ruling import DayRules
+from cloud.planning.rules import api as rules_api
+from cloud.planning.rules.service import DayRules
 from cloud.planning.service import Planning
 from cloud.planning.within import orders_of_carrier
 from cloud.planning.working_time import WorkingTime

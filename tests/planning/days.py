@@ -8,7 +8,7 @@ from cloud.fleet.model import Depot, Shift, Vehicle
 from cloud.orders.model import Order, Parcel, Promise, Span, Whereabouts
 from cloud.orders.states import OrderState
 from cloud.planning.day_plan import DayPlan, Route, Stop, StopKind, StopState
-from cloud.planning.rules import Rule, RuleKind
+from cloud.planning.rules.model import Rule, RuleKind
 from cloud.planning.situation import At, Day
 
 DATE = date(2026, 11, 22)

@@ -12,7 +12,7 @@ from cloud.foundation.errors import Conflict
 from cloud.foundation.outbox import Outbox
 from cloud.foundation.settings import Settings
 from cloud.orders.model import Whereabouts
-from cloud.planning.breakdowns import Breakdown, to_fetch
+from cloud.planning.breakdowns.model import Breakdown, to_fetch
 from cloud.planning.check import check
 from cloud.planning.day_plan import StopState
 from cloud.planning.keeping import faults

@@ -10,7 +10,7 @@ from cloud.foundation.settings import Settings
 from cloud.planning.ending import PlanRetention
 from cloud.planning.job_store import job_row
 from cloud.planning.proposal_store import proposal_row
-from cloud.planning.rule_store import plan_rule
+from cloud.planning.rules.store import plan_rule
 from tests.cloud.desk import NOW, open_desk
 from tests.planning.office import PLAN, Office
 

@@ -35,7 +35,7 @@ from cloud.planning.reordering import (
     resorted_vans,
     with_news_of_drivers,
 )
-from cloud.planning.rules import RuleChanged
+from cloud.planning.rules.model import RuleChanged
 from cloud.planning.solvers.solving import solve
 from cloud.planning.triggers import Cause, VanCause, cause_of
 from tests.cloud.desk import NOW, TODAY, open_desk, run

@@ -10,12 +10,12 @@ from sqlalchemy import insert
 from cloud.foundation.migrations import downgrade, upgrade
 from cloud.foundation.settings import Settings
 from cloud.orders.model import Order
-from cloud.planning import rule_store
 from cloud.planning.posing import problem_of, stranded
 from cloud.planning.problem import Job, Problem, RouteStep
-from cloud.planning.rules import Rule, against
+from cloud.planning.rules import store as rule_store
+from cloud.planning.rules.model import Rule, against
+from cloud.planning.rules.obstacles import obstacle
 from cloud.planning.situation import Day
-from cloud.planning.standing import obstacle
 from tests.cloud.desk import TODAY, Desk, open_desk
 from tests.planning.days import EIGHT, HOUR, aboard, day, order, route, rule, stop
 

@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 
 from cloud.foundation.database import BUSINESS
-from cloud.planning.rules import Rule
+from cloud.planning.rules.model import Rule
 
 plan_rule = Table(
     "plan_rule",

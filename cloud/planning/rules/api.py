@@ -10,8 +10,8 @@ from cloud.foundation.clock import to_rfc3339
 from cloud.foundation.given import FilledLine, Line, ServiceDate
 from cloud.foundation.identity import Caller, Gate
 from cloud.foundation.identity.reach import require_depot_wide
-from cloud.planning.rules import RuleKind
-from cloud.planning.ruling import DayRules, NewRule, Standing
+from cloud.planning.rules.model import RuleKind
+from cloud.planning.rules.service import DayRules, NewRule, Standing
 
 
 class NewRuleBody(BaseModel):

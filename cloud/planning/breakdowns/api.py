@@ -9,8 +9,8 @@ from cloud.foundation.clock import to_rfc3339
 from cloud.foundation.errors import NotAllowed
 from cloud.foundation.given import Line
 from cloud.foundation.identity import Caller, Gate
-from cloud.planning.breakdowns import Breakdown
-from cloud.planning.breaking_down import Breakdowns, Report
+from cloud.planning.breakdowns.model import Breakdown
+from cloud.planning.breakdowns.service import Breakdowns, Report
 
 type Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
 type Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]

@@ -6,7 +6,7 @@ from cloud.fleet.tables import vehicle
 from cloud.fleet.within import vehicles_within
 from cloud.foundation.database import BUSINESS
 from cloud.foundation.identity.reach import EVERYTHING, Reach
-from cloud.planning.breakdowns import Breakdown
+from cloud.planning.breakdowns.model import Breakdown
 
 van_breakdown = Table(
     "van_breakdown",

@@ -10,8 +10,8 @@ from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.foundation.errors import Invalid, NotFound
 from cloud.foundation.identity.reach import EVERYTHING, Reach
-from cloud.planning import breakdown_store
-from cloud.planning.breakdowns import Breakdown, VanBrokeDown, VanRepaired
+from cloud.planning.breakdowns import store
+from cloud.planning.breakdowns.model import Breakdown, VanBrokeDown, VanRepaired
 from cloud.planning.service import require_route_of_driver
 from cloud.planning.situation import POSITION_TOO_OLD_S, At
 
@@ -52,7 +52,7 @@ class Breakdowns:
         """The vans within reach that stand now, the first one first."""
         with self._database.reading() as connection:
             return sorted(
-                breakdown_store.broken_vans(connection, tenant, reach).values(),
+                store.broken_vans(connection, tenant, reach).values(),
                 key=lambda one: (one.reported_at, one.vehicle_id),
             )
 
@@ -82,7 +82,7 @@ class Breakdowns:
                 reported_by=told.by,
                 reported_at=self._clock.now_s(),
             )
-            breakdown_store.put(connection, breakdown)
+            store.put(connection, breakdown)
             event = VanBrokeDown(
                 vehicle_id=vehicle_id, lat=lat, lon=lon, note=told.note, reported_by=told.by
             )
@@ -110,7 +110,7 @@ class Breakdowns:
             NotFound: it does not stand.
         """
         with self._database.writing() as connection:
-            if not breakdown_store.end(connection, tenant, vehicle_id):
+            if not store.end(connection, tenant, vehicle_id):
                 raise NotFound(f"{vehicle_id[:80]!r} has not broken down; see GET /breakdowns")
             event = VanRepaired(vehicle_id=vehicle_id)
             outbox.append(connection, tenant, self._clock.now_s(), event)

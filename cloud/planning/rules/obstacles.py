@@ -1,7 +1,7 @@
 """Whether a dispatcher's rule can be kept as the day stands, and if not, why. Pure."""
 
 from cloud.orders.model import Order
-from cloud.planning.rules import Rule
+from cloud.planning.rules.model import Rule
 from cloud.planning.situation import Day, is_to_serve, van_of
 
 

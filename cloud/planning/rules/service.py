@@ -11,11 +11,11 @@ from cloud.foundation.database import Database
 from cloud.foundation.errors import Conflict, Invalid, NotFound
 from cloud.foundation.ids import NewId
 from cloud.orders.states import FINAL
-from cloud.planning import rule_store
 from cloud.planning.reading import read_day
-from cloud.planning.rules import MOST_RULES, Rule, RuleChanged, RuleKind, against
+from cloud.planning.rules import store
+from cloud.planning.rules.model import MOST_RULES, Rule, RuleChanged, RuleKind, against
+from cloud.planning.rules.obstacles import obstacle
 from cloud.planning.situation import Day, van_of
-from cloud.planning.standing import obstacle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ class DayRules:
                 made_at=day.now,
             )
             _require_sense(day, rule)
-            rule_store.add(connection, rule)
+            store.add(connection, rule)
             self._tell(connection, rule, f"{rule.in_words}, by {made_by}")
         self._events.wake()
         return Standing(rule, obstacle(day, rule))
@@ -99,7 +99,7 @@ class DayRules:
             rule = next((one for one in day.rules if one.id == rule_id), None)
             if rule is None:
                 raise NotFound(f"rule {rule_id!r} is not in force on {service_date}")
-            rule_store.lift(connection, rule, day.now)
+            store.lift(connection, rule, day.now)
             self._tell(connection, rule, f"lifted by {lifted_by}: {rule.in_words}")
         self._events.wake()
 

@@ -1,0 +1,1 @@
+"""Vans that cannot drive on: their parcels are fetched where they stand."""

@@ -1,0 +1,1 @@
+"""What people lay down for a day: pins, bans, locked routes and sequences."""
