@@ -129,7 +129,7 @@ def travel_s(by_class: Sequence[float], hours: Timetable, departs_s: int) -> int
         place, at_s = place + 1, float(ends_s)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
 class TimedMatrix:
     """Travel times between places in each class of hours.
 

@@ -10,7 +10,8 @@ those beside the new one, and the rest is reached by them.
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import cos, radians
 from typing import TYPE_CHECKING, Final
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
 
 _KEPT_S: Final = 900.0
 """How old the speeds between known places may be when an order cannot wait."""
-_TABLES: Final = 4
+_TABLES: Final = 32
 _MOST_PLACES: Final = 1_000
-"""So many tables of so many places at the most: 8 MB each."""
+_MOST_WAYS: Final = 4 * _MOST_PLACES**2
+"""So many tables at the most, none of more places, and all of them of so many ways: 32 MB."""
 _NEAREST: Final = 24
 """So many places next to a new one are asked for the way to it."""
 _MOST_NEW: Final = 24
@@ -37,11 +39,13 @@ _MOST_NEW: Final = 24
 class _Known:
     """A table, where each place stands in it, and when it was asked for (monotonic seconds).
 
-    ``drawn``: what people said of the streets then.
+    ``ends``: to and from which every way is the best one. ``drawn``: what people said of the
+    streets then.
     """
 
     at: dict[Point, int]
     table: Matrix
+    ends: frozenset[Point]
     asked_s: float
     drawn: str
 
@@ -66,6 +70,7 @@ class RememberedTables:
         self._quick = quick
         self._drawn = drawn
         self._known: OrderedDict[frozenset[Point], _Known] = OrderedDict()
+        self._expecting: set[asyncio.Future[None]] = set()
         self._asking = 0
         self._unused = asyncio.Event()
         self._unused.set()
@@ -102,10 +107,44 @@ class RememberedTables:
             NoStreetNear: with the index of every place that is too far from a street.
             RoadsUnavailable: the engine does not answer.
         """
+        with self._in_use():
+            if is_quick and self._expecting:
+                await asyncio.wait(self._expecting)
+            return await self._table(points, ends, is_quick=is_quick)
+
+    async def expect(self, points: Sequence[Point], beside: Collection[Point]) -> None:
+        """Learn the ways of places that will be asked for; who asks quickly meanwhile waits for it.
+
+        They are added to the newest table that knows every place of ``beside``, or to none when
+        there is no such table.
+
+        Raises:
+            NoStreetNear, RoadsUnavailable: as `table`.
+        """
+        drawn = await asyncio.to_thread(self._drawn)
+        fit = [one for one in self._fresh(drawn) if all(place in one.at for place in beside)]
+        if not fit:
+            return
+        known = max(fit, key=lambda one: one.asked_s)
+        places = list(dict.fromkeys([*known.at, *points]))
+        if len(places) == len(known.at):
+            return
+        ends = [number for number, place in enumerate(places) if place in known.ends]
+        learned = asyncio.get_running_loop().create_future()
+        self._expecting.add(learned)
+        try:
+            with self._in_use():
+                await self._table(places, ends, is_quick=True)
+        finally:
+            self._expecting.discard(learned)
+            learned.set_result(None)
+
+    @contextmanager
+    def _in_use(self) -> Iterator[None]:
         self._asking += 1
         self._unused.clear()
         try:
-            return await self._table(points, ends, is_quick=is_quick)
+            yield
         finally:
             self._asking -= 1
             if self._asking == 0:
@@ -121,19 +160,24 @@ class RememberedTables:
             table = await self._bulk.table(points)
         else:
             table, asked_s = await self._added(known, points, ends), known.asked_s
-        self._remember(points, table, asked_s, drawn)
+        at_ends = frozenset(points[at] for at in ends)
+        self._remember(points, table, at_ends, asked_s, drawn)
         return table
 
     def _best(self, points: Sequence[Point], drawn: str) -> _Known | None:
         """The newest table that knows enough of these places; of those as new, the most of them."""
-        young = time.monotonic() - _KEPT_S
         fit: list[tuple[float, int, _Known]] = []
-        for one in self._known.values():
+        for one in self._fresh(drawn):
             new = sum(point not in one.at for point in points)
-            is_enough = new <= min(_MOST_NEW, len(points) // 2)
-            if is_enough and one.asked_s >= young and one.drawn == drawn:
+            if new <= min(_MOST_NEW, len(points) // 2):
                 fit.append((one.asked_s, -new, one))
         return max(fit, key=lambda found: found[:2])[2] if fit else None
+
+    def _fresh(self, drawn: str) -> list[_Known]:
+        """The tables that may stand in for one that is asked for now."""
+        young = time.monotonic() - _KEPT_S
+        known = self._known.values()
+        return [one for one in known if one.asked_s >= young and one.drawn == drawn]
 
     async def _added(self, known: _Known, points: Sequence[Point], ends: Sequence[int]) -> Matrix:
         import numpy as np  # web asks for no matrix and starts sooner without it
@@ -165,14 +209,21 @@ class RememberedTables:
         seconds[np.ix_(own, asked)], metres[np.ix_(own, asked)] = rows.seconds, rows.metres
         return Matrix(seconds, metres)
 
-    def _remember(self, points: Sequence[Point], table: Matrix, asked_s: float, drawn: str) -> None:
+    def _remember(
+        self,
+        points: Sequence[Point],
+        table: Matrix,
+        ends: frozenset[Point],
+        asked_s: float,
+        drawn: str,
+    ) -> None:
         if len(points) > _MOST_PLACES:
             return
         key = frozenset(points)
         self._known.pop(key, None)
         at = {point: number for number, point in enumerate(points)}
-        self._known[key] = _Known(at, table, asked_s, drawn)
-        while len(self._known) > _TABLES:
+        self._known[key] = _Known(at, table, ends, asked_s, drawn)
+        while len(self._known) > _TABLES or sum(len(of) ** 2 for of in self._known) > _MOST_WAYS:
             self._known.popitem(last=False)
 
 

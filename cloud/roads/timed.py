@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
@@ -163,8 +163,8 @@ class TimedRoads:
         sets = await self._sets(from_s, until_s)
         if sets is None:
             return untimed(await self._now.table(points, is_quick=is_quick, ends=ends))
-        is_now = now_s is not None and from_s < now_s + NEWEST_S
-        used = list(dict.fromkeys([*sets.tables, *([self._now] if is_now else [])]))
+        is_now = _counts_now(from_s, now_s)
+        used = self._used(sets, is_now=is_now)
         try:
             found = await self._tables(points, used, is_quick=is_quick, ends=ends)
         except RoadsUnavailable as error:
@@ -176,6 +176,27 @@ class TimedRoads:
             return usual
         next_change_s = min((one for one in sets.edges if one > now_s), default=None)
         return with_newest(usual, found[used.index(self._now)], now_s, next_change_s)
+
+    async def expect(
+        self,
+        points: Sequence[Point],
+        beside: Collection[Point],
+        from_s: int,
+        until_s: int,
+        now_s: int | None,
+    ) -> None:
+        """Learn the ways of places before they are asked for (`RememberedTables.expect`).
+
+        Raises:
+            NoStreetNear, RoadsUnavailable: as `table`.
+        """
+        sets = await self._sets(from_s, until_s)
+        is_now = _counts_now(from_s, now_s)
+        used = [self._now] if sets is None else self._used(sets, is_now=is_now)
+        await _all([one.expect(points, beside) for one in used])
+
+    def _used(self, sets: _Sets, *, is_now: bool) -> list[RememberedTables]:
+        return list(dict.fromkeys([*sets.tables, *([self._now] if is_now else [])]))
 
     async def _sets(self, from_s: int, until_s: int) -> _Sets | None:
         """What holds in a span; None when the newest alone are to be used."""
@@ -244,12 +265,7 @@ class TimedRoads:
         is_quick: bool,
         ends: Sequence[int],
     ) -> list[Matrix]:
-        asked = [one.table(points, is_quick=is_quick, ends=ends) for one in sets]
-        answers = await asyncio.gather(*asked, return_exceptions=True)
-        for answer in answers:
-            if isinstance(answer, BaseException):
-                raise answer
-        return [answer for answer in answers if isinstance(answer, Matrix)]
+        return await _all([one.table(points, is_quick=is_quick, ends=ends) for one in sets])
 
     def _remembered(self, name: str, url: str, *, limit_s: float | None = None) -> RememberedTables:
         folder = self._folder
@@ -265,6 +281,20 @@ class TimedRoads:
         if problem and problem != self.problem:
             _log.warning("plans use the newest speeds at every hour", extra={"reason": problem})
         self.problem = problem
+
+
+async def _all[T](asked: Sequence[Coroutine[None, None, T]]) -> list[T]:
+    """Every answer; when one fails the others are waited for first."""
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    failed = [answer for answer in answers if isinstance(answer, BaseException)]
+    if failed:
+        raise failed[0]
+    return [answer for answer in answers if not isinstance(answer, BaseException)]
+
+
+def _counts_now(from_s: int, now_s: int | None) -> bool:
+    """Whether the newest speeds say anything of drives that begin at ``from_s``."""
+    return now_s is not None and from_s < now_s + NEWEST_S
 
 
 def _always(from_s: int) -> Timetable:

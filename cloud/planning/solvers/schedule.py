@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -26,8 +28,11 @@ from cloud.planning.solvers.service import (
     service_s_of,
     start_of,
 )
-from cloud.roads.hours import Travel
+from cloud.roads.hours import TimedMatrix, Travel
 from cloud.roads.model import NO_WAY
+
+_MOST_DRIVEN: Final = 512
+"""Routes kept with their times for each matrix; one decision times each van some five times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +47,35 @@ def timed(problem: Problem, travel: Travel, vehicle: Vehicle, steps: Iterable[St
     """Drive ``steps`` with ``vehicle``, each leg at its hour and each visit as early as it can be.
 
     No later departure arrives earlier (`cloud.roads.hours`), so waiting never gains anything.
-    Breaks that the route needs are taken where they delay it least.
+    Breaks that the route needs are taken where they delay it least. The same route by the same
+    matrix is driven once, however often it is asked for.
     """
     told = with_pickups(problem, vehicle, tuple(steps))
+    if not isinstance(travel, TimedMatrix):
+        return _timed(problem, travel, vehicle, told)
+    made_of = vehicle, problem.policy, *(problem.jobs[step.job] for step in told)
+    key = tuple(map(id, made_of)), told, aboard(vehicle, problem.jobs)
+    driven = _driven.setdefault(travel, {})
+    known = driven.get(key)
+    if known is None:
+        if len(driven) >= _MOST_DRIVEN:
+            driven.clear()
+        known = driven[key] = _Driven(_timed(problem, travel, vehicle, told), made_of)
+    return known.timed
+
+
+@dataclass(frozen=True, slots=True)
+class _Driven:
+    """A route with times, and what it was made of, which its key names as long as it is kept."""
+
+    timed: Timed
+    made_of: tuple[object, ...]
+
+
+_driven: Final[WeakKeyDictionary[TimedMatrix, dict[object, _Driven]]] = WeakKeyDictionary()
+
+
+def _timed(problem: Problem, travel: Travel, vehicle: Vehicle, told: tuple[Step, ...]) -> Timed:
     drive = _Drive(problem, travel, vehicle)
     straight = drive.through(told)
     if not is_limited(vehicle) or not needs_breaks(vehicle, straight.route):
