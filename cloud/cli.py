@@ -45,7 +45,7 @@ def _telling() -> Iterator[None]:
 
 @click.group()
 def main() -> None:
-    """What runs at the depot: broker, ingest, web, planner, roads, learner."""
+    """What runs at the depot: broker, ingest, web, planners, roads, learner."""
 
 
 @main.command()
@@ -62,7 +62,9 @@ def main() -> None:
     "--role",
     default="all",
     show_default=True,
-    type=click.Choice(["all", "broker", "ingest", "roads", "planner", "learner", "web"]),
+    type=click.Choice(
+        ["all", "broker", "ingest", "roads", "planner", "quick-planner", "learner", "web"]
+    ),
     help="Run one part alone, or supervise all.",
 )
 def serve(data: Path, host: str, port: int, role: str) -> None:

@@ -69,10 +69,11 @@ class Checks:
 
     async def run(self) -> dict[str, str]:
         """What each part answers: ``ok``, or what is wrong."""
-        broker, database, planner, learner, roads = await asyncio.gather(
+        broker, database, planner, quick_planner, learner, roads = await asyncio.gather(
             asyncio.to_thread(self._broker_answers),
             asyncio.to_thread(self._database_answers),
             asyncio.to_thread(_answers, self._data.planner_socket),
+            asyncio.to_thread(_answers, self._data.quick_planner_socket),
             asyncio.to_thread(_answers, self._data.learner_socket),
             self._roads_answer(),
         )
@@ -81,6 +82,7 @@ class Checks:
             "ingest": ingest_health(self._data, self._real_time.now_s()),
             "roads": roads,
             "planner": planner,
+            "quick-planner": quick_planner,
             "learner": learner,
             "database": database,
         }

@@ -28,7 +28,9 @@ from cloud.foundation.processes import find_running
 from cloud.health import Checks
 from cloud.tracking.status import read_status
 
-_ROLES: Final = ("supervisor", "broker", "ingest", "roads", "planner", "learner", "web")
+_ROLES: Final = (
+    *("supervisor", "broker", "ingest", "roads", "planner", "quick-planner", "learner", "web"),
+)
 
 
 class Processes(Collector):

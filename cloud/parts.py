@@ -147,7 +147,7 @@ def parts_of(data: DataFolder, settings: Settings) -> Parts:
         database=business,
         clock=clock,
         roads=TimedWays(roads, data.roads if settings.roads.url is None else None, clock),
-        planner=PlannerClient(data.planner_socket),
+        planner=PlannerClient(data.planner_socket, data.quick_planner_socket),
         positions=positions,
         events=events,
         new_id=random_id,

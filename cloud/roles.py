@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from cloud.tracking.known import Register
 
 _PLAIN: Final = Settings()
-ROLES: Final = ("broker", "ingest", "roads", "planner", "learner", "web")
+ROLES: Final = ("broker", "ingest", "roads", "planner", "quick-planner", "learner", "web")
 _END_AFTER_PARENT_S: Final = 4.0
 _LEARNER_NICE: Final = 10
 _WEB_GRACE_S: Final = 2
@@ -81,7 +81,7 @@ def run(role: str, serving: Serving) -> None:
 
 def _require_short(data: DataFolder) -> None:
     """A Unix socket's path has 107 bytes at the most; the planner's lies in the data folder."""
-    length = len(os.fsencode(data.planner_socket))
+    length = len(os.fsencode(data.quick_planner_socket))
     if length > _MOST_SOCKET_BYTES:
         raise Invalid.field(
             "--data",
@@ -204,6 +204,13 @@ def _stages(serving: Serving) -> list[list[Part]]:
         is_vital=False,
         death_signal=signal.SIGKILL,
     )
+    quick_planner = Part(
+        name="quick-planner",
+        command=lambda: _planner_command(serving, is_quick=True),
+        is_ready=lambda: socket_answers(data.quick_planner_socket),
+        is_vital=False,
+        death_signal=signal.SIGKILL,
+    )
     learner = Part(
         name="learner",
         command=lambda: _own_command(serving, "learner"),
@@ -220,7 +227,7 @@ def _stages(serving: Serving) -> list[list[Part]]:
     )
     first = [broker] if serving.settings.broker is None else []
     own_roads = [roads] if serving.settings.roads.url is None else []
-    return [first, [web, ingest, planner, learner, *own_roads]]
+    return [first, [web, ingest, planner, quick_planner, learner, *own_roads]]
 
 
 def _own_command(serving: Serving, role: str) -> list[str]:
@@ -251,12 +258,13 @@ def _roads_command(data: DataFolder) -> list[str]:
     return [sys.executable, "-m", "cloud.roads.keeper", *options]
 
 
-def _planner_command(serving: Serving) -> list[str]:
+def _planner_command(serving: Serving, *, is_quick: bool = False) -> list[str]:
     from cloud.roads.engine import engine_url
 
     data = serving.data
     roads = engine_url(serving.settings.roads.url, read_ports(data.ports).roads)
-    options = [f"--socket={data.planner_socket}", f"--roads={roads}"]
+    socket = data.quick_planner_socket if is_quick else data.planner_socket
+    options = [f"--socket={socket}", f"--roads={roads}", *(["--is-quick"] if is_quick else [])]
     if serving.settings.roads.url is None:
         options.append(f"--roads-folder={data.roads}")
     return [sys.executable, "-m", "cloud.planning.worker", *options]
@@ -306,6 +314,11 @@ def _run_roads(serving: Serving, _is_stopping: Callable[[], bool]) -> None:
 def _run_planner(serving: Serving, _is_stopping: Callable[[], bool]) -> None:
     os.environ.update(_environment())
     _become(_planner_command(serving))
+
+
+def _run_quick_planner(serving: Serving, _is_stopping: Callable[[], bool]) -> None:
+    os.environ.update(_environment())
+    _become(_planner_command(serving, is_quick=True))
 
 
 def _run_learner(serving: Serving, _is_stopping: Callable[[], bool]) -> None:
@@ -454,6 +467,7 @@ _RUNS: Final[dict[str, Callable[[Serving, Callable[[], bool]], None]]] = {
     "ingest": _run_ingest,
     "roads": _run_roads,
     "planner": _run_planner,
+    "quick-planner": _run_quick_planner,
     "learner": _run_learner,
     "web": _run_web,
 }

@@ -51,6 +51,11 @@ class DataFolder:
         return self.running / "planner.sock"
 
     @property
+    def quick_planner_socket(self) -> Path:
+        """The one on which the planner answers that decides at once."""
+        return self.running / "quick-planner.sock"
+
+    @property
     def learner_socket(self) -> Path:
         """The Unix socket on which the learner of speeds answers."""
         return self.running / "learner.sock"

@@ -1,6 +1,6 @@
 """Tables of orders, parcels and attempts."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from typing import Any, Final
@@ -316,6 +316,16 @@ def places_of_day(
         *of_the_day, order_row.c.pickup_place_id.is_not(None)
     )
     return among(connection, tenant, doors) | among(connection, tenant, shops)
+
+
+def doors_of(connection: Connection, tenant: str, order_ids: Collection[str]) -> list[Place]:
+    """Where some orders are brought to, and fetched when that is at a shop."""
+    wanted = order_row.c.tenant == tenant, order_row.c.id.in_(order_ids)
+    doors = select(order_row.c.place_id).where(*wanted)
+    shops = select(order_row.c.pickup_place_id).where(
+        *wanted, order_row.c.pickup_place_id.is_not(None)
+    )
+    return [*among(connection, tenant, doors).values(), *among(connection, tenant, shops).values()]
 
 
 def places_of_deliveries(

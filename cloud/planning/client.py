@@ -1,6 +1,7 @@
-"""Asking the planner's process for a plan, over its Unix socket."""
+"""Asking the planners' processes for plans, over their Unix sockets."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +12,10 @@ from cloud.foundation.errors import CloudError, Unavailable
 from cloud.planning.questions import (
     MAX_ANSWER_BYTES,
     MAX_REQUEST_BYTES,
+    QUICK_S,
     Answer,
+    Expected,
+    Question,
     Refused,
     Solved,
     SolveRequest,
@@ -29,10 +33,16 @@ class PlannerRefused(CloudError):
 
 
 class PlannerClient:
-    """One question is one connection, so that closing it ends the search."""
+    """One question is one connection, so that closing it ends the search.
 
-    def __init__(self, socket: Path) -> None:
+    Args:
+        socket: of the planner that searches.
+        quick: of the one that decides at once; without it the other does that too.
+    """
+
+    def __init__(self, socket: Path, quick: Path | None = None) -> None:
         self._socket = socket
+        self._quick = quick
 
     async def solve(self, request: SolveRequest, *, timeout_s: float) -> Solved:
         """A plan and what the independent check says of it.
@@ -45,14 +55,35 @@ class PlannerClient:
             PlannerUnavailable: no planner runs, it died, or the time is over.
             PlannerRefused: the request is at fault, or a part the planner needs has failed.
         """
-        said = msgspec.json.encode(request) + b"\n"
-        if len(said) > MAX_REQUEST_BYTES:
-            raise PlannerRefused(
-                f"problem: {len(said)} bytes, at most {MAX_REQUEST_BYTES}; plan fewer orders"
-            )
+        said = _said(request)
+        if self._quick is not None and request.seconds <= QUICK_S:
+            with suppress(PlannerUnavailable):  # the other one searches, and does this beside it
+                return await self._solved(self._quick, said, timeout_s)
+        return await self._solved(self._socket, said, timeout_s)
+
+    async def expect(self, told: Expected, *, timeout_s: float) -> None:
+        """Have the planner that decides at once learn the ways of places it will be asked about.
+
+        Raises:
+            PlannerUnavailable: it does not answer, or the road engine does not.
+        """
+        answer = await self._answer(self._quick or self._socket, _said(told), timeout_s)
+        if isinstance(answer, Refused):
+            raise PlannerUnavailable(answer.reason)
+
+    async def _solved(self, socket: Path, said: bytes, timeout_s: float) -> Solved:
+        answer = await self._answer(socket, said, timeout_s)
+        if isinstance(answer, Solved):
+            return answer
+        if isinstance(answer, Refused) and not answer.is_passing:
+            raise PlannerRefused(answer.reason)
+        reason = answer.reason if isinstance(answer, Refused) else "planner: it answers no plan"
+        raise PlannerUnavailable(reason)
+
+    async def _answer(self, socket: Path, said: bytes, timeout_s: float) -> Answer:
         try:
             async with asyncio.timeout(timeout_s):
-                line = await ask(self._socket, said, most_bytes=MAX_ANSWER_BYTES)
+                line = await ask(socket, said, most_bytes=MAX_ANSWER_BYTES)
             answer: Answer = msgspec.json.decode(line, type=Answer)
         except TimeoutError:
             raise PlannerUnavailable(
@@ -65,10 +96,6 @@ class PlannerClient:
                 f"planner: it broke off ({type(error).__name__}); it is restarted by itself, "
                 "try again in a moment"
             ) from error
-        if isinstance(answer, Refused):
-            if answer.is_passing:
-                raise PlannerUnavailable(answer.reason)
-            raise PlannerRefused(answer.reason)
         return answer
 
     async def is_ready(self) -> bool:
@@ -80,3 +107,12 @@ class PlannerClient:
             return False
         await closed(writer)
         return True
+
+
+def _said(question: Question) -> bytes:
+    said = msgspec.json.encode(question) + b"\n"
+    if len(said) > MAX_REQUEST_BYTES:
+        raise PlannerRefused(
+            f"problem: {len(said)} bytes, at most {MAX_REQUEST_BYTES}; plan fewer orders"
+        )
+    return said

@@ -133,6 +133,7 @@ class PlanningLoop:
             at_work = [one.job.id for one in self._at_work.values()]
             await asyncio.to_thread(self._queue.queue_again, at_work)
             self._may_be_torn = False
+        self._maker.look_ahead()
         chosen, waiting = await asyncio.to_thread(self._queue.take, self._choosing())
         self._tell_budget(waiting)
         for begun in self._at_work.values():

@@ -18,6 +18,7 @@ from cloud.planning.client import PlannerClient, PlannerUnavailable
 from cloud.planning.committing import Committer, Known, Made, Outcome, PlanRefused
 from cloud.planning.day_plan import DayPlan, Route, Unplanned
 from cloud.planning.door_times import DoorTimes
+from cloud.planning.foretelling import Foretelling
 from cloud.planning.given import drops, gives_up, left_out_of, set_out_anew, with_new_legs
 from cloud.planning.halts import Grouped, door_of, grouped, halt_faults
 from cloud.planning.jobs import Job
@@ -78,6 +79,7 @@ class PlanMaker:
         self._events = events
         self._new_id = new_id
         self._door_times = DoorTimes(database, clock)
+        self._foretelling = Foretelling(database, planner, clock)
         self._committer = Committer(database, self._day, self._later, new_id)
 
     async def make(self, job: Job, gives_way: asyncio.Event | None = None) -> Outcome:
@@ -96,6 +98,8 @@ class PlanMaker:
         """
         news, follows = "", job.trigger == "driver_reordered"
         wanted = job
+        if job.is_urgent:
+            self._foretelling.doors(job.day_key, [one.order_id for one in job.about])
         for _ in range(MAX_TRIES):
             known, asked = await asyncio.to_thread(self._read, wanted)
             day = known.day
@@ -132,10 +136,16 @@ class PlanMaker:
             outcome = await asyncio.to_thread(self._committer.publish, day, made, known)
             if isinstance(outcome, Outcome):
                 self._events.wake()
+                if outcome.how == "committed" and not job.is_quick:
+                    self._foretelling.day(job.day_key, shaped.problem)
                 return outcome
             news = outcome
             log.info("the day went on, it is planned anew", extra={"news": news})
         raise PlanRefused(f"the day went on faster than it could be planned ({news}); try again")
+
+    def look_ahead(self) -> None:
+        """Tell the planner anew of places it was told of a while ago."""
+        self._foretelling.again()
 
     def _read(self, job: Job) -> "tuple[Known, _Asked]":
         """The day as it stands, and what a job asks of it."""

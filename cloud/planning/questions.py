@@ -5,8 +5,8 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from cloud.planning.bounds import Instant
-from cloud.planning.problem import Problem
+from cloud.planning.bounds import MAX_LOCATIONS, Instant
+from cloud.planning.problem import Location, Problem
 from cloud.planning.solution import Plan, Prices, Violation
 
 type SolverName = Literal["auto", "pyvrp", "ortools", "insertion"]
@@ -18,7 +18,7 @@ MAX_REQUEST_BYTES: Final = 16_000_000
 MAX_ANSWER_BYTES: Final = 16_000_000
 
 
-class SolveRequest(msgspec.Struct, frozen=True, kw_only=True):
+class SolveRequest(msgspec.Struct, frozen=True, kw_only=True, tag="solve"):
     """Asks the planner for a plan.
 
     Attributes:
@@ -33,6 +33,31 @@ class SolveRequest(msgspec.Struct, frozen=True, kw_only=True):
     seed: Annotated[int, Meta(ge=0, lt=2**32)] = 1
     previous: Plan | None = None
     now: Instant | None = None
+
+
+class Expected(msgspec.Struct, frozen=True, kw_only=True, tag="expected"):
+    """Tells the planner which places will be asked about, so that it learns their ways before.
+
+    Attributes:
+        places: all of a day, or new ones to be added to a day that was told before.
+        ends: where vans begin, end and load: every way to and from there is to be the best one.
+        is_whole: whether these are all places of a day.
+        from_s, until_s: when vans drive, as the problem will say. now: as in `SolveRequest`.
+    """
+
+    places: Annotated[tuple[Location, ...], Meta(max_length=MAX_LOCATIONS)]
+    ends: Annotated[tuple[Location, ...], Meta(max_length=MAX_LOCATIONS)]
+    is_whole: bool
+    from_s: Instant
+    until_s: Instant
+    now: Instant
+
+
+type Question = SolveRequest | Expected
+
+
+class Heard(msgspec.Struct, frozen=True, kw_only=True, tag="heard"):
+    """What was expected is known now."""
 
 
 class Solved(msgspec.Struct, frozen=True, kw_only=True, tag="solved"):
@@ -58,4 +83,4 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
     is_passing: bool = False
 
 
-type Answer = Solved | Refused
+type Answer = Solved | Heard | Refused

@@ -1,16 +1,19 @@
 """Travel between the places of a problem, asked of the road engine."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from cloud.planning.bounds import Instant
 from cloud.planning.cells.planning import Table
 from cloud.planning.portion import Portion
-from cloud.planning.problem import Problem
+from cloud.planning.problem import Location, Problem
+from cloud.planning.questions import Expected
 from cloud.roads.hours import Travel
 from cloud.roads.model import Matrix, NoStreetNear, Point
 from cloud.roads.timed import TimedRoads
 
 _DIGITS: Final = 6
+"""Of degrees: so exactly places are asked for."""
 
 
 async def travel_of(
@@ -31,7 +34,7 @@ async def travel_of(
         min((van.available_from for van in problem.vehicles), default=0),
         max((van.shift_end for van in problem.vehicles), default=0),
     )
-    points = [Point(round(at.lat, _DIGITS), round(at.lon, _DIGITS)) for at in problem.locations]
+    points = _points(problem.locations)
     places = list(dict.fromkeys(points))
     ends = {
         points[at]
@@ -54,6 +57,26 @@ async def travel_of(
     at = {place: index for index, place in enumerate(places)}
     whole = travel.cut([at.get(point, 0) for point in points]) if places else travel
     return whole, {index: far[point] for index, point in enumerate(points) if point in far}
+
+
+async def expect(roads: TimedRoads, told: Expected) -> None:
+    """Learn the ways of places before they are asked for.
+
+    Raises:
+        RoadsUnavailable: the engine does not answer.
+    """
+    await roads.expect(
+        _points(told.places),
+        _points(told.ends),
+        told.from_s,
+        told.until_s,
+        told.now,
+        is_whole=told.is_whole,
+    )
+
+
+def _points(locations: Iterable[Location]) -> list[Point]:
+    return [Point(round(at.lat, _DIGITS), round(at.lon, _DIGITS)) for at in locations]
 
 
 def table_of(roads: TimedRoads, now: Instant | None) -> Table:

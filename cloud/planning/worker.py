@@ -25,6 +25,9 @@ from cloud.planning.questions import (
     MAX_REQUEST_BYTES,
     QUICK_S,
     Answer,
+    Expected,
+    Heard,
+    Question,
     Refused,
     Solved,
     SolveRequest,
@@ -32,7 +35,7 @@ from cloud.planning.questions import (
 from cloud.planning.solvers.keeping import prices_kept
 from cloud.planning.solvers.port import SolverFailed
 from cloud.planning.solvers.solving import solve
-from cloud.planning.travelling import table_of, travel_of
+from cloud.planning.travelling import expect, table_of, travel_of
 from cloud.planning.turns import searches_at_once
 from cloud.roads.hours import Travel
 from cloud.roads.model import RoadsUnavailable
@@ -81,19 +84,28 @@ class Planner:
                 line = await reader.readline()
             if not line:
                 return None
-            request = msgspec.json.decode(line, type=SolveRequest)
+            question: Question = msgspec.json.decode(line, type=Question)
         except TimeoutError:
             return Refused(reason=f"request: no whole line within {_READ_S:g} s; send it at once")
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
-            return Refused(reason=f"request: {error}; send one SolveRequest as one JSON line")
+            return Refused(reason=f"request: {error}; send one Question as one JSON line")
+        if isinstance(question, Expected):
+            return await self._expect(question)
         if self._held >= self._most_held:
             reason = f"planner: {self._held} requests wait already; try again later"
             return Refused(reason=reason, is_passing=True)
         self._held += 1
         try:
-            return await self._answer_or_leave(request, reader)
+            return await self._answer_or_leave(question, reader)
         finally:
             self._held -= 1
+
+    async def _expect(self, told: Expected) -> Answer:
+        try:
+            await expect(self._roads, told)
+        except RoadsUnavailable as error:
+            return Refused(reason=str(error), is_passing=True)
+        return Heard()
 
     async def _answer_or_leave(self, request: SolveRequest, reader: asyncio.StreamReader) -> Answer:
         """The answer, unless the caller leaves first: then the search is ended."""
@@ -176,15 +188,17 @@ async def serve(socket: Path, roads_url: str, folder: Path | None, *, at_once: i
 @click.command()
 @click.option("--socket", type=click.Path(path_type=Path), required=True, help="Where to listen.")
 @click.option("--roads", required=True, help="Where the road engine answers: http://host:port.")
+@click.option("--is-quick", is_flag=True, help="For what people wait for: it is not niced.")
 @click.option(
     "--roads-folder",
     type=click.Path(path_type=Path),
     help="Of the roads' process here: tells of its data sets of the hours.",
 )
-def main(socket: Path, roads: str, roads_folder: Path | None) -> None:
+def main(socket: Path, roads: str, roads_folder: Path | None, *, is_quick: bool) -> None:
     """Compute plans asked for over a Unix socket."""
-    log_as("planner")
-    os.nice(_NICE)
+    log_as("quick-planner" if is_quick else "planner")
+    if not is_quick:
+        os.nice(_NICE)
     at_once = searches_at_once(os.cpu_count())
     socket.unlink(missing_ok=True)
     try:

@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
 _KEPT_S: Final = 900.0
 """How old the speeds between known places may be when an order cannot wait."""
+_RENEWED_S: Final = 450.0
+"""Of a day that is expected older ones are asked for anew, so that they are young when it comes."""
 _TABLES: Final = 32
-_MOST_PLACES: Final = 1_000
-_MOST_WAYS: Final = 4 * _MOST_PLACES**2
+MOST_PLACES: Final = 1_000
+_MOST_WAYS: Final = 4 * MOST_PLACES**2
 """So many tables at the most, none of more places, and all of them of so many ways: 32 MB."""
 _NEAREST: Final = 24
 """So many places next to a new one are asked for the way to it."""
@@ -112,32 +114,51 @@ class RememberedTables:
                 await asyncio.wait(self._expecting)
             return await self._table(points, ends, is_quick=is_quick)
 
-    async def expect(self, points: Sequence[Point], beside: Collection[Point]) -> None:
+    async def expect(
+        self, points: Sequence[Point], ends: Collection[Point], *, is_whole: bool
+    ) -> None:
         """Learn the ways of places that will be asked for; who asks quickly meanwhile waits for it.
 
-        They are added to the newest table that knows every place of ``beside``, or to none when
-        there is no such table.
+        Args:
+            points: the places; duplicates count once.
+            ends: places to and from which every way is to be the best one.
+            is_whole: whether these are all places of a day, whose ways are asked for anew when they
+                are not of the last minutes. Else they are added to the newest table that knows
+                every one of ``ends``, or to none when there is no such table. What is too far from
+                a street is left out.
 
         Raises:
-            NoStreetNear, RoadsUnavailable: as `table`.
+            RoadsUnavailable: the engine does not answer.
         """
         drawn = await asyncio.to_thread(self._drawn)
-        fit = [one for one in self._fresh(drawn) if all(place in one.at for place in beside)]
-        if not fit:
+        fit = [one for one in self._fresh(drawn) if all(place in one.at for place in ends)]
+        known = max(fit, key=lambda one: one.asked_s, default=None)
+        if is_whole:
+            places = list(dict.fromkeys(points))
+            best = self._best(places, drawn)
+            is_quick = best is not None and time.monotonic() - best.asked_s < _RENEWED_S
+        elif known is None or all(point in known.at for point in points):
             return
-        known = max(fit, key=lambda one: one.asked_s)
-        places = list(dict.fromkeys([*known.at, *points]))
-        if len(places) == len(known.at):
-            return
-        ends = [number for number, place in enumerate(places) if place in known.ends]
+        else:
+            places, is_quick = list(dict.fromkeys([*known.at, *points])), True
+            ends = {*ends, *known.ends}
         learned = asyncio.get_running_loop().create_future()
         self._expecting.add(learned)
         try:
             with self._in_use():
-                await self._table(places, ends, is_quick=True)
+                await self._learn(places, ends, is_quick=is_quick)
         finally:
             self._expecting.discard(learned)
             learned.set_result(None)
+
+    async def _learn(
+        self, places: Sequence[Point], ends: Collection[Point], *, is_quick: bool
+    ) -> None:
+        try:
+            await self._table(places, _indices(places, ends), is_quick=is_quick)
+        except NoStreetNear as error:
+            near = [place for at, place in enumerate(places) if at not in error.far_m]
+            await self._table(near, _indices(near, ends), is_quick=is_quick)
 
     @contextmanager
     def _in_use(self) -> Iterator[None]:
@@ -217,7 +238,7 @@ class RememberedTables:
         asked_s: float,
         drawn: str,
     ) -> None:
-        if len(points) > _MOST_PLACES:
+        if len(points) > MOST_PLACES:
             return
         key = frozenset(points)
         self._known.pop(key, None)
@@ -225,6 +246,10 @@ class RememberedTables:
         self._known[key] = _Known(at, table, ends, asked_s, drawn)
         while len(self._known) > _TABLES or sum(len(of) ** 2 for of in self._known) > _MOST_WAYS:
             self._known.popitem(last=False)
+
+
+def _indices(places: Sequence[Point], some: Collection[Point]) -> list[int]:
+    return [at for at, place in enumerate(places) if place in some]
 
 
 def _beside(points: Sequence[Point], fresh: Sequence[int], ends: Sequence[int]) -> list[int]:

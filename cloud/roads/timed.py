@@ -180,20 +180,22 @@ class TimedRoads:
     async def expect(
         self,
         points: Sequence[Point],
-        beside: Collection[Point],
+        ends: Collection[Point],
         from_s: int,
         until_s: int,
         now_s: int | None,
+        *,
+        is_whole: bool,
     ) -> None:
         """Learn the ways of places before they are asked for (`RememberedTables.expect`).
 
         Raises:
-            NoStreetNear, RoadsUnavailable: as `table`.
+            RoadsUnavailable: the engine does not answer.
         """
         sets = await self._sets(from_s, until_s)
         is_now = _counts_now(from_s, now_s)
         used = [self._now] if sets is None else self._used(sets, is_now=is_now)
-        await _all([one.expect(points, beside) for one in used])
+        await _all([one.expect(points, ends, is_whole=is_whole) for one in used])
 
     def _used(self, sets: _Sets, *, is_now: bool) -> list[RememberedTables]:
         return list(dict.fromkeys([*sets.tables, *([self._now] if is_now else [])]))
