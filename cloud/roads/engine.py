@@ -13,6 +13,8 @@ MAX_TABLE: Final = 1_000
 MAX_ROUTE_POINTS: Final = 500
 MAX_MATCH_POINTS: Final = 200
 _READY_S: Final = 1.0
+_THREADS: Final = 8
+"""Web, learner and both planners have a bulk question in flight each at the most."""
 
 
 def program(name: str) -> Path:
@@ -50,11 +52,12 @@ def argument(path: Path) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def serve_argv(city: Path, port: int, *, threads: int = 2) -> list[str]:
+def serve_argv(city: Path, port: int) -> list[str]:
     """The command that serves the imported ``city`` (the folder) on loopback.
 
-    Two threads at least, so that an interactive question never waits behind a bulk one. The files
-    are mapped, not read: engines of one city share what they have in common.
+    More threads than processes of the cloud have bulk questions in flight, so that an interactive
+    one never waits behind them; they share the cores. The files are mapped, not read: engines of
+    one city share what they have in common.
 
     Raises:
         EngineMissing: no city is imported there, or osrm-bindings is not installed.
@@ -69,7 +72,7 @@ def serve_argv(city: Path, port: int, *, threads: int = 2) -> list[str]:
         "--algorithm=mld",
         f"--ip={ADDRESS}",
         f"--port={port}",
-        f"--threads={max(2, threads)}",
+        f"--threads={_THREADS}",
         f"--keepalive-timeout={KEEP_ALIVE_S}",
         f"--max-table-size={MAX_TABLE}",
         f"--max-viaroute-size={MAX_ROUTE_POINTS}",

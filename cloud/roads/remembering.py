@@ -132,7 +132,7 @@ class RememberedTables:
         """
         drawn = await asyncio.to_thread(self._drawn)
         fit = [one for one in self._fresh(drawn) if all(place in one.at for place in ends)]
-        known = max(fit, key=lambda one: one.asked_s, default=None)
+        known = max(fit, key=lambda one: (one.asked_s, len(one.at)), default=None)
         if is_whole:
             places = list(dict.fromkeys(points))
             best = self._best(places, drawn)
