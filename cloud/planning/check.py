@@ -11,7 +11,7 @@ from math import inf
 from typing import Final
 
 from cloud.planning.check_breaks import check_breaks
-from cloud.planning.check_loading import begun_by, service_s_of
+from cloud.planning.check_loading import begun_by, services_s
 from cloud.planning.check_preference import check_preference
 from cloud.planning.problem import Job, Problem, Vehicle
 from cloud.planning.solution import Plan, PlannedRoute, Violation, Visit
@@ -191,6 +191,7 @@ class _Check:
     def _times(self, van: Vehicle, route: PlannedRoute) -> Iterator[Violation]:
         place, free_at = van.start, van.available_from
         firsts = begun_by(van, self._jobs, route.visits)
+        services = services_s(van, self._jobs, route.visits, firsts)
         loaded = self._loaded(van, route)
         for number, visit in enumerate(route.visits):
             is_loading = number < loaded
@@ -206,8 +207,8 @@ class _Check:
                 yield _broken("time", text, visit, route)
             if visit.start < visit.arrival:
                 yield _broken("time", "its service starts before the arrival", visit, route)
-            service_s = service_s_of(van, self._jobs, route.visits, firsts, number)
-            if visit.departure < visit.start + (van.loading_s if is_loading else service_s):
+            service_s = van.loading_s if is_loading else services[number]
+            if visit.departure < visit.start + service_s:
                 yield _broken("service", "its service is too short", visit, route)
             place = visit.location
             free_at = van.available_from if is_loading else visit.departure

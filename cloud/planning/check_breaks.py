@@ -24,6 +24,8 @@ def check_breaks(van: Vehicle, route: PlannedRoute) -> Iterator[Violation]:
 
 def _places(van: Vehicle, route: PlannedRoute) -> Iterator[Violation]:
     """Each break lies where the van stands, while it neither drives nor serves."""
+    if not route.breaks:
+        return
     where, free_at = van.start, van.available_from
     for number in range(len(route.visits) + 1):
         visit = route.visits[number] if number < len(route.visits) else None

@@ -24,15 +24,17 @@ def begun_by(van: Vehicle, jobs: Mapping[str, Job], visits: Sequence[Visit]) -> 
     return firsts
 
 
-def service_s_of(
-    van: Vehicle, jobs: Mapping[str, Job], visits: Sequence[Visit], firsts: Sequence[int], at: int
-) -> int:
-    """How long the visit, or the loading that it begins, takes at least."""
-    together = [jobs[visit.job] for visit, first in zip(visits, firsts, strict=True) if first == at]
-    whole_s = sum(job.pickup_service_s for job in together)
-    if len(together) > 1:
-        return min(van.loading_s, whole_s)
-    return jobs[visits[at].job].service_s if visits[at].kind == "delivery" else whole_s
+def services_s(
+    van: Vehicle, jobs: Mapping[str, Job], visits: Sequence[Visit], firsts: Sequence[int]
+) -> dict[int, int]:
+    """How long each visit, or the loading that it begins, takes at least, by its place."""
+    told: dict[int, int] = {}
+    for at, (visit, first) in enumerate(zip(visits, firsts, strict=True)):
+        job = jobs[visit.job]
+        alone_s = job.service_s if visit.kind == "delivery" else job.pickup_service_s
+        told[first] = alone_s if first == at else told[first] + alone_s
+    loadings = {first for at, first in enumerate(firsts) if first != at}
+    return told | {first: min(van.loading_s, told[first]) for first in loadings}
 
 
 def _is_at_depot(van: Vehicle, jobs: Mapping[str, Job], visit: Visit) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from fractions import Fraction
 
-from cloud.planning.problem import Job, Policy, Problem, Vehicle
+from cloud.planning.problem import Job, Problem, Vehicle
 from cloud.planning.solution import Plan, Violation
 
 
@@ -17,16 +17,21 @@ def check_preference(problem: Problem, plan: Plan) -> Iterator[Violation]:
         for visit in route.visits
         if visit.kind == "delivery"
     ]
-    exact = sum((_dislike(problem.policy, van, job) for van, job in served), Fraction(0))
+    outside = sum(_is_outside(van, job) for van, job in served)
+    unknown = sum(_unknown(van, job) for van, job in served if job.known)
+    policy = problem.policy
+    exact = Fraction(policy.outside_zone) * outside
+    exact += Fraction(policy.unfamiliar) * Fraction(unknown, 1_000)
     if abs(exact - plan.cost.preference) > Fraction(len(served), 2):
         text = f"vans not preferred cost {float(exact):.1f}; it says {plan.cost.preference}"
         yield Violation(rule="cost", text=text)
 
 
-def _dislike(policy: Policy, van: Vehicle, job: Job) -> Fraction:
-    price = Fraction(0)
-    if van.zones and not any(zone in van.zones for zone in job.zones):
-        price += Fraction(policy.outside_zone)
+def _is_outside(van: Vehicle, job: Job) -> bool:
+    return bool(van.zones) and not any(zone in van.zones for zone in job.zones)
+
+
+def _unknown(van: Vehicle, job: Job) -> int:
+    """By how many thousandths another driver knows the door better."""
     own = max((share for name, share in job.known if name == van.id), default=0)
-    best = max((share for _, share in job.known), default=0)
-    return price + Fraction(policy.unfamiliar) * Fraction(best - own, 1_000)
+    return max(share for _, share in job.known) - own

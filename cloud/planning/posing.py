@@ -79,14 +79,19 @@ def problem_of(
     )
 
 
-def stranded(day: Day) -> tuple[Unplanned, ...]:
-    """Orders that nobody can serve: their van has no shift any more, or no time is left."""
+def stranded(day: Day, planned: Container[str] = ()) -> tuple[Unplanned, ...]:
+    """Orders that nobody can serve: their van has no shift any more, or no time is left.
+
+    Args:
+        day: as it stands.
+        planned: orders that have found a van, of which nothing needs to be said.
+    """
     known = _Known.of(day)
     on_shift = known.on_shift
     told = []
     for order in day.orders.values():
         van, pinned = van_of(order), day.pinned_vehicle(order.id)
-        if order.id in known.driven_to:
+        if order.id in planned or order.id in known.driven_to:
             continue
         if is_aboard(order) and van is not None and van not in on_shift:
             reason = f"its parcels are aboard {van}, which has no shift; give it one"

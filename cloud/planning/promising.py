@@ -46,7 +46,7 @@ def with_promised_windows(day: Day, route: Route, promises: Mapping[str, Promise
             return stop
         return replace(stop, window=promise.current)
 
-    return replace(route, stops=tuple(told(stop) for stop in route.stops))
+    return replace(route, stops=tuple(told(stop) for stop in route.stops)) if promises else route
 
 
 def _planned_service(stop: Stop) -> float:

@@ -50,6 +50,7 @@ def routes_of(
         routes.append(_route(day, shift, known, visits, new_id, halts))
     promises, lost = promises_of(day, routes, gives_up)
     told = [with_promised_windows(day, route, promises) for route in routes]
+    served = {one for route in told for stop in route.open_stops for one in stop.order_ids}
     unserved = [
         left_out(day.orders[order_id], left.reason, left.constraint)
         for left in plan.unserved
@@ -59,7 +60,7 @@ def routes_of(
         routes=tuple(told),
         promises=promises,
         sacrificed=lost,
-        unserved=(*unserved, *stranded(day)),
+        unserved=(*unserved, *stranded(day, served)),
     )
 
 
@@ -74,11 +75,8 @@ def _route(
     route_id = known.id if known is not None else new_id("route")
     fixed = _fixed_stops(day, known)
     visits = planned.visits if planned else ()
-    made = _new_stops(day, known, route_id, visits, shift.ends_at, new_id, halts)
-    stops = tuple(
-        stop if stop.position == at else replace(stop, position=at)
-        for at, stop in enumerate((*fixed, *made))
-    )
+    fixed = [_at(stop, position) for position, stop in enumerate(fixed)]
+    made = _new_stops(day, known, route_id, visits, shift.ends_at, new_id, halts, len(fixed))
     return Route(
         tenant=day.plan.tenant,
         id=route_id,
@@ -92,7 +90,7 @@ def _route(
         end_leg_s=planned.end_leg_s if planned else 0,
         end_leg_m=planned.end_leg_m if planned else 0,
         geometry=(),
-        stops=stops,
+        stops=(*fixed, *made),
         breaks=(*kept_breaks(known, fixed), *_new_breaks(day, planned, fixed, made)),
     )
 
@@ -126,7 +124,9 @@ def _new_stops(
     shift_ends_at: float,
     new_id: Callable[[str], str],
     halts: Mapping[str, tuple[str, ...]],
+    first: int,
 ) -> list[Stop]:
+    """What is to be driven from the place ``first`` of the route on."""
     known_ids = _KnownIds(day, known, {stop.id for stop in _fixed_stops(day, known)})
     stops: list[Stop] = []
     is_at_yard = False
@@ -140,8 +140,12 @@ def _new_stops(
             stops[-1] = both
             continue
         known_id = known_ids.of(made)
-        stops.append(replace(made, id=known_id or new_id("stop")))
+        stops.append(replace(made, id=known_id or new_id("stop"), position=first + len(stops)))
     return stops
+
+
+def _at(stop: Stop, position: int) -> Stop:
+    return stop if stop.position == position else replace(stop, position=position)
 
 
 class _KnownIds:
