@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import date
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -34,6 +34,18 @@ _SOON_S: Final = 86_400.0
 """Of the streets' news only routes that begin until then are told."""
 _BEFORE_THE_SHIFT: Final[frozenset[Trigger]] = frozenset({"van_broken_down", "changed_shift"})
 """What is news of a van that has not set out yet, too."""
+
+
+type Choose = Callable[[list[Job]], list[Job]]
+"""Picks those of the jobs that wait whose turn it is."""
+
+
+class Taken(NamedTuple):
+    """Jobs that were asked for, those that begin now, and those that wait on."""
+
+    asked: list[Job]
+    chosen: list[Job]
+    waiting: list[Job]
 
 
 class JobQueue:
@@ -114,19 +126,30 @@ class JobQueue:
         days += [(shift.depot_id, shift.service_date) for shift in shifts]
         return list(dict.fromkeys(days))
 
+    def ask_and_take(self, tenant: str, cause: Cause, choose: Choose) -> "Taken":
+        """As `ask` and `take` in one transaction, for what nobody is to wait for."""
+        job = self._job((tenant, cause.depot_id, cause.service_date), cause)
+        with self._database.writing() as connection:
+            if not _is_planned(connection, job):
+                return Taken([], [], [])
+            self._put(connection, job)
+            return Taken([job], *_taken(connection, choose))
+
     def add(self, job: Job) -> bool:
         """Whether the job waits now, by itself or joined; one a day at the most does."""
         with self._database.reading() as connection:
-            revision = plan_store.current_revision(connection, *job.day_key)
-            if revision == 0 and not job_store.unfinished_of_day(connection, job):
+            if not _is_planned(connection, job):
                 return False
         with self._database.writing() as connection:
-            for waiting in job_store.queued_jobs(connection):
-                if joins(waiting, job):
-                    job_store.join(connection, waiting, job)
-                    return True
-            job_store.add_job(connection, job, self._clock.now_s())
+            self._put(connection, job)
         return True
+
+    def _put(self, connection: Connection, job: Job) -> None:
+        for waiting in job_store.queued_jobs(connection):
+            if joins(waiting, job):
+                job_store.join(connection, waiting, job)
+                return
+        job_store.add_job(connection, job, self._clock.now_s())
 
     def new_job_id(self) -> str:
         """An id for a job."""
@@ -137,7 +160,7 @@ class JobQueue:
         with self._database.writing() as connection:
             job_store.queue_again(connection, at_work)
 
-    def take(self, choose: Callable[[list[Job]], list[Job]]) -> tuple[list[Job], list[Job]]:
+    def take(self, choose: Choose) -> tuple[list[Job], list[Job]]:
         """The jobs that ``choose`` picks of those that wait, and those that wait on.
 
         What is picked is marked as running.
@@ -147,11 +170,7 @@ class JobQueue:
         if not choose(queued):
             return [], queued
         with self._database.writing() as connection:
-            queued = job_store.queued_jobs(connection)
-            chosen = choose(queued)
-            for job in chosen:
-                job_store.mark_job(connection, job.id, "running")
-        return chosen, [job for job in queued if job not in chosen]
+            return _taken(connection, choose)
 
     def put_back(self, job: Job) -> None:
         """A job waits again."""
@@ -185,6 +204,20 @@ class JobQueue:
                 error=error,
             ),
         )
+
+
+def _is_planned(connection: Connection, job: Job) -> bool:
+    """Whether its day has a plan, or is to get one."""
+    revision = plan_store.current_revision(connection, *job.day_key)
+    return revision > 0 or job_store.unfinished_of_day(connection, job)
+
+
+def _taken(connection: Connection, choose: Choose) -> tuple[list[Job], list[Job]]:
+    queued = job_store.queued_jobs(connection)
+    chosen = choose(queued)
+    for job in chosen:
+        job_store.mark_job(connection, job.id, "running")
+    return chosen, [job for job in queued if job not in chosen]
 
 
 def _days_of(connection: Connection, depot: Depot, news: HoursNews, today: date) -> list[date]:

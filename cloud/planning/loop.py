@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,7 +18,7 @@ from cloud.planning.job_queue import JobQueue, improvement
 from cloud.planning.jobs import DayKey, DepotKey, Job
 from cloud.planning.making import GaveWay, PlanMaker
 from cloud.planning.street_news import streets_of
-from cloud.planning.triggers import cause_of
+from cloud.planning.triggers import Cause, cause_of
 from cloud.planning.turns import gives_way, is_due, retry_after_s, to_begin
 
 log = logging.getLogger(__name__)
@@ -72,6 +72,8 @@ class PlanningLoop:
         self._at_once = at_once
         self._budget = budget or Budget()
         self._waker = asyncio.Event()
+        self._beginning = asyncio.Lock()
+        self._tasks: asyncio.TaskGroup | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._at_work: dict[DepotKey, _AtWork] = {}
         self._put_off: dict[DepotKey, _PutOff] = {}
@@ -88,11 +90,11 @@ class PlanningLoop:
     async def run(self) -> None:
         """Work until cancelled. Jobs that a stop of the service cut off are done again."""
         self._loop = asyncio.get_running_loop()
-        async with asyncio.TaskGroup() as tasks:
+        async with asyncio.TaskGroup() as self._tasks:
             while True:
                 self._waker.clear()
                 try:
-                    waiting = await self._begin(tasks)
+                    waiting = await self._begin(self._tasks)
                 except DBAPIError as error:
                     log.warning("the database does not answer", extra={"reason": error.orig})
                     self._may_be_torn = True
@@ -108,11 +110,23 @@ class PlanningLoop:
         elif (hours := news_of(event)) is not None:
             jobs = await asyncio.to_thread(self._queue.ask_of_hours, event.tenant, hours)
         elif (cause := cause_of(event)) is not None:
+            is_urgent = cause.about.trigger == "urgent_order"
+            if is_urgent and isinstance(cause, Cause) and self._tasks is not None:
+                await self._begin_at_once(self._tasks, event.tenant, cause)
+                return
             jobs = await asyncio.to_thread(self._queue.ask, event.tenant, cause)
-        for job in jobs:
-            if job.is_urgent:
-                self._put_off.pop(job.depot_key, None)  # the part may answer again
         if jobs:
+            self._waker.set()
+
+    async def _begin_at_once(self, tasks: asyncio.TaskGroup, tenant: str, cause: Cause) -> None:
+        """An urgent order is put where it fits, unless something more urgent is done there now."""
+        self._put_off.pop((tenant, cause.depot_id), None)  # the part may answer again
+        async with self._beginning:
+            taken = await asyncio.to_thread(
+                self._queue.ask_and_take, tenant, cause, self._choosing()
+            )
+            self._start(tasks, taken.chosen, taken.waiting)
+        if taken.waiting:
             self._waker.set()
 
     async def _wait(self, waiting: Collection[Job]) -> None:
@@ -134,8 +148,16 @@ class PlanningLoop:
             await asyncio.to_thread(self._queue.queue_again, at_work)
             self._may_be_torn = False
         self._maker.look_ahead()
-        chosen, waiting = await asyncio.to_thread(self._queue.take, self._choosing())
+        async with self._beginning:
+            chosen, waiting = await asyncio.to_thread(self._queue.take, self._choosing())
+            self._start(tasks, chosen, waiting)
         self._tell_budget(waiting)
+        return waiting
+
+    def _start(
+        self, tasks: asyncio.TaskGroup, chosen: Iterable[Job], waiting: Iterable[Job]
+    ) -> None:
+        """Begin jobs; what is done meanwhile for less urgent ones gives way to those that wait."""
         for begun in self._at_work.values():
             if any(gives_way(begun.job, job) for job in waiting):
                 begun.gives_way.set()
@@ -144,7 +166,6 @@ class PlanningLoop:
             self._last_turn[job.depot_key] = self._turns
             begun = self._at_work[job.depot_key] = _AtWork(job)
             tasks.create_task(self._work(begun), name=f"plan {job.id}")
-        return waiting
 
     def _choosing(self) -> "_Choosing":
         loop_s = asyncio.get_running_loop().time()
@@ -189,7 +210,12 @@ class PlanningLoop:
             self._counts.search_seconds.inc(took_s)
             if self._budget.is_counted(job):
                 self._budget.spend(job.day_key, self._clock.now_s(), took_s)
-            del self._at_work[job.depot_key]
+            self._end(begun)
+
+    def _end(self, begun: _AtWork) -> None:
+        """Its depot may have another job."""
+        if self._at_work.get(begun.job.depot_key) is begun:
+            del self._at_work[begun.job.depot_key]
             self._waker.set()
 
     async def _make(self, begun: _AtWork) -> str:
@@ -198,6 +224,7 @@ class PlanningLoop:
             made = await self._maker.make(job, begun.gives_way)
         except GaveWay:
             log.info("a search gave way to an urgent order", extra={"job": job.id})
+            self._end(begun)
             await asyncio.to_thread(self._queue.put_back, job)
             return "gave_way"
         except Unavailable as error:

@@ -46,6 +46,7 @@ _log: Final = logging.getLogger(__name__)
 _WAITING: Final = 16
 _READ_S: Final = 30.0
 _NICE: Final = 10
+_LEFT: Final = "planner: the caller has left; ask again"
 _LOOK_S: Final = 0.2
 """So soon a plan in cells is ended when its caller has left."""
 
@@ -158,7 +159,7 @@ class Planner:
             if is_left.is_set() and not planning.done():
                 planning.cancel()
                 await asyncio.wait({planning})
-                return Refused(reason="planner: the caller has left; ask again")
+                return Refused(reason=_LEFT)
         plan, found, kept = planning.result()
         seconds = round(time.perf_counter() - begun, 3)
         return Solved(plan=plan, check=found, seconds=seconds, kept=kept)
@@ -170,8 +171,10 @@ def _solved(
     far_m: dict[int, float],
     is_left: threading.Event,
     begun: float,
-) -> Solved:
+) -> Solved | Refused:
     plan = solve(request, travel, far_m=far_m, is_cancelled=is_left.is_set)
+    if is_left.is_set():
+        return Refused(reason=_LEFT)
     found = check(request.problem, travel, plan)
     kept = prices_kept(request.problem, travel)
     seconds = round(time.perf_counter() - begun, 3)

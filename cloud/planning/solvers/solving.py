@@ -243,7 +243,7 @@ class _Search:
         return best or tuple(() for _ in problem.vehicles)
 
     def _has_time(self) -> bool:
-        return self._ends - time.perf_counter() > _WORTH_S
+        return not self._is_cancelled() and self._ends - time.perf_counter() > _WORTH_S
 
     def _task(self, problem: Problem, start: Sequences | None, ends: float) -> Task:
         return Task(
