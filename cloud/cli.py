@@ -63,7 +63,7 @@ def main() -> None:
     default="all",
     show_default=True,
     type=click.Choice(
-        ["all", "broker", "ingest", "roads", "planner", "quick-planner", "learner", "web"]
+        ["all", "broker", "ingest", "roads", "planner", "quick_planner", "learner", "web"]
     ),
     help="Run one part alone, or supervise all.",
 )

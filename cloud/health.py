@@ -82,7 +82,7 @@ class Checks:
             "ingest": ingest_health(self._data, self._real_time.now_s()),
             "roads": roads,
             "planner": planner,
-            "quick-planner": quick_planner,
+            "quick_planner": quick_planner,
             "learner": learner,
             "database": database,
         }

@@ -29,7 +29,7 @@ from cloud.health import Checks
 from cloud.tracking.status import read_status
 
 _ROLES: Final = (
-    *("supervisor", "broker", "ingest", "roads", "planner", "quick-planner", "learner", "web"),
+    *("supervisor", "broker", "ingest", "roads", "planner", "quick_planner", "learner", "web"),
 )
 
 

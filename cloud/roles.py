@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from cloud.tracking.known import Register
 
 _PLAIN: Final = Settings()
-ROLES: Final = ("broker", "ingest", "roads", "planner", "quick-planner", "learner", "web")
+ROLES: Final = ("broker", "ingest", "roads", "planner", "quick_planner", "learner", "web")
 _END_AFTER_PARENT_S: Final = 4.0
 _LEARNER_NICE: Final = 10
 _WEB_GRACE_S: Final = 2
@@ -205,7 +205,7 @@ def _stages(serving: Serving) -> list[list[Part]]:
         death_signal=signal.SIGKILL,
     )
     quick_planner = Part(
-        name="quick-planner",
+        name="quick_planner",
         command=lambda: _planner_command(serving, is_quick=True),
         is_ready=lambda: socket_answers(data.quick_planner_socket),
         is_vital=False,
@@ -467,7 +467,7 @@ _RUNS: Final[dict[str, Callable[[Serving, Callable[[], bool]], None]]] = {
     "ingest": _run_ingest,
     "roads": _run_roads,
     "planner": _run_planner,
-    "quick-planner": _run_quick_planner,
+    "quick_planner": _run_quick_planner,
     "learner": _run_learner,
     "web": _run_web,
 }

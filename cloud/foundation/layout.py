@@ -53,7 +53,7 @@ class DataFolder:
     @property
     def quick_planner_socket(self) -> Path:
         """The one on which the planner answers that decides at once."""
-        return self.running / "quick-planner.sock"
+        return self.running / "quick_planner.sock"
 
     @property
     def learner_socket(self) -> Path:

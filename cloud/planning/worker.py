@@ -199,7 +199,7 @@ async def serve(socket: Path, roads_url: str, folder: Path | None, *, at_once: i
 )
 def main(socket: Path, roads: str, roads_folder: Path | None, *, is_quick: bool) -> None:
     """Compute plans asked for over a Unix socket."""
-    log_as("quick-planner" if is_quick else "planner")
+    log_as("quick_planner" if is_quick else "planner")
     if not is_quick:
         os.nice(_NICE)
     at_once = searches_at_once(os.cpu_count())

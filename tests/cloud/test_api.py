@@ -31,7 +31,7 @@ def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
 def test_health_is_open_and_names_every_part(office: Office) -> None:
     answer = httpx.get(f"{office.cloud.url}/api/v1/health")
     assert answer.json()["checks"] == dict.fromkeys(
-        ("broker", "ingest", "roads", "planner", "learner", "database"), "ok"
+        ("broker", "ingest", "roads", "planner", "quick_planner", "learner", "database"), "ok"
     )
 
 

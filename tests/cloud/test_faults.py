@@ -73,6 +73,15 @@ def test_a_dead_planner_or_road_engine_only_puts_an_order_off(office: Office) ->
         assert office.plan()["revision"] > before
 
 
+def test_an_urgent_order_is_planned_while_the_planner_that_decides_at_once_is_dead(
+    office: Office,
+) -> None:
+    pid = office.cloud.part_pid("quick_planner")
+    os.kill(pid, signal.SIGKILL)
+    order = office.order(address="Urgent 2", lat=-29.9135, priority="urgent")
+    assert planned(office, order["id"])["state"] == "planned"
+
+
 def test_a_changed_window_and_a_longer_service_change_the_plan(office: Office) -> None:
     order = planned(office, office.order(address="Changing 1", lat=-29.9150)["id"])
     window = {"from": f"{DAY}T16:00:00-03:00", "to": f"{DAY}T17:00:00-03:00"}

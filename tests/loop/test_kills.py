@@ -23,7 +23,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 SEED = 20261122
 VICTIMS = (
-    "gateway", "broker", "ingest", "planner", "web", "roads", "gateway", "supervisor", "broker",
+    "gateway", "broker", "ingest", "planner", "web", "quick_planner", "roads", "gateway",
+    "supervisor", "broker",
 )  # fmt: skip
 type Key = tuple[str, str, int]
 """Van, stream, seq."""

@@ -25,7 +25,7 @@ from cloud.planning.job_queue import JobQueue
 from cloud.planning.jobs import About, Job
 from cloud.planning.loop import PlanningLoop
 from cloud.planning.making import PlanMaker
-from cloud.planning.questions import Solved, SolveRequest
+from cloud.planning.questions import Expected, Solved, SolveRequest
 from cloud.planning.revision import Trigger
 from cloud.planning.situation import At
 from cloud.planning.solvers.keeping import prices_kept
@@ -84,6 +84,11 @@ class PlannerHere:
         found = check(request.problem, matrix, plan)
         kept = prices_kept(request.problem, matrix)
         return Solved(plan=plan, check=found, seconds=0.1, kept=kept)
+
+    async def expect(self, told: Expected, *, timeout_s: float) -> None:
+        """It asks nobody for ways, so it has none to learn."""
+        assert told.places
+        assert timeout_s > 0
 
 
 class Office:

@@ -11,10 +11,18 @@ from typing import Any
 import msgspec
 import psutil
 import pytest
+from msgspec.structs import replace
 
 from cloud.planning.client import PlannerClient, PlannerUnavailable
 from cloud.planning.problem import Job, Location, Problem, Vehicle
-from cloud.planning.questions import Answer, Refused, Solved, SolveRequest, SolverName
+from cloud.planning.questions import (
+    Answer,
+    Expected,
+    Refused,
+    Solved,
+    SolveRequest,
+    SolverName,
+)
 from cloud.roads.engine import url_of
 from cloud.roads.hours import Week
 from cloud.roads.keeper import NOW
@@ -88,7 +96,8 @@ def refusal(planner: PlannerProcess, line: bytes) -> str:
 
 def problem_line(job: bytes, more: bytes = b"") -> bytes:
     """A request as it stands on the wire, with one job (or none) and further fields."""
-    return b'{"problem":{"locations":[],"vehicles":[],"jobs":[%s]}%s}\n' % (job, more)
+    problem = b'{"locations":[],"vehicles":[],"jobs":[%s]}' % job
+    return b'{"type":"solve","problem":%s%s}\n' % (problem, more)
 
 
 @pytest.mark.parametrize("solver", ["auto", "ortools"])
@@ -160,7 +169,9 @@ def test_at_noon_an_urgent_order_goes_to_a_van_under_way(
     [
         (b"hello\n", "request"),
         (b"\n", "request"),
-        (b"{}\n", "problem"),
+        (b"{}\n", "type"),
+        (b'{"type":"solve"}\n', "problem"),
+        (b'{"type":"expected"}\n', "places"),
         (problem_line(b'{"id":"a"}'), "jobs[0]"),
         (problem_line(b'{"id":"a","size":1,"delivery":4}'), "pickup"),
         (problem_line(b'{"id":"a","size":1,"delivery":4,"pickup":4}'), "jobs[0].delivery"),
@@ -196,6 +207,49 @@ def test_a_planner_killed_in_mid_solve_is_a_failed_question_and_the_next_works(
             ask(planner, SolveRequest(problem=day_in_the_city(MALL)))
         planner.start()
         assert ask(planner, SolveRequest(problem=day_in_the_city(MALL), seconds=0.1)).check == ()
+
+
+def test_who_decides_at_once_is_asked_what_is_quick_and_the_other_when_that_one_is_gone(
+    planner: PlannerProcess, roads: RoadEngine, tmp_path: Path
+) -> None:
+    quick = SolveRequest(problem=day_in_the_city(MALL), solver="insertion", seconds=0.05)
+    search = SolveRequest(problem=day_in_the_city(MALL), seconds=0.2)
+
+    async def asked(client: PlannerClient, request: SolveRequest) -> Solved:
+        return await client.solve(request, timeout_s=30)
+
+    nobody = tmp_path / "nobody.sock"
+    with planner_process(tmp_path / "quick.sock", roads.url) as deciding:
+        alone = PlannerClient(nobody, deciding.socket)
+        assert asyncio.run(asked(alone, quick)).check == ()
+        with pytest.raises(PlannerUnavailable):
+            asyncio.run(asked(alone, search))
+    left = PlannerClient(planner.socket, nobody)
+    assert asyncio.run(asked(left, quick)).plan.solver == "insertion"
+
+
+def test_what_was_expected_is_known_when_it_is_asked_for(planner: PlannerProcess) -> None:
+    problem = day_in_the_city(*spread(30))
+    vans = problem.vehicles
+    told = Expected(
+        places=problem.locations[:20],
+        ends=problem.locations[:1],
+        is_whole=True,
+        from_s=min(van.available_from for van in vans),
+        until_s=max(van.shift_end for van in vans),
+        now=min(van.available_from for van in vans),
+    )
+    further = replace(told, places=problem.locations[20:], is_whole=False)
+    elsewhere = replace(further, ends=(Location(lat=-29.93, lon=-71.45),))
+
+    async def expect() -> None:
+        client = PlannerClient(planner.socket)
+        for one in (elsewhere, told, further):
+            await client.expect(one, timeout_s=30)
+
+    asyncio.run(expect())
+    request = SolveRequest(problem=problem, solver="insertion", seconds=0.05)
+    assert ask(planner, request).check == ()
 
 
 def test_a_caller_that_leaves_ends_its_search(planner: PlannerProcess) -> None:

@@ -38,8 +38,10 @@ class Straight:
     def __init__(self) -> None:
         self.times = 1
         self.asked = 0
+        self.told = 0
 
     async def table(self, points, rows=None, columns=None) -> Matrix:  # type: ignore[no-untyped-def]
+        self.told += 1
         self.asked += rows is None and columns is None
         at = np.array([(one.lat, one.lon) for one in points])
         away = np.abs(at[:, None] - at[None]).sum(axis=2) * 1e5 * self.times
@@ -121,6 +123,41 @@ def test_to_a_new_place_the_best_way_leads_from_nearby_and_a_way_over_there_from
         with pytest.raises(NoStreetNear) as told_far:
             await tables.table([*points[:60], SEA], is_quick=True)
         assert list(told_far.value.far_m) == [60]
+        await tables.close()
+
+    asyncio.run(ask())
+
+
+def test_what_is_expected_is_learned_before_and_who_asks_meanwhile_waits_for_it() -> None:
+    async def ask() -> None:
+        grid, rows = Straight(), Straight()
+        tables = RememberedTables(cast(RoadsClient, grid), cast(RoadsClient, rows))
+        known, depot = line(30), Point(0.0, 0.0)
+        await tables.expect(known[29:], [depot], is_whole=False)
+        assert grid.asked == 0, "of a day that nobody has told it knows nothing to add it to"
+        await tables.expect(known[:28], [depot], is_whole=True)
+        assert grid.asked == 1
+        waiting = asyncio.create_task(tables.expect(known[28:], [depot], is_whole=False))
+        await asyncio.sleep(0)
+        told = await tables.table(known, is_quick=True, ends=[0])
+        await waiting
+        assert grid.asked == 1
+        assert rows.told == 2, "a row and a column, for who expects it"
+        assert np.array_equal(told.seconds, (await grid.table(known)).seconds)
+
+    asyncio.run(ask())
+
+
+def test_a_place_without_a_street_is_left_out_of_what_is_expected(engine: RoadEngine) -> None:
+    async def ask() -> None:
+        bulk = Counting(engine.url, lane="bulk")
+        tables = RememberedTables(bulk, RoadsClient(engine.url))
+        known = places(30)
+        await tables.expect([*known, SEA], known[:1], is_whole=True)
+        asked = bulk.asked
+        told = await tables.table(known, is_quick=True, ends=[0])
+        assert told.seconds.shape == (30, 30)
+        assert bulk.asked == asked
         await tables.close()
 
     asyncio.run(ask())
