@@ -32,7 +32,7 @@ from cloud.planning.questions import Solved, SolveRequest
 from cloud.planning.reading import read_day
 from cloud.planning.reordering import is_as_timed, resorted_vans, with_news_of_drivers
 from cloud.planning.repathing import repathed
-from cloud.planning.revising import routes_of
+from cloud.planning.revising import NewRoutes, routes_of
 from cloud.planning.situation import At, Day
 from cloud.planning.solvers.schedule import prices_of
 from cloud.roads.access import AccessStreet
@@ -119,20 +119,9 @@ class PlanMaker:
                 follows, news = False, "what the driver changed leaves orders out"
                 wanted = replace(wanted, seconds=REPLAN_S)
                 continue
-            routes = await self._along_streets(day, new.routes, _redrawn(job))
             unserved = (*left_out_of(job, day, held, new.unserved), *left_out)
-            new = replace(new, routes=routes, unserved=unserved)
-            made = Made(
-                job,
-                asked.policy,
-                new,
-                solved.plan,
-                prices_of(shaped.problem, solved.plan),
-                solved.kept,
-                asked.taken_back,
-                await self._repathed(day, job),
-                asked.resorted,
-            )
+            new = replace(new, unserved=unserved)
+            made = await self._made(day, job, asked, shaped.problem, solved, new)
             outcome = await asyncio.to_thread(self._committer.publish, day, made, known)
             if isinstance(outcome, Outcome):
                 self._events.wake()
@@ -142,6 +131,22 @@ class PlanMaker:
             news = outcome
             log.info("the day went on, it is planned anew", extra={"news": news})
         raise PlanRefused(f"the day went on faster than it could be planned ({news}); try again")
+
+    async def _made(
+        self, day: Day, job: Job, asked: "_Asked", problem: Problem, solved: Solved, new: NewRoutes
+    ) -> Made:
+        """A solved day with the paths of its routes and what it costs."""
+        return Made(
+            job,
+            asked.policy,
+            replace(new, routes=await self._along_streets(day, new.routes, _redrawn(job))),
+            solved.plan,
+            prices_of(problem, solved.plan),
+            solved.kept,
+            asked.taken_back,
+            await self._repathed(day, job),
+            asked.resorted,
+        )
 
     def look_ahead(self) -> None:
         """Tell the planner anew of places it was told of a while ago."""
