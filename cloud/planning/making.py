@@ -107,8 +107,8 @@ class PlanMaker:
                 return await asyncio.to_thread(self._committer.leave, wanted, day.plan.revision)
             _require_plannable(wanted, day)
             job = with_news_of_drivers(wanted, asked.resorted)
-            held = sequences_of_routes(day.plan.routes) if follows else asked.held
-            asked = asked._replace(held=held)
+            if follows:
+                asked = asked._replace(held=sequences_of_routes(day.plan.routes))
             day, drives_s = await self._on_their_way(day, set_out_anew(job))
             shaped, left_out = await asyncio.to_thread(_posed, day, drives_s, asked)
             solved = await unless(gives_way, self._solve(job, shaped.problem, day.now))
@@ -119,9 +119,10 @@ class PlanMaker:
                 follows, news = False, "what the driver changed leaves orders out"
                 wanted = replace(wanted, seconds=REPLAN_S)
                 continue
-            unserved = (*left_out_of(job, day, held, new.unserved), *left_out)
-            new = replace(new, unserved=unserved)
-            made = await self._made(day, job, asked, shaped.problem, solved, new)
+            left_out = (*left_out_of(job, day, asked.held, new.unserved), *left_out)
+            made = await self._made(
+                day, job, asked, shaped.problem, solved, replace(new, unserved=left_out)
+            )
             outcome = await asyncio.to_thread(self._committer.publish, day, made, known)
             if isinstance(outcome, Outcome):
                 self._events.wake()
