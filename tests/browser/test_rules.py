@@ -438,3 +438,16 @@ def test_a_proposals_path_ends_where_its_van_does(page: Page) -> None:
     depot, home = [-71.25, -29.9], [-71.3, -29.95]
     assert run(page, "dispatch/proposed.js", PROPOSED, None) == [depot, depot]
     assert run(page, "dispatch/proposed.js", PROPOSED, home[::-1]) == [depot, home]
+
+
+def test_whose_zone_a_fence_is_and_what_to_do_when_it_is_gone(page: Page) -> None:
+    zone = {
+        "geofence_id": "fence-1",
+        "vehicles": [{"id": "van-1", "name": "Van 1"}],
+        "drivers": [{"id": "rosa", "name": "Rosa"}],
+    }
+    words = "dispatch/fences.js"
+    assert run(page, words, "(m, zone) => m.holdersInWords(zone)", zone) == "Van 1, Rosa"
+    told = run(page, words, "(m, zone) => m.goneInWords(zone)", zone)
+    assert told.startswith("Van 1, Rosa: the zone fence-1 was taken away")
+    assert "Name another one in the register" in told
