@@ -91,7 +91,7 @@ class Enrolments:
             expires_at=now + CLAIM_S,
         )
         with self._database.writing() as connection:
-            _require_vehicle(connection, caller.tenant, vehicle_id)
+            register.require(connection, kinds.VEHICLES, caller.tenant, vehicle_id)
             self._revoke_open(connection, made, store.claim.c.purpose == purpose)
             store.add_claim(connection, made)
         return made
@@ -104,7 +104,7 @@ class Enrolments:
         """
         now = self._real_time.now_s()
         with self._database.reading() as connection:
-            _require_vehicle(connection, tenant, vehicle_id)
+            register.require(connection, kinds.VEHICLES, tenant, vehicle_id)
             found = store.claims(connection, tenant, vehicle_id)
         return [(one, one.state(now)) for one in found]
 
@@ -127,7 +127,7 @@ class Enrolments:
             NotFound: no such van.
         """
         with self._database.reading() as connection:
-            _require_vehicle(connection, tenant, vehicle_id)
+            register.require(connection, kinds.VEHICLES, tenant, vehicle_id)
             return store.certificates(connection, tenant, vehicle_id)
 
     def enrol(self, asked: EnrolmentRequest) -> Enrolment:
@@ -197,7 +197,7 @@ class Enrolments:
         """
         with self._database.writing() as connection:
             now = self._real_time.now_s()
-            _require_vehicle(connection, tenant, vehicle_id)
+            register.require(connection, kinds.VEHICLES, tenant, vehicle_id)
             every = store.certificates(connection, tenant, vehicle_id)
             ended = [one for one in every if one.state != "revoked"]
             store.move_certificates(connection, ended, "revoked", now)
@@ -423,11 +423,6 @@ def _told(given: GatewayCertificate, authority: "Authority") -> Certificate:
         issued_at_ms=round(given.issued_at * 1000),
         expires_at_ms=round(given.expires_at * 1000),
     )
-
-
-def _require_vehicle(connection: Connection, tenant: str, vehicle_id: str) -> None:
-    if register.find(connection, kinds.VEHICLES, tenant, vehicle_id) is None:
-        raise NotFound(f"vehicle {vehicle_id[:80]!r} is not known; add it first")
 
 
 def _require_new(connection: Connection, key: "RequestedKey") -> None:
