@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import psutil
 import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
@@ -15,9 +16,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from cloud.planning.cells.checking import check_in_cells
+from cloud.planning.cells.child import CellTask
 from cloud.planning.cells.division import WHOLE_ORDERS, Cell, Ground, divided
 from cloud.planning.cells.joining import Piece, joined, sewn_in
-from cloud.planning.cells.planning import halved_share, lines, planned_in_cells
+from cloud.planning.cells.planning import halved_share, lines, planned_in_cells, rescue_s
+from cloud.planning.cells.processes import SearchProcess
 from cloud.planning.cells.seams import Standing, borders, rescues
 from cloud.planning.check import check
 from cloud.planning.cli import main
@@ -27,6 +30,7 @@ from cloud.planning.problem import Location, Problem, RouteStep
 from cloud.planning.questions import SolveRequest
 from cloud.planning.solution import Plan
 from cloud.planning.solvers.keeping import prices_kept
+from cloud.planning.solvers.port import SolverFailed
 from cloud.planning.solvers.schedule import price_of
 from cloud.planning.solvers.solving import solve
 from cloud.roads.model import Matrix, RoadsUnavailable
@@ -229,6 +233,22 @@ def test_only_depots_that_were_halved_have_borders() -> None:
     assert halved_share(whole, Ground(problem, None).home) == 0
 
 
+def test_time_is_kept_for_orders_left_out_in_earnest_once_there_are_any() -> None:
+    problem = two_towns(60, 4)
+    short = replace(problem, vehicles=tuple(problem.vehicles[at] for at in (1, 2, 3)))
+    short = replace(
+        short, vehicles=(replace(short.vehicles[0], shift_end=at(9)), *short.vehicles[1:])
+    )
+    all_served, some_left = (
+        planned_pieces(each, divided(each, whole=0, most=100)) for each in (problem, short)
+    )
+    assert not joined(problem, all_served).unserved
+    assert joined(short, some_left).unserved
+    assert rescue_s(50.0, all_served) < rescue_s(50.0, some_left) < 5.0
+    assert rescue_s(1.0, all_served) == rescue_s(1.0, some_left)
+    assert rescue_s(50.0, []) > 0
+
+
 def test_the_checker_finds_what_dividing_could_lose() -> None:
     problem = two_towns()
     cells = divided(problem, whole=0, most=100)
@@ -356,3 +376,21 @@ def test_roads_that_fail_end_all_searches() -> None:
     with pytest.raises(RoadsUnavailable):
         asyncio.run(planned_in_cells(request, cells, failing, ends=begun + 30.0))
     assert time.perf_counter() - begun < 20
+
+
+@pytest.mark.slow
+def test_a_search_fails_by_name_when_its_process_is_killed() -> None:
+    problem = two_towns(60, 8)
+    task = CellTask(SolveRequest(problem=problem, seconds=60.0), roads_of(problem), {}, cores=1)
+
+    async def killed() -> None:
+        before = set(psutil.Process().children())
+        async with await SearchProcess.started() as process:
+            (child,) = set(psutil.Process().children()) - before
+            searching = asyncio.create_task(process.plan(task))
+            await asyncio.sleep(1.0)
+            child.kill()
+            await searching
+
+    with pytest.raises(SolverFailed, match="cells: the process of a search ended"):
+        asyncio.run(killed())

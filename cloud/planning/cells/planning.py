@@ -131,6 +131,13 @@ def halved_share(cells: Sequence[Cell], home: Sequence[int]) -> float:
     return halved / max(1, jobs)
 
 
+def rescue_s(seconds: float, pieces: Sequence[Piece]) -> float:
+    """So many of all seconds are kept for orders that cells leave out, as these pieces stand."""
+    is_left = any(piece.plan.unserved for piece in pieces)
+    share_s = seconds * _RESCUE_SHARE
+    return share_s if is_left else min(share_s, _RESCUE_LEAST_S)
+
+
 class _InCells:
     """One request's searches."""
 
@@ -148,12 +155,6 @@ class _InCells:
         ground = await asyncio.to_thread(Ground, self._request.problem, self._request.previous)
         seconds = self._ends - time.perf_counter()
         border_s = seconds * _BORDER_SHARE * halved_share(cells, ground.home)
-
-        def rescue_s(found: Sequence[Piece]) -> float:
-            is_left = any(piece.plan.unserved for piece in found)
-            share_s = seconds * _RESCUE_SHARE
-            return share_s if is_left else min(share_s, _RESCUE_LEAST_S)
-
         async with AsyncExitStack() as stack:
             processes = [
                 await stack.enter_async_context(await SearchProcess.started())
@@ -163,12 +164,12 @@ class _InCells:
             found = await search.all_of(
                 cells,
                 self._request.previous,
-                lambda pieces: self._ends - border_s - rescue_s(pieces),
+                lambda pieces: self._ends - border_s - rescue_s(seconds, pieces),
             )
             self.kept = await asyncio.to_thread(_kept, self._request.problem, found)
             for seams, kept_s in (
-                (borders, rescue_s(found)),
-                (partial(rescues, is_near=True), rescue_s(found) / 2),
+                (borders, rescue_s(seconds, found)),
+                (partial(rescues, is_near=True), rescue_s(seconds, found) / 2),
                 (partial(rescues, is_near=False), 0.0),
             ):
                 found = await self._sewn(search, ground, found, seams, self._ends - kept_s)
