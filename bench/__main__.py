@@ -15,6 +15,10 @@ BENCHES: Final = {
         "bench.cells",
         "10,000 stops, 20 depots, 1,000 vans in cells; runs five minutes, ROUNDSMAN_STOPS less",
     ),
+    "closures": (
+        "bench.closures",
+        "streets closed in two hours: plans that know beside plans that do not; two minutes",
+    ),
     "drain": ("bench.drain", "eight hours of backlog over 150 ms, to the cloud's acknowledgement"),
     "eta": ("bench.arrivals", "arrivals forecast on held-out simulated days; runs five minutes"),
     "hours": ("bench.hours", "promises a plan breaks when driven by the hour; runs three minutes"),
