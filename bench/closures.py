@@ -2,10 +2,10 @@
 
 Afternoons of 200 orders with windows of one or two hours (``bench.hours``), on fewer vans than
 there, are planned at one. Then streets are closed from three to seven: one on each longer leg that
-this very plan drives in those hours, which is the worst that could be drawn. The plan that does not
-know, and one made with the data set of the closed hours, are driven at the truth, each leg around
-what is closed at its hour. Last, a whole cloud is told of a closure on its vans' way in two hours,
-and asked when a plan that knows it is in force.
+this very plan drives in those hours, which is the worst that could be drawn; none that leaves a
+door without any way. The plan that does not know, and one made with the data set of the closed
+hours, are driven at the truth, each leg around what is closed at its hour. Last, a whole cloud is
+told of a closure on its vans' way in two hours, and asked when a plan that knows it is in force.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final, NamedTuple
 
+import numpy as np
 from msgspec.structs import replace
 
 from bench.city_days import EIGHT, HOUR
@@ -40,10 +41,11 @@ from cloud.planning.solvers.service import lateness_s
 from cloud.planning.solvers.solving import solve
 from cloud.roads import store
 from cloud.roads.hours import TimedMatrix
-from cloud.roads.model import Point
+from cloud.roads.model import NO_WAY, Point
 from cloud.roads.publisher import SpeedPublisher
 from cloud.roads.speeds import RoadRule
 from cloud.roads.timed import TimedRoads
+from sim.geodesy import distance_m
 from tests.parts.migrated import upgrade
 from tests.parts.roads_engine import demo_city
 from tests.roads.test_keeper import Roads, roads_process
@@ -55,6 +57,9 @@ _LONG_S: Final = 240
 """A leg so long leads through streets of the town, and not only around a corner."""
 _PIECE: Final = 3
 """Points of a path that are closed, in the middle of a leg."""
+_MOSTLY: Final = 0.5
+_BESIDE_M: Final = 300.0
+_FAR_M: Final = 1e9
 _PLANNED: Final = EIGHT + 5 * HOUR
 _CLOSED: Final = EIGHT + 7 * HOUR, EIGHT + 11 * HOUR
 _DRAWN: Final = 3
@@ -133,11 +138,16 @@ async def _day(seed: int, roads: Roads, publisher: SpeedPublisher, database: Dat
         free = await timed_roads.table(points, *span)
         blind = _plan(problem, free, seed)
         rules = await _closures(problem, blind, roads)
-        begun = time.perf_counter()
-        _draw_only(database, rules)
-        await publisher.publish_ahead(roads.desk)
-        truth = await timed_roads.table(points, *span)
-        soon_s = time.perf_counter() - begun
+        while True:
+            begun = time.perf_counter()
+            _draw_only(database, rules)
+            await publisher.publish_ahead(roads.desk)
+            truth = await timed_roads.table(points, *span)
+            soon_s = time.perf_counter() - begun
+            open_ones = _without_cutting_off(problem, truth, rules)
+            if open_ones == rules:
+                break
+            rules = open_ones
     knowing = _plan(problem, truth, seed)
     driven = [_driven(problem, *one) for one in ((blind, free), (blind, truth), (knowing, truth))]
     return _Seen(len(rules), soon_s, *driven)
@@ -172,6 +182,23 @@ async def _closures(problem: Problem, plan: Plan, roads: Roads) -> list[RoadRule
                 )
             )
     return rules
+
+
+def _without_cutting_off(
+    problem: Problem, truth: TimedMatrix, rules: list[RoadRule]
+) -> list[RoadRule]:
+    """The closures but for those beside doors that no way leads to, or from, meanwhile."""
+    is_shut = truth.seconds.max(0) >= NO_WAY
+    shut = np.flatnonzero((is_shut.mean(0) > _MOSTLY) | (is_shut.mean(1) > _MOSTLY))
+    doors = [(problem.locations[at].lat, problem.locations[at].lon) for at in shut]
+    apart = [
+        (min((distance_m(door, rule.points[0]) for door in doors), default=_FAR_M), rule)
+        for rule in rules
+    ]
+    nearest_m = min((far_m for far_m, _ in apart), default=_FAR_M)
+    if not doors or not rules:
+        return rules
+    return [rule for far_m, rule in apart if far_m > max(_BESIDE_M, nearest_m)]
 
 
 def _long_legs(problem: Problem, plan: Plan) -> list[tuple[int, int]]:

@@ -18,6 +18,7 @@ from cloud.planning import route_store
 from cloud.planning.breakdowns import store as breakdown_store
 from cloud.planning.breakdowns.model import is_half_over
 from cloud.planning.day_plan import Route, Stop, is_served_at
+from cloud.planning.events import RouteFinished
 from cloud.planning.reordering import is_out_of_turn
 from cloud.planning.service import has_driven, require_route_of_driver
 
@@ -144,6 +145,7 @@ class DriverWork:
             is_left_open = stop.kind == "pickup" and _is_left(connection, route, stop)
             if stop.state != "done" and not is_left_open and _is_complete(connection, tenant, stop):
                 route_store.mark_stop(connection, tenant, stop_id, state="done", done_at=when)
+                _tell_finished(connection, route, stop, driver_id, when, now)
             after = _require_stop(connection, tenant, route, stop_id)
         self._events.wake()
         return after
@@ -222,6 +224,22 @@ def _require_pickup(route: Route, parcel: Parcel) -> Stop:
             f"parcel {parcel.id} is not for {route.vehicle_id} at this stop; put it back"
         )
     return following
+
+
+def _tell_finished(
+    connection: Connection, route: Route, stop: Stop, driver_id: str, at: float, now: float
+) -> None:
+    """That a stop was the last of its route, if it was."""
+    if all(one.state == "done" or one.id == stop.id for one in route.stops):
+        told = RouteFinished(
+            depot_id=route.depot_id,
+            service_date=route.service_date.isoformat(),
+            route_id=route.id,
+            vehicle_id=route.vehicle_id,
+            driver_id=driver_id,
+            done_at=at,
+        )
+        outbox.append(connection, route.tenant, now, told)
 
 
 def _pick_up(connection: Connection, route: Route, stop: Stop, report: Report, at: float) -> None:

@@ -25,6 +25,17 @@ class PlanningFailed(msgspec.Struct, frozen=True, kw_only=True):
     error: str
 
 
+class RouteFinished(msgspec.Struct, frozen=True, kw_only=True):
+    """A driver has done the last stop of a route, at ``done_at``."""
+
+    depot_id: str
+    service_date: str
+    route_id: str
+    vehicle_id: str
+    driver_id: str
+    done_at: float
+
+
 class PromiseAtRisk(msgspec.Struct, frozen=True, kw_only=True):
     """A van will probably come after the end of what was promised; told once for each promise.
 

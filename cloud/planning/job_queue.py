@@ -16,10 +16,11 @@ from cloud.foundation.database import Database
 from cloud.foundation.ids import NewId
 from cloud.orders import store as order_store
 from cloud.planning import job_store, plan_store, proposal_store, route_store
-from cloud.planning.events import PlanningFailed
+from cloud.planning.events import PlanningFailed, RouteFinished
 from cloud.planning.hours_news import HoursNews, PlaceNews, PlannedDay, cause_of_hours
 from cloud.planning.jobs import DayKey, Job
 from cloud.planning.making import REPLAN_S
+from cloud.planning.rest_news import causes_of_rest
 from cloud.planning.revision import Trigger
 from cloud.planning.situation import At
 from cloud.planning.street_news import StreetNews, causes_of
@@ -105,6 +106,12 @@ class JobQueue:
                 if _is_to_come(connection, tenant, depot.id, day, now)
                 and (cause := cause_of_hours(news, _planned(connection, depot, day))) is not None
             ]
+        return [job for cause in causes for job in self.ask(tenant, cause)]
+
+    def ask_of_rest(self, tenant: str, told: RouteFinished) -> list[Job]:
+        """The same for each day whose plan sends the driver out before the end of a rest."""
+        with self._database.reading() as connection:
+            causes = list(causes_of_rest(connection, tenant, told, self._clock.now_s()))
         return [job for cause in causes for job in self.ask(tenant, cause)]
 
     def _job(self, day: DayKey, cause: Cause | VanCause) -> Job:

@@ -13,6 +13,7 @@ from cloud.foundation.errors import CloudError, Unavailable
 from cloud.foundation.outbox import DomainEvent
 from cloud.planning.budget import Budget
 from cloud.planning.counts import LoopCounts
+from cloud.planning.events import RouteFinished
 from cloud.planning.hours_news import news_of
 from cloud.planning.job_queue import JobQueue, improvement
 from cloud.planning.jobs import DayKey, DepotKey, Job
@@ -109,6 +110,9 @@ class PlanningLoop:
             jobs = await asyncio.to_thread(self._queue.ask_of_streets, streets)
         elif (hours := news_of(event)) is not None:
             jobs = await asyncio.to_thread(self._queue.ask_of_hours, event.tenant, hours)
+        elif event.kind == "RouteFinished":
+            finished = event.body(RouteFinished)
+            jobs = await asyncio.to_thread(self._queue.ask_of_rest, event.tenant, finished)
         elif (cause := cause_of(event)) is not None:
             is_urgent = cause.about.trigger == "urgent_order"
             if is_urgent and isinstance(cause, Cause) and self._tasks is not None:

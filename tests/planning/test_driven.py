@@ -4,13 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from sqlalchemy import select
 
 from cloud.drivers.service import DriverWork, Report
 from cloud.foundation.errors import Conflict
-from cloud.foundation.outbox import Outbox
+from cloud.foundation.outbox import Outbox, outbox
 from cloud.foundation.settings import Settings
 from cloud.planning.door_times import DoorTimes
+from cloud.planning.events import RouteFinished
 from tests.cloud.desk import NOW, StillClock, open_desk
 from tests.planning.office import Office
 
@@ -73,6 +76,13 @@ def test_what_is_fetched_in_a_shop_is_scanned_there_and_delivered(office: Office
         told = driven.order(one)
         assert told["state"] == "delivered"
         assert {piece["whereabouts"]["kind"] for piece in told["parcels"]} == {"handed_over"}
+    with office.desk.database.reading() as connection:
+        finished = connection.execute(
+            select(outbox.c.payload).where(outbox.c.kind == "RouteFinished")
+        )
+        (payload,) = finished.scalars()
+    told = msgspec.json.decode(payload, type=RouteFinished)
+    assert (told.driver_id, told.route_id) == (driven.driver, driven.route["id"])
 
 
 def test_a_return_ends_at_the_depot(office: Office) -> None:

@@ -9,11 +9,15 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from cloud.foundation.ids import random_id
 from cloud.foundation.migrations import downgrade, upgrade
+from cloud.foundation.outbox import Outbox
 from cloud.foundation.settings import Settings
 from cloud.planning import plan_store, rest_store, route_store
 from cloud.planning.check import check
 from cloud.planning.day_plan import DayPlan, Route
+from cloud.planning.events import RouteFinished
+from cloud.planning.job_queue import JobQueue
 from cloud.planning.keeping import faults
 from cloud.planning.meanwhile import outdated_by
 from cloud.planning.posing import problem_of
@@ -23,7 +27,7 @@ from cloud.planning.rest_store import progress_of
 from cloud.planning.situation import Day
 from cloud.planning.solvers.solving import solve
 from cloud.planning.tables import route_work
-from tests.cloud.desk import TODAY, open_desk
+from tests.cloud.desk import TODAY, StillClock, open_desk
 from tests.planning import test_store
 from tests.planning.days import EIGHT, day, order, route, stop
 from tests.planning.office import PLAN, Office
@@ -131,6 +135,7 @@ def test_who_came_back_late_rests_from_then_and_a_replan_takes_note(office: Offi
     office.ask("POST", f"{PLAN}/optimize", 202, seconds=0.3)
     office.work()
     drive(office, last_night("22T22:40"))
+    database = office.desk.database
     with office.desk.database.writing() as connection:
         route_store.mark_stop(
             connection,
@@ -142,14 +147,25 @@ def test_who_came_back_late_rests_from_then_and_a_replan_takes_note(office: Offi
         )
     # ten minutes of driving back: at one, and eleven hours
     assert of_van(office, "van-1")["begins_at"] == "2026-11-23T15:00:00.000Z"
-    office.order(lat=-29.93, lon=-71.26)
-    office.replan("new_order")
+    queue = JobQueue(database, StillClock(), Outbox(database), random_id, lambda _: {})
+    told = RouteFinished(
+        depot_id="south",
+        service_date=YESTERDAY,
+        route_id="route-south-1",
+        vehicle_id="south-1",
+        driver_id="of-van-1",
+        done_at=at("23T00:50"),
+    )
+    (job,) = queue.ask_of_rest("main", told)
+    assert job.reason == "Ana was back late and may not set out with van-1 before 12:00"
+    office.work()
+    assert queue.ask_of_rest("main", told) == []
     routes = office.ask("GET", office.plan, 200)["routes"]
     assert routes
     assert all(
         datetime.fromisoformat(one["stops"][0]["planned_arrival"]).timestamp() >= at("23T12:00")
         for one in routes
-        if one["vehicle_id"] == "van-1"
+        if one["vehicle_id"] == "van-1" and one["stops"]
     )
 
 
