@@ -68,7 +68,7 @@ _ON_FROM, _ON_UNTIL = EIGHT + 3 * HOUR // 2, EIGHT + 4 * HOUR
 """It is half past seven in that cloud."""
 _DONE: Final = "SELECT 1 FROM planning_job WHERE state = 'done' AND reason LIKE ?"
 _REVISIONS: Final = "SELECT count(*) FROM plan_revision WHERE service_date = ? AND reason LIKE ?"
-_WITHIN_S: Final = 60.0
+_WITHIN_S: Final = 180.0
 _LOOK_S: Final = 0.01
 
 
