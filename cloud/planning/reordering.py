@@ -5,7 +5,7 @@ It comes about in two ways: the driver says so beforehand, or stands at a stop b
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from math import inf
 from typing import Final
 
 import msgspec
@@ -111,8 +111,14 @@ def as_committed(plan: DayPlan, sequences: Sequences) -> DayPlan:
 
 def is_as_timed(route: Route) -> bool:
     """Whether its open stops stand in the order of their planned times, as every plan puts them."""
-    ahead = route.open_stops
-    return all(one.planned_arrival <= other.planned_arrival for one, other in pairwise(ahead))
+    before = -inf
+    for stop in route.stops:
+        if stop.state == "done":
+            continue
+        if stop.planned_arrival < before:
+            return False
+        before = stop.planned_arrival
+    return True
 
 
 def resorted_vans(plan: DayPlan, sequences: Sequences) -> frozenset[str]:
