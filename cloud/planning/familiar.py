@@ -41,6 +41,8 @@ class Familiarity:
 
         0 is not at all, 500 after three deliveries; always below 1,000.
         """
+        if not self.in_cell:
+            return {}
         row, column = _cell(lat, lon)
         around: Counter[str] = Counter()
         for cell in [(row + up, column + right) for up in (-1, 0, 1) for right in (-1, 0, 1)]:

@@ -378,6 +378,8 @@ def _way(route: Route) -> list[tuple[str, float, float]]:
 
 def _with_halts(day: Day, problem: Problem, policy: TenantPolicy) -> Grouped:
     """The problem with neighbouring doors as halts, where the tenant wants them."""
+    if policy.walking.within_m <= 0:
+        return Grouped(problem)
     known = (day.orders[job.id] for job in problem.jobs)
     doors = {
         order.id: door

@@ -35,4 +35,4 @@ def preferred(
         told = ((shift.vehicle_id, shares.get(shift.driver_id, 0)) for shift in shifts)
         known = tuple((van, share) for van, share in told if share > 0) if shares else ()
     zones = holding(day.zones, order.lat, order.lon) if day.zones else ()
-    return replace(job, known=known, zones=zones)
+    return replace(job, known=known, zones=zones) if known or zones else job
