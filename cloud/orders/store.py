@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -13,7 +14,6 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
-    Row,
     RowMapping,
     Select,
     String,
@@ -116,6 +116,15 @@ _PICKUP_COLUMNS = (
 _PERSONAL: Final = frozenset({"recipient_name", "recipient_phone", "note", "cancel_reason"})
 _ORDER_COLUMNS: Final = tuple(one for one in order_row.columns if one.name not in _PERSONAL)
 """What an order is made of; whom it is for is read by who may know it, and kept nowhere."""
+
+_READ_COLUMNS: Final = (
+    *_ORDER_COLUMNS,
+    place.c.address,
+    place.c.lat,
+    place.c.lon,
+    *_PICKUP_COLUMNS,
+)
+_READ_NAMES: Final = tuple(one.name for one in _READ_COLUMNS)
 
 _AT_ONCE = 1_000
 """Ids in one query."""
@@ -482,7 +491,7 @@ def _orders(
     connection: Connection, wanted: list[ColumnElement[bool]], limit: int | None = None
 ) -> list[Order]:
     rows = connection.execute(
-        select(*_ORDER_COLUMNS, place.c.address, place.c.lat, place.c.lon, *_PICKUP_COLUMNS)
+        select(*_READ_COLUMNS)
         .join(
             place,
             (place.c.tenant == order_row.c.tenant) & (place.c.id == order_row.c.place_id),
@@ -512,7 +521,7 @@ def _orders(
             .order_by(func.length(parcel.c.label), parcel.c.label)  # so that /10 follows /9
         ):
             pieces.setdefault(order_id, []).append(tuple(piece))
-    return [_order(row, tuple(pieces.get(row.id, ()))) for row in rows]
+    return [_order(tuple(row), tuple(pieces.get(row.id, ()))) for row in rows]
 
 
 def _parcel(row: RowMapping) -> Parcel:
@@ -529,8 +538,9 @@ def _span(begin: float | None, end: float) -> Span | None:
 
 
 @lru_cache(_KEPT)
-def _order(row: Row[Any], pieces: tuple[_Piece, ...]) -> Order:
+def _order(values: tuple[Any, ...], pieces: tuple[_Piece, ...]) -> Order:
     """What its rows make of an order; most are read again and again, and have not changed."""
+    row = SimpleNamespace(**dict(zip(_READ_NAMES, values, strict=True)))
     original = _span(row.promise_original_begin, row.promise_original_end)
     current = _span(row.promise_current_begin, row.promise_current_end)
     return Order(
@@ -566,7 +576,7 @@ def _order(row: Row[Any], pieces: tuple[_Piece, ...]) -> Order:
     )
 
 
-def _pickup(row: Row[Any]) -> Pickup | None:
+def _pickup(row: SimpleNamespace) -> Pickup | None:
     if row.pickup_place_id is None:
         return None
     return Pickup(

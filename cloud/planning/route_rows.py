@@ -69,9 +69,8 @@ def _line(text: str) -> tuple[tuple[float, float], ...]:
 
 
 @lru_cache(_KEPT)
-def stop_of(row: Row[Any], order_ids: tuple[str, ...]) -> Stop:
+def stop_of(row: tuple[Any, ...], order_ids: tuple[str, ...]) -> Stop:
     """What a row of `STOP_COLUMNS` makes of a stop; most are read again, and have not changed."""
-    told = {name: getattr(row, name) for name in _STOP_NAMES}
-    begin = row.window_begin
-    window = None if begin is None else Span(begin, row.window_end)
-    return Stop(**told, order_ids=order_ids, window=window)
+    begin, end, *values = row
+    told = dict(zip(_STOP_NAMES, values, strict=True))
+    return Stop(**told, order_ids=order_ids, window=None if begin is None else Span(begin, end))

@@ -172,4 +172,4 @@ def _stops_of(connection: Connection, tenant: str, route_ids: list[str]) -> list
         .order_by(stop_order.c.order_id)
     ):
         served[stop_id].append(order_id)
-    return [stop_of(row, tuple(served[row.id])) for row in rows]
+    return [stop_of(tuple(row), tuple(served[row.id])) for row in rows]
