@@ -17,6 +17,7 @@ from bench.simulated_days import City, day_script
 from bench.taught import TravelTimes, met, teach
 from cloud.planning.arrivals import Learned
 from cloud.planning.eta import visited
+from cloud.planning.lag import Lag, lag_of
 from cloud.planning.pace import Visited, learned
 from cloud.planning.worth import Judged, worth_of
 from cloud.roads.segments import read_segments
@@ -44,6 +45,11 @@ class Shown(NamedTuple):
         zone = ZoneInfo(ZONE)
         routes = (visited(route, zone) for route in planner.plan.routes)
         return Shown((*self.routes, *routes), (*self.judged, *planner.judged()))
+
+    @property
+    def lag(self) -> Lag:
+        """How much later than forecast its vans came."""
+        return lag_of(self.judged)
 
     @property
     def learned(self) -> Learned:

@@ -17,6 +17,7 @@ from cloud.planning.arrivals import Learned
 from cloud.planning.breakdowns.model import Breakdown, to_fetch
 from cloud.planning.day_plan import DayPlan, Stop
 from cloud.planning.diff import difference
+from cloud.planning.lag import ASSUMED_LAG, Lag
 from cloud.planning.meanwhile import with_progress
 from cloud.planning.pace import ASSUMED
 from cloud.planning.policy import TenantPolicy
@@ -59,11 +60,13 @@ class KeptPlan:
         seed: int,
         policy: TenantPolicy | None = None,
         learned: Learned = LEARNED_NOTHING,
+        lag: Lag = ASSUMED_LAG,
     ) -> None:
         self.day: LivedDay | None = None
         self._broken: dict[str, Breakdown] = {}
         self.moved = 0
         self._learned = learned
+        self._lag = lag
         self._script = script
         self._times = times
         self.seconds = seconds
@@ -141,6 +144,7 @@ class KeptPlan:
             now=now_s, depot=self._depot, plan=self.plan, shifts=self._shifts,
             vehicles=self._vehicles, positions=positions, broken=frozenset(self._broken),
             orders=to_fetch(self.orders.values(), self._broken, self.plan.routes),
+            lag=self._lag, pace=self._learned.pace,
         )  # fmt: skip
 
     def request(self, day: Day, seconds: float) -> SolveRequest:

@@ -184,7 +184,9 @@ def _week(
     """Each day by what the days before it have shown."""
     weeks = []
     for script, times in days:
-        planner = _WAYS[way](script, times, seconds=_MORNING_S, seed=seed, learned=shown.learned)
+        planner = _WAYS[way](
+            script, times, seconds=_MORNING_S, seed=seed, learned=shown.learned, lag=shown.lag
+        )
         day = lived(script, _city(), traffic, planner)
         late_s = planner.lateness_s(day)
         weeks.append(

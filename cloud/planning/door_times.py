@@ -1,17 +1,21 @@
-"""What a depot's newest routes have shown: how long doors take, who knows them, who is late."""
+"""What a depot's newest routes have shown: how long it all takes, who knows doors, who is late."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
 
+from cloud.fleet.service import require_depot
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.orders import store as order_store
 from cloud.places.model import Place
 from cloud.places.service_times import Dwell, ServiceTimes, learned
-from cloud.planning import route_store, told_store
+from cloud.planning import pace, route_store, told_store
 from cloud.planning.day_plan import Route, Stop
+from cloud.planning.eta import visited
 from cloud.planning.familiar import Familiarity, delivered_by, familiarity
 from cloud.planning.lag import Lag, lag_of
+from cloud.planning.pace import Pace
 from cloud.planning.service import with_drivers
 
 _LEARN_EVERY_S: Final = 3_600.0
@@ -42,6 +46,10 @@ class DoorTimes:
         """How much later than forecast its vans come."""
         return self._shown(tenant, depot_id).lag
 
+    def pace(self, tenant: str, depot_id: str) -> Pace:
+        """How long its drives and services really take."""
+        return self._shown(tenant, depot_id).pace
+
     def _shown(self, tenant: str, depot_id: str) -> "_Shown":
         now = self._clock.now_s()
         known = self._known.get((tenant, depot_id))
@@ -52,11 +60,13 @@ class DoorTimes:
                 served = list(_delivered(routes))
                 places = order_store.places_of_deliveries(connection, tenant, served)
                 judged = told_store.judged(connection, tenant, routes)
+                zone = ZoneInfo(require_depot(connection, tenant, depot_id).zone)
             known = self._known[tenant, depot_id] = _Shown(
                 now,
                 learned(dwells_of(routes, places)),
                 familiarity(delivered_by(routes, places, now)),
                 lag_of(judged),
+                pace.learned(visited(route, zone) for route in routes),
             )
         return known
 
@@ -66,6 +76,7 @@ class _Shown(NamedTuple):
     times: ServiceTimes
     familiarity: Familiarity
     lag: Lag
+    pace: Pace
 
 
 def dwells_of(routes: Iterable[Route], places: Mapping[str, Place]) -> Iterator[Dwell]:

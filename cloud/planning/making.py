@@ -158,10 +158,11 @@ class PlanMaker:
         times = self._door_times.of(job.tenant, job.depot_id)
         familiarity = self._door_times.familiarity(job.tenant, job.depot_id)
         lag = self._door_times.lag_of(job.tenant, job.depot_id)
+        pace = self._door_times.pace(job.tenant, job.depot_id)
         with self._database.seeing() as (connection, seen):
             policy = policy_store.policy_of(connection, job.tenant)
             day = self._day(connection, job, times, policy)
-            day = replace(day, familiarity=familiarity, lag=lag)
+            day = replace(day, familiarity=familiarity, lag=lag, pace=pace)
             return Known(day, seen), _asked(connection, job, day.plan, policy)
 
     async def _solve(self, job: Job, problem: Problem, now: float) -> Solved:

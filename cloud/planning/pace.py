@@ -13,8 +13,8 @@ service weighs much: a lunch at the wheel or a forgotten tap on the phone is no 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import exp, log, sqrt
-from statistics import fmean, median
+from math import erfc, exp, expm1, log, sqrt
+from statistics import NormalDist, fmean, median
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ _DOORS_BELIEVED: Final = 20.0
 _WAITS_BELIEVED: Final = 5.0
 _LONG_LEG_S: Final = 240.0
 _SURELY_WAITED_S: Final = 300.0
+_MOST_DEVIATIONS: Final = 4.0
+_NORMAL: Final = NormalDist()
 
 
 type Door = tuple[float, float]
@@ -160,6 +162,21 @@ class Pace:
         )[:, None]
         took: Floats = np.array(planned_s)[:, None] * np.exp(middle + spread * draws)
         return took
+
+    def rest_of_service_s(self, planned_s: float, door: Door | None, so_far_s: float) -> float:
+        """What is still to come of a service that has lasted so long, as likely more as less.
+
+        Who has stood much longer than planned is not about to leave: the longer it has lasted the
+        longer it will last.
+        """
+        shift = self.doors.get(door) if door is not None else None
+        spread = self.service_spread if shift is None else self.at_known_door
+        usual_s = max(1.0, planned_s) * exp(self.service + (shift or 0.0))
+        if so_far_s <= 0.0:
+            return usual_s
+        at = min(_MOST_DEVIATIONS, log(so_far_s / usual_s) / spread)
+        longer = 0.5 * erfc(at / sqrt(2.0))
+        return so_far_s * expm1(spread * (_NORMAL.inv_cdf(1.0 - longer / 2.0) - at))
 
     def _leg_spread(self, leg_s: float) -> float:
         return min(_MOST_SPREAD, sqrt(self.leg_spread**2 + (self.floor_s / leg_s) ** 2))

@@ -17,6 +17,7 @@ from cloud.places.service_times import NOTHING_LEARNED, ServiceTimes
 from cloud.planning.day_plan import DayPlan, Stop
 from cloud.planning.familiar import NOBODY_KNOWN, Familiarity
 from cloud.planning.lag import ASSUMED_LAG, Lag
+from cloud.planning.pace import ASSUMED, Pace
 from cloud.planning.rest import Allowed
 from cloud.planning.rules.model import Rule
 from cloud.planning.visiting import OVERTIME_S
@@ -76,6 +77,7 @@ class Day:
     streets: tuple[AccessStreet, ...] = ()
     service_times: ServiceTimes = NOTHING_LEARNED
     lag: Lag = ASSUMED_LAG
+    pace: Pace = ASSUMED
     broken: frozenset[str] = frozenset()
     """Vans that cannot drive on; what they had aboard lies there to be fetched."""
     zones: tuple[Fence, ...] = ()

@@ -10,6 +10,7 @@ from cloud.orders.model import Order
 from cloud.planning import problem
 from cloud.planning.break_times import rest_left_s, worked_until
 from cloud.planning.day_plan import Route, Stop
+from cloud.planning.pace import door_at
 from cloud.planning.situation import Day
 from cloud.planning.vans import range_and_prices
 from cloud.planning.visiting import OVERTIME_S
@@ -133,7 +134,7 @@ def thousandths(amount: float | None) -> int:
 def _free_where_and_when(day: Day, route: Route, drive_s: int | None) -> tuple[float, float, float]:
     stop = day.frozen_stop(route.vehicle_id)
     if stop is not None:
-        return stop.lat, stop.lon, _done_at(day.now, route, stop, drive_s)
+        return stop.lat, stop.lon, _done_at(day, route, stop, drive_s)
     at = day.newest_position(route.vehicle_id)
     if at is not None:
         return at.lat, at.lon, day.now
@@ -141,8 +142,9 @@ def _free_where_and_when(day: Day, route: Route, drive_s: int | None) -> tuple[f
     return last.lat, last.lon, day.now
 
 
-def _done_at(now: float, route: Route, stop: Stop, drive_s: int | None) -> float:
+def _done_at(day: Day, route: Route, stop: Stop, drive_s: int | None) -> float:
     """When the service at a frozen stop will probably be done."""
+    now = day.now
     if stop.arrived_at is not None:
         arrival = stop.arrived_at
     elif drive_s is not None:
@@ -150,4 +152,8 @@ def _done_at(now: float, route: Route, stop: Stop, drive_s: int | None) -> float
     else:
         arrival = max(now, stop.planned_arrival)
     begin = max(arrival, stop.window.begin) if stop.window else arrival
-    return max(begin + stop.service_s, now + LEAST_REST_S)
+    rest_s: float = LEAST_REST_S
+    if stop.arrived_at is not None and stop.kind == "delivery" and now > begin:
+        door = door_at(stop.lat, stop.lon)
+        rest_s = max(rest_s, day.pace.rest_of_service_s(stop.service_s, door, now - begin))
+    return max(begin + stop.service_s, now + rest_s)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from itertools import pairwise
 from math import exp, log
 from random import Random
+from statistics import NormalDist
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -92,6 +93,20 @@ def test_a_service_that_has_lasted_long_is_not_taken_as_over() -> None:
     van = replace(way(300.0, 300.0), arrived_at=NOW - 3 * days.HOUR)
     (eta,) = forecast(van, ASSUMED)
     assert eta.p10 > NOW + 200
+
+
+@given(st.integers(60, 1_800), st.floats(1, 20_000), st.floats(0.05, 1.5), st.floats(-0.5, 0.5))
+def test_half_of_the_services_that_last_so_long_are_over_by_then(
+    planned_s: int, so_far_s: float, spread: float, service: float
+) -> None:
+    pace = replace(ASSUMED, service=service, service_spread=spread)
+    rest_s = pace.rest_of_service_s(planned_s, None, so_far_s)
+    assert rest_s > 0.0
+    took = NormalDist(log(planned_s) + service, spread)
+    longer = 1.0 - took.cdf(log(so_far_s))
+    if longer > 1e-4:
+        still = 1.0 - took.cdf(log(so_far_s + rest_s))
+        assert still == pytest.approx(longer / 2, rel=1e-3)
 
 
 def test_a_slow_morning_makes_the_afternoon_later() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from cloud.fleet.model import Driver
 from cloud.orders.model import Promise, Span, Whereabouts, promise_after_change
+from cloud.planning.day_plan import StopKind
 from cloud.planning.policy import TenantPolicy
 from cloud.planning.posing import problem_of, stranded
 from cloud.planning.problem import Job, Problem, Vehicle, Window
@@ -94,15 +95,19 @@ def test_what_a_van_is_loading_now_belongs_to_it() -> None:
     assert {(one.only_vehicle, one.pickup) for one in problem.jobs} == {("van-1", None)}
 
 
-def test_a_stop_being_served_is_done_no_earlier_than_a_moment_from_now() -> None:
+def test_who_stands_at_a_door_longer_than_planned_is_not_about_to_leave() -> None:
     first = aboard("a", "van-1")
-    driven = route(
-        "van-1",
-        stop("s-0", first, kind="pickup", state="done"),
-        stop("s-1", first, state="arrived", arrival=NOON - HOUR),
-    )
-    problem = problem_of(day(first, now=NOON, routes=[driven]), {})
-    assert van(problem, "van-1").available_from == NOON + LEAST_REST_S
+
+    def free_in(stood_s: float, kind: StopKind = "delivery") -> float:
+        there = stop("s-1", first, kind=kind, state="arrived", arrival=NOON - stood_s)
+        driven = route("van-1", stop("s-0", first, kind="pickup", state="done"), there)
+        problem = problem_of(day(first, now=NOON, routes=[driven]), {})
+        return van(problem, "van-1").available_from - NOON
+
+    assert free_in(0.0) == 180
+    assert free_in(60.0) >= 120
+    assert LEAST_REST_S < free_in(600.0) < free_in(HOUR)
+    assert free_in(HOUR, "pickup") == LEAST_REST_S
 
 
 def test_an_order_that_comes_at_noon_is_fetched_at_the_depot() -> None:
