@@ -204,6 +204,7 @@ class PricesBody(BaseModel):
     change: float
     unserved: float
     preference: float
+    risk: float
 
 
 class DiffBody(BaseModel):

@@ -100,6 +100,8 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         driving: time, kilometres and vans. lateness: after windows and promises.
+        risk: lateness to be feared beside it, where less than `Job.margin_s` is left before the
+            last window ends.
         change: orders that get another van or another place in their round.
         unserved: orders that are left out. preference: orders outside the zones of their vans, or
             at doors that other drivers know better.
@@ -110,11 +112,13 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
     change: float
     unserved: float
     preference: float = 0.0
+    risk: float = 0.0
 
     @property
     def total(self) -> float:
         """All of it."""
-        return self.driving + self.lateness + self.change + self.unserved + self.preference
+        planned = self.driving + self.lateness + self.change + self.unserved
+        return planned + self.preference + self.risk
 
 
 class Violation(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,8 +11,9 @@ from cloud.orders.model import Span
 from cloud.planning.lag import ASSUMED_LAG, Lag, lag_of, with_margin
 from cloud.planning.policy import TenantPolicy
 from cloud.planning.posing import problem_of
-from cloud.planning.problem import Job, RouteStep, Vehicle, Window
+from cloud.planning.problem import Job, Policy, Problem, RouteStep, Vehicle, Window
 from cloud.planning.solution import Plan
+from cloud.planning.solvers.rates import price_of_risk
 from cloud.planning.worth import Judged
 from tests.planning import days
 from tests.planning.streets import (
@@ -49,19 +50,39 @@ def test_a_margin_that_cannot_be_kept_leaves_nobody_out() -> None:
     assert all(delivery_of(plan, job.id).start <= at(9) for job in tight)
 
 
-def test_a_replan_moves_nothing_for_a_margin() -> None:
+def replanned(tight_s: int, policy: Policy, *, margin_s: int = MARGIN_S) -> Plan:
+    """On the way to a and then to b, of whose window so much is left as it is planned."""
     in_force = tuple(RouteStep(job=name, kind="delivery") for name in ("a", "b"))
     on_its_way: Vehicle = replace(van(), in_force=in_force)
 
-    def replanned(*orders: Job) -> Plan:
-        return planned(day([on_its_way], list(orders)), "auto")
+    def posed(*orders: Job) -> Problem:
+        return replace(day([on_its_way], list(orders)), policy=policy)
 
     a, free = order("a", 10), order("b", 30)
-    begins = delivery_of(replanned(a, free), "b").start
-    tight = replace(free, windows=(Window(opens=begins - 3_600, closes=begins + 60),))
-    plan = replanned(a, asked(tight))
-    assert deliveries(plan) == ["a", "b"]
-    assert delivery_of(plan, "b").start == begins
+    begins = delivery_of(planned(posed(a, free), "auto"), "b").start
+    tight = replace(free, windows=(Window(opens=begins - 3_600, closes=begins + tight_s),))
+    return planned(posed(a, asked(tight, margin_s)), "auto")
+
+
+def test_a_replan_takes_a_promise_out_of_danger_where_that_is_worth_its_price() -> None:
+    assert deliveries(replanned(60, Policy())) == ["b", "a"]
+    assert deliveries(replanned(60, Policy(changed_sequence=120.0))) == ["b", "a"]
+    assert deliveries(replanned(60, Policy(changed_sequence=3_600.0))) == ["a", "b"]
+    assert deliveries(replanned(60, Policy(), margin_s=0)) == ["a", "b"]
+    assert deliveries(replanned(MARGIN_S, Policy())) == ["a", "b"]
+
+
+@given(st.integers(1, 3_600), st.integers(-7_200, 7_200), st.integers(0, 600))
+def test_who_is_planned_later_is_to_be_feared_no_less(margin_s: int, at_s: int, by_s: int) -> None:
+    job = asked(order("a", 5, between(8, 10)), margin_s)
+
+    def feared(start: int) -> float:
+        late_s = max(0, start - job.windows[-1].closes)
+        return price_of_risk(Policy(), job, start) + Policy().late_s * late_s
+
+    start = job.windows[-1].closes + at_s
+    assert 0.0 <= feared(start) <= feared(start + by_s) + 1e-6
+    assert price_of_risk(Policy(), replace(job, margin_s=0), start) == 0.0
 
 
 @given(st.floats(0, 80_000), st.floats(0, 80_000))

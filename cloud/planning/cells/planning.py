@@ -112,6 +112,7 @@ def _kept(problem: Problem, pieces: Sequence[Piece]) -> Prices | None:
         change=sum(one.change for one in told),
         unserved=sum(one.unserved for one in told),
         preference=sum(one.preference for one in told),
+        risk=sum(one.risk for one in told),
     )
 
 

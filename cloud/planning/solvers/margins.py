@@ -50,9 +50,12 @@ def closing_earlier(problem: Problem, margins: Mapping[int, int]) -> Problem:
         return problem
     jobs = list(problem.jobs)
     for at, margin_s in margins.items():
+        if margin_s <= 0:
+            continue
         last = jobs[at].windows[-1]
         earlier = Window(opens=last.opens, closes=last.closes - margin_s)
-        jobs[at] = replace(jobs[at], windows=(*jobs[at].windows[:-1], earlier))
+        windows = *jobs[at].windows[:-1], earlier
+        jobs[at] = replace(jobs[at], windows=windows, margin_s=0)
     return replace(problem, jobs=tuple(jobs))
 
 

@@ -1,9 +1,13 @@
 """What a van's kilometres, hours and use cost: its own prices, else the policy's. Pure."""
 
-from typing import NamedTuple
+from math import erfc, exp, pi, sqrt
+from typing import Final, NamedTuple
 
 from cloud.planning.problem import Job, Policy, Vehicle
 from cloud.planning.solution import PlannedRoute
+
+_NINE_OF_TEN: Final = 1.2816
+"""Deviations above the mean, of a normal distribution."""
 
 
 class Rates(NamedTuple):
@@ -25,6 +29,21 @@ def rates(policy: Policy, vehicle: Vehicle) -> Rates:
 def price_of_lateness(policy: Policy, job: Job) -> float:
     """What a second after a job's last window costs."""
     return policy.late_s if job.late_s is None else job.late_s
+
+
+def price_of_risk(policy: Policy, job: Job, start: int) -> float:
+    """What a service planned to start then is to be feared to be late beside what it is by plan.
+
+    Vans come later than planned by a normal deviation, of which one in ten is above the job's
+    margin: so the mean of what is late is priced (the loss function of stocks).
+    """
+    if not job.margin_s or not job.windows:
+        return 0.0
+    deviation_s = job.margin_s / _NINE_OF_TEN
+    spare = abs(job.windows[-1].closes - start) / deviation_s
+    beyond = 0.5 * erfc(spare / sqrt(2.0))
+    mean_s = deviation_s * (exp(-0.5 * spare * spare) / sqrt(2.0 * pi) - spare * beyond)
+    return mean_s * price_of_lateness(policy, job)
 
 
 def price_of_leaving(policy: Policy, job: Job) -> float:

@@ -17,6 +17,7 @@ from cloud.planning.solvers.rates import (
     price_of_lateness,
     price_of_leaving,
     price_of_preference,
+    price_of_risk,
     price_of_route,
 )
 from cloud.planning.solvers.service import (
@@ -197,6 +198,12 @@ def prices_of(problem: Problem, plan: Plan) -> Prices:
         change=changed * policy.changed_vehicle + resequenced * policy.changed_sequence,
         unserved=sum(price_of_leaving(policy, jobs[left.job]) for left in plan.unserved),
         preference=plan.cost.preference,
+        risk=sum(
+            price_of_risk(policy, jobs[visit.job], visit.start)
+            for route in plan.routes
+            for visit in route.visits
+            if visit.kind == "delivery"
+        ),
     )
 
 

@@ -22,6 +22,7 @@ from cloud.planning.solvers.ortools_solver import OrtoolsSolver
 from cloud.planning.solvers.parts import price
 from cloud.planning.solvers.port import Sequences, Solver, Task, sequences_in_force, sequences_of
 from cloud.planning.solvers.pyvrp_solver import PyvrpSolver
+from cloud.planning.solvers.rates import price_of_risk
 from cloud.planning.solvers.schedule import feasible, plan_of
 from cloud.planning.solvers.screening import earliest_delivery, screened
 from cloud.roads.hours import TimedMatrix, Travel
@@ -42,9 +43,13 @@ _SOFT_SHARE: Final = 0.5
 _SOFT_S: Final = ((1_800, _SOFT_SHARE / 2), (36_000, 0.0))
 """How much later such a window closes in each search, and the share of the time left after it."""
 _MARGIN_SHARE: Final = 0.25
-_MARGIN_ROUNDS: Final = 2
+_MARGIN_ROUNDS: Final = 4
 """What cannot keep a margin, found in that share of the time, has none; where something is left out
 even so, nothing has."""
+_KEEPING_SHARE: Final = 0.5
+"""Of the time, for a plan with the margins of the one in force, where others may be had."""
+_WORTH_SAVING_S: Final = 60.0
+"""In seconds of driving: where so much less is to be feared, margins are sought."""
 _WORTH_S: Final = 0.05
 """So much of the time must be left for a search to go on in it."""
 
@@ -162,8 +167,45 @@ class _Search:
         return feasible(self._problem, self._travel, sequences)
 
     def _kept(self) -> Sequences:
-        """A plan that keeps every window that some plan was found to keep."""
-        problem, start = self._begun()
+        """A plan that keeps every window that some plan was found to keep.
+
+        From a plan in force one is sought that keeps the margins that it has; and where promises
+        are in danger one that gives them theirs back, which is taken where it is worth its price.
+        """
+        problem, travel = self._problem, self._travel
+        before = self._before()
+        margins = margins_of(problem, travel, before)
+        if before is None or self._solver.name == "insertion":
+            return self._holding(margins, {}, before)
+        fuller = margins | margins_of(problem, travel, None)
+        if self._gained_by(margins, fuller) < _WORTH_SAVING_S:
+            return self._holding(margins, {}, before)
+        seconds, whole = self._seconds, self._ends
+        self._seconds *= _KEEPING_SHARE
+        self._ends -= (1.0 - _KEEPING_SHARE) * seconds
+        found = [self._holding(margins, {}, before)]
+        self._seconds, self._ends = (1.0 - _KEEPING_SHARE) * seconds, whole
+        found.append(self._holding(fuller, margins, before))
+        return min(found, key=lambda each: price(problem, travel, each))
+
+    def _gained_by(self, margins: dict[int, int], fuller: dict[int, int]) -> float:
+        """By how much less is to be feared with ``fuller`` margins, in seconds of driving."""
+        policy, jobs = self._problem.policy, self._problem.jobs
+        found = 0.0
+        for at, margin_s in fuller.items():
+            closes = jobs[at].windows[-1].closes
+            feared = (
+                price_of_risk(policy, jobs[at], closes - held)
+                for held in (margins.get(at, 0), margin_s)
+            )
+            found += next(feared) - next(feared)
+        return found
+
+    def _holding(
+        self, margins: dict[int, int], least: dict[int, int], before: Sequences | None
+    ) -> Sequences:
+        """The best found that keeps ``margins``; what cannot has the ``least``."""
+        problem, start = self._begun(margins, least, before)
         later: dict[int, int] = {}
         share = _LATE_SHARE if any(job.may_be_late for job in problem.jobs) else 0.0
         sequences = self._search(_relaxed(problem, self._travel, later), start, share)
@@ -185,28 +227,34 @@ class _Search:
             sequences = self._search(relaxed, sequences, 0.0)
         return sequences
 
-    def _begun(self) -> tuple[Problem, Sequences | None]:
+    def _before(self) -> Sequences | None:
+        """The plan in force, or the one that is to be bettered."""
+        previous = self._request.previous
+        if previous is None:
+            return sequences_in_force(self._problem)
+        return sequences_of(previous, self._problem)
+
+    def _begun(
+        self, margins: dict[int, int], least: dict[int, int], before: Sequences | None
+    ) -> tuple[Problem, Sequences | None]:
         """The problem with the margins that can be kept, and where the search for it starts.
 
         That is the plan before with what is new put where it costs least.
         """
-        problem, previous = self._problem, self._request.previous
-        before = (
-            sequences_in_force(problem) if previous is None else sequences_of(previous, problem)
-        )
-        margins = margins_of(problem, self._travel, before)
+        problem = self._problem
         for round_ in range(_MARGIN_ROUNDS if margins else 0):
             held = closing_earlier(problem, margins)
             relaxed = _relaxed(held, self._travel, {})
             if before is None:
-                before = self._search(relaxed, None, 1.0 - _MARGIN_SHARE)
+                begun = before = self._search(relaxed, None, 1.0 - _MARGIN_SHARE)
             else:
-                before = inserted(self._task(relaxed, before, self._ends), before)
-            left = set(_jobs_left(problem, before))
+                begun = inserted(self._task(relaxed, before, self._ends), before)
+            left = set(_jobs_left(problem, begun))
             if not left:
-                return held, before
-            is_last = round_ == _MARGIN_ROUNDS - 1
-            margins = {} if is_last else {at: s for at, s in margins.items() if at not in left}
+                return held, begun
+            margins = {at: least.get(at, 0) if at in left else s for at, s in margins.items()}
+            if round_ == _MARGIN_ROUNDS - 2:
+                margins = {at: max(s // 2, least.get(at, 0)) for at, s in margins.items()}
         if before is None:
             return problem, None
         return problem, inserted(self._task(problem, before, self._ends), before)

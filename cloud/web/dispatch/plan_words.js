@@ -59,6 +59,7 @@ export function pricesInWords(prices) {
     ["Driving", prices.driving, false], ["Lateness", prices.lateness, prices.lateness > 0],
     ["Change", prices.change, false],
   ];
+  if (prices.risk > 0) told.push(["Lateness to be feared", prices.risk, false]);
   if (prices.preference > 0) told.push(["Zones and known doors", prices.preference, false]);
   if (prices.unserved > 0) told.push(["Left out", prices.unserved, true]);
   return told.map(([term, seconds, isBad]) => [term, minutes(seconds), isBad]);
