@@ -16,12 +16,11 @@ from bench.lived import KeptPlan, Made
 from cloud.foundation.outbox import DomainEvent
 from cloud.orders.model import OrderMoved, OrderReceived
 from cloud.orders.states import OrderState
-from cloud.planning.arrivals import Arrivals, Forecast, arrivals_of, forecast_of, holds
+from cloud.planning.arrivals import Arrivals, Forecast, arrivals_of, forecast_of, holds, news_of
 from cloud.planning.breakdowns.model import VanBrokeDown
 from cloud.planning.day_plan import Route
 from cloud.planning.diff import difference
 from cloud.planning.eta import underway
-from cloud.planning.events import PromiseAtRisk
 from cloud.planning.job_queue import improvement, job_of
 from cloud.planning.jobs import Job
 from cloud.planning.keeping import faults
@@ -71,7 +70,7 @@ class Replanned(KeptPlan):
         self._waiting: list[Job] = []
         self._at_work: _AtWork | None = None
         self._searches = 0
-        self._told: set[tuple[str, float]] = set()
+        self._told: set[tuple[type, str, float]] = set()
         self._standing: dict[str, Forecast] = {}
         self._noted: dict[tuple[str, int, int], tuple[float, Eta]] = {}
         day.call(self._script.begins_s + LOOK_EVERY_S, "look")
@@ -216,13 +215,17 @@ class Replanned(KeptPlan):
 
     def _look_at(self, route: Route, now_s: float) -> None:
         for arrival in self._expected(route, now_s).items:
-            for order_id in arrival.order_ids if arrival.risk == "late" else ():
+            for order_id in arrival.order_ids if arrival.risk != "none" else ():
                 promise = self.orders[order_id].promise
-                if promise is None or (order_id, promise.current.end) in self._told:
+                news = None if promise is None else news_of(arrival.eta, promise.current.end)
+                if promise is None or news is None:
                     continue
-                self._told.add((order_id, promise.current.end))
+                told = news, order_id, promise.current.end
+                if told in self._told:
+                    continue
+                self._told.add(told)
                 self._hear(
-                    PromiseAtRisk(
+                    news(
                         order_id=order_id, depot_id=route.depot_id,
                         service_date=route.service_date.isoformat(), route_id=route.id,
                         vehicle_id=route.vehicle_id, promised_until=promise.current.end,

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from math import inf
 from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -20,7 +21,7 @@ from cloud.orders.model import Order
 from cloud.planning import risk_store, route_store, told_store
 from cloud.planning.day_plan import Route, Stop, is_served_at
 from cloud.planning.eta import Underway, forecast, still_holds, underway, visited
-from cloud.planning.events import PromiseAtRisk
+from cloud.planning.events import MarginUsed, PromiseAtRisk
 from cloud.planning.leg_left import Way, left_share, way_of
 from cloud.planning.pace import Pace, learned
 from cloud.planning.service import Planning
@@ -36,16 +37,28 @@ LOOK_EVERY_S: Final = 10.0
 _LEARN_EVERY_S: Final = 3_600.0
 _LEARN_ROUTES: Final = 300
 _TOO_OLD_S: Final = 900.0
+_USED_SHARE: Final = 0.5
+"""Of the way from p50 to p90: three of four arrivals are before it."""
 _MOST_REMEMBERED: Final = 5_000
 """Routes whose last forecast is at hand; the one asked for longest ago is let go first."""
 
 
 class Arrival(NamedTuple):
-    """A stop's forecast, the orders it serves, and what it means for their promises."""
+    """A stop's forecast, the orders it serves, and what it means for their promises.
+
+    ``promised_until`` is when the first of them ends; infinite without any.
+    """
 
     eta: Eta
     order_ids: tuple[str, ...]
-    risk: Risk
+    promised_until: float
+
+    @property
+    def risk(self) -> Risk:
+        """What the forecast means for that promise."""
+        if self.eta.p90 <= self.promised_until:
+            return "none"
+        return "late" if self.eta.p50 > self.promised_until else "at_risk"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,24 +226,33 @@ def arrivals_of(
         computed_at=expected.made_of.now,
         position_age_s=None if at is None else max(0.0, now - at.fix_time),
         items=tuple(
-            Arrival(eta, stops[eta.stop_id].order_ids, _risk(eta, stops[eta.stop_id], orders))
+            Arrival(eta, stops[eta.stop_id].order_ids, _promised_until(stops[eta.stop_id], orders))
             for eta in expected.etas
         ),
     )
 
 
-def _risk(eta: Eta, stop: Stop, orders: Mapping[str, Order]) -> Risk:
-    ends = [
-        order.promise.current.end
-        for order_id in stop.order_ids
-        if (order := orders.get(order_id)) is not None
-        and order.promise is not None
-        and order.state in TO_DELIVER
-        and is_served_at(stop, order)
-    ]
-    if not ends or eta.p90 <= min(ends):
-        return "none"
-    return "late" if eta.p50 > min(ends) else "at_risk"
+def _promised_until(stop: Stop, orders: Mapping[str, Order]) -> float:
+    return min(
+        (
+            order.promise.current.end
+            for order_id in stop.order_ids
+            if (order := orders.get(order_id)) is not None
+            and order.promise is not None
+            and order.state in TO_DELIVER
+            and is_served_at(stop, order)
+        ),
+        default=inf,
+    )
+
+
+def news_of(eta: Eta, promised_until: float) -> type[PromiseAtRisk | MarginUsed] | None:
+    """What is to be told of a promise when its van is expected so."""
+    if eta.p50 > promised_until:
+        return PromiseAtRisk
+    if eta.p50 + _USED_SHARE * (eta.p90 - eta.p50) > promised_until:
+        return MarginUsed
+    return None
 
 
 def _by_day(routes: Iterable[Route]) -> dict[tuple[str, date], list[Route]]:
@@ -241,7 +263,7 @@ def _by_day(routes: Iterable[Route]) -> dict[tuple[str, date], list[Route]]:
 
 
 class PromiseWatch:
-    """Tells of a promise that will probably be broken, once for each promise.
+    """Tells of a promise that may be broken, and of one that probably will, once for each promise.
 
     Args:
         forecasts: of every route that is on.
@@ -266,6 +288,7 @@ class PromiseWatch:
         self._events = events
         self._clock = clock
         self._slot = -1
+        self._uncertain: dict[str, set[tuple[str, float]]] = {}
         self._noted: set[tuple[str, str, int]] = set()
 
     async def run(self) -> None:
@@ -283,17 +306,21 @@ class PromiseWatch:
     def _look(self, tenant: str) -> int:
         of_now = self._forecasts.of_now(tenant)
         self._note(tenant, of_now)
-        late = {
+        still = {order for one in of_now for each in one.items for order in each.order_ids}
+        known = {one for one in self._uncertain.get(tenant, ()) if one[0] in still}
+        self._uncertain[tenant] = known
+        endangered = {
             order_id: (expected, arrival.eta)
             for expected in of_now
             for arrival in expected.items
-            if arrival.risk == "late"
+            if (news := news_of(arrival.eta, arrival.promised_until)) is not None
             for order_id in arrival.order_ids
+            if news is PromiseAtRisk or (order_id, arrival.promised_until) not in known
         }
-        if not late:
+        if not endangered:
             return 0
         with self._database.writing() as connection:
-            return sum(1 for _ in self._told(connection, tenant, late))
+            return sum(1 for _ in self._told(connection, tenant, endangered))
 
     def _note(self, tenant: str, of_now: Iterable[Arrivals]) -> None:
         """Keep now and then what was forecast, to learn what it was worth when it has come."""
@@ -317,21 +344,22 @@ class PromiseWatch:
                 told_store.note(connection, tenant, told, now)
 
     def _told(
-        self, connection: Connection, tenant: str, late: Mapping[str, tuple[Arrivals, Eta]]
+        self, connection: Connection, tenant: str, endangered: Mapping[str, tuple[Arrivals, Eta]]
     ) -> Iterator[str]:
         now = self._clock.now_s()
-        for order_id, (expected, eta) in late.items():
+        for order_id, (expected, eta) in endangered.items():
             order = order_store.find(connection, tenant, order_id)
             if order is None or order.promise is None or order.state not in TO_DELIVER:
                 continue
             end = order.promise.current.end
-            if eta.p50 <= end or not risk_store.note(connection, tenant, order_id, end, now):
+            news = news_of(eta, end)
+            if news is None or not self._is_new(connection, tenant, news, order_id, end):
                 continue
             outbox.append(
                 connection,
                 tenant,
                 now,
-                PromiseAtRisk(
+                news(
                     order_id=order_id,
                     depot_id=expected.route.depot_id,
                     service_date=expected.route.service_date.isoformat(),
@@ -342,3 +370,14 @@ class PromiseWatch:
                 ),
             )
             yield order_id
+
+    def _is_new(
+        self, connection: Connection, tenant: str, news: type, order_id: str, end: float
+    ) -> bool:
+        """Whether it is told for the first time; of a margin as far as this process knows."""
+        if news is PromiseAtRisk:
+            return risk_store.note(connection, tenant, order_id, end, self._clock.now_s())
+        known = self._uncertain[tenant]
+        is_new = (order_id, end) not in known
+        known.add((order_id, end))
+        return is_new

@@ -49,3 +49,18 @@ class PromiseAtRisk(msgspec.Struct, frozen=True, kw_only=True):
     vehicle_id: str
     promised_until: float
     expected_at: float
+
+
+class MarginUsed(msgspec.Struct, frozen=True, kw_only=True):
+    """A van may well come after the end of what was promised: reason to plan anew, not to warn.
+
+    As `PromiseAtRisk`; told before it, when more than one of four would come too late.
+    """
+
+    order_id: str
+    depot_id: str
+    service_date: str
+    route_id: str
+    vehicle_id: str
+    promised_until: float
+    expected_at: float

@@ -8,7 +8,7 @@ from cloud.fleet.events import ShiftChanged, VehicleDisabled
 from cloud.foundation.outbox import DomainEvent
 from cloud.orders.model import OrderChanged, OrderMoved, OrderReceived
 from cloud.planning.breakdowns.model import VanBrokeDown, VanRepaired
-from cloud.planning.events import PromiseAtRisk
+from cloud.planning.events import MarginUsed, PromiseAtRisk
 from cloud.planning.jobs import About
 from cloud.planning.reordering import DriverReordered
 from cloud.planning.revision import Trigger
@@ -110,6 +110,13 @@ def _risk(event: DomainEvent) -> Cause | None:
     return _of_order(risk, "promise_at_risk", reason)
 
 
+def _margin(event: DomainEvent) -> Cause | None:
+    told = event.body(MarginUsed)
+    left_min = round((told.promised_until - told.expected_at) / 60)
+    reason = f"order {told.order_id} is expected {left_min} min before its promise ends"
+    return _of_order(told, "promise_at_risk", reason)
+
+
 def _rule(event: DomainEvent) -> Cause | None:
     rule = event.body(RuleChanged)
     if rule.with_revision is not None:
@@ -151,7 +158,7 @@ def _repaired(event: DomainEvent) -> VanCause:
     return VanCause(van, f"{van} goes out again", about)
 
 
-type _OfOrder = OrderReceived | OrderMoved | OrderChanged | PromiseAtRisk
+type _OfOrder = OrderReceived | OrderMoved | OrderChanged | PromiseAtRisk | MarginUsed
 type _OfDay = _OfOrder | ShiftChanged | RuleChanged | DriverReordered
 
 
@@ -170,6 +177,7 @@ _RULES: Final[Mapping[str, Callable[[DomainEvent], Cause | VanCause | None]]] = 
     "ShiftChanged": _shift,
     "VehicleDisabled": _disabled,
     "PromiseAtRisk": _risk,
+    "MarginUsed": _margin,
     "RuleChanged": _rule,
     "SilenceChanged": _silence,
     "VanOffRoute": _off_route,

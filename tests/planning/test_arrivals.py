@@ -25,6 +25,7 @@ from cloud.planning.arrivals import (
     PromiseWatch,
     arrivals_of,
     forecast_of,
+    news_of,
     van_at,
 )
 from cloud.planning.day_plan import DayPlan, Route
@@ -214,6 +215,39 @@ def test_a_promise_in_danger_is_told_once_and_anew_when_another_was_given(
         order_store.change(connection, found, promise_current_end=NOW + 90)
     assert watch().look() == 1
     assert [each.promised_until for each in told(database)] == [NOW + 60, NOW + 90]
+
+
+def test_a_margin_that_is_used_up_asks_for_a_plan_before_anybody_is_warned(
+    database: Database,
+) -> None:
+    (eta,) = (one.eta for one in arrivals(on_the_road(), at(-71.24), {}).items)
+
+    def until(end: float) -> Promise:
+        return Promise(Span(NOW - 3600, end), Span(NOW - 3600, end))
+
+    tight = until(eta.p50 + 0.4 * (eta.p90 - eta.p50))
+    orders = [
+        replace(days.order("a", "delivered"), promise=tight),
+        replace(days.order("bb", "out_for_delivery"), promise=tight),
+    ]
+    store_day(database, on_the_road(), orders)
+    clock = Then(NOW)
+    planning = Planning(database, clock, lambda kind: kind)
+    watch = PromiseWatch(
+        Forecasts(database, planning, lambda tenant: {"van-1": at(-71.24)}, clock),
+        tenants=lambda: ["main"], database=database, events=Outbox(database), clock=clock,
+    )  # fmt: skip
+    assert [watch.look() for _ in range(3)] == [1, 0, 0]
+    assert not told(database)
+    with database.reading() as connection:
+        (row,) = connection.execute(select(outbox)).all()
+    cause = cause_of(
+        DomainEvent(position=1, tenant="main", kind=row.kind, payload=row.payload, at=NOW)
+    )
+    assert isinstance(cause, Cause)
+    assert (cause.about.trigger, cause.about.order_id) == ("promise_at_risk", "bb")
+    assert news_of(eta, eta.p50 - 1) is PromiseAtRisk
+    assert news_of(eta, eta.p90) is None
 
 
 def test_what_was_forecast_is_kept_once_and_judged_when_it_has_come(database: Database) -> None:

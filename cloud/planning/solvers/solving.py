@@ -48,6 +48,8 @@ _MARGIN_ROUNDS: Final = 4
 even so, nothing has."""
 _KEEPING_SHARE: Final = 0.5
 """Of the time, for a plan with the margins of the one in force, where others may be had."""
+_MOST_NEW: Final = 3
+"""Where more is new than that, as after a breakdown, all of the time goes into placing it."""
 _WORTH_SAVING_S: Final = 60.0
 """In seconds of driving: where so much less is to be feared, margins are sought."""
 _WORTH_S: Final = 0.05
@@ -176,6 +178,8 @@ class _Search:
         before = self._before()
         margins = margins_of(problem, travel, before)
         if before is None or self._solver.name == "insertion":
+            return self._holding(margins, {}, before)
+        if len(_jobs_left(problem, before)) > _MOST_NEW:
             return self._holding(margins, {}, before)
         fuller = margins | margins_of(problem, travel, None)
         if self._gained_by(margins, fuller) < _WORTH_SAVING_S:
