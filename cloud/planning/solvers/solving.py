@@ -46,8 +46,6 @@ _MARGIN_SHARE: Final = 0.25
 _MARGIN_ROUNDS: Final = 4
 """What cannot keep a margin, found in that share of the time, has none; where something is left out
 even so, nothing has."""
-_KEEPING_SHARE: Final = 0.5
-"""Of the time, for a plan with the margins of the one in force, where others may be had."""
 _MOST_NEW: Final = 3
 """Where more is new than that, as after a breakdown, all of the time goes into placing it."""
 _WORTH_SAVING_S: Final = 60.0
@@ -171,26 +169,29 @@ class _Search:
     def _kept(self) -> Sequences:
         """A plan that keeps every window that some plan was found to keep.
 
-        From a plan in force one is sought that keeps the margins that it has; and where promises
-        are in danger one that gives them theirs back, which is taken where it is worth its price.
+        A search from a plan in force holds the margins that it has. Where promises are in danger
+        it asks for whole ones, when the plan with these to start from is worth its price.
         """
         problem, travel = self._problem, self._travel
         before = self._before()
         margins = margins_of(problem, travel, before)
-        if before is None or self._solver.name == "insertion":
-            return self._holding(margins, {}, before)
-        if len(_jobs_left(problem, before)) > _MOST_NEW:
-            return self._holding(margins, {}, before)
+        begun = self._begun(margins, {}, before)
+        if before is None or begun[1] is None or not self._may_restore(before):
+            return self._searched(*begun)
         fuller = margins | margins_of(problem, travel, None)
         if self._gained_by(margins, fuller) < _WORTH_SAVING_S:
-            return self._holding(margins, {}, before)
-        seconds, whole = self._seconds, self._ends
-        self._seconds *= _KEEPING_SHARE
-        self._ends -= (1.0 - _KEEPING_SHARE) * seconds
-        found = [self._holding(margins, {}, before)]
-        self._seconds, self._ends = (1.0 - _KEEPING_SHARE) * seconds, whole
-        found.append(self._holding(fuller, margins, before))
-        return min(found, key=lambda each: price(problem, travel, each))
+            return self._searched(*begun)
+        restored = self._begun(fuller, margins, before)
+        if restored[1] is not None and (
+            price(problem, travel, restored[1]) < price(problem, travel, begun[1])
+        ):
+            begun = restored
+        return self._searched(*begun)
+
+    def _may_restore(self, before: Sequences) -> bool:
+        """Whether the time is for more than placing what is new."""
+        is_quick = self._solver.name == "insertion"
+        return not is_quick and len(_jobs_left(self._problem, before)) <= _MOST_NEW
 
     def _gained_by(self, margins: dict[int, int], fuller: dict[int, int]) -> float:
         """By how much less is to be feared with ``fuller`` margins, in seconds of driving."""
@@ -205,11 +206,8 @@ class _Search:
             found += next(feared) - next(feared)
         return found
 
-    def _holding(
-        self, margins: dict[int, int], least: dict[int, int], before: Sequences | None
-    ) -> Sequences:
-        """The best found that keeps ``margins``; what cannot has the ``least``."""
-        problem, start = self._begun(margins, least, before)
+    def _searched(self, problem: Problem, start: Sequences | None) -> Sequences:
+        """The best found that keeps the margins that are in the windows of ``problem``."""
         later: dict[int, int] = {}
         share = _LATE_SHARE if any(job.may_be_late for job in problem.jobs) else 0.0
         sequences = self._search(_relaxed(problem, self._travel, later), start, share)
