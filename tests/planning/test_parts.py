@@ -1,6 +1,7 @@
 """A large problem is improved in parts: by the rules, never for the worse, and it can be ended."""
 
 import time
+from collections import Counter
 
 import numpy as np
 from msgspec import structs
@@ -9,6 +10,8 @@ from cloud.planning.check import check
 from cloud.planning.problem import Problem
 from cloud.planning.questions import SolveRequest
 from cloud.planning.solvers.choice import LARGE
+from cloud.planning.solvers.parts import improved_in_parts
+from cloud.planning.solvers.port import Sequences, Task, sequences_of
 from cloud.planning.solvers.schedule import price_of
 from cloud.planning.solvers.solving import solve
 from cloud.roads.model import Matrix
@@ -58,3 +61,24 @@ def test_no_two_parts_serve_an_order_that_was_left_out() -> None:
     early = tuple(structs.replace(each, shift_end=at(13)) for each in problem.vehicles)
     plan = planned(structs.replace(problem, vehicles=early), "pyvrp", seconds=4.0, matrix=roads)
     assert plan.unserved
+
+
+def test_each_route_has_its_turn_before_others_have_many() -> None:
+    problem, roads = large_day(600)
+    begun = sequences_of(planned(problem, "insertion", matrix=roads), problem)
+    served = {problem.jobs[step.job].id for steps in begun for step in steps}
+    turns: Counter[str] = Counter()
+    parts = 0
+
+    def searched(part: Task) -> Sequences:
+        nonlocal parts
+        parts += 1
+        turns.update(job.id for job in part.problem.jobs)
+        assert part.start is not None
+        return part.start
+
+    task = Task(problem, roads, 30.0, 1, begun, lambda: parts >= 20, cores=1)
+    assert improved_in_parts(task, begun, searched, time.perf_counter() + 30) == begun
+    assert parts == 20
+    assert min(turns[job] for job in served) >= 1
+    assert max(turns.values()) <= 8
