@@ -81,4 +81,4 @@ def test_each_route_has_its_turn_before_others_have_many() -> None:
     assert improved_in_parts(task, begun, searched, time.perf_counter() + 30) == begun
     assert parts == 20
     assert min(turns[job] for job in served) >= 1
-    assert max(turns.values()) <= 8
+    assert max(turns.values()) <= 10, "an order is in five of the parts on average"

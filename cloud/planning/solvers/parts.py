@@ -23,10 +23,10 @@ from cloud.planning.solvers.port import Sequences, Step, Task
 from cloud.planning.solvers.schedule import feasible, plan_of, price_of
 from cloud.roads.hours import Travel
 
-_PART: Final = 100
+_PART: Final = 150
 _LEFT_OUT: Final = 10
 """A part has about so many orders, and tries so many that are left out."""
-_PART_S: Final = (0.3, 0.6)
+_PART_S: Final = (0.4, 0.8)
 _ROUNDS: Final = 3
 """A part is searched so long, the less the sooner: each should have its turn a few times."""
 _LOOK_AGAIN_S: Final = 0.02
