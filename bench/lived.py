@@ -37,6 +37,8 @@ from sim.traffic import Traffic
 LEARNED_NOTHING: Final = Learned(ASSUMED, Worth(), ZoneInfo(ZONE))
 _TENANT: Final = "main"
 _CAPACITY: Final = 60
+_MOST_NAMES: Final = 100_000
+"""A plan made before has no more routes and stops."""
 
 
 class Made(NamedTuple):
@@ -47,7 +49,10 @@ class Made(NamedTuple):
 
 
 class KeptPlan:
-    """The morning plan, kept whatever happens: what is called off is passed by."""
+    """The morning plan, kept whatever happens: what is called off is passed by.
+
+    ``morning``: one that was made of the same day before; without it one is made.
+    """
 
     name = "the morning plan kept"
 
@@ -61,6 +66,7 @@ class KeptPlan:
         policy: TenantPolicy | None = None,
         learned: Learned = LEARNED_NOTHING,
         lag: Lag = ASSUMED_LAG,
+        morning: NewRoutes | None = None,
     ) -> None:
         self.day: LivedDay | None = None
         self._broken: dict[str, Breakdown] = {}
@@ -72,7 +78,7 @@ class KeptPlan:
         self.seconds = seconds
         self._seed = seed
         self.policy = policy or TenantPolicy()
-        self._names = count(1)
+        self._names = count(1 if morning is None else _MOST_NAMES)
         date = datetime.fromtimestamp(script.begins_s, ZoneInfo(ZONE)).date()
         self._depot = Depot(
             tenant=_TENANT, id=DEPOT_ID, name="La Serena", zone=ZONE,
@@ -95,7 +101,8 @@ class KeptPlan:
         known = [one for one in script.errands if one.known_s <= script.begins_s]
         self.orders = {one.id: self._order(one) for one in known}
         self.plan = DayPlan(tenant=_TENANT, depot_id=DEPOT_ID, service_date=date)
-        self.make_plan(script.begins_s - HOUR_S)
+        self.morning = morning or self.made_early(script.begins_s - HOUR_S)
+        self.take(self.morning)
 
     @property
     def revision(self) -> int:
@@ -106,9 +113,9 @@ class KeptPlan:
         """The day that is lived under this plan begins."""
         self.day = day
 
-    def make_plan(self, now_s: float) -> None:
-        """Solve the day as it stands and take the plan at once."""
-        self.take(self.made(self.as_it_stands(now_s), self.seconds).new)
+    def made_early(self, now_s: float) -> NewRoutes:
+        """The plan of the day before the vans leave."""
+        return self.made(self.as_it_stands(now_s), self.seconds).new
 
     def made(self, day: Day, seconds: float, solver: SolverName = "auto") -> "Made":
         """What the product would make of a day, by a search of so many real seconds."""

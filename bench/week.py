@@ -8,9 +8,11 @@ happens, how the streets and doors go; ``ROUNDSMAN_SEEDS`` (5) weeks are lived. 
 city are lived with the first two seeds, and there the product may do no worse than the morning plan
 kept.
 
-All four ways know the same of the days before (`bench.days_before`) and plan with the speeds of the
-hours that the product has learned from them. Left out for all: what vans meet in the last minutes,
-and speeds learned anew in the week itself.
+All four ways begin each day with the plan that the first of them made for its morning: two searches
+of one morning differ by luck, and which orders share a van decides more than what is done later
+(docs/decisions/promises-in-danger.md). They know the same of the days before (`bench.days_before`)
+and plan with the speeds of the hours that the product has learned from them. Left out for all: what
+vans meet in the last minutes, and speeds learned anew in the week itself.
 """
 
 import statistics
@@ -30,6 +32,7 @@ from bench.side_by_side import seeds, side_by_side
 from bench.simulated_days import City, day_script
 from bench.taught import TravelTimes
 from cloud.planning.problem import Policy
+from cloud.planning.revising import NewRoutes
 from sim.happenings import Rates, Script
 from sim.traffic import Traffic, TrafficTruth
 from tests.parts.roads_engine import demo_city
@@ -171,7 +174,8 @@ def lived_weeks(asked: Asked) -> dict[str, Week]:
         ]
         days = [(script, TravelTimes(roads, script)) for script in scripts]
         traffic = _city().traffic(asked.truth, seed=of_city)
-        return {way: _week(way, days, traffic, shown, asked.seed) for way in asked.ways}
+        mornings: list[NewRoutes] = []
+        return {way: _week(way, days, traffic, shown, asked.seed, mornings) for way in asked.ways}
 
 
 def _week(
@@ -180,13 +184,25 @@ def _week(
     traffic: Traffic,
     shown: Shown,
     seed: int,
+    mornings: list[NewRoutes],
 ) -> Week:
-    """Each day by what the days before it have shown."""
+    """Each day by what the days before it have shown.
+
+    ``mornings``: the plans with which the days begin; who finds none makes them for all.
+    """
     weeks = []
-    for script, times in days:
+    for number, (script, times) in enumerate(days):
         planner = _WAYS[way](
-            script, times, seconds=_MORNING_S, seed=seed, learned=shown.learned, lag=shown.lag
+            script,
+            times,
+            seconds=_MORNING_S,
+            seed=seed,
+            learned=shown.learned,
+            lag=shown.lag,
+            morning=mornings[number] if number < len(mornings) else None,
         )
+        if number == len(mornings):
+            mornings.append(planner.morning)
         day = lived(script, _city(), traffic, planner)
         late_s = planner.lateness_s(day)
         weeks.append(
