@@ -29,12 +29,12 @@ from cloud.fleet.shifts import NewShift, ShiftChange
 from cloud.foundation.clock import to_rfc3339
 from cloud.foundation.errors import Invalid
 from cloud.foundation.given import Instant, ServiceDate
-from cloud.foundation.identity import READERS, Caller, Gate
+from cloud.foundation.identity import READERS, Caller, Gate, Reach
 
 _LONGEST_SPAN_S = 400 * 86_400.0
 """Of history that is asked for at once."""
 
-type Warns = Callable[[Shift], Sequence[ShiftWarning]]
+type Warns = Callable[[Shift, Reach], Sequence[ShiftWarning]]
 """Gives what speaks against a shift."""
 type Id = Annotated[str | None, Query(max_length=64)]
 
@@ -145,16 +145,16 @@ def routes(roster: Roster, handover: Handover, gate: Gate, warns: Warns) -> APIR
     dispatcher = Annotated[Caller, Depends(gate.roles("dispatcher"))]
     reader = Annotated[Caller, Depends(gate.roles(*READERS))]
 
-    def entered(made: Shift) -> EnteredShiftBody:
+    def entered(made: Shift, reach: Reach) -> EnteredShiftBody:
         warnings = [
-            ShiftWarningBody.model_validate(one, from_attributes=True) for one in warns(made)
+            ShiftWarningBody.model_validate(one, from_attributes=True) for one in warns(made, reach)
         ]
         return EnteredShiftBody(**_shift(made).model_dump(), warnings=warnings)
 
     @router.post("/shifts", status_code=201)
     def add_shift(body: NewShiftBody, caller: dispatcher) -> EnteredShiftBody:
         """Send a driver with a van out on a service date."""
-        return entered(roster.add_shift(caller.tenant, new_shift(body), caller.reach))
+        return entered(roster.add_shift(caller.tenant, new_shift(body), caller.reach), caller.reach)
 
     @router.get("/shifts")
     def shifts(
@@ -184,14 +184,15 @@ def routes(roster: Roster, handover: Handover, gate: Gate, warns: Warns) -> APIR
     @router.get("/shifts/{shift_id}")
     def shift(shift_id: str, caller: reader) -> EnteredShiftBody:
         """One shift, and what speaks against it."""
-        return entered(roster.shift(caller.tenant, shift_id))
+        return entered(roster.shift(caller.tenant, shift_id), caller.reach)
 
     @router.patch("/shifts/{shift_id}")
     def change_shift(shift_id: str, body: ShiftChangeBody, caller: dispatcher) -> EnteredShiftBody:
         """Change times or people; the shift keeps its id, and its route."""
         change = ShiftChange(**_tuples(body.model_dump(exclude={"version"})))
         return entered(
-            roster.change_shift(caller.tenant, shift_id, body.version, change, caller.reach)
+            roster.change_shift(caller.tenant, shift_id, body.version, change, caller.reach),
+            caller.reach,
         )
 
     @router.post("/shifts/{shift_id}/cancel")

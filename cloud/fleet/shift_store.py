@@ -106,6 +106,14 @@ def find_shift(connection: Connection, tenant: str, shift_id: str) -> Shift | No
     return found[0] if found else None
 
 
+def within_reach(
+    connection: Connection, tenant: str, ids: Iterable[str], reach: Reach
+) -> frozenset[str]:
+    """Which of some shifts are within reach."""
+    wanted = shift.c.tenant == tenant, shift.c.id.in_(sorted(ids)), shifts_within(reach)
+    return frozenset(connection.execute(select(shift.c.id).where(*wanted)).scalars())
+
+
 def put_shift(connection: Connection, changed: Shift) -> None:
     """Write a shift again as it is now."""
     connection.execute(

@@ -21,7 +21,7 @@ from cloud.planning.day_plan import DayPlan, Route, served_orders
 from cloud.planning.diff import Diff, difference
 from cloud.planning.events import RevisionCommitted
 from cloud.planning.jobs import Job
-from cloud.planning.keeping import faults
+from cloud.planning.keeping import faults, unrested
 from cloud.planning.meanwhile import outdated_by, with_progress
 from cloud.planning.memory import Undone, comes_back, is_rejected
 from cloud.planning.policy import TenantPolicy, why_ask
@@ -136,7 +136,8 @@ class Committer:
         published = _as_published(connection, made, now.plan)
         before = published if job.trigger == "driver_reordered" else now.plan
         diff = difference(before, routes, new.sacrificed)
-        if not is_worth_it(job.trigger, before, routes, new, diff, made.gain_s):
+        is_needed = any(unrested(now, now.plan.routes))
+        if not is_needed and not is_worth_it(job.trigger, before, routes, new, diff, made.gain_s):
             return Outcome(now.plan.revision, "nothing")
         cost = RevisionCost(
             drive_s=sum(route.drive_s for route in routes),

@@ -20,7 +20,7 @@ def faults(day: Day, routes: Iterable[Route]) -> list[str]:
     for route in day.plan.routes:
         found += _past_of(route, new.get(route.vehicle_id))
         found += _next_of(day, route, new.get(route.vehicle_id))
-    found += _rested(day, new)
+    found += unrested(day, new.values())
     return [*found, *_parcels(day, new), *_twice(new)]
 
 
@@ -91,7 +91,9 @@ def _parcels_of(
         yield f"{route.vehicle_id}: delivers order {order_id} before it has fetched it"
 
 
-def _rested(day: Day, new: Mapping[str, Route]) -> Iterator[str]:
+def unrested(day: Day, routes: Iterable[Route]) -> Iterator[str]:
+    """Which of ``routes`` leave their drivers too little rest before them; no plan may stay so."""
+    new = {route.vehicle_id: route for route in routes}
     for shift in day.shifts:
         route, left = new.get(shift.vehicle_id), day.allowed.get(shift.id)
         if left is None or route is None or any(stop.state != "open" for stop in route.stops):

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from math import inf
+from typing import Final
 
 from cloud.orders.model import Order
 from cloud.planning.day_plan import DayPlan, Route, Stop
 from cloud.planning.rest import Allowed
 from cloud.planning.situation import Day, is_to_serve, van_of
+
+_STEP_S: Final = 300
 
 
 def outdated_by(before: Day, now: Day, routes: Iterable[Route]) -> str | None:
@@ -21,7 +25,7 @@ def outdated_by(before: Day, now: Day, routes: Iterable[Route]) -> str | None:
     if before.broken != now.broken:
         return "a van broke down, or goes out again"
     if any(_is_shorter(before.allowed_of(one), now.allowed_of(one)) for one in now.shifts):
-        return "a driver has to rest longer"
+        return "less is left of a shift"
     return next(filter(None, (_news_of_route(before, now, route) for route in routes)), None)
 
 
@@ -36,7 +40,14 @@ def with_progress(routes: Iterable[Route], now: DayPlan) -> tuple[Route, ...]:
 
 def _is_shorter(before: Allowed, now: Allowed) -> bool:
     """Whether less is left of a shift, and not only as time goes by."""
-    return now.begins_at > before.begins_at or now.ends_at < before.ends_at
+    if now.begins_at > before.begins_at or now.ends_at < before.ends_at:
+        return True
+    return _steps(now.work_s) < _steps(before.work_s)
+
+
+def _steps(work_s: int | None) -> float:
+    """Work in full steps: who is still out works on by the second."""
+    return inf if work_s is None else work_s // _STEP_S
 
 
 def _news_of_route(before: Day, now: Day, route: Route) -> str | None:

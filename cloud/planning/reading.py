@@ -80,7 +80,8 @@ def read_day(
     wanted = {zone for one in drivers.values() for zone in one.zones}
     wanted |= {zone for shift in shifts for zone in vehicles[shift.vehicle_id].zones}
     driven = shifts_to_plan(shifts, vehicles, plan)
-    begun = {route.vehicle_id for route in plan.routes if route.has_begun}
+    left = ((one.vehicle_id, rest_store.set_out_of(one)) for one in plan.routes)
+    set_out = {van: at for van, at in left if at is not None}
     return Day(
         now=now,
         depot=depot,
@@ -98,7 +99,7 @@ def read_day(
         zones=_zones(connection, tenant, wanted),
         rules=rules,
         coming=comes,
-        allowed=rest_store.allowed_of(connection, driven, work_rules, now, begun),
+        allowed=rest_store.allowed_of(connection, driven, work_rules, now, set_out),
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
+from math import inf
 from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -26,6 +27,8 @@ LOOK_BACK_S: Final = 9 * DAY_S
 _FULL_S: Final = 300
 """The earliest begin is on five minutes, so that it does not move each second of a late evening."""
 _LEAST_S: Final = 60
+EARLY_BEGIN_S: Final = 4 * 3_600
+"""Nobody sets out so long before a shift: what was seen then was seen in another one."""
 
 
 class RouteProgress(NamedTuple):
@@ -120,9 +123,13 @@ class Allowed:
 def stretch_of(turn: Turn, now: float, rules: WorkRules) -> Stretch | None:
     """The work of a turn: what was, where the route tells it; else what is planned. None is none.
 
-    Whoever is still out, comes back as planned, and not before now.
+    Whoever is still out, comes back as planned, and not before now. A route that was driven before
+    its shift began, by a telephone whose clock is wrong, was driven as planned.
     """
-    return _worked(turn, _end_of(turn, now), rules.least_s)
+    ends = _end_of(turn, now)
+    if turn.route is not None and ends <= turn.starts_at:
+        ends = turn.route.planned_end
+    return _worked(turn, ends, rules.least_s)
 
 
 @lru_cache(8_192)
@@ -159,7 +166,7 @@ def _end_of(turn: Turn, now: float) -> float:
     if not route.open_stops:
         return back
     is_out = now < turn.ends_at + OVERTIME_S
-    return max(back, route.planned_end, now) if is_out else back
+    return max(back, route.planned_end, now if is_out else back)
 
 
 def allowed(
@@ -167,7 +174,7 @@ def allowed(
     before: Iterable[Stretch],
     rules: WorkRules | None,
     *,
-    has_begun: bool = False,
+    set_out: float | None = None,
 ) -> Allowed:
     """What the work before a shift leaves of it.
 
@@ -175,7 +182,8 @@ def allowed(
         shift: to come, or on.
         before: work of its driver, in any order; what is not before it is left out.
         rules: None is not limited.
-        has_begun: it has, when it might or not; its begin stays as it is.
+        set_out: when its van did, whether it might or not. Who was too early has begun then, and
+            no week's hours are taken from who is out.
     """
     rules = rules or NO_RULES
     known = [
@@ -185,28 +193,37 @@ def allowed(
         and one.shift_id != shift.id
         and one.begins < shift.starts_at
     ]
-    same_day = [one for one in known if one.service_date == shift.service_date]
-    days = _days(one for one in known if one.service_date != shift.service_date)
+    same_day = _without_rest(known, shift, rules)
+    days = _days((one for one in known if one not in same_day), rules)
     begins = min((one.begins for one in same_day), default=shift.starts_at)
+    set_out = set_out if has_begun(shift, set_out) else None
     left, strains = shift.ends_at, list[Strain]()
     begins_at, late = _rested_before(shift, begins, days, rules)
     strains += late
-    sets_out = begins if has_begun else max(begins, begins_at)
+    if set_out is not None:
+        begins_at = min(begins_at, max(set_out, shift.starts_at))
+    sets_out = begins if same_day else begins_at
     for strain in _to_rest_after(shift, sets_out, days, rules):
         strains.append(strain)
         length_s = SIX_DAYS_S if strain.rule == "six_days" else DAY_S - strain.needed_s
         left = min(left, strain.since + length_s)
     work_s, busy = _week(shift, known, rules)
-    if rules.day_s is not None and same_day:
-        of_day_s = max(0, rules.day_s - sum(one.work_s for one in same_day))
+    work_s = work_s if set_out is None else None
+    of_date = [one.work_s for one in known if one.service_date == shift.service_date]
+    if rules.day_s is not None and of_date:
+        of_day_s = max(0, rules.day_s - sum(of_date))
         work_s = of_day_s if work_s is None else min(work_s, of_day_s)
-    begins_at = shift.starts_at if has_begun else begins_at
     return Allowed(
         begins_at=begins_at,
         ends_at=max(begins_at, left),
         work_s=work_s,
         strains=(*strains, *busy),
     )
+
+
+def has_begun(shift: Shift, set_out: float | None) -> bool:
+    """Whether a van's setting out was in this shift, and not in another one of its day."""
+    return set_out is not None and set_out >= shift.starts_at - EARLY_BEGIN_S
 
 
 class _Worked(NamedTuple):
@@ -216,14 +233,37 @@ class _Worked(NamedTuple):
     ends: float
 
 
-def _days(known: Iterable[Stretch]) -> list[_Worked]:
-    """The days in order; those that overlap, as a night and the morning after it, are one."""
-    of_date: dict[date, _Worked] = {}
+def _without_rest(known: Iterable[Stretch], shift: Shift, rules: WorkRules) -> list[Stretch]:
+    """The work of a shift's date before it, back to the last daily rest in that date, if any."""
+    found: list[Stretch] = []
+    ended = -inf
     for one in known:
-        was = of_date.get(one.service_date, _Worked(one.begins, one.ends))
-        of_date[one.service_date] = _Worked(min(was.begins, one.begins), max(was.ends, one.ends))
+        if one.service_date != shift.service_date:
+            continue
+        found = [one] if _is_rest(one.begins - ended, rules) else [*found, one]
+        ended = max(ended, one.ends)
+    return [] if _is_rest(shift.starts_at - ended, rules) else found
+
+
+def _is_rest(gap_s: float, rules: WorkRules) -> bool:
+    """Whether what lies within a date is no pause of a day, but the rest between two."""
+    return rules.rest_s is not None and gap_s >= rules.rest_s
+
+
+def _days(known: Iterable[Stretch], rules: WorkRules) -> list[_Worked]:
+    """The days in order; those that overlap, as a night and the morning after it, are one.
+
+    ``known`` by their begin; a date in which there is a daily rest is two days.
+    """
+    of_date: dict[date, list[_Worked]] = {}
+    for one in known:
+        of = of_date.setdefault(one.service_date, [])
+        if of and not _is_rest(one.begins - of[-1].ends, rules):
+            of[-1] = _Worked(of[-1].begins, max(of[-1].ends, one.ends))
+        else:
+            of.append(_Worked(one.begins, one.ends))
     found: list[_Worked] = []
-    for day in sorted(of_date.values()):
+    for day in sorted(day for of in of_date.values() for day in of):
         if found and day.begins <= found[-1].ends:
             found[-1] = _Worked(found[-1].begins, max(found[-1].ends, day.ends))
         else:
@@ -353,16 +393,18 @@ class Telling(NamedTuple):
 
     def _effect(self, strain: Strain, left: Allowed) -> str:
         other = "or give it to another driver"
-        if left.is_none:
+        if left.is_none and not self.has_begun:
             return "nothing of it is planned. Give it to another driver, or cancel it."
         match strain.rule:
             case "daily_rest" | "weekly_rest":
-                if self.has_begun:
+                if self.has_begun and left.begins_at < strain.since + strain.needed_s:
                     return "it has begun all the same. Let another driver take over."
                 return f"it is planned from {self._clock(left.begins_at)}. Begin it then, {other}."
             case "rest_in_24_hours" | "six_days":
                 return f"it is planned until {self._clock(left.ends_at)}. End it then, {other}."
             case "week":
+                if self.has_begun:
+                    return "it has begun and is planned on. Let another driver take over."
                 work = _hours(left.work_s or 0)
                 return f"it is planned for {work} of work. Shorten it, {other}."
 

@@ -3,7 +3,8 @@
 A week of a depot's drivers has thousands of stops; these rows spare reading them.
 """
 
-from collections.abc import Collection, Container, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import date
 from functools import lru_cache
 from typing import Any, Final
@@ -17,6 +18,7 @@ from sqlalchemy import (
     cast,
     delete,
     func,
+    or_,
     select,
     update,
 )
@@ -55,7 +57,16 @@ _TURNS: Final = (
         *(route_work.c[name] for name in _TOLD),
         route_work.c.breaks.label("route_breaks"),
     )
-    .join(shift, and_(shift.c.tenant == assignment.c.tenant, shift.c.id == assignment.c.shift_id))
+    .join(
+        shift,
+        and_(
+            shift.c.tenant == assignment.c.tenant,
+            shift.c.vehicle_id == assignment.c.vehicle_id,
+            shift.c.ends_at > assignment.c.begin_at,
+            or_(assignment.c.end_at.is_(None), assignment.c.end_at > shift.c.starts_at),
+            or_(shift.c.state == "planned", shift.c.id == assignment.c.shift_id),
+        ),
+    )
     .join(
         route_work,
         and_(
@@ -70,8 +81,26 @@ _TURNS: Final = (
         assignment.c.tenant == bindparam("tenant"),
         assignment.c.kind == "driver",
         assignment.c.holder_id.in_(bindparam("drivers", expanding=True)),
-        assignment.c.begin_at >= bindparam("begin"),
         assignment.c.begin_at < bindparam("end"),
+        or_(assignment.c.end_at.is_(None), assignment.c.end_at > bindparam("begin")),
+        shift.c.starts_at >= bindparam("begin"),
+        shift.c.starts_at < bindparam("end"),
+    )
+)
+_HOLDERS: Final = (
+    select(shift.c.id, assignment.c.holder_id)
+    .join(
+        assignment,
+        and_(
+            assignment.c.tenant == shift.c.tenant,
+            assignment.c.kind == "driver",
+            assignment.c.vehicle_id == shift.c.vehicle_id,
+            assignment.c.begin_at <= shift.c.starts_at,
+            or_(assignment.c.end_at.is_(None), assignment.c.end_at > shift.c.starts_at),
+        ),
+    )
+    .where(
+        shift.c.tenant == bindparam("tenant"), shift.c.id.in_(bindparam("shifts", expanding=True))
     )
 )
 
@@ -81,7 +110,7 @@ def progress_of(route: Route) -> RouteProgress | None:
     if not route.stops:
         return None
     return RouteProgress(
-        planned_end=route.stops[-1].planned_departure + route.end_leg_s,
+        planned_end=max(one.planned_departure for one in route.stops) + route.end_leg_s,
         first_seen=min(
             (at for one in route.stops if (at := one.arrived_at) is not None), default=None
         ),
@@ -132,7 +161,11 @@ def mark(connection: Connection, tenant: str, stop_id: str) -> None:
 def turns_of(
     connection: Connection, tenant: str, driver_ids: Collection[str], begin: float, end: float
 ) -> list[Turn]:
-    """The turns of some drivers, in vans of any depot, that begin between two instants."""
+    """The turns of some drivers, in vans of any depot, whose shifts begin between two instants.
+
+    One for each shift and assignment to its van that overlaps it: who was given a van outside of a
+    shift, or for a week, drives in every shift of it.
+    """
     wanted = sorted(driver_ids)
     asked = {"tenant": tenant, "begin": begin, "end": end}
     return [
@@ -144,19 +177,40 @@ def turns_of(
     ]
 
 
+def as_held(connection: Connection, shifts: Collection[Shift]) -> list[Shift]:
+    """Shifts of one company with the driver who is given the van at their start, if anybody is."""
+    known = {one.id: one for one in shifts}
+    if not known:
+        return []
+    tenant, ids = next(iter(shifts)).tenant, sorted(known)
+    for first in range(0, len(ids), _AT_ONCE):
+        asked = {"tenant": tenant, "shifts": ids[first : first + _AT_ONCE]}
+        for shift_id, driver_id in connection.execute(_HOLDERS, asked):
+            known[shift_id] = replace(known[shift_id], driver_id=driver_id)
+    return list(known.values())
+
+
+def set_out_of(route: Route) -> float | None:
+    """When a van left for the first stop it arrived at; None is not yet."""
+    return min(
+        (at - one.leg_s for one in route.stops if (at := one.arrived_at) is not None), default=None
+    )
+
+
 def allowed_of(
     connection: Connection,
     shifts: Collection[Shift],
     rules: WorkRules | None,
     now: float,
-    begun: Container[str],
+    set_out: Mapping[str, float],
 ) -> dict[str, Allowed]:
     """What rest and work of other days leave of some shifts of one company, by their id.
 
-    ``begun``: vans that are out already.
+    ``set_out``: when the vans did that are out already.
     """
     if rules is None or not rules.is_of_days or not shifts:
         return {}
+    shifts = as_held(connection, shifts)
     first, last = (end(one.starts_at for one in shifts) for end in (min, max))
     drivers = {one.driver_id for one in shifts}
     tenant = next(iter(shifts)).tenant
@@ -166,7 +220,7 @@ def allowed_of(
         if stretch is not None:
             worked[stretch.driver_id].append(stretch)
     return {
-        one.id: allowed(one, worked[one.driver_id], rules, has_begun=one.vehicle_id in begun)
+        one.id: allowed(one, worked[one.driver_id], rules, set_out=set_out.get(one.vehicle_id))
         for one in shifts
     }
 

@@ -76,12 +76,15 @@ def vehicle_of(
             **costs,
         )
     lat, lon, done_at = _free_where_and_when(day, route, drive_s)
+    latest = shift.ends_at + OVERTIME_S
+    if left.ends_at < shift.ends_at:  # a rest that has to follow knows no overtime
+        latest = left.ends_at
     return problem.Vehicle(
         id=van.id,
         start=places.index(lat, lon),
         end=end,
         available_from=int(done_at),
-        shift_end=int(min(shift.ends_at, left.ends_at)) + OVERTIME_S,
+        shift_end=int(latest),
         capacity=room[0],
         capacity_g=room[1],
         capacity_ml=room[2],

@@ -4,7 +4,7 @@ The numbers are data: a tenant takes a set of these, for all depots or one, or g
 binds from one day to the next is reckoned in `cloud.planning.rest`.
 """
 
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -228,7 +228,6 @@ RULE_SETS: Final[dict[RuleSetName, RuleSet]] = {
         ),
     )
 }
-RULE_SET_NAMES: Final[tuple[RuleSetName, ...]] = get_args(RuleSetName.__value__)
 
 
 def rules_of(chosen: RuleSetName | WorkRules) -> WorkRules:

@@ -130,9 +130,42 @@ def test_the_rest_lies_within_24_hours_where_the_rules_say_so() -> None:
 
 
 def test_who_has_begun_all_the_same_keeps_the_begin_and_is_told_of() -> None:
-    left = allowed(shift(1), [worked(0, 14, 23.5)], RULES, has_begun=True)
+    left = allowed(shift(1), [worked(0, 14, 23.5)], RULES, set_out=at(1, 8))
     assert left.begins_at == at(1, 8)
     assert rules_of(left) == ["daily_rest"]
+
+
+def test_who_set_out_after_the_rest_keeps_it_and_the_hours_before_are_no_work() -> None:
+    late = allowed(shift(1), [worked(0, 14, 23.5)], RULES, set_out=at(1, 12))
+    assert late.begins_at == at(1, 10.5)
+    early = allowed(shift(1), [worked(0, 14, 23.5)], RULES, set_out=at(1, 9))
+    assert early.begins_at == at(1, 9)
+    elsewhere = allowed(shift(1, 14, 22), [], RULES, set_out=at(1, 8))
+    assert elsewhere == allowed(shift(1, 14, 22), [], RULES)
+
+
+def test_a_day_begins_with_its_first_shift_and_ends_in_time_for_the_rest() -> None:
+    rules = RULE_SETS["eu-van"].rules
+    for set_out in (None, at(0, 16)):
+        left = allowed(shift(0, 16, 22), [worked(0, 6, 10)], rules, set_out=set_out)
+        assert (left.begins_at, left.ends_at) == (at(0, 16), at(0, 19))
+        assert rules_of(left) == ["rest_in_24_hours"]
+
+
+def test_eleven_hours_within_a_date_are_a_rest() -> None:
+    rules = RULE_SETS["eu-van"].rules
+    left = allowed(shift(0, 17, 24), [worked(0, 0, 6)], rules)
+    assert (left.ends_at, left.strains) == (at(0, 24), ())
+
+
+def test_a_week_that_is_used_up_takes_nothing_from_who_is_out() -> None:
+    full = [worked(day, 7, 19) for day in range(4)]
+    assert allowed(shift(4), full, RULES).work_s == 0
+    out = allowed(shift(4), full, RULES, set_out=at(4, 8))
+    assert out.work_s is None
+    assert rules_of(out) == ["week"]
+    told = Telling("Ana", "America/Santiago", has_begun=True).words(out.strains[0], shift(4), out)
+    assert told.endswith("it has begun and is planned on. Let another driver take over.")
 
 
 STRETCHES = st.lists(
@@ -179,7 +212,7 @@ def test_what_is_left_keeps_every_rule_it_was_told_by(
         if one.service_date != entered.service_date and one.begins < entered.starts_at
     ]
     shortest = min(rules.rest_s or 0, rules.short_rest_s or DAY_S)
-    if ends and all(one.service_date != entered.service_date for one in before):
+    if shortest and ends and all(one.service_date != entered.service_date for one in before):
         assert left.begins_at - max(ends) >= shortest
 
 
@@ -218,6 +251,9 @@ def turn(route: RouteProgress | None = None, end: float | None = None) -> Turn:
         (FAR._replace(first_seen=at(0, 9)), at(0, 15), at(0, 17)),
         (FAR._replace(first_seen=at(0, 9)), at(0, 18.5), at(0, 18.5)),  # is still out
         (FAR._replace(first_seen=at(0, 9), last_seen=at(0, 20)), at(1, 8), at(0, 20) + 600),
+        (FAR._replace(first_seen=at(0, 9)), at(0, 19.5), at(0, 17)),  # long back, surely
+        (FAR._replace(first_seen=at(0, 2), last_seen=at(0, 5), open_stops=0), at(0, 18),
+         at(0, 17)),  # by a telephone whose clock is wrong
         (FAR._replace(first_seen=at(0, 9), last_seen=at(0, 15), open_stops=0), at(0, 16),
          at(0, 15) + 600),
     ],

@@ -18,7 +18,7 @@ from cloud.planning.check import check
 from cloud.planning.day_plan import DayPlan, Route
 from cloud.planning.events import RouteFinished
 from cloud.planning.job_queue import JobQueue
-from cloud.planning.keeping import faults
+from cloud.planning.keeping import faults, unrested
 from cloud.planning.meanwhile import outdated_by
 from cloud.planning.posing import problem_of
 from cloud.planning.questions import SolveRequest, SolverName
@@ -58,7 +58,11 @@ def late_shift(office: Office, **told: Any) -> Any:
     """The driver of van-1 drove another depot's van last night."""
     shift = {"vehicle_id": "south-1", "driver_id": "of-van-1", "service_date": YESTERDAY}
     times = {"start": "14:00", "end": "23:30"}
-    return office.ask("POST", "/shifts", 201, **shift, **(times | told))
+    return office.ask("POST", "/shifts", 201, **(shift | times | told))
+
+
+def lasting(begin: str, until: str) -> dict[str, str]:
+    return {"from": f"2026-11-{begin}:00-03:00", "until": f"2026-11-{until}:00-03:00"}
 
 
 def limit(office: Office, rules: Any) -> None:
@@ -102,6 +106,22 @@ def test_without_rules_a_late_evening_changes_nothing(office: Office) -> None:
     office.ask("POST", f"{PLAN}/optimize", 202, seconds=0.3)
     office.work()
     assert all(set_out(office, van) < at("23T10:30") for van in office.sequences)
+
+
+def test_whoever_is_given_the_van_at_the_shifts_start_is_bound_and_has_worked(
+    office: Office,
+) -> None:
+    """Given before the shift, or for more than one: it is that driver's work, and rest."""
+    limit(office, RULES)
+    late_shift(office, driver_id="of-van-2")
+    office.ask("PUT", "/vehicles/south-1/driver", 200, driver_id="of-van-1",
+               **lasting("22T12:00", "23T02:00"))  # fmt: skip
+    assert of_van(office, "van-2")["warnings"] == []
+    (mine,) = of_van(office, "van-1")["warnings"]
+    assert mine["rule"] == "daily_rest"
+    office.ask("PUT", "/vehicles/van-1/driver", 200, driver_id="of-van-2",
+               **lasting("23T07:50", "23T22:00"))  # fmt: skip
+    assert of_van(office, "van-1")["warnings"] == []
 
 
 def last_night(*done: str, ends: str = "22T23:00") -> Route:
@@ -256,5 +276,8 @@ def test_nobody_sets_out_before_the_end_of_a_rest_whatever_a_planner_says() -> N
     late = route("van-1", stop("p", order("a"), kind="pickup", arrival=EIGHT + 3 * HOUR))
     assert faults(tired(), [early]) == ["van-1: sets out before its driver has rested"]
     assert faults(tired(), [late]) == []
-    assert outdated_by(day(*ORDERS), tired(), []) == "a driver has to rest longer"
-    assert outdated_by(tired(), tired(1), []) is None
+    assert any(unrested(tired(), [early]))  # and a plan in force that does is replaced
+    assert not any(unrested(tired(), [late]))
+    assert outdated_by(day(*ORDERS), tired(), []) == "less is left of a shift"
+    assert outdated_by(tired(), tired(1), []) == "less is left of a shift"
+    assert outdated_by(tired(1), tired(), []) is None
