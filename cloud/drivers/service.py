@@ -20,6 +20,7 @@ from cloud.planning.breakdowns.model import is_half_over
 from cloud.planning.day_plan import Route, Stop, is_served_at
 from cloud.planning.events import RouteFinished
 from cloud.planning.reordering import is_out_of_turn
+from cloud.planning.rest import EARLY_BEGIN_S
 from cloud.planning.service import has_driven, require_route_of_driver
 
 _HANDED_ON: Final = frozenset({"loaded", "out_for_delivery"})
@@ -117,7 +118,7 @@ class DriverWork:
             if stop.state == "open":
                 if is_out_of_turn(route, stop_id):
                     take_out_of_turn(connection, route, stop_id, now)
-                self._arrive(connection, route, stop, _not_later(at, now))
+                self._arrive(connection, route, stop, _told_at(route, at, now))
             after = _require_stop(connection, tenant, route, stop_id)
         self._events.wake()
         return after
@@ -137,7 +138,7 @@ class DriverWork:
             stop = _require_stop(connection, tenant, route, stop_id)
             if stop.state == "open":
                 raise Conflict(f"nobody has arrived at stop {stop_id}; report the arrival first")
-            when = _not_later(at, now)
+            when = _told_at(route, at, now)
             if stop.kind == "pickup":
                 _pick_up(connection, route, stop, report, when)
             else:
@@ -167,9 +168,9 @@ class DriverWork:
                 )
 
 
-def _not_later(at: float | None, now: float) -> float:
-    """When the driver says it was; a telephone's clock that runs ahead is not believed."""
-    return now if at is None else min(at, now)
+def _told_at(route: Route, at: float | None, now: float) -> float:
+    """When the driver says it was; a telephone's clock that is wrong by hours is not believed."""
+    return now if at is None else min(max(at, route.starts_at - EARLY_BEGIN_S), now)
 
 
 def _require_parcel(connection: Connection, tenant: str, parcel_id: str) -> Parcel:

@@ -115,7 +115,9 @@ class Fleet:
         self, connection: Connection, kind: Kind[T], before: T, values: dict[str, Any]
     ) -> tuple[T, bool]:
         """The same, inside the caller's transaction; whether `tell_broker` is to be called."""
-        self._require_drawn(connection, before.tenant, values.get("zones", ()))
+        known = getattr(before, "zones", ())
+        new = [zone for zone in values.get("zones", ()) if zone not in known]
+        self._require_drawn(connection, before.tenant, new)
         after = register.change(connection, kind, before, values)
         return after, self._tell_use(connection, before, after)
 

@@ -30,7 +30,8 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
         slack_s: kept at each door beside its service: finding a place to stand, and whatever the
             speeds of the streets do not tell.
         margin_share: how much of what vans come later in one of ten cases is kept before the end
-            of a window, where that can be done; 0 keeps nothing.
+            of a window, where that can be done, and so by how much lateness is feared, at
+            ``late_s`` a second; 0 keeps and fears nothing.
         ask_above_moved: a re-plan that moves more orders than this is proposed, not published;
             None publishes all.
         ask_before_moving_a_promise: propose whatever tells a customer another time.

@@ -41,8 +41,8 @@ class WorkRulesBody(BaseModel):
     ``least_s`` is no break. ``day_s`` and ``day_drive_s``: longest work and driving of a day.
     ``rest_s`` lies between the work of two service dates, or ``short_rest_s`` up to ``short_rests``
     times between two weekly rests; within 24 hours of a day's begin with ``is_rest_daily``.
-    ``week_rest_s`` begins within six days of the end of the one before. ``week_s``: longest work
-    from Monday to Sunday.
+    ``week_rest_s`` begins within six times 24 hours of the first work after the one before.
+    ``week_s``: longest work from Monday to Sunday.
     """
 
     model_config = ConfigDict(extra="forbid", from_attributes=True)
@@ -89,7 +89,8 @@ class PolicyBody(BaseModel):
     ``outside_zone`` a delivery outside the zones of its driver or van; ``unfamiliar`` one at a
     door that another driver knows well and its own does not; ``slack_s`` seconds kept at each door
     beside its service; ``margin_share`` of what one van in ten comes later than forecast is kept
-    before windows end, where that can be done. ``work_rules`` is a set of
+    before windows end, where that can be done, and lateness to be feared with less costs a
+    re-plan ``late_s`` a second. ``work_rules`` is a set of
     ``GET /planning/work-rules``, or own numbers; ``work_rules_of_depots`` is that of some depots.
     Doors within ``halt_within_m`` of where a van parks may be served on foot from one halt
     (0: none), which parks once: of each service ``parking_s`` is parking.

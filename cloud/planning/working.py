@@ -38,8 +38,8 @@ class WorkRules(msgspec.Struct, frozen=True, kw_only=True):
             short_rest_s: a shorter one that will do ``short_rests`` times between two weekly rests.
         is_rest_daily: the rest lies within 24 hours of the begin of the work before it, so that
             work which begins has to end in time for it.
-        week_rest_s: a longer rest that has to begin within six times 24 hours of the end of the
-            one before.
+        week_rest_s: a longer rest that has to begin within six times 24 hours of the begin of the
+            first work after the one before.
         week_s: longest work from Monday to Sunday, by service dates.
     """
 

@@ -135,7 +135,9 @@ def test_a_zone_that_was_taken_away_hinders_no_other_change(desk: Desk) -> None:
         geofence_store.remove(connection, "main", "north")
     renamed = desk.ask("PATCH", "/drivers/ana", json={"version": 2, "name": "Ana Paz"}).json()
     assert (renamed["name"], renamed["zones"]) == ("Ana Paz", ["north"])
-    freed = desk.ask("PATCH", "/drivers/ana", json={"version": 3, "zones": []})
+    same = desk.ask("PATCH", "/drivers/ana", json={"version": 3, "zones": ["north"]}).json()
+    assert same["zones"] == ["north"]
+    freed = desk.ask("PATCH", "/drivers/ana", json={"version": 4, "zones": []})
     assert freed.json()["zones"] == []
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from cloud.drivers import service
 from cloud.foundation.ids import random_id
 from cloud.foundation.migrations import downgrade, upgrade
 from cloud.foundation.outbox import Outbox
@@ -239,6 +240,15 @@ def test_the_rows_are_those_of_the_routes_and_made_anew_of_what_is_stored(office
     downgrade(database, "business", "0036")
     upgrade(database, "business")
     assert [one[:10] for one in rows()] == [one[:10] for one in known]
+
+
+@pytest.mark.parametrize(
+    ("told", "taken"), [(None, 0), (-60, -60), (90, 0), (-9 * HOUR, -5 * HOUR)]
+)
+def test_a_telephone_whose_clock_is_wrong_makes_no_work(told: float | None, taken: float) -> None:
+    now = EIGHT + HOUR
+    at_door = None if told is None else now + told
+    assert service._told_at(route("van-1"), at_door, now) == now + taken
 
 
 ORDERS = [order(f"o{number}") for number in range(8)]

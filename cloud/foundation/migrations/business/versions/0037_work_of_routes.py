@@ -41,6 +41,24 @@ def upgrade() -> None:
     route = sa.table("route", *(sa.column(name) for name in plain), breaks)
     told = ("tenant", "route_id", "planned_departure", "arrived_at", "done_at", "state")
     stop = sa.table("stop", *(sa.column(name) for name in told))
+    bind, after = op.get_bind(), None
+    while rows := bind.execute(_next(route, stop, after)).mappings().all():
+        op.bulk_insert(work, [_row(row) for row in rows])
+        after = rows[-1]["tenant"], rows[-1]["id"]
+
+
+def _next(
+    route: sa.TableClause, stop: sa.TableClause, after: tuple[str, str] | None
+) -> sa.Select[Any]:
+    """Routes with what was seen of their stops, some by their key after ``after``."""
+    key = sa.tuple_(route.c.tenant, route.c.id)
+    some = sa.select(*route.c).order_by(route.c.tenant, route.c.id).limit(_AT_ONCE)
+    if after is not None:
+        some = some.where(key > sa.tuple_(*after))
+    # a page without stops would end the walk: only routes that have some are in it
+    has_stops = sa.exists().where(stop.c.tenant == route.c.tenant, stop.c.route_id == route.c.id)
+    page = some.where(has_stops).subquery()
+    of_route = sa.and_(stop.c.tenant == page.c.tenant, stop.c.route_id == page.c.id)
     far = (
         sa.select(
             stop.c.tenant,
@@ -50,15 +68,14 @@ def upgrade() -> None:
             sa.func.max(stop.c.done_at).label("last"),
             sa.func.count().filter(stop.c.state != "done").label("open"),
         )
+        .select_from(stop.join(page, of_route))
         .group_by(stop.c.tenant, stop.c.route_id)
         .subquery()
     )
-    of_route = sa.and_(far.c.tenant == route.c.tenant, far.c.route_id == route.c.id)
+    same = sa.and_(far.c.tenant == page.c.tenant, far.c.route_id == page.c.id)
     seen = (far.c.left, far.c.first, far.c.last, far.c.open)
-    every = sa.select(*route.c, *seen).select_from(route.join(far, of_route))
-    rows = op.get_bind().execute(every).mappings().all()
-    for first in range(0, len(rows), _AT_ONCE):
-        op.bulk_insert(work, [_row(row) for row in rows[first : first + _AT_ONCE]])
+    joined = sa.select(*page.c, *seen).select_from(page.join(far, same))
+    return joined.order_by(page.c.tenant, page.c.id)
 
 
 def downgrade() -> None:
