@@ -2,6 +2,7 @@
 
 import msgspec
 
+from cloud.planning.day_plan import Route
 from cloud.planning.revision import Trigger
 
 
@@ -26,7 +27,7 @@ class PlanningFailed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RouteFinished(msgspec.Struct, frozen=True, kw_only=True):
-    """A driver has done the last stop of a route, at ``done_at``."""
+    """The last stop of a route is done, at ``done_at``, or what was left of it was taken away."""
 
     depot_id: str
     service_date: str
@@ -64,3 +65,16 @@ class MarginUsed(msgspec.Struct, frozen=True, kw_only=True):
     vehicle_id: str
     promised_until: float
     expected_at: float
+
+
+def route_finished(route: Route) -> RouteFinished:
+    """What is told of a route of which nothing is left to do, by what was seen on it."""
+    seen = [at for one in route.stops for at in (one.arrived_at, one.done_at) if at is not None]
+    return RouteFinished(
+        depot_id=route.depot_id,
+        service_date=route.service_date.isoformat(),
+        route_id=route.id,
+        vehicle_id=route.vehicle_id,
+        driver_id=route.driver_id,
+        done_at=max(seen, default=route.starts_at),
+    )

@@ -17,10 +17,12 @@ from sqlalchemy import (
     update,
 )
 
+from cloud.foundation import outbox
 from cloud.foundation.database import put_rows
 from cloud.foundation.identity.reach import EVERYTHING, Reach
 from cloud.planning import rest_store
 from cloud.planning.day_plan import DayPlan, Route, Unplanned
+from cloud.planning.events import route_finished
 from cloud.planning.revision import Revision
 from cloud.planning.revision_store import put_revision
 from cloud.planning.route_rows import STOP_ROW, row_of_route, row_of_stop
@@ -126,7 +128,15 @@ def commit_revision(
         of_day = _of_day(before.tenant, before.depot_id, before.service_date)
         connection.execute(update(plan).where(of_day).values(**values))
     _put_routes(connection, before, kept)
+    for route in _finished(before, kept):
+        outbox.append(connection, route.tenant, revision.created_at, route_finished(route))
     put_revision(connection, before, kept, revision)
+
+
+def _finished(before: DayPlan, routes: Iterable[Route]) -> list[Route]:
+    """Routes under way whose last open stops have been taken from them."""
+    under_way = {one.id for one in before.routes if one.state == "under_way"}
+    return [one for one in routes if one.id in under_way and one.state == "finished"]
 
 
 def _put_routes(connection: Connection, before: DayPlan, routes: Iterable[Route]) -> None:

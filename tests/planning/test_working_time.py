@@ -10,9 +10,11 @@ import pytest
 from sqlalchemy import select
 
 from cloud.drivers import service
+from cloud.fleet import shift_store
+from cloud.foundation.identity import EVERYTHING, Reach
 from cloud.foundation.ids import random_id
 from cloud.foundation.migrations import downgrade, upgrade
-from cloud.foundation.outbox import Outbox
+from cloud.foundation.outbox import Outbox, outbox
 from cloud.foundation.settings import Settings
 from cloud.planning import plan_store, rest_store, route_store
 from cloud.planning.check import check
@@ -28,6 +30,7 @@ from cloud.planning.rest_store import progress_of
 from cloud.planning.situation import Day
 from cloud.planning.solvers.solving import solve
 from cloud.planning.tables import route_work
+from cloud.planning.working_time import WorkingTime
 from tests.cloud.desk import TODAY, StillClock, open_desk
 from tests.planning import test_store
 from tests.planning.days import EIGHT, day, order, route, stop
@@ -148,6 +151,40 @@ def drive(office: Office, one: Route) -> None:
     plan = DayPlan(tenant="main", depot_id="south", service_date=one.service_date)
     with office.desk.database.writing() as connection:
         plan_store.commit_revision(connection, plan, [one], (), test_store._revision(1))
+
+
+def told_of(office: Office) -> list[str]:
+    with office.desk.database.reading() as connection:
+        return list(connection.execute(select(outbox.c.kind)).scalars())
+
+
+def test_a_route_whose_last_stops_are_taken_away_is_finished(office: Office) -> None:
+    one = last_night("22T22:40")
+    drive(office, one)
+    assert "RouteFinished" not in told_of(office)
+    with office.desk.database.writing() as connection:
+        plan = plan_store.find_plan(connection, "main", "south", one.service_date)
+        left = [replace(route_, stops=route_.stops[:1]) for route_ in plan.routes]
+        plan_store.commit_revision(connection, plan, left, (), test_store._revision(2))
+    assert told_of(office).count("RouteFinished") == 1
+
+
+def test_of_a_shift_elsewhere_no_more_is_told_than_the_rule(office: Office) -> None:
+    limit(office, RULES)
+    entered = late_shift(office)
+    working = WorkingTime(office.desk.database, StillClock())
+    with office.desk.database.reading() as connection:
+        late = shift_store.find_shift(connection, "main", entered["id"])
+    assert late is not None
+    (whole,) = working.against(late, EVERYTHING)
+    assert (whole.shift_id, whole.text) == (
+        office.shifts["van-1"],
+        entered["warnings"][0]["text"],
+    )
+    (told,) = working.against(late, Reach(depot_ids=frozenset({"south"})))
+    assert (told.rule, told.shift_id) == ("daily_rest", late.id)
+    assert "Ana" not in told.text
+    assert "van-1" not in told.text
 
 
 def test_who_came_back_late_rests_from_then_and_a_replan_takes_note(office: Office) -> None:
