@@ -346,7 +346,7 @@ def _run_learner(serving: Serving, _is_stopping: Callable[[], bool]) -> None:
     data.learner_socket.unlink(missing_ok=True)
     try:
         asyncio.run(
-            listen("learner", data.learner_socket, learner.serve, most_bytes=MAX_QUESTION_BYTES)
+            listen("learner", data.learner_socket, learner.desk(), most_bytes=MAX_QUESTION_BYTES)
         )
     finally:
         data.learner_socket.unlink(missing_ok=True)

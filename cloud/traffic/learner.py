@@ -9,8 +9,8 @@ are read and never written.
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -49,7 +49,6 @@ _log = logging.getLogger(__name__)
 _REST: Final = 1.0
 """Times as long as a van took learning rests: half the road engine's bulk lane is for others."""
 _WAITING: Final = 4
-_READ_S: Final = 30.0
 _MOST_STOPS: Final = 2_000
 _LONGEST_DWELL_MS: Final = 86_400_000
 
@@ -79,52 +78,18 @@ class Learner:
         self._folder = folder
         self._engine = engine
         self._turn = asyncio.Lock()
-        self._held = 0
         self._segments: tuple[str, Segments] | None = None
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection: read a question, answer it."""
-        try:
-            answer = await self._hear(reader)
-            if answer is not None:
-                await asking.answer(reader, writer, msgspec.json.encode(answer) + b"\n")
-        except ConnectionError:
-            _log.debug("web left before its answer")
-        finally:
-            writer.close()
-            with suppress(ConnectionError):
-                await writer.wait_closed()
-
-    async def _hear(self, reader: asyncio.StreamReader) -> Answer | None:
-        """The answer to what comes; None when nothing does, or nobody waits for it any more."""
-        try:
-            async with asyncio.timeout(_READ_S):
-                line = await reader.readline()
-            if not line:
-                return None
-            question: Question = msgspec.json.decode(line, type=Question)
-        except (TimeoutError, ValueError, msgspec.DecodeError) as error:
-            return Refused(reason=f"question: {error}; send one as one JSON line")
-        if self._held >= _WAITING:
-            return Refused(reason=f"learner: {self._held} questions wait already; ask again later")
-        self._held += 1
-        try:
-            return await self._answer_or_leave(question, reader)
-        finally:
-            self._held -= 1
-
-    async def _answer_or_leave(
-        self, question: Question, reader: asyncio.StreamReader
-    ) -> Answer | None:
-        answering = asyncio.create_task(self.answer(question), name="answer")
-        leaving = asyncio.create_task(reader.read(1), name="web-leaves")
-        try:
-            await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            return answering.result() if answering.done() else None
-        finally:
-            answering.cancel()
-            leaving.cancel()
-            await asyncio.wait({answering, leaving})
+    def desk(self) -> asking.Desk[Question, Answer]:
+        """Where it is asked."""
+        asked: Callable[[bytes], Question] = msgspec.json.Decoder(Question).decode
+        return asking.Desk(
+            asked,
+            self.answer,
+            refused=lambda reason: Refused(reason=reason),
+            busy=lambda reason: Refused(reason=f"learner: {reason}"),
+            most_held=_WAITING,
+        )
 
     async def answer(self, question: Question) -> Answer:
         """Do what is asked for when it has its turn."""
@@ -132,7 +97,7 @@ class Learner:
             try:
                 if isinstance(question, Meet):
                     return await self._meet(question)
-                return await _in_thread(self._learn, question)
+                return await asking.in_thread(partial(self._learn, question))
             except CloudError as error:
                 return Refused(reason=error.detail)
             except DBAPIError as error:
@@ -143,20 +108,20 @@ class Learner:
 
     async def _meet(self, question: Meet) -> Found:
         loop = asyncio.get_running_loop()
-        _, segments = await _in_thread(self._city_segments)
+        _, segments = await asking.in_thread(self._city_segments)
         found: list[Passage] = []
         async with RoadsClient(self._engine(), lane="bulk", limit_s=20.0) as roads:
             for tenant, van in question.vans:
                 begun_s = loop.time()
                 found += await self._passages(roads, tenant, van, question.span_s)
                 await asyncio.sleep(_REST * (loop.time() - begun_s))
-        return Found(met=packed(await _in_thread(gathered, segments, found)))
+        return Found(met=packed(await asking.in_thread(partial(gathered, segments, found))))
 
     async def _passages(
         self, roads: RoadsClient, tenant: str, van: str, span_s: tuple[float, float]
     ) -> list[Passage]:
         found: list[Passage] = []
-        drives, stands = await _in_thread(self._driven, tenant, van, span_s)
+        drives, stands = await asking.in_thread(partial(self._driven, tenant, van, span_s))
         for drive in drives:
             points = [Point(one.lat_e7 / 1e7, one.lon_e7 / 1e7) for one in drive]
             hops = await roads.match(points, [one.at_ms // 1000 for one in drive], with_nodes=True)
@@ -203,17 +168,3 @@ class Learner:
         if self._segments is None or self._segments[0] != now:
             self._segments = now, read_segments(self._city)
         return self._segments
-
-
-async def _in_thread[**P, T](work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """What ``work`` gives; who is cancelled meanwhile goes on when that has ended.
-
-    Raises:
-        asyncio.CancelledError: after that.
-    """
-    doing = asyncio.create_task(asyncio.to_thread(work, *args, **kwargs))
-    try:
-        return await asyncio.shield(doing)
-    except asyncio.CancelledError:
-        await asyncio.wait({doing})
-        raise

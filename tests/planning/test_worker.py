@@ -167,8 +167,8 @@ def test_at_noon_an_urgent_order_goes_to_a_van_under_way(
 @pytest.mark.parametrize(
     ("line", "named"),
     [
-        (b"hello\n", "request"),
-        (b"\n", "request"),
+        (b"hello\n", "question"),
+        (b"\n", "question"),
         (b"{}\n", "type"),
         (b'{"type":"solve"}\n', "problem"),
         (b'{"type":"expected"}\n', "places"),
@@ -177,9 +177,9 @@ def test_at_noon_an_urgent_order_goes_to_a_van_under_way(
         (problem_line(b'{"id":"a","size":1,"delivery":4,"pickup":4}'), "jobs[0].delivery"),
         (problem_line(b"", b',"seconds":1e9'), "seconds"),
         (problem_line(b"", b',"solver":"guess"'), "solver"),
-        (b"\xff\xfe\n", "request"),
-        (b"[" * 50_000 + b"\n", "request"),
-        (b"x" * 9_000_000 + b"\n", "request"),
+        (b"\xff\xfe\n", "question"),
+        (b"[" * 50_000 + b"\n", "question"),
+        (b"x" * 9_000_000 + b"\n", "question"),
     ],
 )
 def test_bad_input_is_refused_by_its_field(
