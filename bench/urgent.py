@@ -81,14 +81,13 @@ def _asked(day: ServedDay, data: DataFolder, count: int) -> list[float]:
 def _wait_for_revision(database: sqlite3.Connection, order: str) -> None:
     deadline = time.monotonic() + _WITHIN_S
     query = "SELECT 1 FROM plan_revision WHERE service_date = ? AND reason LIKE ?"
-    while True:
+    while time.monotonic() < deadline:
         seen = _commits(database)
         if database.execute(query, (DATE, f"%{order}%")).fetchone() is not None:
             return
-        while _commits(database) == seen:
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"no revision for the urgent order {order}")
+        while _commits(database) == seen and time.monotonic() < deadline:
             time.sleep(_LOOK_S)
+    raise RuntimeError(f"no revision for the urgent order {order}")
 
 
 def _commits(database: sqlite3.Connection) -> int:

@@ -29,6 +29,8 @@ from cloud.planning.situation import TO_DELIVER, At
 from cloud.planning.worth import Eta, Worth, put_right, worth_noting, worth_of
 
 type Positions = Callable[[str], Mapping[str, At]]
+type _Promise = tuple[str, float]
+"""An order, and until when it is promised."""
 type Risk = Literal["none", "at_risk", "late"]
 
 LOOK_EVERY_S: Final = 10.0
@@ -288,7 +290,7 @@ class PromiseWatch:
         self._events = events
         self._clock = clock
         self._slot = -1
-        self._uncertain: dict[str, set[tuple[str, float]]] = {}
+        self._uncertain: dict[str, set[_Promise]] = {}
         self._noted: set[tuple[str, str, int]] = set()
 
     async def run(self) -> None:
@@ -320,7 +322,9 @@ class PromiseWatch:
         if not endangered:
             return 0
         with self._database.writing() as connection:
-            return sum(1 for _ in self._told(connection, tenant, endangered))
+            told = list(self._told(connection, tenant, endangered))
+        known.update(one for one in told if one is not None)
+        return len(told)
 
     def _note(self, tenant: str, of_now: Iterable[Arrivals]) -> None:
         """Keep now and then what was forecast, to learn what it was worth when it has come."""
@@ -345,7 +349,8 @@ class PromiseWatch:
 
     def _told(
         self, connection: Connection, tenant: str, endangered: Mapping[str, tuple[Arrivals, Eta]]
-    ) -> Iterator[str]:
+    ) -> Iterator[_Promise | None]:
+        """Tell of promises; gives for each those that only this process knows to be told."""
         now = self._clock.now_s()
         for order_id, (expected, eta) in endangered.items():
             order = order_store.find(connection, tenant, order_id)
@@ -369,7 +374,7 @@ class PromiseWatch:
                     expected_at=eta.p50,
                 ),
             )
-            yield order_id
+            yield None if news is PromiseAtRisk else (order_id, end)
 
     def _is_new(
         self, connection: Connection, tenant: str, news: type, order_id: str, end: float
@@ -377,7 +382,4 @@ class PromiseWatch:
         """Whether it is told for the first time; of a margin as far as this process knows."""
         if news is PromiseAtRisk:
             return risk_store.note(connection, tenant, order_id, end, self._clock.now_s())
-        known = self._uncertain[tenant]
-        is_new = (order_id, end) not in known
-        known.add((order_id, end))
-        return is_new
+        return (order_id, end) not in self._uncertain[tenant]

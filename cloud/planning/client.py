@@ -1,7 +1,7 @@
 """Asking the planners' processes for plans, over their Unix sockets."""
 
 import asyncio
-from contextlib import suppress
+import logging
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +21,11 @@ from cloud.planning.questions import (
     SolveRequest,
 )
 
+log = logging.getLogger(__name__)
+
 _CONNECT_S: Final = 2.0
+_AT_ONCE_S: Final = 3.0
+"""After so long whoever decides at once does not, and the other is asked."""
 
 
 class PlannerUnavailable(Unavailable):
@@ -57,8 +61,10 @@ class PlannerClient:
         """
         said = _said(request)
         if self._quick is not None and request.seconds <= QUICK_S:
-            with suppress(PlannerUnavailable):  # the other one searches, and does this beside it
-                return await self._solved(self._quick, said, timeout_s)
+            try:
+                return await self._solved(self._quick, said, min(timeout_s, _AT_ONCE_S))
+            except PlannerUnavailable as error:
+                log.warning("the other planner decides", extra={"reason": error.detail})
         return await self._solved(self._socket, said, timeout_s)
 
     async def expect(self, told: Expected, *, timeout_s: float) -> None:

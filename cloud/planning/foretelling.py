@@ -9,10 +9,13 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Coroutine, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 from msgspec.structs import replace
+from sqlalchemy.exc import DBAPIError
 
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
@@ -28,15 +31,22 @@ log = logging.getLogger(__name__)
 
 _DAYS: Final = 64
 """So many days are kept in mind; the one that was planned longest ago goes first."""
-_AGAIN_S: Final = 480.0
+_AGAIN_S: Final = 400.0
 """Real seconds after which a day is told again: speeds of the streets grow old."""
+_FAILED_S: Final = 30.0
+"""The same after it could not be told."""
+_SOON_S: Final = 3_600.0
+"""Days that begin later are told when they are so near."""
 _WITHIN_S: Final = 30.0
+_AT_ONCE: Final = 2
 
 
 @dataclass(slots=True)
 class _Told:
+    """``again_s``: when it is told again, by the monotonic clock."""
+
     expected: Expected
-    at_s: float
+    again_s: float = -inf
 
 
 class Foretelling:
@@ -48,6 +58,11 @@ class Foretelling:
         self._clock = clock
         self._days: OrderedDict[DayKey, _Told] = OrderedDict()
         self._telling: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Semaphore(_AT_ONCE)
+
+    def knows(self, key: DayKey) -> bool:
+        """Whether a day was told."""
+        return key in self._days
 
     def day(self, key: DayKey, problem: Problem) -> None:
         """The places of a day, when they are not too many to be remembered."""
@@ -66,8 +81,8 @@ class Foretelling:
         self._days.pop(key, None)
         while len(self._days) >= _DAYS:
             self._days.popitem(last=False)
-        self._days[key] = _Told(told, time.monotonic())
-        self._begin(self._tell(told))
+        self._days[key] = _Told(told)
+        self.again()
 
     def doors(self, key: DayKey, order_ids: Iterable[str | None]) -> None:
         """Where some orders of a day are brought to and fetched, when that day was told."""
@@ -76,19 +91,33 @@ class Foretelling:
             self._begin(self._tell_doors(key[0], wanted, known.expected))
 
     def again(self) -> None:
-        """Tell the days anew that were told a while ago, and forget those that are over."""
-        now = int(self._clock.now_s())
+        """Tell the days of now that were not told for a while, and forget those that are over."""
+        now, clock_s = int(self._clock.now_s()), time.monotonic()
         for key in [key for key, one in self._days.items() if one.expected.until_s < now]:
             del self._days[key]
         for one in self._days.values():
-            if time.monotonic() - one.at_s > _AGAIN_S:
-                one.at_s = time.monotonic()
-                self._begin(self._tell(replace(one.expected, now=now)))
+            if one.again_s < clock_s and one.expected.from_s < now + _SOON_S:
+                one.again_s = clock_s + _AGAIN_S
+                self._begin(self._tell_day(one, now))
+
+    async def close(self) -> None:
+        """Tell nothing more."""
+        for task in self._telling:
+            task.cancel()
+        if self._telling:
+            await asyncio.wait(self._telling)
+
+    async def _tell_day(self, day: _Told, now: int) -> None:
+        if not await self._tell(_at(day.expected, now)):
+            day.again_s = time.monotonic() + _FAILED_S
 
     async def _tell_doors(self, tenant: str, order_ids: Sequence[str], day: Expected) -> None:
-        places = await asyncio.to_thread(self._doors, tenant, order_ids)
-        now = int(self._clock.now_s())
-        await self._tell(replace(day, places=places, is_whole=False, now=now))
+        try:
+            places = await asyncio.to_thread(self._doors, tenant, order_ids)
+        except DBAPIError:
+            return  # whoever plans for them is told
+        further = replace(day, places=places, is_whole=False)
+        await self._tell(_at(further, int(self._clock.now_s())))
 
     def _doors(self, tenant: str, order_ids: Sequence[str]) -> tuple[Location, ...]:
         with self._database.reading() as connection:
@@ -100,8 +129,16 @@ class Foretelling:
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)
 
-    async def _tell(self, told: Expected) -> None:
+    async def _tell(self, told: Expected) -> bool:
         try:
-            await self._planner.expect(told, timeout_s=_WITHIN_S)
+            async with self._turn if told.is_whole else nullcontext():
+                await self._planner.expect(told, timeout_s=_WITHIN_S)
         except CloudError as error:
             log.debug("the planner was not told of places", extra={"reason": error.detail})
+            return False
+        return True
+
+
+def _at(told: Expected, now: int) -> Expected:
+    """The same as it is told now: what is driven before then needs no times."""
+    return replace(told, now=now, from_s=max(told.from_s, now))

@@ -91,17 +91,23 @@ class PlanningLoop:
     async def run(self) -> None:
         """Work until cancelled. Jobs that a stop of the service cut off are done again."""
         self._loop = asyncio.get_running_loop()
-        async with asyncio.TaskGroup() as self._tasks:
-            while True:
-                self._waker.clear()
-                try:
-                    waiting = await self._begin(self._tasks)
-                except DBAPIError as error:
-                    log.warning("the database does not answer", extra={"reason": error.orig})
-                    self._may_be_torn = True
-                    await asyncio.sleep(_RETRY_S)
-                else:
-                    await self._wait(waiting)
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                await self._go_on(self._tasks)
+        finally:
+            await self._maker.close()
+
+    async def _go_on(self, tasks: asyncio.TaskGroup) -> None:
+        while True:
+            self._waker.clear()
+            try:
+                waiting = await self._begin(tasks)
+            except DBAPIError as error:
+                log.warning("the database does not answer", extra={"reason": error.orig})
+                self._may_be_torn = True
+                await asyncio.sleep(_RETRY_S)
+            else:
+                await self._wait(waiting)
 
     async def on_event(self, event: DomainEvent) -> None:
         """A consumer of the outbox: queues a re-plan when an event touches a published plan."""
@@ -126,9 +132,13 @@ class PlanningLoop:
         """An urgent order is put where it fits, unless something more urgent is done there now."""
         self._put_off.pop((tenant, cause.depot_id), None)  # the part may answer again
         async with self._beginning:
-            taken = await asyncio.to_thread(
-                self._queue.ask_and_take, tenant, cause, self._choosing()
-            )
+            try:
+                taken = await asyncio.to_thread(
+                    self._queue.ask_and_take, tenant, cause, self._choosing()
+                )
+            except DBAPIError:
+                self._may_be_torn = True  # nobody knows whether it was taken
+                raise
             self._start(tasks, taken.chosen, taken.waiting)
         if taken.waiting:
             self._waker.set()
@@ -147,12 +157,12 @@ class PlanningLoop:
 
     async def _begin(self, tasks: asyncio.TaskGroup) -> list[Job]:
         """Begin every job whose turn it is; gives those that wait on."""
-        if self._may_be_torn:
-            at_work = [one.job.id for one in self._at_work.values()]
-            await asyncio.to_thread(self._queue.queue_again, at_work)
-            self._may_be_torn = False
         self._maker.look_ahead()
         async with self._beginning:
+            if self._may_be_torn:
+                at_work = [one.job.id for one in self._at_work.values()]
+                await asyncio.to_thread(self._queue.queue_again, at_work)
+                self._may_be_torn = False
             chosen, waiting = await asyncio.to_thread(self._queue.take, self._choosing())
             self._start(tasks, chosen, waiting)
         self._tell_budget(waiting)

@@ -126,8 +126,8 @@ class PlanMaker:
             outcome = await asyncio.to_thread(self._committer.publish, day, made, known)
             if isinstance(outcome, Outcome):
                 self._events.wake()
-                if outcome.how == "committed" and not job.is_quick:
-                    self._foretelling.day(job.day_key, shaped.problem)
+                if outcome.how == "committed":
+                    self._foretell(job, shaped.problem)
                 return outcome
             news = outcome
             log.info("the day went on, it is planned anew", extra={"news": news})
@@ -149,9 +149,18 @@ class PlanMaker:
             asked.resorted,
         )
 
+    def _foretell(self, job: Job, problem: Problem) -> None:
+        """A search may have come from other places; what was decided at once was told before."""
+        if not job.is_quick or not self._foretelling.knows(job.day_key):
+            self._foretelling.day(job.day_key, problem)
+
     def look_ahead(self) -> None:
         """Tell the planner anew of places it was told of a while ago."""
         self._foretelling.again()
+
+    async def close(self) -> None:
+        """Look ahead no more."""
+        await self._foretelling.close()
 
     def _read(self, job: Job) -> "tuple[Known, _Asked]":
         """The day as it stands, and what a job asks of it."""

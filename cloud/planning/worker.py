@@ -18,7 +18,7 @@ import msgspec
 
 from cloud.foundation import asking
 from cloud.foundation.logs import log_as
-from cloud.planning.cells.division import Cell, divided
+from cloud.planning.cells.division import WHOLE_ORDERS, Cell, divided
 from cloud.planning.cells.planning import planned_in_cells
 from cloud.planning.check import check
 from cloud.planning.questions import (
@@ -51,11 +51,13 @@ _NICE: Final = 10
 class Planner:
     """Answers requests, ``at_once`` searches at a time; more than a few wait in turn.
 
-    What takes no time to speak of has a place of its own, so it never waits for a search.
+    What takes no time to speak of has a place of its own, so it never waits for a search. By
+    ``is_quick`` nothing else is answered.
     """
 
-    def __init__(self, roads: TimedRoads, *, at_once: int) -> None:
+    def __init__(self, roads: TimedRoads, *, at_once: int, is_quick: bool = False) -> None:
         self._roads = roads
+        self._is_quick = is_quick
         self._free = asyncio.Semaphore(at_once)
         self._quick = asyncio.Semaphore(1)
 
@@ -65,8 +67,12 @@ class Planner:
             if isinstance(question, Expected):
                 await expect(self._roads, question)
                 return Heard()
-            async with self._quick if question.seconds <= QUICK_S else self._free:
-                return await self._solved(question)
+            is_quick = question.seconds <= QUICK_S and len(question.problem.jobs) < WHOLE_ORDERS
+            if self._is_quick and not is_quick:
+                reason = f"planner: {len(question.problem.jobs)} orders are not decided at once"
+                return Refused(reason=reason, is_passing=True)
+            async with self._quick if is_quick else self._free:
+                return await self._solved(question, is_quick=is_quick)
         except RoadsUnavailable as error:
             return Refused(reason=str(error), is_passing=True)
         except SolverFailed as error:
@@ -78,12 +84,11 @@ class Planner:
                 "this is a fault of the planner, report it with its log"
             )
 
-    async def _solved(self, request: SolveRequest) -> Solved:
+    async def _solved(self, request: SolveRequest, *, is_quick: bool) -> Solved:
         begun = time.perf_counter()
         cells = await asyncio.to_thread(divided, request.problem, request.previous)
         if len(cells) > 1:
             return await self._in_cells(request, cells, begun)
-        is_quick = request.seconds <= QUICK_S
         travel, far_m = await travel_of(
             self._roads, request.problem, request.now, is_quick=is_quick
         )
@@ -117,10 +122,12 @@ def _told(plan: Plan, found: tuple[Violation, ...], kept: Prices | None, begun: 
     return Solved(plan=plan, check=found, seconds=seconds, kept=kept)
 
 
-async def serve(socket: Path, roads_url: str, folder: Path | None, *, at_once: int) -> None:
+async def serve(
+    socket: Path, roads_url: str, folder: Path | None, *, at_once: int, is_quick: bool
+) -> None:
     """Listen on ``socket``, which is not there yet, until SIGTERM or SIGINT."""
     async with TimedRoads(folder, roads_url) as roads:
-        planner = Planner(roads, at_once=at_once)
+        planner = Planner(roads, at_once=at_once, is_quick=is_quick)
         asked: Callable[[bytes], Question] = msgspec.json.Decoder(Question).decode
         desk = asking.Desk(
             asked,
@@ -149,7 +156,7 @@ def main(socket: Path, roads: str, roads_folder: Path | None, *, is_quick: bool)
     at_once = searches_at_once(os.cpu_count())
     socket.unlink(missing_ok=True)
     try:
-        asyncio.run(serve(socket, roads, roads_folder, at_once=at_once))
+        asyncio.run(serve(socket, roads, roads_folder, at_once=at_once, is_quick=is_quick))
     finally:
         socket.unlink(missing_ok=True)
 

@@ -27,6 +27,8 @@ _KEPT_S: Final = 900.0
 """How old the speeds between known places may be when an order cannot wait."""
 _RENEWED_S: Final = 450.0
 """Of a day that is expected older ones are asked for anew, so that they are young when it comes."""
+_HEED_S: Final = 1.0
+"""So long what is asked for waits while it is being learned."""
 _TABLES: Final = 32
 MOST_PLACES: Final = 1_000
 _MOST_WAYS: Final = 4 * MOST_PLACES**2
@@ -72,7 +74,7 @@ class RememberedTables:
         self._quick = quick
         self._drawn = drawn
         self._known: OrderedDict[frozenset[Point], _Known] = OrderedDict()
-        self._expecting: set[asyncio.Future[None]] = set()
+        self._expecting: dict[asyncio.Future[None], frozenset[Point]] = {}
         self._asking = 0
         self._unused = asyncio.Event()
         self._unused.set()
@@ -110,8 +112,8 @@ class RememberedTables:
             RoadsUnavailable: the engine does not answer.
         """
         with self._in_use():
-            if is_quick and self._expecting:
-                await asyncio.wait(self._expecting)
+            if is_quick:
+                await self._heed(points)
             return await self._table(points, ends, is_quick=is_quick)
 
     async def expect(
@@ -130,26 +132,39 @@ class RememberedTables:
         Raises:
             RoadsUnavailable: the engine does not answer.
         """
+        learned = asyncio.get_running_loop().create_future()
+        self._expecting[learned] = frozenset(points)
+        try:
+            with self._in_use():
+                await self._expect(points, ends, is_whole=is_whole)
+        finally:
+            del self._expecting[learned]
+            learned.set_result(None)
+
+    async def _heed(self, points: Sequence[Point]) -> None:
+        """Wait for what is being learned of some places, though not for long."""
+        asked = set(points)
+        for one in self._known.values():
+            asked.difference_update(one.at)
+        of_these = [learned for learned, some in self._expecting.items() if asked & some]
+        if of_these:
+            await asyncio.wait(of_these, timeout=_HEED_S)
+
+    async def _expect(
+        self, points: Sequence[Point], ends: Collection[Point], *, is_whole: bool
+    ) -> None:
         drawn = await asyncio.to_thread(self._drawn)
-        fit = [one for one in self._fresh(drawn) if all(place in one.at for place in ends)]
-        known = max(fit, key=lambda one: (one.asked_s, len(one.at)), default=None)
         if is_whole:
             places = list(dict.fromkeys(points))
             best = self._best(places, drawn)
             is_quick = best is not None and time.monotonic() - best.asked_s < _RENEWED_S
-        elif known is None or all(point in known.at for point in points):
+            await self._learn(places, ends, is_quick=is_quick)
             return
-        else:
-            places, is_quick = list(dict.fromkeys([*known.at, *points])), True
-            ends = {*ends, *known.ends}
-        learned = asyncio.get_running_loop().create_future()
-        self._expecting.add(learned)
-        try:
-            with self._in_use():
-                await self._learn(places, ends, is_quick=is_quick)
-        finally:
-            self._expecting.discard(learned)
-            learned.set_result(None)
+        fit = [one for one in self._fresh(drawn) if all(place in one.at for place in ends)]
+        known = max(fit, key=lambda one: (one.asked_s, len(one.at)), default=None)
+        if known is not None:
+            places = list(dict.fromkeys([*known.at, *points]))
+            await self._learn(places, {*ends, *known.ends}, is_quick=True)
 
     async def _learn(
         self, places: Sequence[Point], ends: Collection[Point], *, is_quick: bool
@@ -179,8 +194,15 @@ class RememberedTables:
         asked_s = time.monotonic()
         if known is None:
             table = await self._bulk.table(points)
+        elif all(point in known.at for point in points):
+            key = frozenset(known.at)
+            if key in self._known:
+                self._known.move_to_end(key)
+            return known.table.cut([known.at[point] for point in points])
         else:
             table, asked_s = await self._added(known, points, ends), known.asked_s
+            if known.at.keys() <= set(points):
+                self._known.pop(frozenset(known.at), None)  # the new one has all of it
         at_ends = frozenset(points[at] for at in ends)
         self._remember(points, table, at_ends, asked_s, drawn)
         return table
@@ -204,10 +226,7 @@ class RememberedTables:
         import numpy as np  # web asks for no matrix and starts sooner without it
 
         fresh = [at for at, point in enumerate(points) if point not in known.at]
-        old = [known.at.get(point, 0) for point in points]
-        table = known.table.cut(old)
-        if not fresh:
-            return table
+        table = known.table.cut([known.at.get(point, 0) for point in points])
         asked = _beside(points, fresh, ends)
         some, new = [points[at] for at in asked], [asked.index(at) for at in fresh]
         try:

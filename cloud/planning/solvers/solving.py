@@ -176,6 +176,8 @@ class _Search:
         before = self._before()
         margins = margins_of(problem, travel, before)
         begun = self._begun(margins, {}, before)
+        if self._is_cancelled():
+            return begun[1] or tuple(() for _ in problem.vehicles)
         if before is None or begun[1] is None or not self._may_restore(before):
             return self._searched(*begun)
         fuller = margins | margins_of(problem, travel, None)
@@ -254,6 +256,8 @@ class _Search:
             left = set(_jobs_left(problem, begun))
             if not left:
                 return held, begun
+            if self._is_cancelled():
+                break
             margins = {at: least.get(at, 0) if at in left else s for at, s in margins.items()}
             if round_ == _MARGIN_ROUNDS - 2:
                 margins = {at: max(s // 2, least.get(at, 0)) for at, s in margins.items()}
