@@ -17,7 +17,7 @@ from tests.cloud.desk import DEPOT, Desk, open_desk
 from tests.planning.office import Office, PlannerHere, until, working
 
 
-class Planner:
+class Planner(PlannerHere):
     """The planner's own work, which begins for each depot's first van only when it is let."""
 
     def __init__(self) -> None:
