@@ -228,7 +228,7 @@ def test_who_decides_at_once_is_asked_what_is_quick_and_the_other_when_that_one_
     assert asyncio.run(asked(left, quick)).plan.solver == "insertion"
 
 
-def test_what_was_expected_is_known_when_it_is_asked_for(planner: PlannerProcess) -> None:
+def test_what_was_expected_is_known_when_it_is_asked_for(tmp_path: Path) -> None:
     problem = day_in_the_city(*spread(30))
     vans = problem.vehicles
     told = Expected(
@@ -242,14 +242,36 @@ def test_what_was_expected_is_known_when_it_is_asked_for(planner: PlannerProcess
     further = replace(told, places=problem.locations[20:], is_whole=False)
     elsewhere = replace(further, ends=(Location(lat=-29.93, lon=-71.45),))
 
-    async def expect() -> None:
-        client = PlannerClient(planner.socket)
+    async def expect(socket: Path) -> None:
+        client = PlannerClient(socket)
         for one in (elsewhere, told, further):
             await client.expect(one, timeout_s=30)
 
-    asyncio.run(expect())
     request = SolveRequest(problem=problem, solver="insertion", seconds=0.05)
-    assert ask(planner, request).check == ()
+    with (
+        roads_engine() as engine,
+        planner_process(tmp_path / "planner.sock", engine.url) as planner,
+    ):
+        asyncio.run(expect(planner.socket))
+        engine.stop()
+        assert ask(planner, request).check == ()
+        with pytest.raises(PlannerUnavailable):
+            ask(planner, replace(request, seconds=0.2))
+
+
+def test_who_hangs_over_a_quick_question_is_given_up_for_the_other(
+    planner: PlannerProcess, roads: RoadEngine, tmp_path: Path
+) -> None:
+    quick = SolveRequest(problem=day_in_the_city(MALL), solver="insertion", seconds=0.05)
+
+    async def asked(client: PlannerClient) -> Solved:
+        return await client.solve(quick, timeout_s=30)
+
+    with planner_process(tmp_path / "quick.sock", roads.url) as hanging:
+        os.kill(hanging.pid, signal.SIGSTOP)
+        begun = time.monotonic()
+        assert asyncio.run(asked(PlannerClient(planner.socket, hanging.socket))).check == ()
+        assert time.monotonic() - begun < 15
 
 
 def test_a_caller_that_leaves_ends_its_search(planner: PlannerProcess) -> None:
