@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _KEPT_S: Final = 900.0
 """How old the speeds between known places may be when an order cannot wait."""
-_RENEWED_S: Final = 450.0
+_RENEWED_S: Final = 390.0
 """Of a day that is expected older ones are asked for anew, so that they are young when it comes."""
 _HEED_S: Final = 1.0
 """So long what is asked for waits while it is being learned."""
@@ -201,7 +201,7 @@ class RememberedTables:
             return known.table.cut([known.at[point] for point in points])
         else:
             table, asked_s = await self._added(known, points, ends), known.asked_s
-            if known.at.keys() <= set(points):
+            if len(points) <= MOST_PLACES and known.at.keys() <= set(points):
                 self._known.pop(frozenset(known.at), None)  # the new one has all of it
         at_ends = frozenset(points[at] for at in ends)
         self._remember(points, table, at_ends, asked_s, drawn)

@@ -11,7 +11,7 @@ import pytest
 from bench.city_days import doors
 from cloud.roads.client import RoadsClient
 from cloud.roads.model import Matrix, NoStreetNear, Point, RoadsUnavailable
-from cloud.roads.remembering import RememberedTables
+from cloud.roads.remembering import MOST_PLACES, RememberedTables
 from tests.parts.roads_engine import RoadEngine, demo_city
 
 pytestmark = pytest.mark.slow
@@ -144,6 +144,19 @@ def test_what_is_expected_is_learned_before_and_who_asks_meanwhile_waits_for_it(
         assert grid.asked == 1
         assert rows.told == 2, "a row and a column, for who expects it"
         assert np.array_equal(told.seconds, (await grid.table(known)).seconds)
+
+    asyncio.run(ask())
+
+
+def test_a_day_of_the_most_places_is_still_known_when_a_door_is_one_too_many() -> None:
+    async def ask() -> None:
+        grid = Straight()
+        tables = RememberedTables(cast(RoadsClient, grid), cast(RoadsClient, Straight()))
+        known = line(MOST_PLACES + 1)
+        await tables.expect(known[:-1], known[:1], is_whole=True)
+        await tables.expect(known[-1:], known[:1], is_whole=False)
+        await tables.table(known, is_quick=True, ends=[0])
+        assert grid.asked == 1
 
     asyncio.run(ask())
 
