@@ -1,6 +1,6 @@
 """What a dispatcher does with revisions and proposals, and the tenant's policy, over HTTP."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Response
@@ -78,6 +78,10 @@ class RuleSets(BaseModel):
     items: list[RuleSetBody]
 
 
+_UNSET: Final = TenantPolicy()
+"""What holds where nobody has said anything."""
+
+
 class PolicyBody(BaseModel):
     """Prices in seconds of driving, and which re-plans are proposed and not published.
 
@@ -97,28 +101,28 @@ class PolicyBody(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid")
-    km: Price = 60.0
-    hour: Price = 0.0
-    vehicle: Price = 0.0
-    late_s: Price = 5.0
-    late_soft_s: Price = 0.5
-    unserved: Price = 36_000.0
-    unserved_urgent: Price = 360_000.0
-    wait: Price = 1_800.0
-    changed_vehicle: Price = 300.0
-    changed_sequence: Price = 120.0
-    outside_zone: Price = 600.0
-    unfamiliar: Price = 60.0
-    slack_s: Annotated[int, Field(ge=0, le=3_600)] = 60
-    margin_share: Annotated[float, Field(ge=0, le=3, allow_inf_nan=False)] = 1.0
-    ask_above_moved: Annotated[int, Field(ge=0, le=100_000)] | None = None
-    ask_before_moving_a_promise: bool = False
+    km: Price = _UNSET.km
+    hour: Price = _UNSET.hour
+    vehicle: Price = _UNSET.vehicle
+    late_s: Price = _UNSET.late_s
+    late_soft_s: Price = _UNSET.late_soft_s
+    unserved: Price = _UNSET.unserved
+    unserved_urgent: Price = _UNSET.unserved_urgent
+    wait: Price = _UNSET.wait
+    changed_vehicle: Price = _UNSET.changed_vehicle
+    changed_sequence: Price = _UNSET.changed_sequence
+    outside_zone: Price = _UNSET.outside_zone
+    unfamiliar: Price = _UNSET.unfamiliar
+    slack_s: Annotated[int, Field(ge=0, le=3_600)] = _UNSET.slack_s
+    margin_share: Annotated[float, Field(ge=0, le=3, allow_inf_nan=False)] = _UNSET.margin_share
+    ask_above_moved: Annotated[int, Field(ge=0, le=100_000)] | None = _UNSET.ask_above_moved
+    ask_before_moving_a_promise: bool = _UNSET.ask_before_moving_a_promise
     work_rules: RuleSetName | WorkRulesBody = "none"
     work_rules_of_depots: Annotated[
         dict[Name, RuleSetName | WorkRulesBody], Field(max_length=500)
     ] = {}
-    halt_within_m: Annotated[float, Field(ge=0, le=300, allow_inf_nan=False)] = 0.0
-    parking_s: Annotated[int, Field(ge=0, le=3_600)] = 60
+    halt_within_m: Annotated[float, Field(ge=0, le=300, allow_inf_nan=False)] = _UNSET.halt_within_m
+    parking_s: Annotated[int, Field(ge=0, le=3_600)] = _UNSET.parking_s
 
 
 class UndoBody(BaseModel):
