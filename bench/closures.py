@@ -9,7 +9,6 @@ told of a closure on its vans' way in two hours, and asked when a plan that know
 """
 
 import asyncio
-import os
 import sqlite3
 import tempfile
 import time
@@ -28,6 +27,7 @@ from bench.city_days import EIGHT, HOUR
 from bench.figure import Figure
 from bench.hours import evening
 from bench.served_day import DATE, PLACE, ServedDay, served_day
+from bench.side_by_side import seeds
 from cloud.foundation.database import Database
 from cloud.foundation.layout import DataFolder
 from cloud.planning import plan_store
@@ -50,7 +50,6 @@ from tests.parts.migrated import upgrade
 from tests.parts.roads_engine import demo_city
 from tests.roads.test_keeper import Roads, roads_process
 
-_SEEDS: Final = range(1, 1 + int(os.environ.get("ROUNDSMAN_SEEDS", "5")))
 _SECONDS: Final = 2.0
 _VANS: Final = 8
 _LONG_S: Final = 240
@@ -111,7 +110,7 @@ async def _planned(roads: Roads, folder: Path) -> list[Figure]:
     upgrade(database, "business")
     publisher = SpeedPublisher(database=database, clock=_Noon(), city=demo_city(), desk=roads.desk)
     await publisher.publish(roads.desk)
-    days = [await _day(seed, roads, publisher, database) for seed in _SEEDS]
+    days = [await _day(seed, roads, publisher, database) for seed in seeds()]
     database.close()
     return list(_told(days))
 
@@ -242,8 +241,7 @@ def _told(days: Sequence[_Seen]) -> Iterator[Figure]:
         ("driving", "s", "drive_s"),
     ):
         knowing, blind = (
-            median(getattr(one, name)[Driven._fields.index(of)] for one in days)
-            for name in ("knowing", "blind")
+            median(getattr(getattr(one, name), of) for one in days) for name in ("knowing", "blind")
         )
         yield Figure(
             bench="closures",

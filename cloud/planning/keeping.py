@@ -92,7 +92,11 @@ def _parcels_of(
 
 
 def unrested(day: Day, routes: Iterable[Route]) -> Iterator[str]:
-    """Which of ``routes`` leave their drivers too little rest before them; no plan may stay so."""
+    """Which of ``routes`` leave their drivers too little rest before them.
+
+    No new plan may, and one in force that does is always worth another; where a tenant asks before
+    it changes much, that one is proposed.
+    """
     new = {route.vehicle_id: route for route in routes}
     for shift in day.shifts:
         route, left = new.get(shift.vehicle_id), day.allowed.get(shift.id)
