@@ -62,7 +62,8 @@ def test_when_one_is_unplugged_the_other_takes_over_and_gives_back(
         for source in sources:
             source.stop()
         van.kill()
-    assert choices(cloud)[-2:] == [("best", "spare"), ("spare", "best")]
+    # On a busy machine the spare may just have paused too, so none was chosen in between.
+    assert [name for _, name in choices(cloud) if name][-3:] == ["best", "spare", "best"]
     moments = fix_times(cloud)
     assert moments == sorted(set(moments)), "no moment twice, none back in time"
 
