@@ -198,7 +198,7 @@ class Replanned(KeptPlan):
             ):
                 self.take(new)
                 if job.is_urgent:
-                    self._ask(improvement(job, f"job-{next(self._names)}"), now_s)
+                    self._ask(improvement(job, f"job-{next(self._names)}", now_s), now_s)
         elif work.tries < MAX_TRIES:
             self._search(job, now_s, tries=work.tries + 1)
         self._begin(now_s)

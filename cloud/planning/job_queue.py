@@ -18,13 +18,13 @@ from cloud.orders import store as order_store
 from cloud.planning import job_store, plan_store, proposal_store, route_store
 from cloud.planning.events import PlanningFailed, RouteFinished
 from cloud.planning.hours_news import HoursNews, PlaceNews, PlannedDay, cause_of_hours
-from cloud.planning.jobs import DayKey, Job
+from cloud.planning.jobs import About, DayKey, Job
 from cloud.planning.making import REPLAN_S
 from cloud.planning.rest_news import causes_of_rest
 from cloud.planning.revision import Trigger
 from cloud.planning.situation import At
 from cloud.planning.street_news import StreetNews, causes_of
-from cloud.planning.triggers import Cause, VanCause, settles_in_s
+from cloud.planning.triggers import SETTLE_S, Cause, VanCause, settles_in_s
 from cloud.planning.turns import joins
 
 _BREAKDOWN_S: Final = 5.0
@@ -179,10 +179,19 @@ class JobQueue:
         with self._database.writing() as connection:
             return _taken(connection, choose)
 
-    def put_back(self, job: Job) -> None:
-        """A job waits again."""
+    def put_back(self, job: Job, *, is_broken_off: bool = False) -> None:
+        """A job waits again; a search that was broken off as long as other news does.
+
+        Unless a person waits for it.
+        """
+        settles = is_broken_off and not job.is_asked_for
+        due_at = self._clock.now_s() + SETTLE_S if settles else job.due_at
         with self._database.writing() as connection:
-            job_store.mark_job(connection, job.id, "queued")
+            job_store.mark_job(connection, job.id, "queued", due_at=due_at)
+
+    def improve(self, decided: Job) -> None:
+        """A search waits that follows what was decided at once."""
+        self.add(improvement(decided, self._new_id("job"), self._clock.now_s()))
 
     def fail(self, job: Job, error: str) -> None:
         """A job is given up, and that is told."""
@@ -277,13 +286,18 @@ def _searched_s(trigger: Trigger) -> float:
     return _BREAKDOWN_S if trigger == "van_broken_down" else REPLAN_S
 
 
-def improvement(decided: Job, job_id: str) -> Job:
-    """A search from where an urgent order was put at once, as long as what else was told needs."""
+def improvement(decided: Job, job_id: str, now: float) -> Job:
+    """A search from where an urgent order was put at once, as long as what else was told needs.
+
+    Another urgent order may follow, and would end it, so it waits as other news does.
+    """
+    others = (one for one in decided.about if one.trigger != "urgent_order")
     return replace(
         decided,
         id=job_id,
         reason=f"{decided.reason}, the routes put in order around it",
         solver="auto",
         seconds=max((_searched_s(one.trigger) for one in decided.about), default=REPLAN_S),
-        about=(),
+        about=(About(trigger="urgent_order"), *others) if decided.about else (),
+        due_at=now + SETTLE_S,
     )

@@ -15,7 +15,7 @@ from cloud.planning.budget import Budget
 from cloud.planning.counts import LoopCounts
 from cloud.planning.events import RouteFinished
 from cloud.planning.hours_news import news_of
-from cloud.planning.job_queue import JobQueue, improvement
+from cloud.planning.job_queue import JobQueue
 from cloud.planning.jobs import DayKey, DepotKey, Job
 from cloud.planning.making import GaveWay, PlanMaker
 from cloud.planning.street_news import streets_of
@@ -239,7 +239,7 @@ class PlanningLoop:
         except GaveWay:
             log.info("a search gave way to an urgent order", extra={"job": job.id})
             self._end(begun)
-            await asyncio.to_thread(self._queue.put_back, job)
+            await asyncio.to_thread(self._queue.put_back, job, is_broken_off=True)
             return "gave_way"
         except Unavailable as error:
             return await self._try_later(job, error)
@@ -256,8 +256,7 @@ class PlanningLoop:
             return "failed"
         self._put_off.pop(job.depot_key, None)
         if job.is_urgent and made.how == "committed":
-            further = improvement(job, self._queue.new_job_id())
-            await asyncio.to_thread(self._queue.add, further)
+            await asyncio.to_thread(self._queue.improve, job)
         return made.how
 
     async def _try_later(self, job: Job, error: Unavailable) -> str:

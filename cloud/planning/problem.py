@@ -4,7 +4,9 @@ A van under way starts at the stop it is being driven to, when that will be done
 in the problem, so no solver can touch it.
 """
 
+from functools import cached_property
 from itertools import pairwise
+from operator import add
 from typing import Annotated, Literal
 
 import msgspec
@@ -223,7 +225,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     unfamiliar: Price = 0.0
 
 
-class Problem(msgspec.Struct, frozen=True, kw_only=True):
+class Problem(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Everything a solver knows but the travel times. Indices point into ``locations``.
 
     Raises:
@@ -243,15 +245,27 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
             self._require_location(f"vehicles[{at}].start", vehicle.start)
             self._require_location(f"vehicles[{at}].end", vehicle.end)
             self._require_location(f"vehicles[{at}].loads_at", vehicle.loads_at)
-        known = {vehicle.id for vehicle in self.vehicles}
+        known, places = {vehicle.id for vehicle in self.vehicles}, len(self.locations)
         for at, job in enumerate(self.jobs):
-            self._require_location(f"jobs[{at}].delivery", job.delivery)
-            self._require_location(f"jobs[{at}].pickup", job.pickup)
-            _require_van(f"jobs[{at}]", job, known)
+            if job.delivery >= places or (job.pickup or 0) >= places:
+                self._require_location(f"jobs[{at}].delivery", job.delivery)
+                self._require_location(f"jobs[{at}].pickup", job.pickup)
+            _require_job(at, job, known)
         only = {job.id: job.only_vehicle for job in self.jobs}
         for at, vehicle in enumerate(self.vehicles):
             _require_locked(f"vehicles[{at}].locked", vehicle, only)
             _require_pauses(f"vehicles[{at}].pauses", vehicle.pauses)
+
+    @cached_property
+    def aboard(self) -> dict[str, Load]:
+        """What is in vans before they fetch anything; those in which nothing is are left out."""
+        found: dict[str, Load] = {}
+        for job in self.jobs:
+            if job.pickup is None and job.only_vehicle is not None:
+                before = found.get(job.only_vehicle, (0, 0, 0))
+                parcels, grams, millilitres = map(add, before, job.load)
+                found[job.only_vehicle] = parcels, grams, millilitres
+        return found
 
     def _require_location(self, field: str, index: int | None) -> None:
         if index is not None and index >= len(self.locations):
@@ -269,24 +283,26 @@ def _require_distinct(field: str, ids: list[str]) -> None:
         seen.add(name)
 
 
-def _require_van(field: str, job: Job, known: set[str]) -> None:
+def _require_job(at: int, job: Job, known: set[str]) -> None:
     if job.only_vehicle is None:
         if job.pickup is None:
             raise ValueError(
-                f"{field}.pickup: missing; say where the parcels lie, or name the van that has "
+                f"jobs[{at}].pickup: missing; say where the parcels lie, or name the van that has "
                 "them aboard in only_vehicle"
             )
     elif job.only_vehicle not in known:
         raise ValueError(
-            f"{field}.only_vehicle: {job.only_vehicle!r} is none of the vehicles; "
+            f"jobs[{at}].only_vehicle: {job.only_vehicle!r} is none of the vehicles; "
             "add the van or free the job"
         )
     if job.late_s is not None and not job.may_be_late:
-        raise ValueError(f"{field}.late_s: it may not be late; set may_be_late, or leave it out")
+        raise ValueError(f"jobs[{at}].late_s: it may not be late; set may_be_late, or leave it out")
     if job.late_until is not None:
-        _require_late_until(f"{field}.late_until", job, job.late_until)
-    _require_order(f"{field}.windows", job.windows)
-    _require_order(f"{field}.pickup_windows", job.pickup_windows)
+        _require_late_until(f"jobs[{at}].late_until", job, job.late_until)
+    if len(job.windows) > 1:
+        _require_order(f"jobs[{at}].windows", job.windows)
+    if len(job.pickup_windows) > 1:
+        _require_order(f"jobs[{at}].pickup_windows", job.pickup_windows)
 
 
 def _require_late_until(field: str, job: Job, until: int) -> None:

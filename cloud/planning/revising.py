@@ -13,7 +13,7 @@ from cloud.planning.posing import stranded
 from cloud.planning.promising import promises_of, with_promised_windows
 from cloud.planning.situation import Day
 from cloud.planning.solution import Plan, PlannedRoute, Visit
-from cloud.planning.stopping import is_same_place, joined, of_several, stop_of
+from cloud.planning.stopping import Halt, is_same_place, of_several, stop_of
 from cloud.planning.wishes import left_out
 
 
@@ -128,7 +128,7 @@ def _new_stops(
 ) -> list[Stop]:
     """What is to be driven from the place ``first`` of the route on."""
     known_ids = _KnownIds(day, known, {stop.id for stop in _fixed_stops(day, known)})
-    stops: list[Stop] = []
+    begun: list[Halt] = []
     is_at_yard = False
     for visit in visits:
         order = day.orders[visit.job]
@@ -136,12 +136,9 @@ def _new_stops(
         made = stop_of(day.depot, order, visit, route_id, shift_ends_at)
         made = made if len(served) == 1 else of_several(made, served, visit)
         was_at_yard, is_at_yard = is_at_yard, not is_served_at(made, order)
-        if was_at_yard and is_at_yard and (both := joined(stops[-1], made)) is not None:
-            stops[-1] = both
-            continue
-        known_id = known_ids.of(made)
-        stops.append(replace(made, id=known_id or new_id("stop"), position=first + len(stops)))
-    return stops
+        if not (was_at_yard and is_at_yard and begun[-1].takes(made)):
+            begun.append(Halt(made, known_ids.of(made) or new_id("stop")))
+    return [halt.stop(position) for position, halt in enumerate(begun, start=first)]
 
 
 def _at(stop: Stop, position: int) -> Stop:

@@ -38,23 +38,53 @@ def of_several(stop: Stop, orders: Sequence[Order], visit: Visit) -> Stop:
     return replace(served, service_s=visit.departure - visit.start, window=window)
 
 
-def joined(stop: Stop, following: Stop) -> Stop | None:
-    """One halt that serves every order fetched, or unloaded, at a place; None: they stay apart."""
-    if stop.kind != following.kind or stop.address != following.address:
-        return None
-    windows = [one for one in (stop.window, following.window) if one is not None]
-    begin = max((one.begin for one in windows), default=stop.planned_arrival)
-    end = min((one.end for one in windows), default=begin)
-    if begin > end or not is_same_place(stop, following):
-        return None
-    departure = max(stop.planned_departure, following.planned_departure)
-    return replace(
-        stop,
-        order_ids=(*stop.order_ids, *following.order_ids),
-        planned_departure=departure,
-        service_s=max(0, int(departure - max(stop.planned_arrival, begin))),
-        window=Span(begin, end) if windows else None,
-    )
+class Halt:
+    """One halt that serves every order fetched, or unloaded, at a place."""
+
+    def __init__(self, first: Stop, stop_id: str) -> None:
+        self._first = first
+        self._stop_id = stop_id
+        self._order_ids = list(first.order_ids)
+        self._window = first.window
+        self._departure = first.planned_departure
+
+    def takes(self, following: Stop) -> bool:
+        """Have a stop that follows be part of the halt, unless it has to stay apart."""
+        first = self._first
+        if first.kind != following.kind or first.address != following.address:
+            return False
+        window = _both(self._window, following.window)
+        if (window is not None and window.begin > window.end) or not is_same_place(
+            first, following
+        ):
+            return False
+        self._window = window
+        self._order_ids += following.order_ids
+        self._departure = max(self._departure, following.planned_departure)
+        return True
+
+    def stop(self, position: int) -> Stop:
+        """What it is in a route."""
+        first, window = self._first, self._window
+        order_ids, service_s = tuple(self._order_ids), first.service_s
+        if order_ids != first.order_ids:
+            begin = first.planned_arrival if window is None else window.begin
+            service_s = max(0, int(self._departure - max(first.planned_arrival, begin)))
+        return replace(
+            first,
+            id=self._stop_id,
+            position=position,
+            order_ids=order_ids,
+            planned_departure=self._departure,
+            service_s=service_s,
+            window=window,
+        )
+
+
+def _both(one: Span | None, other: Span | None) -> Span | None:
+    if one is None or other is None or one == other:
+        return one or other
+    return Span(max(one.begin, other.begin), min(one.end, other.end))
 
 
 def is_same_place(stop: Stop, other: Stop) -> bool:

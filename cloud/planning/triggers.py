@@ -34,7 +34,8 @@ _SETTLE_S: Final[Mapping[Trigger, float]] = {
     "driver_reordered": 0.0,
     "rule": 1.0,
 }
-_SETTLE_ELSE_S: Final = 3.0
+SETTLE_S: Final = 3.0
+"""The same of everything else."""
 
 
 class Cause(NamedTuple):
@@ -62,7 +63,7 @@ def cause_of(event: DomainEvent) -> Cause | VanCause | None:
 
 def settles_in_s(trigger: Trigger) -> float:
     """How long further news of the same day is waited for before it is planned, domain time."""
-    return _SETTLE_S.get(trigger, _SETTLE_ELSE_S)
+    return _SETTLE_S.get(trigger, SETTLE_S)
 
 
 def _received(event: DomainEvent) -> Cause | None:

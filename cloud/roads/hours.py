@@ -144,13 +144,13 @@ class TimedMatrix:
 
     def leg(self, origin: int, goal: int, departs_s: int) -> tuple[int, int]:
         """Seconds and metres from one place to another for who leaves at ``departs_s`` (UTC)."""
-        return self.travel_s(origin, goal, departs_s), int(self.metres[origin, goal])
+        return self.travel_s(origin, goal, departs_s), self.metres.item(origin, goal)
 
     def travel_s(self, origin: int, goal: int, departs_s: int) -> int:
         """Seconds from one place to another for who leaves at ``departs_s`` (UTC)."""
         hours = self.hours
         place = hours.place(departs_s)
-        lasts_s = int(self.seconds[hours.classes[place], origin, goal])
+        lasts_s = self.seconds.item(hours.classes[place], origin, goal)
         # Most legs end before the hours change; the walk over classes costs four times as much.
         if lasts_s < NO_WAY and (
             place + 1 == len(hours.changes) or departs_s + lasts_s <= hours.changes[place + 1]

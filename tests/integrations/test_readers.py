@@ -127,7 +127,7 @@ def test_a_reader_says_nothing(broker: EmbeddedBroker, web: Ears) -> None:
                 third.say_on(topic, payload, retain=True)
         web.say_on(topics.feed_position("main", "own", "van-3"), b"last", qos=0)
         wait_for(lambda: (other.heard[-1][1]) == b"last", "the last word")
-        assert len(other.heard) == 3
+        assert len(set(other.heard)) == 3  # what is retained may come live, too
         assert ingest.heard == []
         assert van.heard == []
     with ears(broker, who) as again:

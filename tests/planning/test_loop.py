@@ -2,18 +2,26 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cloud.foundation.errors import CloudError
+from cloud.foundation.ids import random_id
+from cloud.foundation.outbox import Outbox
 from cloud.foundation.settings import Settings
+from cloud.planning import job_store
 from cloud.planning.budget import Budget
 from cloud.planning.client import PlannerUnavailable
+from cloud.planning.job_queue import JobQueue
+from cloud.planning.jobs import Job
 from cloud.planning.making import GaveWay, unless
 from cloud.planning.questions import Solved, SolveRequest
-from tests.cloud.desk import DEPOT, Desk, open_desk
+from cloud.planning.triggers import SETTLE_S
+from tests.cloud.desk import DEPOT, NOW, Desk, StillClock, open_desk
 from tests.planning.office import Office, PlannerHere, until, working
 
 
@@ -294,6 +302,33 @@ def test_a_job_that_a_stop_cuts_off_is_done_again_and_once(desk: Desk) -> None:
 
     asyncio.run(day())
     assert revisions(north) == ["optimize"]
+
+
+def test_a_search_that_was_broken_off_waits_as_news_does_unless_somebody_waits_for_it(
+    desk: Desk,
+) -> None:
+    queue = JobQueue(desk.database, StillClock(), Outbox(desk.database), random_id, lambda _: {})
+    news = Job(
+        tenant="main",
+        id="news",
+        depot_id="north",
+        service_date=date(2026, 11, 23),
+        trigger="new_order",
+        reason="a test",
+        solver="auto",
+        seconds=1.0,
+        seed=1,
+    )
+    asked = replace(news, id="asked", depot_id="south", trigger="optimize")
+    with desk.database.writing() as connection:
+        job_store.add_job(connection, news, NOW)
+        job_store.add_job(connection, asked, NOW)
+    taken, _ = queue.take(lambda queued: queued)
+    for job in taken:
+        queue.put_back(job, is_broken_off=True)
+    with desk.database.reading() as connection:
+        due = {job.id: job.due_at for job in job_store.queued_jobs(connection)}
+    assert due == {"news": NOW + SETTLE_S, "asked": None}
 
 
 @pytest.mark.parametrize("is_done_first", [True, False])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from cloud.planning.job_queue import DECISION_S, improvement, job_of
 from cloud.planning.jobs import About, Job
 from cloud.planning.revision import Trigger
-from cloud.planning.triggers import VanCause
+from cloud.planning.triggers import SETTLE_S, VanCause
 from cloud.planning.turns import (
     gives_way,
     joined,
@@ -148,9 +148,31 @@ def test_an_urgent_order_is_decided_at_once_and_the_search_after_it_is_the_break
         both = joined(waiting, further)
         assert both.is_urgent
         assert (both.solver, both.seconds) == ("insertion", DECISION_S)
-        assert improvement(both, "later").seconds == 5.0
-    assert improvement(order, "later").seconds == 1.0
-    assert joined(order, improvement(order, "later")).is_urgent
+        assert improvement(both, "later", 0.0).seconds == 5.0
+    assert improvement(order, "later", 0.0).seconds == 1.0
+    assert joined(order, improvement(order, "later", 0.0)).is_urgent
+
+
+def test_the_search_after_an_urgent_order_waits_for_another_and_is_then_after_both() -> None:
+    one, other = (
+        replace(urgent(name), about=(About(trigger="urgent_order", order_id=name),))
+        for name in ("one", "other")
+    )
+    waiting = improvement(one, "later", 100.0)
+    assert (waiting.due_at, waiting.is_urgent, waiting.is_quick) == (100.0 + SETTLE_S, False, False)
+    assert joins(waiting, other)
+    both = joined(waiting, other)
+    assert both.is_urgent
+    assert both.due_at is None
+    assert set(both.about) == {*waiting.about, *other.about}  # so its door is told, and its ways
+    assert improvement(both, "after both", 102.0).about == waiting.about
+
+
+def test_a_search_after_news_of_a_road_still_knows_of_it() -> None:
+    road = About(trigger="road_changed", vehicle_id="van-1")
+    decided = replace(urgent("now"), about=(About(trigger="urgent_order", order_id="a"), road))
+    assert road in improvement(decided, "later", 0.0).about
+    assert improvement(replace(decided, about=()), "later", 0.0).about == ()
 
 
 def test_however_often_a_driver_goes_otherwise_one_job_follows_the_van() -> None:

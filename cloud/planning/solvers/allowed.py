@@ -1,8 +1,11 @@
 """Which van may serve which job, and what fits where. Pure."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from cloud.planning.problem import Job, Load, Vehicle
+
+NOTHING: Final[Load] = (0, 0, 0)
 
 
 def allows(vehicle: Vehicle, job: Job) -> bool:
@@ -43,8 +46,3 @@ def total(loads: Iterable[Load]) -> Load:
     for load in loads:
         parcels, grams, millilitres = parcels + load[0], grams + load[1], millilitres + load[2]
     return parcels, grams, millilitres
-
-
-def aboard(vehicle: Vehicle, jobs: Iterable[Job]) -> Load:
-    """What is in the van before it fetches anything."""
-    return total(job.load for job in jobs if job.pickup is None and job.only_vehicle == vehicle.id)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from cloud.planning.bounds import NO_LIMIT
 from cloud.planning.problem import Job, Load, Problem, Vehicle
-from cloud.planning.solvers.allowed import aboard, allows, fits, holds, total
+from cloud.planning.solvers.allowed import NOTHING, allows, fits, holds, total
 from cloud.planning.solvers.port import Step, Task, sequences_in_force
 from cloud.planning.solvers.rates import Rates, price_of_leaving, price_of_preference, rates
 from cloud.roads.model import NO_WAY
@@ -205,7 +205,7 @@ class _Builder:
         return job.ready_from is not None and job.ready_from > self._first_leaves
 
     def _capacity(self, vehicle: Vehicle) -> tuple[int, ...]:
-        there = aboard(vehicle, self._problem.jobs)
+        there = self._problem.aboard.get(vehicle.id, NOTHING)
         return self._told(
             (
                 max(vehicle.room[0], there[0]),

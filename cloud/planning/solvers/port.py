@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from cloud.planning.problem import Problem, Vehicle, VisitKind
 from cloud.planning.solution import Plan
@@ -11,8 +11,7 @@ from cloud.roads.hours import TimedMatrix, Travel
 from cloud.roads.model import Matrix
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One visit before it has a time: ``job`` is an index into the problem's jobs."""
 
     job: int

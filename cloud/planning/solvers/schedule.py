@@ -10,7 +10,7 @@ import msgspec
 from cloud.planning.problem import Job, Problem, RouteStep, Vehicle
 from cloud.planning.sequence import out_of_order
 from cloud.planning.solution import Cost, Plan, PlannedBreak, PlannedRoute, Prices, Unserved, Visit
-from cloud.planning.solvers.allowed import aboard, allows, is_loaded_at_start
+from cloud.planning.solvers.allowed import NOTHING, allows, is_loaded_at_start
 from cloud.planning.solvers.breaks import Rest, is_limited, legs_of, needs_breaks, placed
 from cloud.planning.solvers.port import Sequences, Step
 from cloud.planning.solvers.rates import (
@@ -55,7 +55,7 @@ def timed(problem: Problem, travel: Travel, vehicle: Vehicle, steps: Iterable[St
     if not isinstance(travel, TimedMatrix):
         return _timed(problem, travel, vehicle, told)
     made_of = vehicle, problem.policy, *(problem.jobs[step.job] for step in told)
-    key = tuple(map(id, made_of)), told, aboard(vehicle, problem.jobs)
+    key = tuple(map(id, made_of)), told, problem.aboard.get(vehicle.id)
     driven = _driven.setdefault(travel, {})
     known = driven.get(key)
     if known is None:
@@ -222,7 +222,7 @@ class _Drive:
         self._vehicle = vehicle
         self._at = vehicle.start
         self._clock = vehicle.available_from
-        self._load = aboard(vehicle, problem.jobs)
+        self._load = problem.aboard.get(vehicle.id, NOTHING)
         self._room = vehicle.room
         self._left_m = vehicle.range_m
         self._rests = tuple(rests)
@@ -343,15 +343,14 @@ class _Drive:
 
     def _is_overloaded_by(self, step: Step) -> bool:
         """Take the load aboard or off; whether that is more than fits."""
-        change = self._job(step).load
-        sign = 1 if step.kind == "pickup" else -1
-        parcels, grams, millilitres = (
-            there + sign * more for there, more in zip(self._load, change, strict=True)
-        )
-        self._load = parcels, grams, millilitres
-        return sign > 0 and any(
+        job, (parcels, grams, millilitres) = self._job(step), self._load
+        if step.kind == "delivery":
+            self._load = parcels - job.size, grams - job.weight_g, millilitres - job.volume_ml
+            return False
+        self._load = parcels + job.size, grams + job.weight_g, millilitres + job.volume_ml
+        return any(
             more and there > room
-            for there, more, room in zip(self._load, change, self._room, strict=True)
+            for there, more, room in zip(self._load, job.load, self._room, strict=True)
         )
 
     def _is_out_of_range(self, metres: int, place: int | None = None) -> bool:

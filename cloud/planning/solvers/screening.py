@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from cloud.planning.problem import Job, Problem, Vehicle
 from cloud.planning.solution import Constraint, Unserved
-from cloud.planning.solvers.allowed import aboard, allows, holds, is_loaded_at_start
+from cloud.planning.solvers.allowed import allows, holds, is_loaded_at_start, total
 from cloud.roads.hours import Travel
 from cloud.roads.model import NO_WAY
 
@@ -82,7 +82,10 @@ def _can_work(vehicle: Vehicle, travel: Travel, far_m: dict[int, float]) -> bool
 
 
 def _without_room_for(vehicle: Vehicle, left_aboard: list[Job]) -> Vehicle:
-    parcels, grams, millilitres = aboard(vehicle, left_aboard)
+    taken = [job.load for job in left_aboard if job.only_vehicle == vehicle.id]
+    if not taken:
+        return vehicle
+    parcels, grams, millilitres = total(taken)
     return replace(
         vehicle,
         capacity=max(0, vehicle.capacity - parcels),

@@ -324,11 +324,11 @@ def _relaxed(problem: Problem, travel: Travel, later: dict[int, int]) -> Problem
         if not job.may_be_late or not job.windows:
             return job
         last = job.windows[-1]
-        able = [van for van in vans if allows(van, job)]
         if at not in later and any(
-            earliest_delivery(travel, van, job) <= last.closes for van in able
+            allows(van, job) and earliest_delivery(travel, van, job) <= last.closes for van in vans
         ):
             return job
+        able = [van for van in vans if allows(van, job)]
         earliest = min(earliest_delivery(travel, van, job) for van in able)
         within = later.get(at, _JUST_LATE_S if earliest > last.closes else 0)
         closes = min(max(last.closes, earliest) + within, max(van.shift_end for van in able))

@@ -13,9 +13,9 @@ from typing import Final, NamedTuple, Self
 
 import numpy as np
 
-from cloud.planning.problem import Job, Load, Problem
+from cloud.planning.problem import Job, Problem
 from cloud.planning.solution import Plan
-from cloud.planning.solvers.allowed import allows, total
+from cloud.planning.solvers.allowed import NOTHING, allows
 from cloud.planning.solvers.breaks import is_limited
 from cloud.planning.solvers.insertion.board import Board, Floats, Ints, Ways
 from cloud.planning.solvers.insertion.preferences import Preferences
@@ -100,11 +100,10 @@ class InsertionDesk:
         self._loading_s = _column(van.loading_s for van in vans)
         self._is_locked = np.array([van.locked is not None for van in vans], dtype=np.bool_)
         self._preferences = Preferences(problem)
-        there = _aboard(problem)
         self._timetables = [
             Timetable(
                 van,
-                there.get(van.id, (0, 0, 0)),
+                problem.aboard.get(van.id, NOTHING),
                 self._jobs,
                 problem.policy,
                 is_by_hour=is_by_hour,
@@ -328,15 +327,6 @@ class InsertionDesk:
 
 def _column(values: Iterable[int]) -> Ints:
     return np.array(list(values), dtype=np.int64)
-
-
-def _aboard(problem: Problem) -> dict[str, Load]:
-    """What is aboard each van, whether a route delivers it or not."""
-    loads: dict[str, list[Load]] = {}
-    for job in problem.jobs:
-        if job.pickup is None and job.only_vehicle is not None:
-            loads.setdefault(job.only_vehicle, []).append(job.load)
-    return {van: total(each) for van, each in loads.items()}
 
 
 def _with_visits(
