@@ -11,9 +11,10 @@ from cloud.fleet import store as fleet_store
 from cloud.fleet.model import Shift
 from cloud.fleet.service import require_depot
 from cloud.planning import policy_store, rest_store, route_store
+from cloud.planning.day_plan import Route
 from cloud.planning.events import RouteFinished
 from cloud.planning.jobs import About
-from cloud.planning.rest import Allowed, Telling
+from cloud.planning.rest import Allowed, RestRule, Telling
 from cloud.planning.triggers import Cause
 
 _AHEAD_S = 2 * 86_400
@@ -22,7 +23,11 @@ _AHEAD_S = 2 * 86_400
 def causes_of_rest(
     connection: Connection, tenant: str, told: RouteFinished, now: float
 ) -> Iterator[Cause]:
-    """Why days are to be planned anew: plans that send the driver out before the end of a rest."""
+    """Why days are to be planned anew: plans that leave the driver too little rest.
+
+    One that sends the driver out before the end of a rest, ends too late for the next one, or takes
+    more work than the week leaves.
+    """
     policy = policy_store.policy_of(connection, tenant)
     for shift in shift_store.shifts_of_driver(
         connection, tenant, told.driver_id, now, now + _AHEAD_S
@@ -36,23 +41,38 @@ def causes_of_rest(
         route = None if left is None else route_store.route_of_shift(connection, tenant, *day)
         if left is None or route is None or route.has_begun or not route.stops:
             continue
-        first, last = route.stops[0], route.stops[-1]
-        sets_out = first.planned_arrival - first.leg_s
-        is_back = last.planned_departure + route.end_leg_s
-        if sets_out < left.begins_at or is_back > left.ends_at:
+        rules_broken = _rules_broken(route, left)
+        if rules_broken:
             depot = require_depot(connection, tenant, shift.depot_id)
             people = fleet_store.drivers_of_shifts(connection, [held])
             name = next(one.name for one in people if one.id == held.driver_id)
-            reason = _reason(name, depot.zone, held, left, is_early=sets_out < left.begins_at)
+            reason = _reason(name, depot.zone, held, left, rules_broken)
             about = About(trigger="changed_shift", vehicle_id=shift.vehicle_id)
             yield Cause(shift.depot_id, shift.service_date, reason, about)
 
 
-def _reason(name: str, zone: str, shift: Shift, left: Allowed, *, is_early: bool) -> str:
-    if is_early:
+def _rules_broken(route: Route, left: Allowed) -> tuple[RestRule, ...]:
+    """The rules of which one is broken when a route is driven as planned; the first that is."""
+    first, last = route.stops[0], route.stops[-1]
+    sets_out = first.planned_arrival - first.leg_s
+    is_back = last.planned_departure + route.end_leg_s
+    if sets_out < left.begins_at:
+        return "daily_rest", "weekly_rest"
+    if is_back > left.ends_at:
+        return "rest_in_24_hours", "six_days"
+    worked_s = is_back - sets_out - sum(one.ends - one.begins for one in route.breaks)
+    if left.work_s is not None and worked_s > left.work_s:
+        return ("week",)
+    return ()
+
+
+def _reason(
+    name: str, zone: str, shift: Shift, left: Allowed, rules_broken: tuple[RestRule, ...]
+) -> str:
+    if "daily_rest" in rules_broken:
         clock = datetime.fromtimestamp(left.begins_at, ZoneInfo(zone)).strftime("%H:%M")
         return f"{name} was back late and may not set out with {shift.vehicle_id} before {clock}"
-    ends = [one for one in left.strains if one.rule in ("rest_in_24_hours", "six_days")]
-    if not ends:
+    told = [one for one in left.strains if one.rule in rules_broken]
+    if not told:
         return f"{name} has less time with {shift.vehicle_id} than is planned"
-    return Telling(name, zone, has_begun=False).words(ends[0], shift, left)
+    return Telling(name, zone, has_begun=False).words(told[0], shift, left)

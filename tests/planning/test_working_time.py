@@ -224,6 +224,49 @@ def test_who_came_back_late_rests_from_then_and_a_replan_takes_note(office: Offi
     assert set_out(office, "van-1") >= at("23T12:00")
 
 
+def test_a_day_that_took_longer_leaves_less_work_of_the_week_and_a_replan_takes_note(
+    office: Office,
+) -> None:
+    late_shift(office, service_date=str(TODAY), start="00:00", end="03:00")
+    for number in range(8):
+        mine = office.order(lat=-29.9 - number / 50, lon=-71.25)
+        pin = {"kind": "pin", "vehicle_id": "van-1", "order_id": mine}
+        office.ask("POST", f"{PLAN}/rules", 201, **pin)
+    office.ask("POST", f"{PLAN}/optimize", 202, seconds=0.3)
+    office.work()
+    early = replace(
+        last_night(ends="23T02:00"),
+        service_date=date.fromisoformat(str(TODAY)),
+        starts_at=at("23T00:00"),
+        ends_at=at("23T03:00"),
+    )
+    drive(office, early)
+    database = office.desk.database
+    with database.reading() as connection:
+        plan = plan_store.find_plan(connection, "main", "la-serena", early.service_date)
+    (planned,) = [one for one in plan.routes if one.vehicle_id == "van-1"]
+    first, last = planned.stops[0], planned.stops[-1]
+    work_s = last.planned_departure + planned.end_leg_s - first.planned_arrival + first.leg_s
+    limit(office, {"week_s": int(work_s) + 3 * HOUR})
+    queue = JobQueue(database, StillClock(), Outbox(database), random_id, lambda _: {})
+    told = RouteFinished(
+        depot_id="south",
+        service_date=str(TODAY),
+        route_id=early.id,
+        vehicle_id="south-1",
+        driver_id="of-van-1",
+        done_at=at("23T02:00"),
+    )
+    assert queue.ask_of_rest("main", told) == []
+    with database.writing() as connection:
+        for name in ("s0", "s1"):
+            late = {"arrived_at": at("23T04:30"), "done_at": at("23T04:40")}
+            route_store.mark_stop(connection, "main", name, state="done", **late)
+    (job,) = queue.ask_of_rest("main", told)
+    assert job.reason.startswith("Ana, shift of Mon 23 Nov 08:00 with van-1, would work ")
+    assert "in the week of this shift" in job.reason
+
+
 def test_a_week_that_is_used_up_leaves_no_more_work(office: Office) -> None:
     limit(office, RULES | {"week_s": 9 * HOUR, "rest_s": None, "week_rest_s": None})
     office.ask("POST", "/vehicles", 201, id="van-8", name="8", depot_id="la-serena",
