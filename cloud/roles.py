@@ -20,7 +20,7 @@ from cloud.foundation.layout import DataFolder
 from cloud.foundation.places import Place, Tree, place_of
 from cloud.foundation.ports import Ports, is_free, keep_ports, read_ports
 from cloud.foundation.probes import http_get, socket_answers, tcp_answers
-from cloud.foundation.processes import claim, end_leftovers, forget, settled
+from cloud.foundation.processes import claim, end_leftovers, forget, put_start_aside
 from cloud.foundation.settings import Settings
 from cloud.foundation.supervisor import SUPERVISED, Part, Supervisor
 
@@ -377,7 +377,7 @@ def _run_ingest(serving: Serving, is_stopping: Callable[[], bool]) -> None:
 
     if inbox == "mqtt" and broker.stream_messages() is not None:
         _end_stream(broker, work, is_stopping)
-    settled()
+    put_start_aside()
     work(inbox, is_stopping)
     database.close()
     business.close()
@@ -447,7 +447,7 @@ def _run_web(serving: Serving, _is_stopping: Callable[[], bool]) -> None:
     )
     listening = config.bind_socket()
     drop_stalled(listening, STALLED_S)
-    settled()
+    put_start_aside()
     try:
         uvicorn.Server(config).run(sockets=[listening])
     finally:

@@ -23,8 +23,8 @@ from cloud.foundation.errors import Conflict
 from cloud.foundation.files import private_folder, put
 
 _PR_SET_PDEATHSIG: Final = 1
-_LOOKED_AT: Final = 20_000
-"""New objects that stayed, after which the collector looks at them: a few megabytes."""
+_LOOKED_AT: Final = 10_000
+"""New objects that stayed, after which the collector looks at them."""
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +39,7 @@ def myself() -> Running:
     return Running(pid=os.getpid(), started=psutil.Process().create_time())
 
 
-def settled() -> None:
+def put_start_aside() -> None:
     """Have the garbage collector pass by what the start has made, and look more rarely at the rest.
 
     What the start has made stays to the end. Without this, each look at all objects held every

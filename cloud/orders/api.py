@@ -1,6 +1,5 @@
 """Orders over HTTP."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Final, Literal
@@ -349,10 +348,10 @@ def routes(orders: Orders, whose: Whose, gate: Gate) -> APIRouter:
     async def add(body: NewOrderBody, caller: dispatcher) -> OrderDetail:
         """Take an order; an urgent one changes the routes of today at once."""
         require_depot_wide(caller.reach)
-        today, street = await asyncio.gather(
-            run_in_threadpool(orders.service_date, caller.tenant, body.depot_id, caller.reach),
-            orders.snap(body.lat, body.lon),
+        today = await run_in_threadpool(
+            orders.service_date, caller.tenant, body.depot_id, caller.reach
         )
+        street = await orders.snap(body.lat, body.lon)
         shop = await orders.snap_pickup(body.pickup.lat, body.pickup.lon) if body.pickup else None
         new = body.new_order(today)
         made = await run_in_threadpool(orders.add, caller.tenant, new, street, shop)

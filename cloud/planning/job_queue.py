@@ -18,7 +18,7 @@ from cloud.orders import store as order_store
 from cloud.planning import job_store, plan_store, proposal_store, route_store
 from cloud.planning.events import PlanningFailed, RouteFinished
 from cloud.planning.hours_news import HoursNews, PlaceNews, PlannedDay, cause_of_hours
-from cloud.planning.jobs import About, DayKey, Job
+from cloud.planning.jobs import DayKey, Job
 from cloud.planning.making import REPLAN_S
 from cloud.planning.rest_news import causes_of_rest
 from cloud.planning.revision import Trigger
@@ -109,7 +109,7 @@ class JobQueue:
         return [job for cause in causes for job in self.ask(tenant, cause)]
 
     def ask_of_rest(self, tenant: str, told: RouteFinished) -> list[Job]:
-        """The same for each day whose plan sends the driver out before the end of a rest."""
+        """The same for each day whose plan leaves the driver too little rest."""
         with self._database.reading() as connection:
             causes = list(causes_of_rest(connection, tenant, told, self._clock.now_s()))
         return [job for cause in causes for job in self.ask(tenant, cause)]
@@ -182,9 +182,9 @@ class JobQueue:
     def put_back(self, job: Job, *, is_broken_off: bool = False) -> None:
         """A job waits again; a search that was broken off as long as other news does.
 
-        Unless a person waits for it.
+        Unless a person waits for it, or a van's load does.
         """
-        settles = is_broken_off and not job.is_asked_for
+        settles = is_broken_off and not job.is_asked_for and job.seconds <= REPLAN_S
         due_at = self._clock.now_s() + SETTLE_S if settles else job.due_at
         with self._database.writing() as connection:
             job_store.mark_job(connection, job.id, "queued", due_at=due_at)
@@ -291,13 +291,12 @@ def improvement(decided: Job, job_id: str, now: float) -> Job:
 
     Another urgent order may follow, and would end it, so it waits as other news does.
     """
-    others = (one for one in decided.about if one.trigger != "urgent_order")
     return replace(
         decided,
         id=job_id,
         reason=f"{decided.reason}, the routes put in order around it",
         solver="auto",
         seconds=max((_searched_s(one.trigger) for one in decided.about), default=REPLAN_S),
-        about=(About(trigger="urgent_order"), *others) if decided.about else (),
+        about=(),
         due_at=now + SETTLE_S,
     )

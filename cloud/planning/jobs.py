@@ -74,6 +74,11 @@ class Job:
         return self.trigger == "urgent_order" and self.is_quick
 
     @property
+    def is_improvement(self) -> bool:
+        """Whether it puts routes in order around an urgent order that is in them already."""
+        return self.trigger == "urgent_order" and not self.is_quick
+
+    @property
     def is_quick(self) -> bool:
         """Whether it takes the planner no time to speak of."""
         return self.seconds <= QUICK_S

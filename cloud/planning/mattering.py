@@ -26,11 +26,6 @@ def _is_to_be_planned(day: Day, about: About) -> bool:
     return _is_wanted(day, about) and not _is_open(day, about)
 
 
-def _is_to_be_planned_if_one(day: Day, about: About) -> bool:
-    """The same; what names none puts routes in order around those that were put where they fit."""
-    return about.order_id is None or _is_to_be_planned(day, about)
-
-
 def _is_wanted(day: Day, about: About) -> bool:
     """Whether somebody still waits for the order."""
     order = day.orders.get(about.order_id or "")
@@ -89,7 +84,7 @@ def _is_to_be_fetched_if_one(day: Day, about: About) -> bool:
 
 _RULES: Final[Mapping[Trigger, Callable[[Day, About], bool]]] = {
     "new_order": _is_to_be_planned,
-    "urgent_order": _is_to_be_planned_if_one,
+    "urgent_order": _is_to_be_planned,
     "cancellation": _is_open,
     "changed_order": _is_wanted,
     "failed_pickup": _is_open,

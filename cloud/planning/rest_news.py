@@ -16,6 +16,7 @@ from cloud.planning.events import RouteFinished
 from cloud.planning.jobs import About
 from cloud.planning.rest import Allowed, RestRule, Telling
 from cloud.planning.triggers import Cause
+from cloud.planning.working import WorkRules
 
 _AHEAD_S = 2 * 86_400
 
@@ -39,9 +40,9 @@ def causes_of_rest(
         left = rest_store.allowed_of(connection, [shift], rules, now, {}).get(shift.id)
         day = shift.vehicle_id, shift.depot_id, shift.service_date
         route = None if left is None else route_store.route_of_shift(connection, tenant, *day)
-        if left is None or route is None or route.has_begun or not route.stops:
+        if rules is None or left is None or route is None or route.has_begun or not route.stops:
             continue
-        rules_broken = _rules_broken(route, left)
+        rules_broken = _rules_broken(route, held, left, rules)
         if rules_broken:
             depot = require_depot(connection, tenant, shift.depot_id)
             people = fleet_store.drivers_of_shifts(connection, [held])
@@ -51,8 +52,13 @@ def causes_of_rest(
             yield Cause(shift.depot_id, shift.service_date, reason, about)
 
 
-def _rules_broken(route: Route, left: Allowed) -> tuple[RestRule, ...]:
-    """The rules of which one is broken when a route is driven as planned; the first that is."""
+def _rules_broken(
+    route: Route, shift: Shift, left: Allowed, rules: WorkRules
+) -> tuple[RestRule, ...]:
+    """The rules of which one is broken when a route is driven as planned.
+
+    Work is counted from the shift's begin, or from when it may begin, as plans count it.
+    """
     first, last = route.stops[0], route.stops[-1]
     sets_out = first.planned_arrival - first.leg_s
     is_back = last.planned_departure + route.end_leg_s
@@ -60,7 +66,10 @@ def _rules_broken(route: Route, left: Allowed) -> tuple[RestRule, ...]:
         return "daily_rest", "weekly_rest"
     if is_back > left.ends_at:
         return "rest_in_24_hours", "six_days"
-    worked_s = is_back - sets_out - sum(one.ends - one.begins for one in route.breaks)
+    rested_s = sum(
+        length_s for one in route.breaks if (length_s := one.ends - one.begins) >= rules.least_s
+    )
+    worked_s = is_back - max(shift.starts_at, left.begins_at) - rested_s
     if left.work_s is not None and worked_s > left.work_s:
         return ("week",)
     return ()

@@ -51,14 +51,14 @@ class Halt:
     def takes(self, following: Stop) -> bool:
         """Have a stop that follows be part of the halt, unless it has to stay apart."""
         first = self._first
-        if first.kind != following.kind or first.address != following.address:
+        if (first.kind, first.address) != (following.kind, following.address):
             return False
-        window = _both(self._window, following.window)
-        if (window is not None and window.begin > window.end) or not is_same_place(
-            first, following
-        ):
+        windows = [one for one in (self._window, following.window) if one is not None]
+        begin = max((one.begin for one in windows), default=0.0)
+        end = min((one.end for one in windows), default=0.0)
+        if begin > end or not is_same_place(first, following):
             return False
-        self._window = window
+        self._window = Span(begin, end) if windows else None
         self._order_ids += following.order_ids
         self._departure = max(self._departure, following.planned_departure)
         return True
@@ -79,12 +79,6 @@ class Halt:
             service_s=service_s,
             window=window,
         )
-
-
-def _both(one: Span | None, other: Span | None) -> Span | None:
-    if one is None or other is None or one == other:
-        return one or other
-    return Span(max(one.begin, other.begin), min(one.end, other.end))
 
 
 def is_same_place(stop: Stop, other: Stop) -> bool:

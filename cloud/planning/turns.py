@@ -82,12 +82,12 @@ def gives_way(running: Job, further: Job) -> bool:
 def joins(waiting: Job, further: Job) -> bool:
     """Whether a waiting job may serve a further reason too.
 
-    What is given is driven as it was given; an urgent order does not wait for a long search; and
-    what drivers change is a revision of its own.
+    What is given is driven as it was given; an urgent order does not wait for a long search, and
+    is not the end of the one that follows another; what drivers change is a revision of its own.
     """
     if "driver_reordered" in {waiting.trigger, further.trigger}:
         return waiting.trigger == further.trigger and waiting.is_of_same_day(further)
-    is_long = waiting.trigger == "optimize"
+    is_long = waiting.trigger == "optimize" or waiting.is_improvement
     return waiting.is_of_same_day(further) and not (
         waiting.is_held or (is_long and further.is_urgent)
     )
@@ -110,14 +110,23 @@ def joined(waiting: Job, further: Job) -> Job:
         seconds=further.seconds if is_urgent else _longer_s(waiting, further),
         reason=reason if len(reason) <= _MAX_REASON else f"{reason[: _MAX_REASON - 1]}…",
         about=_about(waiting, further),
-        due_at=None if None in {waiting.due_at, further.due_at} else waiting.due_at,
+        due_at=_sooner(waiting.due_at, further.due_at),
     )
 
 
+def _sooner(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else min(one, other)
+
+
 def _names(waiting: Job, further: Job) -> bool:
-    """Whether what waits is called by what has come: an urgent order, else a breakdown."""
+    """Whether what waits is called by what has come: an urgent order, else a breakdown.
+
+    Where routes only wait to be put in order, any news does that nobody asked for by hand.
+    """
     if further.trigger == "urgent_order":
-        return waiting.trigger != "optimize"
+        return further.is_urgent and waiting.trigger != "optimize"
+    if waiting.is_improvement:
+        return not further.is_asked_for
     is_called = waiting.is_asked_for or waiting.trigger == "urgent_order"
     return further.trigger == "van_broken_down" and not is_called
 

@@ -18,7 +18,7 @@ import msgspec
 
 from cloud.foundation import asking
 from cloud.foundation.logs import log_as
-from cloud.foundation.processes import settled
+from cloud.foundation.processes import put_start_aside
 from cloud.planning.cells.division import WHOLE_ORDERS, Cell, divided
 from cloud.planning.cells.planning import planned_in_cells
 from cloud.planning.check import check
@@ -156,7 +156,7 @@ def main(socket: Path, roads: str, roads_folder: Path | None, *, is_quick: bool)
         os.nice(_NICE)
     at_once = searches_at_once(os.cpu_count())
     socket.unlink(missing_ok=True)
-    settled()
+    put_start_aside()
     try:
         asyncio.run(serve(socket, roads, roads_folder, at_once=at_once, is_quick=is_quick))
     finally:

@@ -81,7 +81,6 @@ def test_a_failed_attempt_and_a_silent_or_disabled_van_ask_for_a_plan() -> None:
         ("new_order", "a", None, False),
         ("new_order", "of-another-day", None, False),
         ("urgent_order", "y", None, False),
-        ("urgent_order", None, None, True),
         ("cancellation", "y", None, False),
         ("cancellation", "a", None, True),
         ("changed_order", "d", None, True),

@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from cloud.orders.model import Order, Promise, Span
+from cloud.orders.model import Order, Pickup, Promise, Span
 from cloud.planning.diff import difference
 from cloud.planning.meanwhile import outdated_by, with_progress
 from cloud.planning.problem import VisitKind
@@ -78,6 +78,44 @@ def test_pickups_at_one_place_become_one_stop_before_the_deliveries() -> None:
         ("delivery", ("a",)),
     ]
     assert [one.position for one in only.stops] == [0, 1, 2]
+
+
+def hours(begin: float, end: float) -> Span:
+    return Span(EIGHT + begin * HOUR, EIGHT + end * HOUR)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "together"),
+    [
+        (hours(0, 1), hours(2, 3), None),
+        (hours(0, 2), hours(1, 3), hours(1, 2)),
+        (hours(0, 1), None, hours(0, 1)),
+        (None, hours(2, 3), hours(2, 3)),
+    ],
+)
+def test_pickups_at_a_shop_are_one_stop_where_one_time_is_good_for_both(
+    *, one: Span | None, other: Span | None, together: Span | None
+) -> None:
+    shop = Pickup(address="Bakery", lat=-29.9, lon=-71.25)
+    a, b = (
+        replace(order(name), pickup=replace(shop, window=window))
+        for name, window in (("a", one), ("b", other))
+    )
+    steps = [("a", "pickup"), ("b", "pickup"), ("a", "delivery"), ("b", "delivery")]
+    (route_,) = solve(day(a, b), van_1=steps).routes  # type: ignore[arg-type]
+    found = [(stop_.order_ids, stop_.window) for stop_ in route_.stops if stop_.kind == "pickup"]
+    apart = [(("a",), one), (("b",), other)]
+    assert found == (apart if together is None else [(("a", "b"), together)])
+
+
+def test_shops_of_one_name_with_other_hours_are_two_stops() -> None:
+    a = replace(order("a"), pickup=Pickup(address="Bakery", lat=-29.9, lon=-71.25,
+                                          window=hours(0, 1)))  # fmt: skip
+    b = replace(order("b"), pickup=Pickup(address="Bakery", lat=-29.8, lon=-71.25,
+                                          window=hours(2, 3)))  # fmt: skip
+    steps = [("a", "pickup"), ("b", "pickup"), ("a", "delivery"), ("b", "delivery")]
+    (route_,) = solve(day(a, b), van_1=steps).routes  # type: ignore[arg-type]
+    assert [one.order_ids for one in route_.stops[:2]] == [("a",), ("b",)]
 
 
 def test_a_van_without_work_gets_no_route() -> None:

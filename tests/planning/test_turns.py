@@ -153,26 +153,28 @@ def test_an_urgent_order_is_decided_at_once_and_the_search_after_it_is_the_break
     assert joined(order, improvement(order, "later", 0.0)).is_urgent
 
 
-def test_the_search_after_an_urgent_order_waits_for_another_and_is_then_after_both() -> None:
-    one, other = (
-        replace(urgent(name), about=(About(trigger="urgent_order", order_id=name),))
-        for name in ("one", "other")
-    )
-    waiting = improvement(one, "later", 100.0)
-    assert (waiting.due_at, waiting.is_urgent, waiting.is_quick) == (100.0 + SETTLE_S, False, False)
-    assert joins(waiting, other)
-    both = joined(waiting, other)
-    assert both.is_urgent
-    assert both.due_at is None
-    assert set(both.about) == {*waiting.about, *other.about}  # so its door is told, and its ways
-    assert improvement(both, "after both", 102.0).about == waiting.about
+def test_the_search_after_an_urgent_order_waits_a_moment_and_is_not_the_next_ones() -> None:
+    waiting = improvement(urgent("one"), "later", 100.0)
+    assert (waiting.due_at, waiting.is_improvement) == (100.0 + SETTLE_S, True)
+    assert not joins(waiting, urgent("other"))
+    again = improvement(urgent("other"), "after both", 102.0)
+    assert joins(waiting, again)
+    assert joined(waiting, again).due_at == waiting.due_at
+    assert joined(waiting, again).is_improvement
 
 
-def test_a_search_after_news_of_a_road_still_knows_of_it() -> None:
-    road = About(trigger="road_changed", vehicle_id="van-1")
-    decided = replace(urgent("now"), about=(About(trigger="urgent_order", order_id="a"), road))
-    assert road in improvement(decided, "later", 0.0).about
-    assert improvement(replace(decided, about=()), "later", 0.0).about == ()
+def test_news_that_comes_while_routes_wait_to_be_put_in_order_names_the_job() -> None:
+    waiting = improvement(urgent("now"), "later", 0.0)
+    for trigger in ("cancellation", "van_broken_down"):
+        both = joined(waiting, of_van(trigger))
+        assert (both.trigger, both.solver) == (trigger, "auto")
+        assert both.due_at == waiting.due_at
+    assert joined(waiting, of_van("van_broken_down")).seconds == 5.0
+    assert joined(of_van("cancellation"), waiting).trigger == "cancellation"
+    by_hand = replace(of_van("rule"), due_at=1.0)
+    assert (joined(waiting, by_hand).trigger, joined(waiting, by_hand).due_at) == (
+        "urgent_order", 1.0,
+    )  # fmt: skip
 
 
 def test_however_often_a_driver_goes_otherwise_one_job_follows_the_van() -> None:
