@@ -129,6 +129,7 @@ def test_a_street_is_closed_on_the_map_and_opened_early(office: Office, board: D
     depot = page.locator(".map-depot").bounding_box()
     assert depot is not None
     x, y = depot["x"] + depot["width"] / 2, depot["y"] + depot["height"] + 14
+    expect(page.locator(".maplibregl-canvas")).to_have_css("cursor", "crosshair")
     for right in (30, 70):
         page.mouse.click(x + right, y)
     expect(page.get_by_role("status").filter(has_text="2 placed")).to_be_visible()
