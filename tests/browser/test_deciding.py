@@ -4,13 +4,17 @@ Over a demo at the pace of life that ends before its vans leave, so that nothing
 """
 
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 from playwright.sync_api import expect
+from sqlalchemy import func, select
 
+from cloud.foundation.database import Database
+from cloud.planning.job_store import job_row
 from tests.browser.chromium import PLANNED_WITHIN_MS, Dispatcher, opened, require_chromium
 from tests.parts.running_demo import Running, demo
 
@@ -40,6 +44,20 @@ class Office:
     def orders_of(self, van: str) -> set[str]:
         found = [route for route in self.plan["routes"] if route["vehicle_id"] == van]
         return {order for route in found for stop in route["stops"] for order in stop["order_ids"]}
+
+    def let_plans_follow(self) -> None:
+        """Until what has happened is planned for, so that what comes next is told by itself."""
+        time.sleep(0.5)  # what has happened becomes jobs
+        self.wait_for("the plans to follow", lambda: not self._jobs_left())
+
+    def _jobs_left(self) -> int:
+        database = Database(self.running.folder / "business.db")
+        try:
+            with database.reading() as connection:
+                left = job_row.c.state.in_(("queued", "running"))
+                return connection.scalar(select(func.count()).where(left)) or 0
+        finally:
+            database.close()
 
     def wait_for(self, what: str, holds: Any) -> None:
         self.running.wait_for(what, holds, within_s=PLANNED_WITHIN_MS / 1000)
@@ -157,6 +175,7 @@ def test_a_broken_down_van_is_reported_and_goes_out_again(
     office: Office, board: Dispatcher
 ) -> None:
     page = board.page
+    office.let_plans_follow()
     van = office.running.get("vehicles")["items"][0]
     tab(board, "Vans")
     page.locator(f"[data-van={van['id']}]").click()
@@ -201,12 +220,12 @@ def test_a_large_change_waits_by_the_policy_is_seen_on_the_map_and_accepted(
     assert (kept["ask_above_moved"], kept["changed_vehicle"], kept["km"]) == (0, 270, 60)
 
     page.get_by_role("button", name="Back to the plan").click()
+    office.let_plans_follow()
     found = office.running.get(f"shifts?depot_id={office.depot['id']}&service_date={office.day}")
     shift = next(one for one in found["items"] if office.orders_of(one["vehicle_id"]))
     moved = office.orders_of(shift["vehicle_id"])
     office.post(f"shifts/{shift['id']}/cancel")
     proposal = page.locator("[data-proposal]")
-    # One that the van of the test before asked for, as it drives again, may come and go first.
     expect(proposal).to_contain_text("was cancelled", timeout=PLANNED_WITHIN_MS)
     expect(proposal).to_contain_text("more than 0")
     assert office.orders_of(shift["vehicle_id"]) == moved, "nothing is published before the word"
