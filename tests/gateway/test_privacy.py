@@ -23,7 +23,9 @@ from wire.messages import Command, Desired, Event, State
 
 pytestmark = pytest.mark.slow
 
-COORDINATE = re.compile(rb"(?<!\d)(545\d{6}|2526\d{5})(?!\d)|54\.5|25\.26|5430\.|02516\.|\blat|\blon")
+COORDINATE = re.compile(
+    rb"(?<!\d)(545\d{6}|2526\d{5})(?!\d)|54\.5|25\.26|5430\.|02516\.|\blat|\blon"
+)
 """Where the line's van drives: 54° 30' north, 25° 16' east, in any of the forms in use."""
 
 
