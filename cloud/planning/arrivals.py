@@ -270,7 +270,8 @@ class PromiseWatch:
     Args:
         forecasts: of every route that is on.
         tenants: whose routes are looked at.
-        database: of the business; what was told is kept there, so a restart tells nothing twice.
+        database: of the business; what was told of a promise at risk is kept there, so a restart
+            tells that to nobody twice. That a margin is used up is told again after one.
         events: woken when there is news.
         clock: domain time.
     """

@@ -233,14 +233,20 @@ def test_a_margin_that_is_used_up_asks_for_a_plan_before_anybody_is_warned(
     store_day(database, on_the_road(), orders)
     clock = Then(NOW)
     planning = Planning(database, clock, lambda kind: kind)
-    watch = PromiseWatch(
-        Forecasts(database, planning, lambda tenant: {"van-1": at(-71.24)}, clock),
-        tenants=lambda: ["main"], database=database, events=Outbox(database), clock=clock,
+    forecasts = Forecasts(database, planning, lambda tenant: {"van-1": at(-71.24)}, clock)
+    watch, restarted = (
+        PromiseWatch(
+            forecasts, tenants=lambda: ["main"], database=database, events=Outbox(database),
+            clock=clock,
+        )
+        for _ in range(2)
     )  # fmt: skip
     assert [watch.look() for _ in range(3)] == [1, 0, 0]
+    assert [restarted.look() for _ in range(2)] == [1, 0]
     assert not told(database)
     with database.reading() as connection:
-        (row,) = connection.execute(select(outbox)).all()
+        row, again = connection.execute(select(outbox)).all()
+    assert (again.kind, again.payload) == (row.kind, row.payload)
     cause = cause_of(
         DomainEvent(position=1, tenant="main", kind=row.kind, payload=row.payload, at=NOW)
     )
