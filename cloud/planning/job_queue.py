@@ -109,7 +109,7 @@ class JobQueue:
         return [job for cause in causes for job in self.ask(tenant, cause)]
 
     def ask_of_rest(self, tenant: str, told: RouteFinished) -> list[Job]:
-        """The same for each day whose plan leaves the driver too little rest."""
+        """The same for each day whose plan asks more of the driver than is left of a shift."""
         with self._database.reading() as connection:
             causes = list(causes_of_rest(connection, tenant, told, self._clock.now_s()))
         return [job for cause in causes for job in self.ask(tenant, cause)]

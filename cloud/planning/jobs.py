@@ -79,6 +79,11 @@ class Job:
         return self.trigger == "urgent_order" and not self.is_quick
 
     @property
+    def has_other_news(self) -> bool:
+        """Whether it serves more than urgent orders; with too much news to keep, surely."""
+        return not self.about or any(one.trigger != "urgent_order" for one in self.about)
+
+    @property
     def is_quick(self) -> bool:
         """Whether it takes the planner no time to speak of."""
         return self.seconds <= QUICK_S

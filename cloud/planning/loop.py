@@ -255,7 +255,8 @@ class PlanningLoop:
             await asyncio.to_thread(self._queue.fail, job, reason)
             return "failed"
         self._put_off.pop(job.depot_key, None)
-        if job.is_urgent and made.how == "committed":
+        is_searched_for = job.has_other_news and made.how != "needless"
+        if job.is_urgent and (made.how == "committed" or is_searched_for):
             await asyncio.to_thread(self._queue.improve, job)
         return made.how
 

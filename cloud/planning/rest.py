@@ -140,20 +140,28 @@ def _worked(turn: Turn, ends: float, least_s: int) -> Stretch | None:
     if ends <= begins:
         return None
     route = turn.route
-    breaks = turn.breaks if route is None else route.breaks
-    rested_s = sum(
-        max(0.0, min(end, ends) - max(begin, begins))
-        for begin, end in breaks
-        if end - begin >= least_s
-    )
     return Stretch(
         driver_id=turn.driver_id,
         shift_id=turn.shift_id,
         service_date=turn.service_date,
         begins=begins,
         ends=ends,
-        work_s=int(ends - begins - min(rested_s, ends - begins)),
+        work_s=_work_s(begins, ends, turn.breaks if route is None else route.breaks, least_s),
     )
+
+
+def planned_work_s(route: RouteProgress, begins: float, rules: WorkRules) -> int:
+    """Work of a route as it is planned, waiting too, when its day begins at ``begins``."""
+    return _work_s(begins, max(begins, route.planned_end), route.breaks, rules.least_s)
+
+
+def _work_s(begins: float, ends: float, breaks: Spans, least_s: int) -> int:
+    rested_s = sum(
+        max(0.0, min(end, ends) - max(begin, begins))
+        for begin, end in breaks
+        if end - begin >= least_s
+    )
+    return int(ends - begins - min(rested_s, ends - begins))
 
 
 def _end_of(turn: Turn, now: float) -> float:

@@ -35,7 +35,7 @@ _SETTLE_S: Final[Mapping[Trigger, float]] = {
     "rule": 1.0,
 }
 SETTLE_S: Final = 3.0
-"""The same of everything else."""
+"""How long further news is waited for, where `_SETTLE_S` says nothing else; domain time."""
 
 
 class Cause(NamedTuple):

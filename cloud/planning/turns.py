@@ -82,8 +82,9 @@ def gives_way(running: Job, further: Job) -> bool:
 def joins(waiting: Job, further: Job) -> bool:
     """Whether a waiting job may serve a further reason too.
 
-    What is given is driven as it was given; an urgent order does not wait for a long search, and
-    is not the end of the one that follows another; what drivers change is a revision of its own.
+    What is given is driven as it was given; an urgent order does not wait for a long search, nor
+    takes the place of one that puts routes in order around another; what drivers change is a
+    revision of its own.
     """
     if "driver_reordered" in {waiting.trigger, further.trigger}:
         return waiting.trigger == further.trigger and waiting.is_of_same_day(further)

@@ -25,6 +25,19 @@ from tests.parts.ports import free_port
 ROOT = Path(__file__).parents[2]
 
 
+def test_the_collector_passes_by_what_a_start_has_made() -> None:
+    code = (
+        "import gc, fastapi\n"
+        "from cloud.foundation.processes import put_start_aside\n"
+        "put_start_aside()\n"
+        "print(gc.get_freeze_count() > 10_000, len(gc.get_objects()) < 1_000)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, cwd=ROOT, text=True
+    )
+    assert done.stdout.split() == ["True", "True"], done.stdout + done.stderr
+
+
 def test_this_process_is_alive_and_one_of_the_same_number_from_another_time_is_not() -> None:
     me = processes.myself()
     assert is_alive(me)

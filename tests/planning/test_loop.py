@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from cloud.foundation.errors import CloudError
 from cloud.foundation.ids import random_id
@@ -16,12 +17,12 @@ from cloud.foundation.settings import Settings
 from cloud.planning import job_store
 from cloud.planning.budget import Budget
 from cloud.planning.client import PlannerUnavailable
-from cloud.planning.job_queue import JobQueue
-from cloud.planning.jobs import Job
+from cloud.planning.job_queue import DECISION_S, JobQueue
+from cloud.planning.jobs import About, Job
 from cloud.planning.making import GaveWay, unless
 from cloud.planning.questions import Solved, SolveRequest
-from cloud.planning.triggers import SETTLE_S
-from tests.cloud.desk import DEPOT, NOW, Desk, StillClock, open_desk
+from cloud.planning.triggers import SETTLE_S, Cause
+from tests.cloud.desk import DEPOT, NOW, TODAY, Desk, StillClock, open_desk
 from tests.planning.office import Office, PlannerHere, until, working
 
 
@@ -142,6 +143,54 @@ def test_urgent_orders_of_one_moment_are_all_served_and_each_revision_follows_on
     asyncio.run(day())
     assert "urgent_order" in revisions(north)
     assert numbers(north) == list(range(1, len(numbers(north)) + 1))
+
+
+def test_routes_are_put_in_order_once_for_the_urgent_orders_of_three_seconds(desk: Desk) -> None:
+    planner = Planner()
+    north, _ = offices(desk, planner)
+    assert north.replan("optimize") == 1
+
+    async def day() -> None:
+        loop = north.loop(speed=1)
+        async with working(loop), north.telling(loop):
+            wanted: set[str] = set()
+            for number in range(2):
+                wanted.add(await away(north.order, priority="urgent", lat=-29.91 - number / 900))
+                await until(lambda: wanted <= planned(north))
+            assert planner.begun == ["van-1 auto", "van-1 insertion", "van-1 insertion"]
+            await until(lambda: len(planner.begun) == 4)
+            await until(lambda: not north.unfinished)
+
+    asyncio.run(day())
+    assert planner.begun[3:] == ["van-1 auto"]
+
+
+def test_news_that_was_to_be_planned_with_an_urgent_order_outlives_it(desk: Desk) -> None:
+    """The order is called off before it is looked at; who waits for the other one still does."""
+    north, _ = offices(desk, Planner())
+    assert north.replan("optimize") == 1
+    wanted = north.order(priority="urgent")
+    day_of = "la-serena", date.fromisoformat(TODAY)
+    queue = JobQueue(desk.database, StillClock(), Outbox(desk.database), random_id, lambda _: {})
+    for about in (
+        About(trigger="van_broken_down", vehicle_id="van-2"),
+        About(trigger="urgent_order", order_id=wanted),
+    ):
+        assert queue.ask("main", Cause(*day_of, about.trigger, about))
+    north.ask("POST", f"/orders/{wanted}/cancel", 200, reason="not wanted")
+
+    async def day() -> None:
+        async with working(north.loop()):
+            await until(lambda: not north.unfinished)
+
+    asyncio.run(day())
+    with desk.database.reading() as connection:
+        rows = connection.execute(
+            select(job_store.job_row.c.solver, job_store.job_row.c.seconds).order_by(
+                job_store.job_row.c.number
+            )
+        )
+        assert [tuple(row) for row in rows][-2:] == [("insertion", DECISION_S), ("auto", 5.0)]
 
 
 def test_an_urgent_order_that_nobody_worked_on_before_a_restart_is_served_after_it(

@@ -18,6 +18,7 @@ from cloud.planning.rest import (
     Telling,
     Turn,
     allowed,
+    planned_work_s,
     stretch_of,
 )
 from cloud.planning.working import NO_RULES, RULE_SETS, WorkRules
@@ -273,6 +274,16 @@ def test_a_break_is_no_work_and_who_hands_over_works_till_then() -> None:
     handed_over = stretch_of(turn(FAR, end=at(0, 11)), at(1, 8), RULES)
     assert handed_over is not None
     assert (handed_over.ends, handed_over.work_s) == (at(0, 11), 3 * HOUR)
+
+
+def test_a_plan_holds_the_work_that_later_days_will_count_of_it() -> None:
+    found = stretch_of(turn(FAR), at(-1, 8), RULES)
+    assert found is not None
+    assert planned_work_s(FAR, at(0, 8), RULES) == found.work_s
+    assert planned_work_s(FAR, at(0, 12.25), RULES) == 4.5 * HOUR
+    assert planned_work_s(FAR, at(0, 18), RULES) == 0
+    brief = FAR._replace(breaks=((at(0, 12), at(0, 12) + RULES.least_s - 1),))
+    assert planned_work_s(brief, at(0, 8), RULES) == 9 * HOUR
 
 
 def test_a_warning_names_driver_rule_figures_and_remedy() -> None:

@@ -80,6 +80,14 @@ def test_pickups_at_one_place_become_one_stop_before_the_deliveries() -> None:
     assert [one.position for one in only.stops] == [0, 1, 2]
 
 
+_FETCHED_FIRST: list[tuple[str, VisitKind]] = [
+    ("a", "pickup"),
+    ("b", "pickup"),
+    ("a", "delivery"),
+    ("b", "delivery"),
+]
+
+
 def hours(begin: float, end: float) -> Span:
     return Span(EIGHT + begin * HOUR, EIGHT + end * HOUR)
 
@@ -101,8 +109,7 @@ def test_pickups_at_a_shop_are_one_stop_where_one_time_is_good_for_both(
         replace(order(name), pickup=replace(shop, window=window))
         for name, window in (("a", one), ("b", other))
     )
-    steps = [("a", "pickup"), ("b", "pickup"), ("a", "delivery"), ("b", "delivery")]
-    (route_,) = solve(day(a, b), van_1=steps).routes  # type: ignore[arg-type]
+    (route_,) = solve(day(a, b), van_1=_FETCHED_FIRST).routes
     found = [(stop_.order_ids, stop_.window) for stop_ in route_.stops if stop_.kind == "pickup"]
     apart = [(("a",), one), (("b",), other)]
     assert found == (apart if together is None else [(("a", "b"), together)])
@@ -113,8 +120,7 @@ def test_shops_of_one_name_with_other_hours_are_two_stops() -> None:
                                           window=hours(0, 1)))  # fmt: skip
     b = replace(order("b"), pickup=Pickup(address="Bakery", lat=-29.8, lon=-71.25,
                                           window=hours(2, 3)))  # fmt: skip
-    steps = [("a", "pickup"), ("b", "pickup"), ("a", "delivery"), ("b", "delivery")]
-    (route_,) = solve(day(a, b), van_1=steps).routes  # type: ignore[arg-type]
+    (route_,) = solve(day(a, b), van_1=_FETCHED_FIRST).routes
     assert [one.order_ids for one in route_.stops[:2]] == [("a",), ("b",)]
 
 

@@ -224,46 +224,51 @@ def test_who_came_back_late_rests_from_then_and_a_replan_takes_note(office: Offi
     assert set_out(office, "van-1") >= at("23T12:00")
 
 
-def test_a_day_that_took_longer_leaves_less_work_of_the_week_and_a_replan_takes_note(
-    office: Office,
-) -> None:
-    late_shift(office, service_date=str(TODAY), start="00:00", end="03:00")
-    for number in range(8):
-        mine = office.order(lat=-29.9 - number / 50, lon=-71.25)
-        pin = {"kind": "pin", "vehicle_id": "van-1", "order_id": mine}
-        office.ask("POST", f"{PLAN}/rules", 201, **pin)
-    office.ask("POST", f"{PLAN}/optimize", 202, seconds=0.3)
-    office.work()
-    early = replace(
-        last_night(ends="23T02:00"),
-        service_date=date.fromisoformat(str(TODAY)),
-        starts_at=at("23T00:00"),
-        ends_at=at("23T03:00"),
-    )
-    drive(office, early)
-    database = office.desk.database
-    with database.reading() as connection:
-        plan = plan_store.find_plan(connection, "main", "la-serena", early.service_date)
-    (planned,) = [one for one in plan.routes if one.vehicle_id == "van-1"]
-    work_s = planned.stops[-1].planned_departure + planned.end_leg_s - at("23T08:00")
-    limit(office, {"week_s": int(work_s) + 3 * HOUR})
-    queue = JobQueue(database, StillClock(), Outbox(database), random_id, lambda _: {})
-    told = RouteFinished(
+def finished(office: Office, *done: str) -> RouteFinished:
+    """South-1 was done with its two stops, told to the desk; what is told of its route."""
+    with office.desk.database.writing() as connection:
+        for stop_id, when in zip(("s0", "s1"), map(at, done), strict=True):
+            seen = {"arrived_at": when - 60, "done_at": when}
+            route_store.mark_stop(connection, "main", stop_id, state="done", **seen)
+    return RouteFinished(
         depot_id="south",
-        service_date=str(TODAY),
-        route_id=early.id,
+        service_date=TODAY,
+        route_id="route-south-1",
         vehicle_id="south-1",
         driver_id="of-van-1",
-        done_at=at("23T02:00"),
+        done_at=at(done[-1]),
     )
-    assert queue.ask_of_rest("main", told) == []
-    with database.writing() as connection:
-        for name in ("s0", "s1"):
-            late = {"arrived_at": at("23T04:30"), "done_at": at("23T04:40")}
-            route_store.mark_stop(connection, "main", name, state="done", **late)
+
+
+def test_a_plan_with_more_work_than_a_long_night_leaves_of_the_week_is_made_anew(
+    office: Office,
+) -> None:
+    """Two hours are planned of the night, and three left of five; it takes four and a half."""
+    limit(office, {"week_s": 5 * HOUR})
+    late_shift(office, service_date=TODAY, start="00:00", end="06:00")
+    night = replace(last_night(ends="23T01:50"), service_date=date.fromisoformat(TODAY),
+                    starts_at=at("23T00:00"), ends_at=at("23T06:00"))  # fmt: skip
+    drive(office, night)
+    window = {"from": "2026-11-23T09:30:00-03:00", "to": "2026-11-23T10:30:00-03:00"}
+    far = office.order(lat=-29.93, lon=-71.26, window=window)
+    pin = {"kind": "pin", "vehicle_id": "van-1", "order_id": far}
+    office.ask("POST", f"{PLAN}/rules", 201, **pin)
+    office.ask("POST", f"{PLAN}/optimize", 202, seconds=0.3)
+    office.work()
+    assert [far] in office.sequences["van-1"]
+    database = office.desk.database
+    queue = JobQueue(database, StillClock(), Outbox(database), random_id, lambda _: {})
+    assert queue.ask_of_rest("main", finished(office, "23T01:00", "23T01:50")) == []
+    told = finished(office, "23T01:00", "23T04:20")
     (job,) = queue.ask_of_rest("main", told)
-    assert job.reason.startswith("Ana, shift of Mon 23 Nov 08:00 with van-1, would work ")
-    assert "in the week of this shift" in job.reason
+    assert job.reason == (
+        "Ana, shift of Mon 23 Nov 08:00 with van-1, would work 14 h 30 min in the week of this "
+        "shift and may work 5 h: it is planned for 0 h 30 min of work. Shorten it, or give "
+        "it to another driver."
+    )
+    office.work()
+    assert [far] not in office.sequences.get("van-1", [])
+    assert queue.ask_of_rest("main", told) == []
 
 
 def test_a_week_that_is_used_up_leaves_no_more_work(office: Office) -> None:
