@@ -16,15 +16,15 @@ from bench.lived import KeptPlan, Made
 from cloud.foundation.outbox import DomainEvent
 from cloud.orders.model import OrderMoved, OrderReceived
 from cloud.orders.states import OrderState
+from cloud.planning.answering import REPLAN_S, improvement, is_followed, job_of
 from cloud.planning.arrivals import Arrivals, Forecast, arrivals_of, forecast_of, holds, news_of
 from cloud.planning.breakdowns.model import VanBrokeDown
 from cloud.planning.day_plan import Route
 from cloud.planning.diff import difference
 from cloud.planning.eta import underway
-from cloud.planning.job_queue import improvement, job_of
 from cloud.planning.jobs import Job
 from cloud.planning.keeping import faults
-from cloud.planning.making import MAX_TRIES, REPLAN_S
+from cloud.planning.making import MAX_TRIES
 from cloud.planning.mattering import matters
 from cloud.planning.meanwhile import outdated_by, with_progress
 from cloud.planning.questions import SolveRequest
@@ -192,13 +192,13 @@ class Replanned(KeptPlan):
         if outdated_by(work.day, now, new.routes) is None:
             routes = with_progress(new.routes, self.plan)
             diff = difference(self.plan, routes, new.sacrificed)
-            is_sound = not faults(now, routes)
-            if is_sound and is_worth_it(
+            is_committed = not faults(now, routes) and is_worth_it(
                 job.trigger, self.plan, routes, new, diff, work.made.gain_s
-            ):
+            )
+            if is_committed:
                 self.take(new)
-                if job.is_urgent:
-                    self._ask(improvement(job, f"job-{next(self._names)}", now_s), now_s)
+            if is_followed(job, is_committed=is_committed):
+                self._ask(improvement(job, f"job-{next(self._names)}", now_s), now_s)
         elif work.tries < MAX_TRIES:
             self._search(job, now_s, tries=work.tries + 1)
         self._begin(now_s)

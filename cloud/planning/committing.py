@@ -16,6 +16,7 @@ from cloud.orders.model import Promise
 from cloud.orders.service import move
 from cloud.places.service_times import ServiceTimes
 from cloud.planning import job_store, plan_store, proposal_store, revision_store
+from cloud.planning.answering import improvement, is_followed
 from cloud.planning.carrying import carry
 from cloud.planning.day_plan import DayPlan, Route, served_orders
 from cloud.planning.diff import Diff, difference
@@ -92,7 +93,10 @@ class Made:
 
 
 class Committer:
-    """Puts solved days in force, one transaction each; their jobs are done in it."""
+    """Puts solved days in force, one transaction each; their jobs are done in it.
+
+    What follows them is queued in it, too.
+    """
 
     def __init__(
         self, database: Database, read_day: ReadDay, later: Callable[[Day], Day], new_id: NewId
@@ -124,6 +128,9 @@ class Committer:
                 return news
             outcome = self._decide(connection, now, made)
             job_store.mark_job(connection, made.job.id, "done", revision=outcome.revision)
+            if is_followed(made.job, is_committed=outcome.how == "committed"):
+                later = improvement(made.job, self._new_id("job"), now.now)
+                job_store.put_job(connection, later, now.now)
         return outcome
 
     def _decide(self, connection: Connection, now: Day, made: Made) -> Outcome:

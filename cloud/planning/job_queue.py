@@ -1,7 +1,6 @@
 """The transactions of the planning loop: news becomes jobs, and jobs are begun and ended."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
 from datetime import date
 from typing import Final, NamedTuple
 
@@ -16,21 +15,16 @@ from cloud.foundation.database import Database
 from cloud.foundation.ids import NewId
 from cloud.orders import store as order_store
 from cloud.planning import job_store, plan_store, proposal_store, route_store
+from cloud.planning.answering import due_again, job_of
 from cloud.planning.events import PlanningFailed, RouteFinished
 from cloud.planning.hours_news import HoursNews, PlaceNews, PlannedDay, cause_of_hours
 from cloud.planning.jobs import DayKey, Job
-from cloud.planning.making import REPLAN_S
 from cloud.planning.rest_news import causes_of_rest
 from cloud.planning.revision import Trigger
 from cloud.planning.situation import At
 from cloud.planning.street_news import StreetNews, causes_of
-from cloud.planning.triggers import SETTLE_S, Cause, VanCause, settles_in_s
-from cloud.planning.turns import joins
+from cloud.planning.triggers import Cause, VanCause
 
-_BREAKDOWN_S: Final = 5.0
-"""A van's whole load is to be fetched and spread over the others, and stands still meanwhile."""
-DECISION_S: Final = 0.05
-"""For an urgent order, which is put where it fits at once; the loop improves on that later."""
 _SOON_S: Final = 86_400.0
 """Of the streets' news only routes that begin until then are told."""
 _BEFORE_THE_SHIFT: Final[frozenset[Trigger]] = frozenset({"van_broken_down", "changed_shift"})
@@ -139,7 +133,7 @@ class JobQueue:
         with self._database.writing() as connection:
             if not _is_planned(connection, job):
                 return Taken([], [], [])
-            self._put(connection, job)
+            job_store.put_job(connection, job, self._clock.now_s())
             return Taken([job], *_taken(connection, choose))
 
     def add(self, job: Job) -> bool:
@@ -148,15 +142,8 @@ class JobQueue:
             if not _is_planned(connection, job):
                 return False
         with self._database.writing() as connection:
-            self._put(connection, job)
+            job_store.put_job(connection, job, self._clock.now_s())
         return True
-
-    def _put(self, connection: Connection, job: Job) -> None:
-        for waiting in job_store.queued_jobs(connection):
-            if joins(waiting, job):
-                job_store.join(connection, waiting, job)
-                return
-        job_store.add_job(connection, job, self._clock.now_s())
 
     def new_job_id(self) -> str:
         """An id for a job."""
@@ -180,18 +167,10 @@ class JobQueue:
             return _taken(connection, choose)
 
     def put_back(self, job: Job, *, is_broken_off: bool = False) -> None:
-        """A job waits again; a search that was broken off as long as other news does.
-
-        Unless a person waits for it, or a van's load does.
-        """
-        settles = is_broken_off and not job.is_asked_for and job.seconds <= REPLAN_S
-        due_at = self._clock.now_s() + SETTLE_S if settles else job.due_at
+        """A job waits again; ``is_broken_off``: its search was, for something more urgent."""
+        due_at = due_again(job, self._clock.now_s()) if is_broken_off else job.due_at
         with self._database.writing() as connection:
             job_store.mark_job(connection, job.id, "queued", due_at=due_at)
-
-    def improve(self, decided: Job) -> None:
-        """A search waits that follows what was decided at once."""
-        self.add(improvement(decided, self._new_id("job"), self._clock.now_s()))
 
     def fail(self, job: Job, error: str) -> None:
         """A job is given up, and that is told."""
@@ -256,47 +235,3 @@ def _planned(connection: Connection, depot: Depot, day: date) -> PlannedDay:
     plan = plan_store.find_plan(connection, depot.tenant, depot.id, day)
     orders = order_store.of_day(connection, depot.tenant, depot.id, day)
     return PlannedDay(depot, plan, tuple(orders))
-
-
-def job_of(day: DayKey, cause: Cause | VanCause, job_id: str, now: float) -> Job:
-    """What is done about a cause; an urgent order is put where it fits at once.
-
-    Where a driver has changed the order of stops nothing is searched, only followed.
-    """
-    tenant, depot_id, service_date = day
-    trigger = cause.about.trigger
-    is_urgent = trigger == "urgent_order"
-    is_quick = is_urgent or trigger == "driver_reordered"
-    return Job(
-        tenant=tenant,
-        id=job_id,
-        depot_id=depot_id,
-        service_date=service_date,
-        trigger=trigger,
-        reason=cause.reason,
-        solver="insertion" if is_urgent else "auto",
-        seconds=DECISION_S if is_quick else _searched_s(trigger),
-        seed=1,
-        about=(cause.about,),
-        due_at=None if is_quick else now + settles_in_s(trigger),
-    )
-
-
-def _searched_s(trigger: Trigger) -> float:
-    return _BREAKDOWN_S if trigger == "van_broken_down" else REPLAN_S
-
-
-def improvement(decided: Job, job_id: str, now: float) -> Job:
-    """A search from where an urgent order was put at once, as long as what else was told needs.
-
-    Another urgent order may follow, and would end it, so it waits as other news does.
-    """
-    return replace(
-        decided,
-        id=job_id,
-        reason=f"{decided.reason}, the routes put in order around it",
-        solver="auto",
-        seconds=max((_searched_s(one.trigger) for one in decided.about), default=REPLAN_S),
-        about=(),
-        due_at=now + SETTLE_S,
-    )

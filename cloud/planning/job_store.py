@@ -23,7 +23,7 @@ from cloud.foundation.database import BUSINESS
 from cloud.foundation.identity.reach import Reach
 from cloud.foundation.identity.within import within
 from cloud.planning.jobs import About, Job, JobState
-from cloud.planning.turns import joined
+from cloud.planning.turns import joined, joins
 
 job_row = Table(
     "planning_job",
@@ -78,6 +78,15 @@ def add_job(connection: Connection, job: Job, created_at: float) -> None:
             created_at=created_at,
         )
     )
+
+
+def put_job(connection: Connection, job: Job, created_at: float) -> None:
+    """Queue a job, by itself or joined to one that waits."""
+    for waiting in queued_jobs(connection):
+        if joins(waiting, job):
+            join(connection, waiting, job)
+            return
+    add_job(connection, job, created_at)
 
 
 def find_job(connection: Connection, tenant: str, job_id: str) -> Job | None:

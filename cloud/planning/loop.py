@@ -77,6 +77,7 @@ class PlanningLoop:
         self._tasks: asyncio.TaskGroup | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._at_work: dict[DepotKey, _AtWork] = {}
+        self._giving_way: set[str] = set()
         self._put_off: dict[DepotKey, _PutOff] = {}
         self._over_budget: set[DayKey] = set()
         self._last_turn: dict[DepotKey, int] = {}
@@ -160,8 +161,8 @@ class PlanningLoop:
         self._maker.look_ahead()
         async with self._beginning:
             if self._may_be_torn:
-                at_work = [one.job.id for one in self._at_work.values()]
-                await asyncio.to_thread(self._queue.queue_again, at_work)
+                at_work = {one.job.id for one in self._at_work.values()}
+                await asyncio.to_thread(self._queue.queue_again, at_work | self._giving_way)
                 self._may_be_torn = False
             chosen, waiting = await asyncio.to_thread(self._queue.take, self._choosing())
             self._start(tasks, chosen, waiting)
@@ -238,8 +239,7 @@ class PlanningLoop:
             made = await self._maker.make(job, begun.gives_way)
         except GaveWay:
             log.info("a search gave way to an urgent order", extra={"job": job.id})
-            self._end(begun)
-            await asyncio.to_thread(self._queue.put_back, job, is_broken_off=True)
+            await self._give_way(begun)
             return "gave_way"
         except Unavailable as error:
             return await self._try_later(job, error)
@@ -255,10 +255,17 @@ class PlanningLoop:
             await asyncio.to_thread(self._queue.fail, job, reason)
             return "failed"
         self._put_off.pop(job.depot_key, None)
-        is_searched_for = job.has_other_news and made.how != "needless"
-        if job.is_urgent and (made.how == "committed" or is_searched_for):
-            await asyncio.to_thread(self._queue.improve, job)
         return made.how
+
+    async def _give_way(self, begun: _AtWork) -> None:
+        """What is more urgent begins at once, while the job is still being put back."""
+        job = begun.job
+        self._giving_way.add(job.id)
+        try:
+            self._end(begun)
+            await asyncio.to_thread(self._queue.put_back, job, is_broken_off=True)
+        finally:
+            self._giving_way.discard(job.id)
 
     async def _try_later(self, job: Job, error: Unavailable) -> str:
         """What the day asks for is not forgotten because a part does not answer now."""

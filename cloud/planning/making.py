@@ -14,6 +14,7 @@ from cloud.foundation.database import Database
 from cloud.foundation.ids import NewId
 from cloud.places.service_times import ServiceTimes
 from cloud.planning import policy_store, proposal_store, revision_store
+from cloud.planning.answering import REPLAN_S
 from cloud.planning.client import PlannerClient, PlannerUnavailable
 from cloud.planning.committing import Committer, Known, Made, Outcome, PlanRefused
 from cloud.planning.day_plan import DayPlan, Route, Unplanned
@@ -42,8 +43,6 @@ from cloud.roads.ways import TimedWays
 log = logging.getLogger(__name__)
 
 MAX_TRIES: Final = 5
-REPLAN_S: Final = 1.0
-"""For a re-plan that seeks."""
 SPARE_S: Final = 20.0
 """What the planner may take beside the solving itself, before it is given up."""
 _RESTART_S: Final = 2.0

@@ -15,6 +15,7 @@ import numpy as np
 from prometheus_client import CollectorRegistry
 from sqlalchemy import func, select
 
+from cloud.foundation.clock import Clock
 from cloud.foundation.ids import random_id
 from cloud.foundation.outbox import DomainEvent, Outbox, outbox
 from cloud.planning import job_store
@@ -71,6 +72,19 @@ class GoingClock:
 
     async def sleep_until(self, instant_s: float) -> None:
         await asyncio.sleep(max(0.0, instant_s - self.now_s()) / self.speed)
+
+
+class ClockByHand:
+    """It is ten to eight until somebody lets time pass."""
+
+    speed = 1.0
+    passed_s = 0.0
+
+    def now_s(self) -> float:
+        return NOW + self.passed_s
+
+    async def sleep_until(self, instant_s: float) -> None:
+        await until(lambda: self.now_s() >= instant_s)
 
 
 class PlannerHere:
@@ -132,10 +146,10 @@ class Office:
         return str(answer.json()["id"])
 
     def loop(
-        self, *, at_once: int = 1, budget: Budget | None = None, speed: float = 10
+        self, *, at_once: int = 1, budget: Budget | None = None, clock: Clock | None = None
     ) -> PlanningLoop:
         """The planning loop over this desk; the jobs of every depot are its work."""
-        database, clock = self.desk.database, GoingClock(speed)
+        database, clock = self.desk.database, clock or GoingClock(10)
         queue = JobQueue(database, clock, Outbox(database), random_id, lambda _: self.positions)
         counts = LoopCounts(CollectorRegistry())
         return PlanningLoop(clock, queue, self.maker, counts, at_once=at_once, budget=budget)

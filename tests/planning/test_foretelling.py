@@ -11,9 +11,9 @@ import pytest
 from cloud.foundation.database import Database
 from cloud.foundation.settings import Settings
 from cloud.planning import foretelling
+from cloud.planning.answering import job_of
 from cloud.planning.client import PlannerClient, PlannerUnavailable
 from cloud.planning.foretelling import Foretelling
-from cloud.planning.job_queue import job_of
 from cloud.planning.jobs import About
 from cloud.planning.problem import Location, Problem, Vehicle
 from cloud.planning.questions import Expected

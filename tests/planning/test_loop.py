@@ -5,25 +5,28 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from cloud.foundation.errors import CloudError
 from cloud.foundation.ids import random_id
 from cloud.foundation.outbox import Outbox
 from cloud.foundation.settings import Settings
 from cloud.planning import job_store
+from cloud.planning.answering import DECISION_S, improvement
 from cloud.planning.budget import Budget
 from cloud.planning.client import PlannerUnavailable
-from cloud.planning.job_queue import DECISION_S, JobQueue
+from cloud.planning.job_queue import JobQueue
 from cloud.planning.jobs import About, Job
 from cloud.planning.making import GaveWay, unless
 from cloud.planning.questions import Solved, SolveRequest
 from cloud.planning.triggers import SETTLE_S, Cause
 from tests.cloud.desk import DEPOT, NOW, TODAY, Desk, StillClock, open_desk
-from tests.planning.office import Office, PlannerHere, until, working
+from tests.planning.office import ClockByHand, GoingClock, Office, PlannerHere, until, working
 
 
 class Planner(PlannerHere):
@@ -150,19 +153,36 @@ def test_routes_are_put_in_order_once_for_the_urgent_orders_of_three_seconds(des
     north, _ = offices(desk, planner)
     assert north.replan("optimize") == 1
 
+    clock = ClockByHand()
+
     async def day() -> None:
-        loop = north.loop(speed=1)
+        loop = north.loop(clock=clock)
         async with working(loop), north.telling(loop):
             wanted: set[str] = set()
             for number in range(2):
                 wanted.add(await away(north.order, priority="urgent", lat=-29.91 - number / 900))
                 await until(lambda: wanted <= planned(north))
             assert planner.begun == ["van-1 auto", "van-1 insertion", "van-1 insertion"]
-            await until(lambda: len(planner.begun) == 4)
+            clock.passed_s = SETTLE_S
             await until(lambda: not north.unfinished)
 
     asyncio.run(day())
     assert planner.begun[3:] == ["van-1 auto"]
+
+
+def test_a_search_waits_from_the_moment_an_urgent_order_is_committed(desk: Desk) -> None:
+    """Whatever ends then, it is not forgotten that the routes are to be put in order."""
+    north, _ = offices(desk, Planner())
+    assert north.replan("optimize") == 1
+    about = About(trigger="urgent_order", order_id=north.order(priority="urgent"))
+    cause = Cause("la-serena", date.fromisoformat(TODAY), "an urgent order", about)
+    queue = JobQueue(desk.database, StillClock(), Outbox(desk.database), random_id, lambda _: {})
+    queue.ask("main", cause)
+    (decided,), _ = queue.take(lambda queued: queued)
+    asyncio.run(north.maker.make(decided))
+    with desk.database.reading() as connection:
+        (waits,) = job_store.queued_jobs(connection)
+    assert waits == improvement(decided, waits.id, NOW)
 
 
 def test_news_that_was_to_be_planned_with_an_urgent_order_outlives_it(desk: Desk) -> None:
@@ -280,7 +300,7 @@ def test_news_of_one_moment_is_planned_for_together_and_what_came_to_nothing_is_
     assert north.replan("optimize") == 1
 
     async def day() -> None:
-        loop = north.loop(speed=1)
+        loop = north.loop(clock=GoingClock(1))
         async with working(loop), north.telling(loop) as told:
             for _ in range(3):
                 await away(north.order)
@@ -378,6 +398,48 @@ def test_a_search_that_was_broken_off_waits_as_news_does_unless_somebody_waits_f
     with desk.database.reading() as connection:
         due = {job.id: job.due_at for job in job_store.queued_jobs(connection)}
     assert due == {"news": NOW + SETTLE_S, "asked": None}
+
+
+def test_a_search_that_gives_way_runs_once_more_though_the_database_fails_meanwhile(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planner = Planner()
+    north, _ = offices(desk, planner)
+    assert north.replan("optimize") == 1
+    planner.held = {"van-1"}
+    put_back, take, goes_on, fails = JobQueue.put_back, JobQueue.take, Event(), Event()
+
+    def put_back_late(queue: JobQueue, job: Job, *, is_broken_off: bool = False) -> None:
+        assert goes_on.wait(20)
+        put_back(queue, job, is_broken_off=is_broken_off)
+
+    def take_or_fail(queue: JobQueue, choose: Any) -> Any:
+        if fails.is_set():
+            fails.clear()
+            raise OperationalError("no statement", None, RuntimeError("the disk is full"))
+        return take(queue, choose)
+
+    monkeypatch.setattr(JobQueue, "put_back", put_back_late)
+    monkeypatch.setattr(JobQueue, "take", take_or_fail)
+
+    async def day() -> None:
+        loop = north.loop()
+        async with working(loop), north.telling(loop):
+            job = await ask(north, seconds=60)
+            await until(lambda: len(planner.begun) == 2)
+            await away(north.order, priority="urgent")
+            await until(lambda: "urgent_order" in revisions(north))
+            fails.set()
+            await until(lambda: not fails.is_set())
+            await asyncio.sleep(2.5)
+            told = await away(north.ask, "GET", f"/jobs/{job}", 200)
+            assert told["state"] == "running"
+            goes_on.set()
+            planner.held.clear()
+            await until(lambda: not north.unfinished)
+
+    asyncio.run(day())
+    assert revisions(north).count("optimize") == 2
 
 
 @pytest.mark.parametrize("is_done_first", [True, False])

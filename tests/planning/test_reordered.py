@@ -17,10 +17,10 @@ from cloud.foundation.ids import random_id
 from cloud.foundation.outbox import DomainEvent, Outbox, outbox
 from cloud.foundation.settings import Settings
 from cloud.orders.model import Order
+from cloud.planning.answering import job_of
 from cloud.planning.check import check
 from cloud.planning.day_plan import Route
 from cloud.planning.diff import Sacrifice, difference, of_van
-from cloud.planning.job_queue import job_of
 from cloud.planning.jobs import About
 from cloud.planning.posing import problem_of
 from cloud.planning.proposals import sequences_of_routes

@@ -6,7 +6,7 @@ from datetime import date
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.planning.job_queue import DECISION_S, improvement, job_of
+from cloud.planning.answering import DECISION_S, improvement, job_of
 from cloud.planning.jobs import About, Job
 from cloud.planning.revision import Trigger
 from cloud.planning.triggers import SETTLE_S, VanCause
