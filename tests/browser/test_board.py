@@ -15,7 +15,8 @@ from tests.parts.running_demo import Running
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 VAN_AND_STOP = re.compile(r"Van \d+, stop \d+ of \d+, planned for \d\d:\d\d")
-ON_THE_MOVE_MS = 150_000
+ON_THE_MOVE_MS = 300_000
+"""Five hours of the day: vans wait at their depot until it is worth leaving."""
 
 
 def place_of_an_order(running: Running) -> tuple[float, float]:
