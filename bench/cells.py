@@ -2,8 +2,8 @@
 
 Travel of the many depots is generated (`bench.regions`): no city here has streets for 20 depots.
 The large depot is asked of the planner's process, with the demo city's streets. ROUNDSMAN_STOPS
-makes the region smaller, ROUNDSMAN_REFERENCE_S shortens the search it is compared with, and
-ROUNDSMAN_WHOLE=1 lets plain PyVRP try the whole (10,000 stops: about 10 GB, and minutes).
+makes the region smaller, ROUNDSMAN_SEED draws another one, ROUNDSMAN_REFERENCE_S shortens the search
+it is compared with, and ROUNDSMAN_WHOLE=1 lets plain PyVRP try the whole (10,000 stops: about 10 GB, and minutes).
 """
 
 import asyncio
@@ -48,7 +48,7 @@ _WHOLE_MOST_S: Final = 300.0
 _DEPOT_ORDERS: Final = 3_000 * _STOPS // 10_000
 _DEPOT_VANS: Final = _DEPOT_ORDERS // 20
 _DEPOT_S: Final = 60.0 * _STOPS / 10_000
-_SEED: Final = 1
+_SEED: Final = int(os.environ.get("ROUNDSMAN_SEED", "1"))
 
 
 def run() -> Iterator[Figure]:
