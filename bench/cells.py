@@ -2,8 +2,9 @@
 
 Travel of the many depots is generated (`bench.regions`): no city here has streets for 20 depots.
 The large depot is asked of the planner's process, with the demo city's streets. ROUNDSMAN_STOPS
-makes the region smaller, ROUNDSMAN_SEED draws another one, ROUNDSMAN_REFERENCE_S shortens the search
-it is compared with, and ROUNDSMAN_WHOLE=1 lets plain PyVRP try the whole (10,000 stops: about 10 GB, and minutes).
+makes the region smaller, ROUNDSMAN_SEED draws another one, ROUNDSMAN_REFERENCE_S shortens the
+search it is compared with, and ROUNDSMAN_WHOLE=1 lets plain PyVRP try the whole (10,000 stops:
+about 10 GB, and minutes).
 """
 
 import asyncio
