@@ -178,6 +178,10 @@ class Cancellation(_Body):
     reason: Line = ""
 
 
+_NOT_PLANNED: Final = (None, None)
+"""Route and stop of an order that was taken a moment ago."""
+
+
 class InstantSpan(BaseModel):
     """From an instant to a later one, RFC 3339 UTC."""
 
@@ -325,6 +329,13 @@ def _fields(order: Order, where: tuple[str | None, str | None]) -> dict[str, obj
     }
 
 
+def _detail(
+    order: Order, where: tuple[str | None, str | None], recipient: RecipientBody, note: str | None
+) -> OrderDetail:
+    told = _fields(order, where) | {"recipient": recipient, "note": note}
+    return OrderDetail.model_validate(told)
+
+
 def routes(orders: Orders, whose: Whose, gate: Gate) -> APIRouter:
     """Take, change, cancel, import and look up orders."""
     router = APIRouter(tags=["orders"])
@@ -336,13 +347,8 @@ def routes(orders: Orders, whose: Whose, gate: Gate) -> APIRouter:
         where = whose(order.tenant, [order.id]).get(order.id, (None, None))
         order = orders.get(order.tenant, order.id)  # read after its place, so it knows of it
         personal = orders.personal(order.tenant, order.id)
-        return OrderDetail.model_validate(
-            _fields(order, where)
-            | {
-                "recipient": {"name": personal["name"], "phone": personal["phone"]},
-                "note": personal["note"],
-            }
-        )
+        recipient = RecipientBody(name=personal["name"], phone=personal["phone"])
+        return _detail(order, where, recipient, personal["note"])
 
     @router.post("/orders", status_code=201)
     async def add(body: NewOrderBody, caller: dispatcher) -> OrderDetail:
@@ -355,7 +361,7 @@ def routes(orders: Orders, whose: Whose, gate: Gate) -> APIRouter:
         shop = await orders.snap_pickup(body.pickup.lat, body.pickup.lon) if body.pickup else None
         new = body.new_order(today)
         made = await run_in_threadpool(orders.add, caller.tenant, new, street, shop)
-        return await run_in_threadpool(detail, made)
+        return _detail(made, _NOT_PLANNED, body.recipient, body.note)
 
     @router.post(IMPORT_PATH, openapi_extra=_CSV_BODY)
     async def import_csv(

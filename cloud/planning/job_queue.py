@@ -127,14 +127,28 @@ class JobQueue:
         days += [(shift.depot_id, shift.service_date) for shift in shifts]
         return list(dict.fromkeys(days))
 
-    def ask_and_take(self, tenant: str, cause: Cause, choose: Choose) -> "Taken":
-        """As `ask` and `take` in one transaction, for what nobody is to wait for."""
-        job = self._job((tenant, cause.depot_id, cause.service_date), cause)
+    def job_about(self, tenant: str, cause: Cause) -> Job:
+        """What is done about news of a day."""
+        return self._job((tenant, cause.depot_id, cause.service_date), cause)
+
+    def ask_and_take(self, job: Job, choose: Choose, broken_off: Job | None = None) -> "Taken":
+        """As `ask` and `take` in one transaction, for what nobody is to wait for.
+
+        Args:
+            job: that is to begin.
+            choose: picks it, or another.
+            broken_off: for it; waits again, where the job's day has a plan.
+        """
         with self._database.writing() as connection:
             if not _is_planned(connection, job):
                 return Taken([], [], [])
-            job_store.put_job(connection, job, self._clock.now_s())
-            return Taken([job], *_taken(connection, choose))
+            now = self._clock.now_s()
+            job_store.put_job(connection, job, now)
+            taken = _taken(connection, choose)
+            if broken_off is not None:
+                due_at = due_again(broken_off, now)
+                job_store.mark_job(connection, broken_off.id, "queued", due_at=due_at)
+            return Taken([job], *taken)
 
     def add(self, job: Job) -> bool:
         """Whether the job waits now, by itself or joined; one a day at the most does."""

@@ -17,10 +17,11 @@ from cloud.planning.events import RouteFinished
 from cloud.planning.hours_news import news_of
 from cloud.planning.job_queue import JobQueue
 from cloud.planning.jobs import DayKey, DepotKey, Job
-from cloud.planning.making import GaveWay, PlanMaker
+from cloud.planning.making import PlanMaker
 from cloud.planning.street_news import streets_of
 from cloud.planning.triggers import Cause, cause_of
 from cloud.planning.turns import gives_way, is_due, retry_after_s, to_begin
+from cloud.planning.yielding import GaveWay, Yielding
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +31,14 @@ _RETRY_S: Final = 2.0
 
 @dataclass(slots=True)
 class _AtWork:
-    """A job that was begun, and the word that its search is to give way."""
+    """A job that was begun, and the word by which its search gives way.
+
+    ``is_put_back``: it waits again, as what it gave way to was begun.
+    """
 
     job: Job
-    gives_way: asyncio.Event = field(default_factory=asyncio.Event)
+    yielding: Yielding = field(default_factory=Yielding)
+    is_put_back: bool = False
 
 
 @dataclass(slots=True)
@@ -77,7 +82,6 @@ class PlanningLoop:
         self._tasks: asyncio.TaskGroup | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._at_work: dict[DepotKey, _AtWork] = {}
-        self._giving_way: set[str] = set()
         self._put_off: dict[DepotKey, _PutOff] = {}
         self._over_budget: set[DayKey] = set()
         self._last_turn: dict[DepotKey, int] = {}
@@ -131,18 +135,29 @@ class PlanningLoop:
 
     async def _begin_at_once(self, tasks: asyncio.TaskGroup, tenant: str, cause: Cause) -> None:
         """An urgent order is put where it fits, unless something more urgent is done there now."""
-        self._put_off.pop((tenant, cause.depot_id), None)  # the part may answer again
+        job = self._queue.job_about(tenant, cause)
+        self._put_off.pop(job.depot_key, None)  # the part may answer again
         async with self._beginning:
+            ended = self._broken_off_for(job)
+            broken_off = None if ended is None else ended.job
+            choosing = self._choosing(ended)
             try:
-                taken = await asyncio.to_thread(
-                    self._queue.ask_and_take, tenant, cause, self._choosing()
-                )
+                taken = await asyncio.to_thread(self._queue.ask_and_take, job, choosing, broken_off)
             except DBAPIError:
                 self._may_be_torn = True  # nobody knows whether it was taken
                 raise
+            if ended is not None:
+                ended.is_put_back = bool(taken.asked)
             self._start(tasks, taken.chosen, taken.waiting)
         if taken.waiting:
             self._waker.set()
+
+    def _broken_off_for(self, urgent: Job) -> _AtWork | None:
+        """What is done for an urgent order's depot, where it ends for sure and changes nothing."""
+        begun = self._at_work.get(urgent.depot_key)
+        if begun is None or not gives_way(begun.job, urgent):
+            return None
+        return begun if begun.yielding.ask() else None
 
     async def _wait(self, waiting: Collection[Job]) -> None:
         """Until there is news, or something may be due."""
@@ -162,7 +177,7 @@ class PlanningLoop:
         async with self._beginning:
             if self._may_be_torn:
                 at_work = {one.job.id for one in self._at_work.values()}
-                await asyncio.to_thread(self._queue.queue_again, at_work | self._giving_way)
+                await asyncio.to_thread(self._queue.queue_again, at_work)
                 self._may_be_torn = False
             chosen, waiting = await asyncio.to_thread(self._queue.take, self._choosing())
             self._start(tasks, chosen, waiting)
@@ -175,18 +190,18 @@ class PlanningLoop:
         """Begin jobs; what is done meanwhile for less urgent ones gives way to those that wait."""
         for begun in self._at_work.values():
             if any(gives_way(begun.job, job) for job in waiting):
-                begun.gives_way.set()
+                begun.yielding.ask()
         for job in chosen:
             self._turns += 1
             self._last_turn[job.depot_key] = self._turns
             begun = self._at_work[job.depot_key] = _AtWork(job)
             tasks.create_task(self._work(begun), name=f"plan {job.id}")
 
-    def _choosing(self) -> "_Choosing":
+    def _choosing(self, ended: _AtWork | None = None) -> "_Choosing":
         loop_s = asyncio.get_running_loop().time()
         return _Choosing(
             now=self._clock.now_s(),
-            at_work=tuple(one.job for one in self._at_work.values()),
+            at_work=tuple(one.job for one in self._at_work.values() if one is not ended),
             held_off=frozenset(d for d, one in self._put_off.items() if one.until_s > loop_s),
             over_budget=frozenset(self._over_budget),
             at_once=self._at_once,
@@ -236,9 +251,8 @@ class PlanningLoop:
     async def _make(self, begun: _AtWork) -> str:
         job = begun.job
         try:
-            made = await self._maker.make(job, begun.gives_way)
+            made = await self._maker.make(job, begun.yielding)
         except GaveWay:
-            log.info("a search gave way to an urgent order", extra={"job": job.id})
             await self._give_way(begun)
             return "gave_way"
         except Unavailable as error:
@@ -258,14 +272,12 @@ class PlanningLoop:
         return made.how
 
     async def _give_way(self, begun: _AtWork) -> None:
-        """What is more urgent begins at once, while the job is still being put back."""
-        job = begun.job
-        self._giving_way.add(job.id)
-        try:
+        """Let a job wait again, unless it does already."""
+        log.info("a search gave way to an urgent order", extra={"job": begun.job.id})
+        async with self._beginning:
+            if not begun.is_put_back:
+                await asyncio.to_thread(self._queue.put_back, begun.job, is_broken_off=True)
             self._end(begun)
-            await asyncio.to_thread(self._queue.put_back, job, is_broken_off=True)
-        finally:
-            self._giving_way.discard(job.id)
 
     async def _try_later(self, job: Job, error: Unavailable) -> str:
         """What the day asks for is not forgotten because a part does not answer now."""

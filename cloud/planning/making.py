@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -36,6 +36,7 @@ from cloud.planning.repathing import repathed
 from cloud.planning.revising import NewRoutes, routes_of
 from cloud.planning.situation import At, Day
 from cloud.planning.solvers.schedule import prices_of
+from cloud.planning.yielding import Yielding
 from cloud.roads.access import AccessStreet
 from cloud.roads.model import Path, PlaceError, Point
 from cloud.roads.ways import TimedWays
@@ -48,10 +49,6 @@ SPARE_S: Final = 20.0
 _RESTART_S: Final = 2.0
 type Positions = Callable[[str], Mapping[str, At]]
 """Gives where each van of a tenant is."""
-
-
-class GaveWay(Exception):
-    """A search was broken off for something more urgent. Nothing has changed."""
 
 
 class PlanMaker:
@@ -81,71 +78,87 @@ class PlanMaker:
         self._foretelling = Foretelling(database, planner, clock)
         self._committer = Committer(database, self._day, self._later, new_id)
 
-    async def make(self, job: Job, gives_way: asyncio.Event | None = None) -> Outcome:
+    async def make(self, wanted: Job, yielding: Yielding | None = None) -> Outcome:
         """Solve the day as it stands now, and publish the next revision or propose it.
 
         When the day has gone on meanwhile in a way the plan does not know of, it is solved anew.
         The job is done in the same transaction.
 
         Args:
-            job: what is asked for.
-            gives_way: when it is set, the search is broken off; what was found is published.
+            wanted: what is asked for.
+            yielding: by which its search may be broken off; what was found is published.
 
         Raises:
             PlanRefused: no plan can be made. CloudError: the planner or the roads do not answer.
             GaveWay: the search was broken off, and nothing has changed.
         """
-        news, follows = "", job.trigger == "driver_reordered"
-        wanted = job
-        if job.is_urgent:
-            self._foretelling.doors(job.day_key, [one.order_id for one in job.about])
+        yielding = yielding or Yielding()
+        news, follows = "", wanted.trigger == "driver_reordered"
+        if wanted.is_urgent:
+            self._foretelling.doors(wanted.day_key, [one.order_id for one in wanted.about])
         for _ in range(MAX_TRIES):
-            known, asked = await asyncio.to_thread(self._read, wanted)
-            day = known.day
-            if not matters(day, wanted.about):
-                return await asyncio.to_thread(self._committer.leave, wanted, day.plan.revision)
-            _require_plannable(wanted, day)
-            job = with_news_of_drivers(wanted, asked.resorted)
-            if follows:
-                asked = asked._replace(held=sequences_of_routes(day.plan.routes))
-            day, drives_s = await self._on_their_way(day, set_out_anew(job))
-            shaped, left_out = await asyncio.to_thread(_posed, day, drives_s, asked)
-            solved = await unless(gives_way, self._solve(job, shaped.problem, day.now))
+            known, found = await yielding.unless_asked(self._search(wanted, follows=follows))
+            if found is None:
+                revision = known.day.plan.revision
+                return await asyncio.to_thread(self._committer.leave, wanted, revision)
             new = await asyncio.to_thread(
-                routes_of, day, solved.plan, self._new_id, shaped.halts, gives_up(job, day)
+                routes_of,
+                found.day,
+                found.solved.plan,
+                self._new_id,
+                found.shaped.halts,
+                gives_up(found.job, found.day),
             )
-            if follows and drops(day, new):
+            if follows and drops(found.day, new):
                 follows, news = False, "what the driver changed leaves orders out"
                 wanted = replace(wanted, seconds=REPLAN_S)
                 continue
-            left_out = (*left_out_of(job, day, asked.held, new.unserved), *left_out)
-            made = await self._made(
-                day, job, asked, shaped.problem, solved, replace(new, unserved=left_out)
-            )
-            outcome = await asyncio.to_thread(self._committer.publish, day, made, known)
+            made = await self._made(found, new)
+            outcome = await asyncio.to_thread(self._committer.publish, found.day, made, known)
             if isinstance(outcome, Outcome):
                 self._events.wake()
                 if outcome.how == "committed":
-                    self._foretell(job, shaped.problem)
+                    self._foretell(made.job, found.shaped.problem)
                 return outcome
             news = outcome
             log.info("the day went on, it is planned anew", extra={"news": news})
         raise PlanRefused(f"the day went on faster than it could be planned ({news}); try again")
 
-    async def _made(
-        self, day: Day, job: Job, asked: "_Asked", problem: Problem, solved: Solved, new: NewRoutes
-    ) -> Made:
+    async def _search(self, wanted: Job, *, follows: bool) -> "tuple[Known, _Found | None]":
+        """Read the day and seek a plan for it; none is sought where its news changes nothing."""
+        known, asked = await asyncio.to_thread(self._read, wanted)
+        if not matters(known.day, wanted.about):
+            return known, None
+        _require_plannable(wanted, known.day)
+        job = with_news_of_drivers(wanted, asked.resorted)
+        if follows:
+            asked = asked._replace(held=sequences_of_routes(known.day.plan.routes))
+        day, drives_s = await self._on_their_way(known.day, set_out_anew(job))
+        shaped, left_out = await asyncio.to_thread(_posed, day, drives_s, asked)
+        solved = await self._solve(job, shaped.problem, day.now)
+        return known, _Found(job, day, asked, shaped, left_out, solved)
+
+    async def _made(self, found: "_Found", new: NewRoutes) -> Made:
         """A solved day with the paths of its routes and what it costs."""
+        day, job = found.day, found.job
+        left_out = (
+            *left_out_of(job, day, found.asked.held, new.unserved),
+            *found.left_out,
+        )
         return Made(
             job,
-            asked.policy,
-            replace(new, routes=await self._along_streets(day, new.routes, _redrawn(job))),
-            solved.plan,
-            prices_of(problem, solved.plan),
-            solved.kept,
-            asked.taken_back,
+            found.asked.policy,
+            replace(
+                new,
+                routes=await self._along_streets(day, new.routes, _redrawn(job)),
+                unserved=left_out,
+            ),
+            found.solved.plan,
+            prices_of(found.shaped.problem, found.solved.plan),
+            found.solved.kept,
+            found.asked.taken_back,
             await self._repathed(day, job),
-            asked.resorted,
+            found.asked.resorted,
         )
 
     def _foretell(self, job: Job, problem: Problem) -> None:
@@ -295,6 +308,22 @@ class _Asked(NamedTuple):
     resorted: frozenset[str]
 
 
+class _Found(NamedTuple):
+    """What came of a search.
+
+    Attributes:
+        job: with what drivers have changed meanwhile. day: with the way its vans have before them.
+        shaped: the problem that was solved. left_out: orders that are not part of it.
+    """
+
+    job: Job
+    day: Day
+    asked: _Asked
+    shaped: Grouped
+    left_out: tuple[Unplanned, ...]
+    solved: Solved
+
+
 def _asked(connection: Connection, job: Job, plan: DayPlan, policy: TenantPolicy) -> _Asked:
     taken_back = _taken_back(connection, job)
     return _Asked(policy, _held(connection, job), taken_back, _resorted(connection, job, plan))
@@ -325,27 +354,6 @@ def _posed(
     problem = problem_of(day, drives_s, asked.policy, asked.held)
     problem, left_out = without_undone(problem, asked.taken_back)
     return _with_halts(day, problem, asked.policy), left_out
-
-
-async def unless[T](gives_way: asyncio.Event | None, work: Coroutine[None, None, T]) -> T:
-    """The result of ``work``, which is ended when it is still at it as ``gives_way`` is set.
-
-    Raises:
-        GaveWay: it was ended.
-    """
-    if gives_way is None:
-        return await work
-    working = asyncio.create_task(work, name="search")
-    told = asyncio.create_task(gives_way.wait(), name="give way")
-    try:
-        await asyncio.wait({working, told}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise GaveWay
-        return working.result()
-    finally:
-        working.cancel()
-        told.cancel()
-        await asyncio.wait({working, told})
 
 
 def _taken_back(connection: Connection, job: Job) -> dict[str, Undone]:

@@ -42,6 +42,20 @@ def test_an_order_from_a_shop_lies_there_and_says_so(desk: Desk) -> None:
     assert (kinds, len(places)) == ({"shop"}, 1)
 
 
+def test_an_order_is_answered_as_it_is_told_later(desk: Desk) -> None:
+    recipient = {"name": "Rosa", "phone": "+56 9 1234"}
+    window = {"from": "2026-11-23T13:00:00.000Z", "to": "2026-11-23T15:00:00.000Z"}
+    plain = desk.order(reference="plain").json()
+    full = desk.order(
+        pickup=SHOP, reference="full", recipient=recipient, note="bell broken", window=window,
+        window_kind="soft", service_s=90, weight_kg=2.5, volume_litres=8.0, needs=["fridge"],
+        parcels=2, ready_from="2026-11-23T13:30:00.000Z", wait_until="2026-11-24",
+    ).json()  # fmt: skip
+    for made in (plain, full):
+        assert desk.ask("GET", f"/orders/{made['id']}").json() == made
+    assert (full["recipient"], full["note"]) == (recipient, "bell broken")
+
+
 def test_a_file_names_shops_returns_and_ready_times_as_a_form_does(desk: Desk) -> None:
     rows = (
         "S-1,Balmaceda 1,-29.91,-71.252,,,Bakery,-29.93,-71.26,10:00,12:00\n"

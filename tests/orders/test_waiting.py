@@ -19,10 +19,10 @@ from cloud.orders.waiting import MOST_DAYS, carried, with_last_chance
 from cloud.planning.carrying import Carrying
 from cloud.planning.committing import PlanRefused
 from cloud.planning.jobs import About
-from cloud.planning.making import GaveWay
 from cloud.planning.policy import TenantPolicy
 from cloud.planning.posing import problem_of
 from cloud.planning.questions import Solved, SolveRequest
+from cloud.planning.yielding import GaveWay
 from tests.cloud.desk import TODAY, open_desk
 from tests.planning.days import DATE, DEPOT, EIGHT, HOUR, day, order
 from tests.planning.office import PLAN, Office

@@ -22,9 +22,9 @@ from cloud.planning.budget import Budget
 from cloud.planning.client import PlannerUnavailable
 from cloud.planning.job_queue import JobQueue
 from cloud.planning.jobs import About, Job
-from cloud.planning.making import GaveWay, unless
 from cloud.planning.questions import Solved, SolveRequest
 from cloud.planning.triggers import SETTLE_S, Cause
+from cloud.planning.yielding import GaveWay, Yielding
 from tests.cloud.desk import DEPOT, NOW, TODAY, Desk, StillClock, open_desk
 from tests.planning.office import ClockByHand, GoingClock, Office, PlannerHere, until, working
 
@@ -400,41 +400,77 @@ def test_a_search_that_was_broken_off_waits_as_news_does_unless_somebody_waits_f
     assert due == {"news": NOW + SETTLE_S, "asked": None}
 
 
-def test_a_search_that_gives_way_runs_once_more_though_the_database_fails_meanwhile(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    planner = Planner()
+class Watching(Planner):
+    """Notes how the jobs of the desk stand whenever something is decided at once."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self._desk = desk
+        self.seen: list[list[tuple[str, str]]] = []
+
+    async def solve(self, request: SolveRequest, *, timeout_s: float) -> Solved:
+        if request.solver == "insertion":
+            self.seen.append(await away(self._jobs))
+        return await super().solve(request, timeout_s=timeout_s)
+
+    def _jobs(self) -> list[tuple[str, str]]:
+        row = job_store.job_row.c
+        with self._desk.database.reading() as connection:
+            rows = connection.execute(select(row.trigger, row.state).order_by(row.number))
+            return [(each.trigger, each.state) for each in rows if each.state != "done"]
+
+
+def test_a_search_waits_again_in_the_moment_an_urgent_order_takes_its_place(desk: Desk) -> None:
+    planner = Watching(desk)
     north, _ = offices(desk, planner)
     assert north.replan("optimize") == 1
     planner.held = {"van-1"}
-    put_back, take, goes_on, fails = JobQueue.put_back, JobQueue.take, Event(), Event()
-
-    def put_back_late(queue: JobQueue, job: Job, *, is_broken_off: bool = False) -> None:
-        assert goes_on.wait(20)
-        put_back(queue, job, is_broken_off=is_broken_off)
-
-    def take_or_fail(queue: JobQueue, choose: Any) -> Any:
-        if fails.is_set():
-            fails.clear()
-            raise OperationalError("no statement", None, RuntimeError("the disk is full"))
-        return take(queue, choose)
-
-    monkeypatch.setattr(JobQueue, "put_back", put_back_late)
-    monkeypatch.setattr(JobQueue, "take", take_or_fail)
 
     async def day() -> None:
         loop = north.loop()
         async with working(loop), north.telling(loop):
-            job = await ask(north, seconds=60)
+            await ask(north, seconds=60)
             await until(lambda: len(planner.begun) == 2)
             await away(north.order, priority="urgent")
             await until(lambda: "urgent_order" in revisions(north))
-            fails.set()
-            await until(lambda: not fails.is_set())
-            await asyncio.sleep(2.5)
-            told = await away(north.ask, "GET", f"/jobs/{job}", 200)
-            assert told["state"] == "running"
-            goes_on.set()
+            planner.held.clear()
+            await until(lambda: not north.unfinished)
+
+    asyncio.run(day())
+    assert planner.seen == [[("optimize", "queued"), ("urgent_order", "running")]]
+    assert revisions(north).count("optimize") == 2
+    assert planner.begun.count("van-1 auto") - planner.ended.count("van-1 auto") == 1
+
+
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_when_nobody_knows_whether_an_urgent_order_was_taken_all_is_done_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, *, is_committed: bool
+) -> None:
+    """The database fails as a search gives way: the order comes again, and both are planned."""
+    planner = Planner()
+    north, _ = offices(desk, planner)
+    assert north.replan("optimize") == 1
+    planner.held = {"van-1"}
+    take, fails = JobQueue.ask_and_take, Event()
+    fails.set()
+
+    def take_or_fail(queue: JobQueue, job: Job, *more: Any) -> Any:
+        if not fails.is_set():
+            return take(queue, job, *more)
+        fails.clear()
+        if is_committed:
+            take(queue, job, *more)
+        raise OperationalError("no statement", None, RuntimeError("the disk is full"))
+
+    monkeypatch.setattr(JobQueue, "ask_and_take", take_or_fail)
+
+    async def day() -> None:
+        loop = north.loop()
+        async with working(loop), north.telling(loop):
+            await ask(north, seconds=60)
+            await until(lambda: len(planner.begun) == 2)
+            wanted = await away(north.order, priority="urgent")
+            await until(lambda: wanted in planned(north))
             planner.held.clear()
             await until(lambda: not north.unfinished)
 
@@ -442,35 +478,52 @@ def test_a_search_that_gives_way_runs_once_more_though_the_database_fails_meanwh
     assert revisions(north).count("optimize") == 2
 
 
+async def _sought(ended: list[str], going: asyncio.Event) -> str:
+    try:
+        await going.wait()
+    except asyncio.CancelledError:
+        ended.append("broken off")
+        raise
+    ended.append("found")
+    return "found"
+
+
 @pytest.mark.parametrize("is_done_first", [True, False])
-def test_a_search_told_to_give_way_as_it_ends_either_ends_or_has_not_been(
+def test_what_was_asked_for_the_way_before_it_is_known_to_be_done_comes_to_nothing(
     *, is_done_first: bool
 ) -> None:
     ended: list[str] = []
 
-    async def search(going: asyncio.Event) -> str:
-        try:
-            await going.wait()
-        except asyncio.CancelledError:
-            ended.append("broken off")
-            raise
-        ended.append("found")
-        return "found"
+    async def both_at_once() -> list[bool]:
+        yielding, going, asked = Yielding(), asyncio.Event(), list[bool]()
 
-    async def both_at_once() -> str:
-        told, going = asyncio.Event(), asyncio.Event()
+        def ask() -> None:
+            asked.append(yielding.ask())
 
-        def set_both() -> None:
-            for event in (going, told) if is_done_first else (told, going):
-                event.set()
+        def do_both() -> None:
+            for do in (going.set, ask) if is_done_first else (ask, going.set):
+                do()
 
-        asyncio.get_running_loop().call_later(0.01, set_both)
-        try:
-            return await unless(told, search(going))
-        except GaveWay:
-            return "broken off"
+        asyncio.get_running_loop().call_later(0.01, do_both)
+        with pytest.raises(GaveWay):
+            await yielding.unless_asked(_sought(ended, going))
+        return asked
 
-    assert [asyncio.run(both_at_once())] == ended
+    assert asyncio.run(both_at_once()) == [True]
+    assert len(ended) == 1
+
+
+def test_who_has_found_something_gives_way_no_more_until_it_seeks_again() -> None:
+    async def twice() -> bool:
+        yielding, going, ended = Yielding(), asyncio.Event(), list[str]()
+        going.set()
+        assert await yielding.unless_asked(_sought(ended, going)) == "found"
+        is_sure = yielding.ask()
+        with pytest.raises(GaveWay):
+            await yielding.unless_asked(_sought(ended, going))
+        return is_sure
+
+    assert asyncio.run(twice()) is False
 
 
 def test_what_a_search_raises_is_raised() -> None:
@@ -478,4 +531,4 @@ def test_what_a_search_raises_is_raised() -> None:
         raise CloudError("no")
 
     with pytest.raises(CloudError, match="no"):
-        asyncio.run(unless(asyncio.Event(), fail()))
+        asyncio.run(Yielding().unless_asked(fail()))
