@@ -423,4 +423,6 @@ class Telling(NamedTuple):
 
 def _hours(seconds: int) -> str:
     hours, minutes = divmod(max(0, seconds) // 60, 60)
+    if hours == 0:
+        return f"{minutes} min"
     return f"{hours} h" if minutes == 0 else f"{hours} h {minutes} min"

@@ -263,7 +263,7 @@ def test_a_plan_with_more_work_than_a_long_night_leaves_of_the_week_is_made_anew
     (job,) = queue.ask_of_rest("main", told)
     assert job.reason == (
         "Ana, shift of Mon 23 Nov 08:00 with van-1, would work 14 h 30 min in the week of this "
-        "shift and may work 5 h: it is planned for 0 h 30 min of work. Shorten it, or give "
+        "shift and may work 5 h: it is planned for 30 min of work. Shorten it, or give "
         "it to another driver."
     )
     office.work()
