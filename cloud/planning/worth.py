@@ -144,9 +144,19 @@ def _scores(judged: Sequence[Judged]) -> Scores:
     ranked = sorted(one.score for one in usual)
     found = []
     for share, said in zip(_SHARES, AS_SAID, strict=True):
-        seen = min(_MOST, max(-_MOST, quantile(ranked, share)))
+        seen = min(_MOST, max(-_MOST, quantile(ranked, _of_next(share, routes))))
         found.append((seen * routes + said * _BELIEVED) / (routes + _BELIEVED))
     return Scores(*found)
+
+
+def _of_next(share: float, routes: int) -> float:
+    """The share of what was seen below which the next one falls with ``share``.
+
+    The next of ``routes`` + 1 falls into each gap between those before with equal chance, so what
+    is seldom was seen more seldom than it is. Routes count and not arrivals, since those of one
+    route are late together; they lie around the rank of their route.
+    """
+    return min(1.0, max(0.0, share + (share - 0.5) / routes))
 
 
 def _usual(judged: Sequence[Judged]) -> list[Judged]:

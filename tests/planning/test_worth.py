@@ -46,6 +46,27 @@ def test_four_of_five_come_inside_however_wrong_the_forecasts_were(
     assert inside(worth, unseen) == pytest.approx(0.8, abs=0.06)
 
 
+def of_routes(rng: Random, routes: int, arrivals: int) -> list[Judged]:
+    """Forecasts whose arrivals are late together, route by route."""
+    made = []
+    for at in range(routes):
+        late_s = rng.gauss(0, 300 / 1.2816)
+        for _ in range(arrivals):
+            came = AHEAD_S + late_s + rng.gauss(0, 60)
+            day = FIRST + timedelta(at // 7)
+            made.append(Judged(day, f"van-{at % 7}", AHEAD_S, *FORECAST, came))
+    return made
+
+
+@pytest.mark.parametrize("routes", [7, 14, 35])
+def test_four_of_five_come_inside_after_few_routes_already(routes: int) -> None:
+    rng = Random(3)
+    shares = [
+        inside(worth_of(of_routes(rng, routes, 8)), of_routes(rng, 20, 1)) for _ in range(300)
+    ]
+    assert sum(shares) / len(shares) == pytest.approx(0.8, abs=0.015)
+
+
 def test_without_anything_judged_a_forecast_is_what_it_says() -> None:
     eta = Eta("stop", *FORECAST)
     assert worth_of([]).corrected(eta, 0.0) == eta
