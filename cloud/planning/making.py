@@ -141,10 +141,7 @@ class PlanMaker:
     async def _made(self, found: "_Found", new: NewRoutes) -> Made:
         """A solved day with the paths of its routes and what it costs."""
         day, job = found.day, found.job
-        left_out = (
-            *left_out_of(job, day, found.asked.held, new.unserved),
-            *found.left_out,
-        )
+        left_out = (*left_out_of(job, day, found.asked.held, new.unserved), *found.left_out)
         return Made(
             job,
             found.asked.policy,
