@@ -13,8 +13,15 @@ from cloud.foundation.errors import NotAllowed
 from cloud.foundation.given import FilledLine, Instant, Line
 from cloud.foundation.identity import Caller, Gate
 from cloud.orders.api import ParcelBody
-from cloud.planning.api import DiffBody, RouteBody, StopBody, diff_body, route_body, stop_body
 from cloud.planning.day_plan import Route, Stop
+from cloud.planning.plan_bodies import (
+    DiffBody,
+    RouteBody,
+    StopBody,
+    diff_body,
+    route_body,
+    stop_body,
+)
 from cloud.planning.revision import Revision
 from cloud.planning.service import Planning
 

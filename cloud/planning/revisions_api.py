@@ -11,7 +11,10 @@ from cloud.foundation.errors import NotFound
 from cloud.foundation.given import Name, ServiceDate
 from cloud.foundation.identity import Caller, Gate
 from cloud.foundation.identity.reach import require_depot_wide
-from cloud.planning.api import (
+from cloud.planning.deciding import Decisions
+from cloud.planning.jobs import Job
+from cloud.planning.loop import PlanningLoop
+from cloud.planning.plan_bodies import (
     CostBody,
     DiffBody,
     JobAccepted,
@@ -20,9 +23,6 @@ from cloud.planning.api import (
     diff_body,
     prices_body,
 )
-from cloud.planning.deciding import Decisions
-from cloud.planning.jobs import Job
-from cloud.planning.loop import PlanningLoop
 from cloud.planning.policy import TenantPolicy
 from cloud.planning.proposals import Proposal
 from cloud.planning.working import RULE_SETS, RuleSetName
