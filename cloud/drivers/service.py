@@ -10,6 +10,7 @@ from cloud.foundation import outbox
 from cloud.foundation.clock import Clock
 from cloud.foundation.database import Database
 from cloud.foundation.errors import Conflict, Invalid, NotFound
+from cloud.orders import attempt_store
 from cloud.orders import store as order_store
 from cloud.orders.model import Order, Parcel, Whereabouts
 from cloud.orders.service import move, require_order
@@ -158,7 +159,7 @@ class DriverWork:
         for order_id in stop.order_ids:
             order = require_order(connection, route.tenant, order_id)
             if is_served_at(stop, order):
-                order_store.open_attempt(
+                attempt_store.open_attempt(
                     connection,
                     order,
                     stop_id=stop.id,
@@ -336,7 +337,7 @@ def _close_deliveries(
         if order.is_return:
             _give_back(connection, route, order, report, at)
             continue
-        known = order_store.attempt_at(connection, route.tenant, order_id, stop.id)
+        known = attempt_store.attempt_at(connection, route.tenant, order_id, stop.id)
         if known is not None and known["outcome"] is not None:
             _require_same(order, known["outcome"], known["reason"], report)
             continue
@@ -390,7 +391,7 @@ def _give_back(
 def _close_attempt(
     connection: Connection, order: Order, stop: Stop, report: Report, at: float
 ) -> None:
-    order_store.close_attempt(
+    attempt_store.close_attempt(
         connection,
         order,
         stop_id=stop.id,
@@ -409,7 +410,7 @@ def _is_complete(connection: Connection, tenant: str, stop: Stop) -> bool:
             if order.state == "returning":
                 return False
             continue
-        attempt = order_store.attempt_at(connection, tenant, order_id, stop.id)
+        attempt = attempt_store.attempt_at(connection, tenant, order_id, stop.id)
         if attempt is None or attempt["outcome"] is None:
             return False
     return True
