@@ -71,11 +71,12 @@ def serve(data: Path, host: str, port: int, role: str) -> None:
     """Run the cloud until it is stopped."""
     from cloud import roles
     from cloud.foundation.settings import load
+    from cloud.stages import Serving
 
     log_as("cloud" if role == "all" else role)
     folder = DataFolder(data.resolve())
     try:
-        serving = roles.Serving(data=folder, settings=load(folder.settings), host=host, port=port)
+        serving = Serving(data=folder, settings=load(folder.settings), host=host, port=port)
         roles.run(role, serving)
     except CloudError as error:
         raise _told(error) from error

@@ -1,4 +1,4 @@
-"""What each process of the cloud does, and the parts that make the whole."""
+"""What each process of the cloud does."""
 
 import os
 import secrets
@@ -8,21 +8,27 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import cloud
-from cloud.foundation.errors import Conflict, Invalid, Unavailable
+from cloud.foundation.errors import Conflict, Invalid
 from cloud.foundation.files import private_folder
 from cloud.foundation.forms import revision
 from cloud.foundation.layout import DataFolder
 from cloud.foundation.places import Place, Tree, place_of
 from cloud.foundation.ports import Ports, is_free, keep_ports, read_ports
-from cloud.foundation.probes import http_get, socket_answers, tcp_answers
 from cloud.foundation.processes import claim, end_leftovers, forget, put_start_aside
 from cloud.foundation.settings import Settings
-from cloud.foundation.supervisor import SUPERVISED, Part, Supervisor
+from cloud.foundation.supervisor import SUPERVISED, Supervisor
+from cloud.stages import (
+    Serving,
+    broker_command,
+    environment,
+    planner_command,
+    roads_command,
+    stages,
+)
 
 if TYPE_CHECKING:
     from cloud.foundation.broker import BrokerAccess
@@ -41,18 +47,6 @@ the next many times, and waited for up to five milliseconds each time."""
 STALLED_S: Final = 60.0
 _STREAM_LOOK_S: Final = 0.5
 _MOST_SOCKET_BYTES: Final = 107
-_VITAL_WITHIN_S: Final = 90.0
-"""A small and busy machine takes its time."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Serving:
-    """What a start was asked for. ``host`` and ``port`` are where web listens."""
-
-    data: DataFolder
-    settings: Settings
-    host: str
-    port: int
 
 
 def run(role: str, serving: Serving) -> None:
@@ -155,9 +149,9 @@ def _supervise(serving: Serving, is_stopping: Callable[[], bool]) -> None:
     _choose_ports(data, settings, "all")
     migrate(data, "telemetry", "business", settings=settings)
     supervisor = Supervisor(
-        _stages(serving),
+        stages(serving),
         folder=data.running,
-        environment=_environment(),
+        environment=environment(),
         is_stopping=is_stopping,
     )
     url = f"http://{serving.host}:{serving.port}"
@@ -172,153 +166,23 @@ def _require_free_port(serving: Serving) -> None:
         )
 
 
-def _stages(serving: Serving) -> list[list[Part]]:
-    """The broker first; the rest needs it, and does without each other while they start."""
-    data = serving.data
-    ports = read_ports(data.ports)
-    broker = Part(
-        name="broker",
-        command=lambda: _broker_command(serving),
-        is_ready=lambda: _broker_is_ready(ports),
-        is_vital=True,
-        death_signal=signal.SIGKILL,  # it keeps what it acknowledged over that, too
-    )
-    ingest = Part(
-        name="ingest",
-        command=lambda: _own_command(serving, "ingest"),
-        is_ready=_IngestIsReady(data),
-        is_vital=serving.settings.broker is None,  # the fleet's own may be away for a while
-        ready_within_s=_VITAL_WITHIN_S if serving.settings.broker is None else 10.0,
-    )
-    roads = Part(
-        name="roads",
-        command=lambda: _roads_command(data),
-        is_ready=lambda: http_get("127.0.0.1", ports.roads, "/nearest/v1/driving/0,0") is not None,
-        is_vital=False,
-        death_signal=signal.SIGKILL,
-    )
-    planner = Part(
-        name="planner",
-        command=lambda: _planner_command(serving),
-        is_ready=lambda: socket_answers(data.planner_socket),
-        is_vital=False,
-        death_signal=signal.SIGKILL,
-    )
-    quick_planner = Part(
-        name="quick_planner",
-        command=lambda: _planner_command(serving, is_quick=True),
-        is_ready=lambda: socket_answers(data.quick_planner_socket),
-        is_vital=False,
-        death_signal=signal.SIGKILL,
-    )
-    learner = Part(
-        name="learner",
-        command=lambda: _own_command(serving, "learner"),
-        is_ready=lambda: socket_answers(data.learner_socket),
-        is_vital=False,
-        death_signal=signal.SIGKILL,
-    )
-    web = Part(
-        name="web",
-        command=lambda: _own_command(serving, "web"),
-        is_ready=lambda: http_get(_here(serving.host), serving.port, "/api/v1/health") is not None,
-        is_vital=True,
-        ready_within_s=_VITAL_WITHIN_S,
-    )
-    first = [broker] if serving.settings.broker is None else []
-    own_roads = [roads] if serving.settings.roads.url is None else []
-    return [first, [web, ingest, planner, quick_planner, learner, *own_roads]]
-
-
-def _own_command(serving: Serving, role: str) -> list[str]:
-    options = [f"--data={serving.data.root}", f"--host={serving.host}", f"--port={serving.port}"]
-    return [sys.executable, "-m", "cloud.cli", "serve", f"--role={role}", *options]
-
-
-def _broker_command(serving: Serving) -> list[str]:
-    from cloud.foundation.broker import BrokerAccess
-
-    return BrokerAccess(serving.data, serving.settings).prepare()
-
-
-def _roads_command(data: DataFolder) -> list[str]:
-    from cloud.roads.generations import stamp
-    from cloud.roads.model import CityError
-
-    try:
-        stamp(data.city)
-    except CityError as error:
-        raise Unavailable(str(error)) from error
-    options = [
-        f"--city={data.city}",
-        f"--folder={data.roads}",
-        f"--port={read_ports(data.ports).roads}",
-        f"--socket={data.roads_socket}",
-    ]
-    return [sys.executable, "-m", "cloud.roads.keeper", *options]
-
-
-def _planner_command(serving: Serving, *, is_quick: bool = False) -> list[str]:
-    from cloud.roads.engine import engine_url
-
-    data = serving.data
-    roads = engine_url(serving.settings.roads.url, read_ports(data.ports).roads)
-    socket = data.quick_planner_socket if is_quick else data.planner_socket
-    options = [f"--socket={socket}", f"--roads={roads}", *(["--is-quick"] if is_quick else [])]
-    if serving.settings.roads.url is None:
-        options.append(f"--roads-folder={data.roads}")
-    return [sys.executable, "-m", "cloud.planning.worker", *options]
-
-
-def _environment() -> dict[str, str]:
-    """Ours, with this very package found first, wherever we were started."""
-    here = str(Path(cloud.__file__).parents[1])
-    paths = [here, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
-
-
-def _broker_is_ready(ports: Ports) -> bool:
-    answer = http_get("127.0.0.1", ports.monitor, "/healthz")
-    return answer is not None and answer[0] == 200 and tcp_answers("127.0.0.1", ports.mqtt)
-
-
-class _IngestIsReady:
-    """Whether the ingest that was started last has its subscriptions."""
-
-    def __init__(self, data: DataFolder) -> None:
-        from cloud.tracking.status import forget_status
-
-        self._data = data
-        forget_status(data)
-
-    def __call__(self) -> bool:
-        from cloud.tracking.status import read_status
-
-        status = read_status(self._data)
-        return status is not None and status.state == "ok"
-
-
-def _here(host: str) -> str:
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared only
-
-
 def _run_broker(serving: Serving, _is_stopping: Callable[[], bool]) -> None:
-    _become(_broker_command(serving))
+    _become(broker_command(serving))
 
 
 def _run_roads(serving: Serving, _is_stopping: Callable[[], bool]) -> None:
-    os.environ.update(_environment())
-    _become(_roads_command(serving.data))
+    os.environ.update(environment())
+    _become(roads_command(serving.data))
 
 
 def _run_planner(serving: Serving, _is_stopping: Callable[[], bool]) -> None:
-    os.environ.update(_environment())
-    _become(_planner_command(serving))
+    os.environ.update(environment())
+    _become(planner_command(serving))
 
 
 def _run_quick_planner(serving: Serving, _is_stopping: Callable[[], bool]) -> None:
-    os.environ.update(_environment())
-    _become(_planner_command(serving, is_quick=True))
+    os.environ.update(environment())
+    _become(planner_command(serving, is_quick=True))
 
 
 def _run_learner(serving: Serving, _is_stopping: Callable[[], bool]) -> None:

@@ -12,6 +12,7 @@ from cloud.foundation.layout import DataFolder
 from cloud.foundation.processes import claim, end_leftovers, forget
 from cloud.foundation.settings import Settings
 from cloud.foundation.supervisor import Part, Supervisor
+from cloud.stages import Serving, environment, stages
 
 ROLES = ["broker", "ingest", "family"]
 FAMILY = "import subprocess, sys, time; subprocess.Popen(['sleep', '600']); time.sleep(600)"
@@ -19,7 +20,7 @@ FAMILY = "import subprocess, sys, time; subprocess.Popen(['sleep', '600']); time
 
 def main(root: Path) -> None:
     data = DataFolder(root)
-    serving = roles.Serving(data=data, settings=Settings(), host="127.0.0.1", port=1)
+    serving = Serving(data=data, settings=Settings(), host="127.0.0.1", port=1)
     is_stopping = roles._until_told()
     private_folder(root)
     claim(data.running, "supervisor")
@@ -32,11 +33,11 @@ def main(root: Path) -> None:
         is_ready=lambda: True,
         is_vital=False,
     )
-    stages = roles._stages(serving)
+    known = stages(serving)
     supervisor = Supervisor(
-        [stages[0], [stages[1][1], family]],
+        [known[0], [known[1][1], family]],
         folder=data.running,
-        environment=roles._environment(),
+        environment=environment(),
         is_stopping=is_stopping,
     )
     supervisor.run(lambda: print("serving", flush=True))

@@ -5,12 +5,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from cloud import roles
 from cloud.foundation.errors import Invalid
 from cloud.foundation.layout import DataFolder
 from cloud.foundation.ports import Ports
 from cloud.foundation.settings import RoadsSettings, Settings, load
 from cloud.roads.engine import engine_url
+from cloud.stages import Serving, stages
 
 
 def test_an_engine_elsewhere_is_asked_and_none_is_started(tmp_path: Path) -> None:
@@ -34,5 +34,5 @@ def started(folder: Path, settings: Settings) -> list[str]:
     data = DataFolder(folder)
     data.ports.write_bytes(msgspec.json.encode(Ports(mqtt=1, nats=2, monitor=3, roads=4)))
     data.running.mkdir(exist_ok=True)
-    serving = roles.Serving(data=data, settings=settings, host="127.0.0.1", port=8480)
-    return [part.name for stage in roles._stages(serving) for part in stage]
+    serving = Serving(data=data, settings=settings, host="127.0.0.1", port=8480)
+    return [part.name for stage in stages(serving) for part in stage]
