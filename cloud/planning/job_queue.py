@@ -131,13 +131,13 @@ class JobQueue:
         """What is done about news of a day."""
         return self._job((tenant, cause.depot_id, cause.service_date), cause)
 
-    def ask_and_take(self, job: Job, choose: Choose, broken_off: Job | None = None) -> "Taken":
+    def ask_and_take(self, job: Job, choose: Choose, broken_off: Job | None = None) -> Taken:
         """As `ask` and `take` in one transaction, for what nobody is to wait for.
 
         Args:
             job: that is to begin.
             choose: picks it, or another.
-            broken_off: for it; waits again, where the job's day has a plan.
+            broken_off: a search for the same day that ended for it; waits again.
         """
         with self._database.writing() as connection:
             if not _is_planned(connection, job):
@@ -151,7 +151,7 @@ class JobQueue:
             return Taken([job], *taken)
 
     def add(self, job: Job) -> bool:
-        """Whether the job waits now, by itself or joined; one a day at the most does."""
+        """Whether the job waits now, by itself or joined; not where its day has no plan."""
         with self._database.reading() as connection:
             if not _is_planned(connection, job):
                 return False

@@ -96,7 +96,7 @@ def find_job(connection: Connection, tenant: str, job_id: str) -> Job | None:
 
 
 def queued_jobs(connection: Connection) -> list[Job]:
-    """Jobs that nobody works on yet: urgent orders first, then in the order they came in."""
+    """Jobs that nobody works on yet: those of urgent orders first, then in the order they came."""
     return _jobs(connection, [job_row.c.state == "queued"])
 
 

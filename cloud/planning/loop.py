@@ -134,11 +134,11 @@ class PlanningLoop:
             self._waker.set()
 
     async def _begin_at_once(self, tasks: asyncio.TaskGroup, tenant: str, cause: Cause) -> None:
-        """An urgent order is put where it fits, unless something more urgent is done there now."""
+        """An urgent order is put where it fits, unless its depot is at something that must end."""
         job = self._queue.job_about(tenant, cause)
         self._put_off.pop(job.depot_key, None)  # the part may answer again
         async with self._beginning:
-            ended = self._broken_off_for(job)
+            ended = self._break_off_for(job)
             broken_off = None if ended is None else ended.job
             choosing = self._choosing(ended)
             try:
@@ -147,17 +147,22 @@ class PlanningLoop:
                 self._may_be_torn = True  # nobody knows whether it was taken
                 raise
             if ended is not None:
-                ended.is_put_back = bool(taken.asked)
+                ended.is_put_back = True
             self._start(tasks, taken.chosen, taken.waiting)
         if taken.waiting:
             self._waker.set()
 
-    def _broken_off_for(self, urgent: Job) -> _AtWork | None:
-        """What is done for an urgent order's depot, where it ends for sure and changes nothing."""
+    def _break_off_for(self, urgent: Job) -> _AtWork | None:
+        """End what is sought for an urgent order's day, where it surely ends and changes nothing.
+
+        What is sought for another day of its depot gives way once the order is seen to wait: its
+        own day may have no plan.
+        """
         begun = self._at_work.get(urgent.depot_key)
         if begun is None or not gives_way(begun.job, urgent):
             return None
-        return begun if begun.yielding.ask() else None
+        is_ended = begun.job.is_of_same_day(urgent) and begun.yielding.ask()
+        return begun if is_ended else None
 
     async def _wait(self, waiting: Collection[Job]) -> None:
         """Until there is news, or something may be due."""
@@ -176,9 +181,9 @@ class PlanningLoop:
         self._maker.look_ahead()
         async with self._beginning:
             if self._may_be_torn:
-                at_work = {one.job.id for one in self._at_work.values()}
+                self._may_be_torn = False  # what fails meanwhile is looked at once more
+                at_work = [one.job.id for one in self._at_work.values()]
                 await asyncio.to_thread(self._queue.queue_again, at_work)
-                self._may_be_torn = False
             chosen, waiting = await asyncio.to_thread(self._queue.take, self._choosing())
             self._start(tasks, chosen, waiting)
         self._tell_budget(waiting)

@@ -82,16 +82,18 @@ def gives_way(running: Job, further: Job) -> bool:
 def joins(waiting: Job, further: Job) -> bool:
     """Whether a waiting job may serve a further reason too.
 
-    What is given is driven as it was given; an urgent order does not wait for a long search, nor
-    takes the place of one that puts routes in order around another; what drivers change is a
+    What is given is driven as it was given; an urgent order does not wait for a long search, and
+    has nothing to do with one that puts routes in order around another; what drivers change is a
     revision of its own.
     """
+    if not waiting.is_of_same_day(further) or waiting.is_held:
+        return False
     if "driver_reordered" in {waiting.trigger, further.trigger}:
-        return waiting.trigger == further.trigger and waiting.is_of_same_day(further)
+        return waiting.trigger == further.trigger
+    if waiting.is_urgent and further.is_improvement:
+        return False
     is_long = waiting.trigger == "optimize" or waiting.is_improvement
-    return waiting.is_of_same_day(further) and not (
-        waiting.is_held or (is_long and further.is_urgent)
-    )
+    return not (is_long and further.is_urgent)
 
 
 def joined(waiting: Job, further: Job) -> Job:

@@ -400,6 +400,44 @@ def test_a_search_that_was_broken_off_waits_as_news_does_unless_somebody_waits_f
     assert due == {"news": NOW + SETTLE_S, "asked": None}
 
 
+def test_an_urgent_order_and_the_search_that_ends_for_it_change_places_or_neither(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    north, _ = offices(desk, Planner())
+    assert north.replan("optimize") == 1
+    queue = JobQueue(desk.database, StillClock(), Outbox(desk.database), random_id, lambda _: {})
+    day_of = "la-serena", date.fromisoformat(TODAY)
+    queue.ask("main", Cause(*day_of, "a test", About(trigger="new_order")))
+    (search,), _ = queue.take(lambda queued: queued)
+    about = About(trigger="urgent_order", order_id=north.order(priority="urgent"))
+    urgent = queue.job_about("main", Cause(*day_of, "an urgent order", about))
+
+    def found() -> list[tuple[str, str, float | None]]:
+        row = job_store.job_row.c
+        with desk.database.reading() as connection:
+            rows = connection.execute(
+                select(row.trigger, row.state, row.due_at).order_by(row.number)
+            )
+            return [(one.trigger, one.state, one.due_at) for one in rows]
+
+    before = found()
+    with monkeypatch.context() as patched:
+        patched.setattr("cloud.planning.job_queue.due_again", fail_to_say)
+        with pytest.raises(ZeroDivisionError):
+            queue.ask_and_take(urgent, lambda queued: queued, search)
+    assert found() == before
+    taken = queue.ask_and_take(urgent, lambda queued: queued, search)
+    assert ([one.id for one in taken.chosen], taken.waiting) == ([urgent.id], [])
+    assert found()[-2:] == [
+        ("new_order", "queued", NOW + SETTLE_S),
+        ("urgent_order", "running", None),
+    ]
+
+
+def fail_to_say(*_: object) -> float:
+    raise ZeroDivisionError
+
+
 class Watching(Planner):
     """Notes how the jobs of the desk stand whenever something is decided at once."""
 
@@ -420,11 +458,15 @@ class Watching(Planner):
             return [(each.trigger, each.state) for each in rows if each.state != "done"]
 
 
-def test_a_search_waits_again_in_the_moment_an_urgent_order_takes_its_place(desk: Desk) -> None:
+def test_a_search_waits_again_in_the_moment_an_urgent_order_takes_its_place(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     planner = Watching(desk)
     north, _ = offices(desk, planner)
     assert north.replan("optimize") == 1
     planner.held = {"van-1"}
+    put_back: list[Job] = []
+    monkeypatch.setattr(JobQueue, "put_back", lambda _, job, **__: put_back.append(job))
 
     async def day() -> None:
         loop = north.loop()
@@ -438,8 +480,30 @@ def test_a_search_waits_again_in_the_moment_an_urgent_order_takes_its_place(desk
 
     asyncio.run(day())
     assert planner.seen == [[("optimize", "queued"), ("urgent_order", "running")]]
+    assert put_back == []
     assert revisions(north).count("optimize") == 2
     assert planner.begun.count("van-1 auto") - planner.ended.count("van-1 auto") == 1
+
+
+def test_an_urgent_order_of_a_day_without_a_plan_ends_no_search(desk: Desk) -> None:
+    planner = Planner()
+    north, _ = offices(desk, planner)
+    assert north.replan("optimize") == 1
+    planner.held = {"van-1"}
+
+    async def day() -> None:
+        loop = north.loop()
+        async with working(loop), north.telling(loop) as told:
+            await ask(north, seconds=60)
+            await until(lambda: len(planner.begun) == 2)
+            await away(north.order, priority="urgent", service_date="2026-11-24")
+            await until(lambda: "OrderReceived" in told)
+            await asyncio.sleep(0.2)
+            planner.held.clear()
+            await until(lambda: not north.unfinished)
+
+    asyncio.run(day())
+    assert planner.begun == planner.ended == ["van-1 auto", "van-1 auto"]
 
 
 @pytest.mark.parametrize("is_committed", [True, False])

@@ -150,13 +150,13 @@ def test_an_urgent_order_is_decided_at_once_and_the_search_after_it_is_the_break
         assert (both.solver, both.seconds) == ("insertion", DECISION_S)
         assert improvement(both, "later", 0.0).seconds == 5.0
     assert improvement(order, "later", 0.0).seconds == 1.0
-    assert joined(order, improvement(order, "later", 0.0)).is_urgent
 
 
 def test_the_search_after_an_urgent_order_waits_a_moment_and_is_not_the_next_ones() -> None:
     waiting = improvement(urgent("one"), "later", 100.0)
     assert (waiting.due_at, waiting.is_improvement) == (100.0 + SETTLE_S, True)
     assert not joins(waiting, urgent("other"))
+    assert not joins(urgent("other"), waiting)
     again = improvement(urgent("other"), "after both", 102.0)
     assert joins(waiting, again)
     assert joined(waiting, again).due_at == waiting.due_at
