@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Final
 
+from msgspec.structs import replace
+
 from cloud.planning.problem import Job, Load, Vehicle
 
 NOTHING: Final[Load] = (0, 0, 0)
@@ -46,3 +48,21 @@ def total(loads: Iterable[Load]) -> Load:
     for load in loads:
         parcels, grams, millilitres = parcels + load[0], grams + load[1], millilitres + load[2]
     return parcels, grams, millilitres
+
+
+def without_room_for(vehicle: Vehicle, left: Iterable[Job]) -> Vehicle:
+    """The van with less room: what is aboard and not delivered stays aboard."""
+    taken = [job.load for job in left if job.pickup is None and job.only_vehicle == vehicle.id]
+    if not taken:
+        return vehicle
+    parcels, grams, millilitres = total(taken)
+    return replace(
+        vehicle,
+        capacity=max(0, vehicle.capacity - parcels),
+        capacity_g=_less(vehicle.capacity_g, grams),
+        capacity_ml=_less(vehicle.capacity_ml, millilitres),
+    )
+
+
+def _less(room: int | None, taken: int) -> int | None:
+    return None if room is None else max(0, room - taken)

@@ -4,13 +4,14 @@ A locked route gets nothing more. One that keeps its order is locked when everyt
 put where it costs least, so what is new may come between.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 
 from cloud.planning.problem import Job, Problem, RouteStep, Vehicle
 from cloud.planning.solution import Unserved
+from cloud.planning.solvers.allowed import allows, without_room_for
 from cloud.planning.solvers.port import Sequences, Step, sequences_in_force
 from cloud.planning.solvers.schedule import feasible, timed
 from cloud.roads.hours import Travel
@@ -47,7 +48,7 @@ class Ordered:
     """A problem in which each van that keeps its order is locked to it.
 
     Attributes:
-        unserved: what is aboard such a van, and does not fit any more where it stands.
+        unserved: what only such a van may serve, and fits nowhere beside what it keeps.
     """
 
     problem: Problem
@@ -76,8 +77,10 @@ def ordered(
         for job in {step.job for step in steps}
         if job not in fits
     }
+    stuck = [problem.jobs[at] for at in gone if problem.jobs[at].only_vehicle is not None]
     asked = replace(
         problem,
+        vehicles=tuple(without_room_for(van, stuck) for van in problem.vehicles),
         jobs=tuple(
             job if at not in gone else _banned_from(job, gone[at])
             for at, job in enumerate(problem.jobs)
@@ -85,7 +88,10 @@ def ordered(
         ),
     )
     start = sequences_in_force(asked) or tuple(() for _ in asked.vehicles)
-    return Ordered(_locked(asked, insert(asked, start), keeping), tuple(_stuck(problem, gone)))
+    kept = _locked(asked, insert(asked, start), keeping)
+    left = [job for job in kept.jobs if not any(allows(van, job) for van in kept.vehicles)]
+    unserved = (*map(_stuck, stuck), *(_fits_nowhere(asked, job, keeping) for job in left))
+    return Ordered(_without(kept, left), unserved)
 
 
 def _of_vans(sequences: Sequences) -> set[int]:
@@ -113,15 +119,31 @@ def _locked(problem: Problem, placed: Sequences, keeping: set[str]) -> Problem:
     return replace(problem, vehicles=tuple(vans), jobs=jobs)
 
 
-def _stuck(problem: Problem, gone: dict[int, str]) -> Iterator[Unserved]:
-    for at, van_id in gone.items():
-        job = problem.jobs[at]
-        if job.only_vehicle is not None:
-            reason = (
-                f"it does not fit any more where it stands on the route of {van_id}, which keeps "
-                "the order that was chosen; lift that rule, or move it to another day"
-            )
-            yield Unserved(job=job.id, constraint="time", reason=reason)
+def _without(problem: Problem, left: Sequence[Job]) -> Problem:
+    gone = {job.id for job in left}
+    return replace(
+        problem,
+        vehicles=tuple(without_room_for(van, left) for van in problem.vehicles),
+        jobs=tuple(job for job in problem.jobs if job.id not in gone),
+    )
+
+
+def _stuck(job: Job) -> Unserved:
+    reason = (
+        f"it does not fit any more where it stands on the route of {job.only_vehicle}, which keeps "
+        "the order that was chosen; lift that rule, or move it to another day"
+    )
+    return Unserved(job=job.id, constraint="time", reason=reason)
+
+
+def _fits_nowhere(problem: Problem, job: Job, keeping: Container[str]) -> Unserved:
+    able = [van.id for van in problem.vehicles if van.id in keeping and allows(van, job)]
+    where = " or ".join(able) or "a van"
+    reason = (
+        f"it fits nowhere on the route of {where}, which keeps the order that was chosen, and no "
+        "other van may serve it; lift that rule, or move it to another day"
+    )
+    return Unserved(job=job.id, constraint="time", reason=reason)
 
 
 def divided(problem: Problem, travel: Travel) -> Divided:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from cloud.planning.problem import Job, Problem, Vehicle
 from cloud.planning.solution import Constraint, Unserved
-from cloud.planning.solvers.allowed import allows, holds, is_loaded_at_start, total
+from cloud.planning.solvers.allowed import allows, holds, is_loaded_at_start, without_room_for
 from cloud.roads.hours import Travel
 from cloud.roads.model import NO_WAY
 
@@ -40,7 +40,7 @@ def screened(problem: Problem, travel: Travel, far_m: dict[int, float]) -> Scree
             unserved.append(Unserved(job=job.id, constraint=against[0], reason=against[1]))
     ids = {job.id for job in kept}
     left_aboard = [job for job in problem.jobs if job.pickup is None and job.id not in ids]
-    vans = tuple(_with_locked(_without_room_for(van, left_aboard), ids) for van in vehicles)
+    vans = tuple(_with_locked(without_room_for(van, left_aboard), ids) for van in vehicles)
     known = {van.id for van in vans}
     jobs = tuple(
         job if job.previous_vehicle in known else replace(job, previous_vehicle=None)
@@ -81,28 +81,11 @@ def _can_work(vehicle: Vehicle, travel: Travel, far_m: dict[int, float]) -> bool
     return leaves + max(home, loading_s) <= vehicle.shift_end
 
 
-def _without_room_for(vehicle: Vehicle, left_aboard: list[Job]) -> Vehicle:
-    taken = [job.load for job in left_aboard if job.only_vehicle == vehicle.id]
-    if not taken:
-        return vehicle
-    parcels, grams, millilitres = total(taken)
-    return replace(
-        vehicle,
-        capacity=max(0, vehicle.capacity - parcels),
-        capacity_g=_less(vehicle.capacity_g, grams),
-        capacity_ml=_less(vehicle.capacity_ml, millilitres),
-    )
-
-
 def _with_locked(vehicle: Vehicle, kept: set[str]) -> Vehicle:
     """The van with what is left of its locked route."""
     if vehicle.locked is None:
         return vehicle
     return replace(vehicle, locked=tuple(step for step in vehicle.locked if step.job in kept))
-
-
-def _less(room: int | None, taken: int) -> int | None:
-    return None if room is None else max(0, room - taken)
 
 
 @dataclass(frozen=True, slots=True)
