@@ -13,7 +13,7 @@ from cloud.planning.policy import TenantPolicy
 from cloud.planning.preferring import preferred, with_zones
 from cloud.planning.problem import Job, Problem, RouteStep, Vehicle, VisitKind
 from cloud.planning.proposals import Sequences
-from cloud.planning.situation import Day, is_aboard, is_to_serve, van_of
+from cloud.planning.situation import Day, is_to_serve, van_of
 from cloud.planning.solvers.allowed import is_loaded_at_start
 from cloud.planning.van_shifts import Locations, thousandths, vehicle_of, with_hours
 from cloud.planning.visiting import Access, visits_of
@@ -93,7 +93,7 @@ def stranded(day: Day, planned: Container[str] = ()) -> tuple[Unplanned, ...]:
         van, pinned = van_of(order), day.pinned_vehicle(order.id)
         if order.id in planned or order.id in known.driven_to:
             continue
-        if is_aboard(order) and van is not None and van not in on_shift:
+        if is_to_serve(order) and van is not None and van not in on_shift:
             reason = f"its parcels are aboard {van}, which has no shift; give it one"
         elif is_to_serve(order) and van is None and _is_off(pinned, on_shift):
             reason = f"it is pinned to {pinned}, which has no shift; give it one, or lift the pin"
@@ -181,7 +181,8 @@ class _Known:
     Attributes:
         on_shift: vans with an open shift. access: when doors can be served.
         driven_to: orders whose door a van is driving to or stands at.
-        fetched_by: the van that is about to fetch an order. previous: that of the plan in force.
+        fetched_by: the van on shift that is about to fetch an order. previous: that of the plan
+            in force.
     """
 
     on_shift: frozenset[str]
@@ -193,13 +194,14 @@ class _Known:
     @classmethod
     def of(cls, day: Day) -> "_Known":
         shifts = day.open_shifts()
+        on_shift = frozenset(shift.vehicle_id for shift in shifts)
         heading: dict[str, dict[str, str]] = {"delivery": {}, "pickup": {}}
         for shift in day.shifts:
-            stop = day.frozen_stop(shift.vehicle_id)
-            if stop is not None:
-                heading[stop.kind] |= dict.fromkeys(stop.order_ids, shift.vehicle_id)
+            van, stop = shift.vehicle_id, day.frozen_stop(shift.vehicle_id)
+            if stop is not None and (stop.kind == "delivery" or van in on_shift):
+                heading[stop.kind] |= dict.fromkeys(stop.order_ids, van)
         return cls(
-            on_shift=frozenset(shift.vehicle_id for shift in shifts),
+            on_shift=on_shift,
             access=Access(
                 day=day.plan.service_date,
                 zone=day.depot.zone,

@@ -7,7 +7,14 @@ from types import MappingProxyType
 from cloud.fleet.model import Shift
 from cloud.orders.model import Promise
 from cloud.planning.break_times import breaks_of, kept_breaks
-from cloud.planning.day_plan import Route, RouteBreak, Stop, Unplanned, is_served_at
+from cloud.planning.day_plan import (
+    Route,
+    RouteBreak,
+    Stop,
+    Unplanned,
+    is_served_at,
+    served_orders,
+)
 from cloud.planning.diff import Sacrifice
 from cloud.planning.posing import stranded
 from cloud.planning.promising import promises_of, with_promised_windows
@@ -50,7 +57,7 @@ def routes_of(
         routes.append(_route(day, shift, known, visits, new_id, halts))
     promises, lost = promises_of(day, routes, gives_up)
     told = [with_promised_windows(day, route, promises) for route in routes]
-    served = {one for route in told for stop in route.open_stops for one in stop.order_ids}
+    served = served_orders(told)
     unserved = [
         left_out(day.orders[order_id], left.reason, left.constraint)
         for left in plan.unserved

@@ -14,15 +14,15 @@ from cloud.foundation.settings import Settings
 from cloud.orders.model import Whereabouts
 from cloud.planning.breakdowns.model import Breakdown, to_fetch
 from cloud.planning.check import check
-from cloud.planning.day_plan import StopState
+from cloud.planning.day_plan import StopState, served_orders
 from cloud.planning.keeping import faults
 from cloud.planning.posing import problem_of
 from cloud.planning.questions import SolveRequest
-from cloud.planning.revising import routes_of
+from cloud.planning.revising import NewRoutes, routes_of
 from cloud.planning.situation import Day
 from cloud.planning.solvers.solving import solve
 from tests.cloud.desk import StillClock, open_desk
-from tests.planning.days import EIGHT, HOUR, aboard, day, route, stop
+from tests.planning.days import EIGHT, HOUR, aboard, day, order, route, stop
 from tests.planning.office import PLAN, Office, until
 from tests.planning.streets import street
 
@@ -66,6 +66,43 @@ def test_what_is_aboard_a_broken_van_is_fetched_where_it_stands_and_delivered_by
     fetched, *delivered = by_van["van-2"]
     assert (fetched.kind, fetched.lat, set(fetched.order_ids)) == ("pickup", HERE.lat, {"a", "b"})
     assert {one.id for one in delivered} == {"s1", "s2"}
+
+
+def loading_day() -> Day:
+    """The first of two parcels is scanned into the van, which stands at its depot."""
+    scanned, left = aboard("a", "van-1", "planned"), order("b", "planned")
+    loading = stop("p", scanned, left, kind="pickup", state="arrived")
+    stops = [replace(loading, arrived_at=EIGHT), stop("s1", scanned), stop("s2", left)]
+    return day(scanned, left, now=EIGHT + HOUR / 2, routes=[route("van-1", *stops)])
+
+
+def planned_anew(today: Day) -> NewRoutes:
+    problem = problem_of(today, {})
+    roads = street(range(0, 3 * len(problem.locations), 3))
+    plan = solve(SolveRequest(problem=problem, solver="insertion", seconds=0.05), roads)
+    assert check(problem, roads, plan) == ()
+    new = routes_of(today, plan, lambda kind: f"{kind}-new")
+    assert faults(today, new.routes) == []
+    return new
+
+
+def test_a_van_that_breaks_down_while_it_is_loaded_loses_no_order() -> None:
+    today = loading_day()
+    orders = to_fetch(today.orders.values(), {"van-1": HERE}, today.plan.routes)
+    new = planned_anew(replace(today, orders=orders, broken=frozenset({"van-1"})))
+    assert new.unserved == ()
+    assert served_orders(new.routes) == {"a": "van-2", "b": "van-2"}
+
+
+def test_a_shift_that_is_called_off_while_the_van_is_loaded_loses_no_order() -> None:
+    today = loading_day()
+    off = tuple(
+        replace(one, state="cancelled") if one.vehicle_id == "van-1" else one
+        for one in today.shifts
+    )
+    new = planned_anew(replace(today, shifts=off))
+    assert served_orders(new.routes) == {"b": "van-2"}
+    assert [(one.order_id, "aboard van-1" in one.reason) for one in new.unserved] == [("a", True)]
 
 
 def test_its_driver_finishes_where_the_van_stands() -> None:
