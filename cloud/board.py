@@ -23,10 +23,9 @@ from cloud.tracking.live import Live
 from cloud.tracking.memory import NOTHING, Known, LivePosition
 from cloud.tracking.nearest import Candidate, soonest
 from cloud.tracking.places import Area, area_of
-from cloud.tracking.progress import Line, progress
+from cloud.tracking.progress import Line, led_through, progress
 
 _FRESH_S: Final = 600.0
-_NEAR_M: Final = 100.0
 
 
 class PositionBody(BaseModel):
@@ -195,11 +194,10 @@ def _progress(route: Route | None, known: Known) -> ProgressBody | None:
     at = known.position
     if at is None or not route.geometry:
         return body
-    places = [(stop.lat, stop.lon) for stop in route.stops]
-    # The path leads through the stops that were open when it was made.
-    through = [place for place in places if _line(route.geometry).place(*place).off_m <= _NEAR_M]
-    done = max(0, len(through) - len(left)) + now.passed
-    found = progress(_line(route.geometry), through, done, (at.lat, at.lon))
+    line, places = _line(route.geometry), [(stop.lat, stop.lon) for stop in route.stops]
+    through = led_through(line, places, len(places) - len(left))
+    done = len(through) - len(left) + now.passed
+    found = progress(line, through, done, (at.lat, at.lon))
     return body.model_copy(
         update={
             "fraction": round(found.fraction, 4),

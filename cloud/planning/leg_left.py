@@ -5,33 +5,29 @@ from typing import Final
 
 from cloud.planning.day_plan import Route
 from cloud.planning.situation import At
-from cloud.tracking.progress import Line
+from cloud.tracking.progress import NEAR_M, Line, led_through
 
 NOT_YET: Final = 0.97
 """Who has so much of a leg ahead has not set out, as far as its position can tell."""
-_NEAR_M: Final = 100.0
 _NEARLY_THERE: Final = 0.05
 _AROUND_S: Final = 900.0
 """A van may be so much earlier or later than it is planned."""
 
 
 class Way:
-    """The path of a route, and where on it the stops lie that it leads through.
-
-    The path leads through the stops that were open when it was made.
-    """
+    """The path of a route, and where on it the stops lie that it leads through."""
 
     def __init__(self, route: Route) -> None:
         self._line = Line([(lat, lon) for lon, lat in route.geometry])
-        places = ((stop.lat, stop.lon) for stop in route.stops)
-        self._through = [at for at in places if self._line.place(*at).off_m <= _NEAR_M]
+        places = [(stop.lat, stop.lon) for stop in route.stops]
+        self._through = led_through(self._line, places, len(places) - len(route.open_stops))
         self._along_m: list[float] = []
 
     def to_next_m(self, open_stops: int, at: At) -> float | None:
-        """From where a van is to the first of the stops still open; None when none is on it."""
-        done = max(0, len(self._through) - open_stops)
-        if done >= len(self._through):
+        """From where a van is to the first of the stops still open; None when none is."""
+        if not open_stops:
             return None
+        done = len(self._through) - open_stops
         before_m = self._passed_m(done - 1) if done else 0.0
         next_m = self._passed_m(done)
         return next_m - self._line.place(at.lat, at.lon, from_m=before_m, to_m=next_m).along_m
@@ -42,19 +38,17 @@ class Way:
         From where the van is, if that is on the way to its next stop; else from the last stop that
         is done. A position of some time ago does no harm: more is ahead then than in truth.
         """
-        done = max(0, len(self._through) - open_stops)
+        done = len(self._through) - open_stops
         before_m = self._passed_m(done - 1) if done else 0.0
         if at is None:
             return self._line.rest(before_m)
-        next_m = self._passed_m(done) if done < len(self._through) else None
+        next_m = self._passed_m(done) if open_stops else None
         here = self._line.place(at.lat, at.lon, from_m=before_m, to_m=next_m)
-        return self._line.rest(here.along_m if here.off_m <= _NEAR_M else before_m)
+        return self._line.rest(here.along_m if here.off_m <= NEAR_M else before_m)
 
     def legs(self, open_stops: int, first: int, last: int) -> list[tuple[float, float]]:
         """The legs to the open stops from one to another, as (lat, lon); the last leads home."""
         done = len(self._through) - open_stops
-        if done < 0:
-            return self._line.rest(0.0)
         begin, end = done + first, done + last
         to_m = self._passed_m(end) if end < len(self._through) else self._line.length_m
         return self._line.part(self._passed_m(begin - 1) if begin else 0.0, to_m)

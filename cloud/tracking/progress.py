@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     type Floats = npt.NDArray[np.float64]
 
 _DEGREE_M: Final = 111_195.0
+NEAR_M: Final = 100.0
+"""A path that leads to a stop comes as near as that, unless its door is far from any street."""
 _SAME_PLACE_M: Final = 15.0
 """Passes of a place that lie so much further away than the nearest are passes of it too."""
 
@@ -126,6 +128,35 @@ class Line:
 
     def _flat(self, lat: float, lon: float) -> tuple[float, float]:
         return (lon - self._lon) * self._east_m, (lat - self._lat) * _DEGREE_M
+
+
+def led_through(
+    line: Line, stops: Sequence[tuple[float, float]], done: int
+) -> Sequence[tuple[float, float]]:
+    """Which of ``stops`` a path leads through: those that were open when it was made.
+
+    A path that was made on the way begins where the van was, and may pass what was done before it,
+    such as the depot at its end, but not in the order of the stops. ``done``: how many are by now.
+    """
+    following = stops[done : done + 1]
+    first = (at for at in range(done) if _is_in_order(line, stops[at:done], following))
+    return stops[next(first, done) :]
+
+
+def _is_in_order(
+    line: Line, done: Sequence[tuple[float, float]], following: Sequence[tuple[float, float]]
+) -> bool:
+    """Whether a path comes by each of the stops that are done, and then to what follows."""
+    along_m = 0.0
+    for stop in done:
+        passed = line.first_pass(*stop, from_m=along_m)
+        if passed.off_m > NEAR_M:
+            return False
+        along_m = passed.along_m
+    return all(
+        line.first_pass(*stop, from_m=along_m).off_m <= line.place(*stop).off_m + NEAR_M
+        for stop in following
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

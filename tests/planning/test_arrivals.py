@@ -31,7 +31,7 @@ from cloud.planning.arrivals import (
 from cloud.planning.day_plan import DayPlan, Route
 from cloud.planning.diff import Diff
 from cloud.planning.events import PromiseAtRisk
-from cloud.planning.leg_left import left_share, way_of
+from cloud.planning.leg_left import left_share, path_ahead, way_of
 from cloud.planning.pace import ASSUMED
 from cloud.planning.revision import Revision, RevisionCost
 from cloud.planning.service import Planning
@@ -78,6 +78,23 @@ def test_the_share_that_is_left_follows_the_van_along_its_path() -> None:
     assert left(route, at(-71.25), NOW) == 1.0
     assert left(route, at(-71.24), NOW) == pytest.approx(0.5, abs=0.02)
     assert left(route, at(-71.2302), NOW) < 0.05
+
+
+def test_a_path_made_on_the_way_leads_through_nothing_that_was_done_before() -> None:
+    """It ends at the depot, and comes by the first door again on its way home."""
+    load, first, second = on_the_road().stops
+    load, first = replace(load, lat=-29.90, lon=-71.25), replace(first, lon=-71.24)
+    east = [-71.238 + number * 0.001 for number in range(9)]
+    home = [-71.23 - number * 0.001 for number in range(1, 21)]
+    redrawn = replace(
+        on_the_road(),
+        stops=(load, first, replace(second, leg_m=772)),
+        geometry=tuple((lon, -29.90) for lon in (*east, *home)),
+    )
+    assert left(redrawn, at(-71.234), NOW) == pytest.approx(0.5, abs=0.02)
+    ahead = path_ahead(redrawn, at(-71.234))
+    assert ahead[0][1] == pytest.approx(-71.234)
+    assert (-29.90, -71.23) in ahead
 
 
 def test_an_old_position_is_driven_on_and_none_is_the_clock() -> None:
