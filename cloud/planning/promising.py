@@ -22,7 +22,7 @@ def promises_of(
             for order in (day.orders[order_id] for order_id in stop.order_ids):
                 if not is_served_at(stop, order):
                     continue
-                service = _planned_service(stop)
+                service = _planned_service(route, stop)
                 if order.promise is None:
                     span = promise_span(service, order.window)
                     promises[order.id] = Promise(span, span)
@@ -49,8 +49,11 @@ def with_promised_windows(day: Day, route: Route, promises: Mapping[str, Promise
     return replace(route, stops=tuple(told(stop) for stop in route.stops)) if promises else route
 
 
-def _planned_service(stop: Stop) -> float:
-    """When the service is planned to begin: a van that is early waits for the window."""
-    if stop.window is None:
-        return stop.planned_arrival
-    return max(stop.planned_arrival, stop.window.begin)
+def _planned_service(route: Route, stop: Stop) -> float:
+    """When the service is planned to begin: after the window opens, and after a break at the door.
+
+    One that is taken before the drive to it is over when the van arrives.
+    """
+    opens = stop.planned_arrival if stop.window is None else stop.window.begin
+    rested = [one.ends for one in route.breaks if one.before_stop_id == stop.id]
+    return max(stop.planned_arrival, opens, *rested)

@@ -11,7 +11,7 @@ from cloud.planning.meanwhile import outdated_by, with_progress
 from cloud.planning.problem import VisitKind
 from cloud.planning.revising import NewRoutes, routes_of
 from cloud.planning.situation import Day
-from cloud.planning.solution import Cost, Plan, PlannedRoute, Visit
+from cloud.planning.solution import Cost, Plan, PlannedBreak, PlannedRoute, Visit
 from tests.planning.days import EIGHT, HOUR, aboard, day, order, route, rule, stop
 
 NOON = EIGHT + 4 * HOUR
@@ -252,3 +252,28 @@ def test_orders_that_swap_places_are_told_as_moved_once() -> None:
     ])  # fmt: skip
     after = route("van-1", stop("s-3", three), stop("s-1", one), stop("s-2", two))
     assert [moved.order_id for moved in difference(before.plan, [after], ()).moved] == ["c"]
+
+
+@pytest.mark.parametrize(("ends_s", "is_lost"), [(60, False), (240, True)])
+def test_a_break_at_the_door_may_cost_a_promise_and_that_is_told(
+    *, ends_s: int, is_lost: bool
+) -> None:
+    """The van is there in time, and its driver rests before the service."""
+    until = NOON + 720
+    told = Promise(Span(NOON, until), Span(NOON, until))
+    promised = replace(order("a", "planned"), promise=told)
+    here = day(promised, now=NOON, vans=("van-1",))
+    arrival, ends = int(NOON + 600), int(until - 120 + ends_s)
+    visit = Visit(
+        job="a", kind="delivery", location=1, arrival=arrival, start=ends, departure=ends + 180,
+        leg_s=600, leg_m=3_000,
+    )  # fmt: skip
+    rest = PlannedBreak(before=0, location=1, begins=arrival, ends=ends)
+    planned = PlannedRoute(
+        vehicle="van-1", visits=(visit,), end_leg_s=300, end_leg_m=2_000, ends_at=ends + 480,
+        breaks=(rest,),
+    )  # fmt: skip
+    cost = Cost(drive_s=900, distance_m=5_000, late_s=0)
+    plan = Plan(routes=(planned,), unserved=(), cost=cost, solver="test")
+    new = routes_of(here, plan, lambda kind: f"{kind}-new")
+    assert [one.served_at for one in new.sacrificed] == ([float(ends)] if is_lost else [])
