@@ -35,6 +35,17 @@ _MOST_ROOM: Final = 0.25
 """Of the smallest van: a halt must not be what keeps orders from fitting."""
 _SUMMED: Final = frozenset({"size", "weight_g", "volume_ml", "service_s", "pickup_service_s"})
 _OWN: Final = frozenset({"id", "delivery", "windows", "previous_vehicle", "known", "margin_s"})
+_HARD: Final = (
+    "needs",
+    "only_vehicle",
+    "banned_vehicles",
+    "pickup",
+    "pickup_windows",
+    "ready_from",
+    "may_be_late",
+    "late_until",
+)
+"""What may forbid a van or a time, and so must be the same at each door of a halt."""
 _NUMBER: Final = re.compile(r"\b(\d{1,5})[a-zA-Z]?\b")
 
 
@@ -144,13 +155,16 @@ def _faults(
     for halt in made.problem.jobs:
         orders = [jobs[order] for order in made.orders_of(halt.id)]
         yield from _unlike_its_orders(halt, orders, walking)
+        before_s = 0
         for one in orders:
             if one.id != halt.id and not _is_near(doors[halt.id], doors[one.id], walking):
                 yield f"{halt.id}: {one.id} is not beside it within {walking.within_m:g} m"
             if one.windows and not halt.windows:
                 yield f"{halt.id}: it has not the windows of {one.id}"
-            if not all(_is_in_time(one, window, halt.service_s) for window in halt.windows):
+            within = before_s, halt.service_s
+            if not all(_is_in_time(one, window, *within) for window in halt.windows):
                 yield f"{halt.id}: {one.id} would be served outside its windows"
+            before_s += max(0, one.service_s - (walking.parking_s if before_s else 0))
 
 
 def _unlike_its_orders(halt: Job, orders: Sequence[Job], walking: Walking) -> Iterator[str]:
@@ -160,16 +174,23 @@ def _unlike_its_orders(halt: Job, orders: Sequence[Job], walking: Walking) -> It
     for name in ("size", "weight_g", "volume_ml"):
         if getattr(halt, name) != sum(getattr(one, name) for one in orders):
             yield f"{halt.id}: its {name} is not that of its orders"
+    for one in orders:
+        for name in _HARD:
+            if getattr(halt, name) != getattr(one, name):
+                yield f"{halt.id}: its {name} is not that of {one.id}"
 
 
 def _is_near(parked: Door, door: Door, walking: Walking) -> bool:
     return parked.metres_to(door) <= walking.within_m and parked.is_beside(door)
 
 
-def _is_in_time(order: Job, window: Window, service_s: int) -> bool:
-    """Whether an order whose turn comes during the halt can be served within its own windows."""
+def _is_in_time(order: Job, window: Window, before_s: int, service_s: int) -> bool:
+    """Whether an order whose turn comes during the halt can be served within its own windows.
+
+    At the earliest ``before_s`` after it begins: that is what is done before, without the walks.
+    """
     return not order.windows or any(
-        one.opens <= window.opens + service_s and window.closes <= one.closes
+        one.opens <= window.opens + service_s and window.closes + before_s <= one.closes
         for one in order.windows
     )
 

@@ -59,7 +59,7 @@ def problem_of(
         preferred(
             day,
             shifts,
-            priced(replace(job, service_s=job.service_s + policy.slack_s), order, policy),
+            priced(_with_slack(job, order, policy.slack_s), order, policy),
             order,
             policy,
         )
@@ -77,6 +77,13 @@ def problem_of(
         jobs=tuple(jobs),
         policy=policy.prices,
     )
+
+
+def _with_slack(job: Job, order: Order, slack_s: int) -> Job:
+    """The job with more time at its customer's door; a return is fetched there."""
+    if order.is_return and job.pickup is not None:
+        return replace(job, pickup_service_s=job.pickup_service_s + slack_s)
+    return replace(job, service_s=job.service_s + (0 if order.is_return else slack_s))
 
 
 def stranded(day: Day, planned: Container[str] = ()) -> tuple[Unplanned, ...]:

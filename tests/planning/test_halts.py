@@ -154,6 +154,21 @@ def test_the_checker_finds_halts_that_are_none() -> None:
     assert "size" in told(replace(job, size=1))
     assert "outside its windows" in told(replace(job, windows=(between(6, 12),)))
     assert "has not the windows" in told(replace(job, windows=()))
+    (asked,) = job.windows
+    as_told = Window(opens=asked.opens, closes=at(12))
+    assert "o1 would be served outside its windows" in told(replace(job, windows=(as_told,)))
+    for name, wrong in (
+        ("needs", ("lift",)),
+        ("only_vehicle", "van-1"),
+        ("banned_vehicles", ("van-1",)),
+        ("pickup", 3),
+        ("pickup_windows", (between(8, 9),)),
+        ("ready_from", at(9)),
+        ("may_be_late", True),
+    ):
+        assert f"its {name} is not that of o0" in told(replace(job, **{name: wrong}))
+    late = replace(job, may_be_late=True, late_until=at(13))
+    assert "its late_until is not that of o1" in told(late)
     assert "not beside it" in told(job, doors(0, 90))
     assert "in no halt" in "".join(halt_faults(problem, Grouped(made.problem), there, SIXTY))
 

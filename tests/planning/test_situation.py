@@ -54,6 +54,10 @@ def test_the_slack_of_a_policy_is_kept_at_each_door() -> None:
     none, some = (problem_of(morning, {}, TenantPolicy(slack_s=slack_s)) for slack_s in (0, 45))
     assert job(some, "a").service_s == job(none, "a").service_s + 45
     assert job(some, "a").pickup_service_s == job(none, "a").pickup_service_s
+    back = day(replace(order("a"), kind="return"))
+    none, some = (problem_of(back, {}, TenantPolicy(slack_s=slack_s)) for slack_s in (0, 45))
+    assert job(some, "a").service_s == job(none, "a").service_s
+    assert job(some, "a").pickup_service_s == job(none, "a").pickup_service_s + 45
 
 
 def test_a_van_under_way_starts_where_its_frozen_stop_will_be_done() -> None:
