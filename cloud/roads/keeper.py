@@ -118,18 +118,31 @@ class Keeper:
     async def start(self) -> None:
         """Serve the newest speeds there are, or the city as imported.
 
+        A power cut may have damaged what was made a moment before it: that is made anew.
+
         Raises:
             CityError: there is no city, or its engine does not start.
         """
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         await asyncio.to_thread(self._require_same_city)
         await self._serve(PLAIN, self._city)
-        await self._serve(NOW, self._last_good(NOW) or self._city)
+        await self._serve_newest()
         for file in sorted(self._folder.glob("*.csv")):
             if _NAME.fullmatch(file.stem):
                 told = await self.publish(file.stem)
                 if told.problem:
                     _log.warning("old speeds are not used", extra={"reason": told.problem})
+
+    async def _serve_newest(self) -> None:
+        newest = self._last_good(NOW)
+        try:
+            await self._serve(NOW, newest or self._city)
+        except CityError as error:
+            if newest is None:
+                raise
+            _log.warning("the newest speeds are damaged", extra={"reason": str(error)})
+            await asyncio.to_thread(self._clear, NOW, self._city)
+            await self._serve(NOW, self._city)
 
     async def stop(self) -> None:
         """End all engines."""
@@ -171,6 +184,7 @@ class Keeper:
             )
             await self._serve(data_set, target)
         except CityError as error:
+            await asyncio.to_thread(shutil.rmtree, target, ignore_errors=True)
             return Told(problem=str(error))
         await asyncio.to_thread(self._clear, data_set, target)
         return Told(seconds=round(loop.time() - begun, 3))

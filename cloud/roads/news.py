@@ -7,6 +7,7 @@ news.
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
+from math import inf
 from typing import Final
 
 import msgspec
@@ -39,9 +40,9 @@ def effect_of(rule: RoadRule) -> str:
 
 
 def by_effect(rules: Iterable[RoadRule]) -> dict[str, RoadRule]:
-    """Rules by what they do; of several that do the same the first, without who drew it."""
+    """Rules by what they do; of several that do the same the longest, without who drew it."""
     found: dict[str, RoadRule] = {}
-    for rule in rules:
+    for rule in sorted(rules, key=lambda one: -inf if one.until_s is None else -one.until_s):
         found.setdefault(effect_of(rule), replace(rule, changed_by=""))
     return found
 
@@ -56,6 +57,24 @@ def announced(told: Mapping[str, RoadRule]) -> dict[str, RoadRule]:
     return {key: rule for key, rule in told.items() if key.startswith(_AHEAD)}
 
 
+def times_of(told: Mapping[str, RoadRule]) -> dict[str, tuple[float | None, float | None]]:
+    """When each of what is told begins and ends."""
+    return {key: (rule.from_s, rule.until_s) for key, rule in told.items()}
+
+
+def is_news(key: str, rule: RoadRule, told: Mapping[str, RoadRule]) -> bool:
+    """Whether it was not told, or holds longer than was told; what is announced, at other times.
+
+    One that holds and ends sooner is told when it ends.
+    """
+    before = told.get(key)
+    if before is None:
+        return True
+    if key.startswith(_AHEAD):
+        return times_of({key: before}) != times_of({key: rule})
+    return before.until_s is not None and (rule.until_s is None or rule.until_s > before.until_s)
+
+
 def changes(
     told: Mapping[str, RoadRule], now: Mapping[str, RoadRule], known: Container[str]
 ) -> Iterator[StreetsChanged]:
@@ -64,7 +83,7 @@ def changes(
     ``known``: what every rule does that there is; what is announced no more, and is among them, has
     begun, or begins later than it is looked.
     """
-    new = {key: rule for key, rule in now.items() if key not in told}
+    new = {key: rule for key, rule in now.items() if is_news(key, rule, told)}
     coming = announced(new)
     begun = [rule for key, rule in new.items() if key not in coming]
     ended = [

@@ -20,7 +20,15 @@ from cloud.roads.generations import stamp
 from cloud.roads.hours import Week
 from cloud.roads.keeper import NOW
 from cloud.roads.model import CityError, RoadsUnavailable
-from cloud.roads.news import EVERY_TENANT, ahead, announced, by_effect, changes, effect_of
+from cloud.roads.news import (
+    EVERY_TENANT,
+    ahead,
+    announced,
+    by_effect,
+    changes,
+    effect_of,
+    times_of,
+)
 from cloud.roads.publishing import SpeedDesk
 from cloud.roads.segments import Floats, Segments, read_segments
 from cloud.roads.speed_files import SpeedFile, speeds_of
@@ -219,7 +227,7 @@ class SpeedPublisher:
             told = store.told(connection)
             known = {effect_of(rule) for rule in store.rules(connection)}
         now = holding | (announced(told) if coming is None else ahead(coming))
-        if told.keys() == now.keys():
+        if times_of(told) == times_of(now):
             return False
         with self._database.writing() as connection:
             told = store.told(connection)

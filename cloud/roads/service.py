@@ -11,7 +11,7 @@ from cloud.foundation.identity.reach import EVERYTHING, Reach, require_depot_hel
 from cloud.foundation.ids import NewId
 from cloud.roads import store
 from cloud.roads.speed_files import SpeedFile, packed, read_rules, read_speeds, rule_problems
-from cloud.roads.speeds import MAX_RULES, RoadRule
+from cloud.roads.speeds import DRAWN, MAX_RULES, RoadRule
 
 MAX_FILES: Final = 20
 
@@ -114,6 +114,10 @@ class Traffic:
             Invalid: the file is wrong; names the line or field, and nothing is taken.
             Conflict: there are too many files or rules.
         """
+        if name == DRAWN:
+            raise Invalid.field(
+                "name", f"{DRAWN!r} is what people have drawn", "give the file another name"
+            )
         taken = (self._take_rules if kind == "geojson" else self._take_speeds)(
             tenant, name, body, by
         )
@@ -162,7 +166,7 @@ class Traffic:
         """
         with self._database.writing() as connection:
             gone = store.remove_speed_file(connection, tenant, name)
-            if name != "drawn":
+            if name != DRAWN:
                 gone += store.remove_of_file(connection, tenant, name)
         if not gone:
             raise NotFound(f"file {name[:80]!r} is not known; GET /api/v1/roads/files lists them")

@@ -135,7 +135,7 @@ def _rule(number: int, feature: _Feature) -> RoadRule:
     field = f"features[{number}].properties"
     is_area = isinstance(feature.geometry, _Area)
     places = (
-        feature.geometry.coordinates[0][:-1]
+        _corners(feature.geometry.coordinates[0])
         if isinstance(feature.geometry, _Area)
         else feature.geometry.coordinates
     )
@@ -153,6 +153,11 @@ def _rule(number: int, feature: _Feature) -> RoadRule:
     for problem in rule_problems(rule, field):
         raise Invalid(f"{problem.field}: {problem.problem}; {problem.remedy}", problem)
     return rule
+
+
+def _corners[P](ring: list[P]) -> list[P]:
+    """Each corner of an area once: a ring should end where it begins, and need not."""
+    return ring[:-1] if ring[:1] == ring[-1:] else ring
 
 
 def rule_problems(rule: RoadRule, field: str = "properties") -> Iterator[FieldProblem]:

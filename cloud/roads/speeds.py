@@ -34,6 +34,10 @@ _NEARBY: Final = 1_000.0 / _METRES_A_DEGREE
 """A street that is open again matters to who drives within a kilometre of it."""
 
 
+DRAWN: Final = "drawn"
+"""The source of what people have drawn; no file has this name."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoadRule:
     """A closure or a slow zone, drawn or out of a file.
@@ -56,7 +60,7 @@ class RoadRule:
     depot_id: str | None = None
     from_s: float | None = None
     until_s: float | None = None
-    source: str = "drawn"
+    source: str = DRAWN
     changed_at: float = 0.0
     changed_by: str = ""
 
@@ -116,13 +120,14 @@ def speeds_now(
 
     Args:
         segments: the city's.
-        layers: speeds from below to above, NaN where one says nothing.
+        layers: speeds from below to above, NaN where one says nothing; 0 closes.
         factors: of travel time over what the layers say, NaN where one says nothing.
         rules: those in force now.
     """
     kmh = segments.kmh.copy()
     for layer in layers:
         kmh = np.where(np.isnan(layer), kmh, layer)
+    shut = kmh == 0.0
     for factor in factors:
         kmh = np.where(np.isnan(factor), kmh, kmh / np.maximum(factor, 0.05))
     kmh = np.clip(kmh, MIN_KMH, MAX_KMH)
@@ -133,7 +138,8 @@ def speeds_now(
             kmh = 1.0 / (share / slow + (1.0 - share) / kmh)
     for rule in rules:
         if rule.kind == "closed":
-            kmh[share_within(segments, rule) > 0] = 0.0
+            shut |= share_within(segments, rule) > 0
+    kmh[shut] = 0.0
     return kmh
 
 

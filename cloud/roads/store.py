@@ -26,6 +26,7 @@ from sqlalchemy import (
 from cloud.foundation.database import BUSINESS
 from cloud.foundation.identity.reach import EVERYTHING, Reach
 from cloud.foundation.identity.within import within_or_of_all
+from cloud.roads.news import times_of
 from cloud.roads.speed_files import SpeedFile
 from cloud.roads.speeds import RoadRule
 
@@ -132,14 +133,16 @@ def put_told(
     connection: Connection, before: Mapping[str, RoadRule], now: Mapping[str, RoadRule]
 ) -> None:
     """Write what was told to hold in the place of what was ``before``."""
-    gone = sorted(before.keys() - now.keys())
+    known = times_of(before)
+    same = {effect for effect, times in times_of(now).items() if known.get(effect) == times}
+    gone = sorted(before.keys() - same)
     for at in range(0, len(gone), _AT_ONCE):
         some = road_told.c.effect.in_(gone[at : at + _AT_ONCE])
         connection.execute(delete(road_told).where(some))
     new = [
         {"effect": effect, "rule": msgspec.json.encode(rule).decode()}
         for effect, rule in now.items()
-        if effect not in before
+        if effect not in same
     ]
     if new:
         connection.execute(insert(road_told), new)

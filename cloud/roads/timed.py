@@ -23,7 +23,7 @@ from cloud.roads.hours import (
     with_newest,
 )
 from cloud.roads.keeper import NOW, ports_in_force
-from cloud.roads.model import Matrix, Point, RoadsUnavailable
+from cloud.roads.model import NEAR_M, NO_WAY, Matrix, NoStreetNear, Point, RoadsUnavailable
 from cloud.roads.remembering import RememberedTables
 
 _log = logging.getLogger(__name__)
@@ -157,7 +157,7 @@ class TimedRoads:
             ends: places to and from which ways are the best ones even then.
 
         Raises:
-            NoStreetNear: with the index of every place that is too far from a street.
+            NoStreetNear: with the index of every place that is too far from a street at any hour.
             RoadsUnavailable: the engine does not answer.
         """
         sets = await self._sets(from_s, until_s)
@@ -267,7 +267,25 @@ class TimedRoads:
         is_quick: bool,
         ends: Sequence[int],
     ) -> list[Matrix]:
-        return await _all([one.table(points, is_quick=is_quick, ends=ends) for one in sets])
+        """What each data set says; a place that one alone has cut off has no way in that one."""
+        asked = [one.table(points, is_quick=is_quick, ends=ends) for one in sets]
+        answers = await _all([_or_far(one) for one in asked])
+        far = [one if isinstance(one, dict) else {} for one in answers]
+        everywhere = {at: far_m for at, far_m in far[0].items() if all(at in one for one in far)}
+        if everywhere:
+            raise NoStreetNear(points, everywhere, NEAR_M)
+
+        async def whole(one: RememberedTables, answer: Matrix | dict[int, float]) -> Matrix:
+            if isinstance(answer, Matrix):
+                return answer
+            near = [at for at in range(len(points)) if at not in answer]
+            wanted = [near.index(at) for at in ends if at in near]
+            if not near:
+                return _with_cut_off(None, near, len(points))
+            found = await one.table([points[at] for at in near], is_quick=is_quick, ends=wanted)
+            return _with_cut_off(found, near, len(points))
+
+        return await _all([whole(*each) for each in zip(sets, answers, strict=True)])
 
     def _remembered(self, name: str, url: str, *, limit_s: float | None = None) -> RememberedTables:
         folder = self._folder
@@ -283,6 +301,27 @@ class TimedRoads:
         if problem and problem != self.problem:
             _log.warning("plans use the newest speeds at every hour", extra={"reason": problem})
         self.problem = problem
+
+
+async def _or_far(asked: Coroutine[None, None, Matrix]) -> Matrix | dict[int, float]:
+    """The table, or how far the places are that are too far from a street, by index."""
+    try:
+        return await asked
+    except NoStreetNear as error:
+        return error.far_m
+
+
+def _with_cut_off(found: Matrix | None, near: Sequence[int], count: int) -> Matrix:
+    """A table of the places ``near`` as one of all, with no way from and to the others."""
+    import numpy as np  # web asks for no matrix and starts sooner without it
+
+    seconds, metres = (np.full((count, count), NO_WAY, dtype=np.int32) for _ in range(2))
+    if found is not None:
+        seconds[np.ix_(near, near)] = found.seconds
+        metres[np.ix_(near, near)] = found.metres
+    for one in (seconds, metres):
+        np.fill_diagonal(one, 0)
+    return Matrix(seconds, metres)
 
 
 async def _all[T](asked: Sequence[Coroutine[None, None, T]]) -> list[T]:

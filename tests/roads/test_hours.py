@@ -1,8 +1,10 @@
 """Legs whose speed changes on the way."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -22,7 +24,7 @@ from cloud.roads.hours import (
     with_newest,
 )
 from cloud.roads.keeper import ENGINES, NOW, ports_in_force
-from cloud.roads.model import NO_WAY, Ints, Matrix
+from cloud.roads.model import NO_WAY, Ints, Matrix, NoStreetNear, Point
 from cloud.roads.timed import TimedRoads, data_set, hours_missing
 from tests.parts.ports import free_port
 from tests.roads.test_keeper import HARBOUR, PLAZA, everywhere, roads_process
@@ -186,3 +188,40 @@ def test_legs_are_priced_by_the_hour_they_are_driven_in(tmp_path: Path) -> None:
 
     with roads_process(tmp_path) as roads:
         asyncio.run(ask())
+
+
+class Street:
+    """Travel times of one data set, in which some places are far from any street."""
+
+    def __init__(self, lasts_s: int, *far: Point) -> None:
+        self._lasts_s = lasts_s
+        self._far = far
+
+    async def table(
+        self, points: Sequence[Point], *, is_quick: bool, ends: Sequence[int]
+    ) -> Matrix:
+        assert is_quick
+        assert [points[at] for at in ends] == [HOME]
+        far = {at: 300.0 for at, point in enumerate(points) if point in self._far}
+        if far:
+            raise NoStreetNear(points, far, 250.0)
+        seconds = self._lasts_s * (1 - np.eye(len(points), dtype=np.int32))
+        return Matrix(seconds, 10 * seconds)
+
+
+HOME, DOOR, FARM = Point(-29.9, -71.2), Point(-29.91, -71.2), Point(-29.92, -71.2)
+
+
+def test_a_door_that_is_cut_off_for_an_hour_has_no_way_then_and_is_far_from_none() -> None:
+    async def ask(*sets: Street) -> list[Matrix]:
+        roads = TimedRoads(None, "http://127.0.0.1:9")
+        told = cast("Any", sets)
+        return await roads._tables([FARM, HOME, DOOR], told, is_quick=True, ends=[1])
+
+    usual, then = asyncio.run(ask(Street(60), Street(90, DOOR)))
+    assert usual.seconds.tolist() == [[0, 60, 60], [60, 0, 60], [60, 60, 0]]
+    assert then.seconds.tolist() == [[0, 90, NO_WAY], [90, 0, NO_WAY], [NO_WAY, NO_WAY, 0]]
+    assert then.metres.tolist() == [[0, 900, NO_WAY], [900, 0, NO_WAY], [NO_WAY, NO_WAY, 0]]
+    with pytest.raises(NoStreetNear) as far:
+        asyncio.run(ask(Street(60, FARM), Street(90, DOOR, FARM)))
+    assert far.value.far_m == {0: 300.0}

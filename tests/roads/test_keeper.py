@@ -143,6 +143,25 @@ def test_a_killed_engine_comes_back_and_a_killed_process_leaves_none(tmp_path: P
         assert asyncio.run(roads.seconds()) == slow_s
 
 
+def test_speeds_that_a_power_cut_damaged_are_made_anew_or_forgotten(tmp_path: Path) -> None:
+    def cut() -> None:
+        roads.stop(signal.SIGKILL)
+        (made,) = (one for one in (tmp_path / "roads").glob("now.*") if one.is_dir())
+        for file in made.glob("*.geometry"):
+            file.write_bytes(b"")
+        roads.start()
+
+    with roads_process(tmp_path) as roads:
+        plain_s = asyncio.run(roads.seconds())
+        asyncio.run(roads.desk.publish(NOW, everywhere(10)))
+        slow_s = asyncio.run(roads.seconds())
+        cut()
+        until(lambda: answers(roads) and asyncio.run(roads.seconds()) == slow_s)
+        (tmp_path / "roads" / "now.csv").unlink()
+        cut()
+        until(lambda: answers(roads) and asyncio.run(roads.seconds()) == plain_s)
+
+
 def test_speeds_that_cannot_be_read_leave_the_old_ones_in_force(tmp_path: Path) -> None:
     with roads_process(tmp_path) as roads:
         plain_s = asyncio.run(roads.seconds())

@@ -101,6 +101,9 @@ def test_a_slow_zone_makes_nobody_faster_and_layers_lie_over_each_other() -> Non
     factor[3] = 2.0
     told = speeds_now(segments, layers=[layer], factors=[factor])
     assert told[3] == 16.5
+    closed, _ = layer_of(segments, [(int(segments.tail[3]), int(segments.head[3]), 0.0)])
+    shut = speeds_now(segments, layers=[layer, closed], factors=[factor], rules=[zone])
+    assert np.flatnonzero(shut == 0).tolist() == [3]
     first = lines(segments, told).splitlines()[0].split(b",")
     assert [float(one) for one in first] == [segments.tail[3], segments.head[3], 16.5, 4.583]
 
@@ -134,6 +137,8 @@ def test_a_file_that_is_wrong_anywhere_names_the_line_and_changes_nothing(
     assert good.holds(1_700_000_000)
     assert not good.holds(1_900_000_000)
     assert as_geojson(good)["type"] == "Polygon"
+    open_ring = feature().replace(b"[-71.26,-29.91]]]", b"[-71.27,-29.9]]]")
+    assert [len(one.points) for one in (good, *read_rules(open_ring))] == [3, 4]
 
 
 def feature(**said: Any) -> bytes:
@@ -413,6 +418,8 @@ def test_what_began_and_ended_while_nothing_ran_is_told_once(
     slow = RoadRule(id="", name="school", kind="slow", kmh=20.0, points=line, is_area=False)
     closed = replace(slow, name="fair", kind="closed", kmh=None, from_s=2_000.0, until_s=3_000.0)
     known = [traffic.add("main", one, "ana") for one in (slow, closed)]
+    with pytest.raises(Invalid, match="people have drawn"):
+        traffic.take_file("main", "drawn", "geojson", feature(), "ana")
     coming: list[str] = []
 
     async def start(at_s: float, desk: Heard = desk) -> list[tuple[list[str], list[str]]]:
@@ -440,8 +447,15 @@ def test_what_began_and_ended_while_nothing_ran_is_told_once(
         assert await start(1_000.0) == [(["school"], [])]
         assert coming == ["fair"]
         assert await start(1_500.0) == []
+        traffic.change("main", replace(known[1], from_s=1_900.0), "ana")
+        assert await start(1_600.0) == []
+        assert coming == ["fair", "fair"], "it begins earlier than was told"
         assert await start(2_500.0, Deaf()) == []
         assert await start(2_500.0) == [(["fair"], [])]
+        traffic.change("main", replace(known[1], until_s=3_500.0), "ana")
+        assert await start(2_550.0) == [(["fair"], [])], "it lasts longer than was told"
+        traffic.change("main", known[1], "ana")
+        assert await start(2_580.0) == []
         traffic.change("main", replace(known[0], name="a school"), "ana")
         assert await start(2_600.0) == []
         assert await start(3_000.0) == [([], ["fair"])]
@@ -452,7 +466,7 @@ def test_what_began_and_ended_while_nothing_ran_is_told_once(
         again = replace(closed, points=(here, (here[0], here[1] + 1e-3)), from_s=9_000.0)
         called_off = traffic.add("main", replace(again, name="market", until_s=9_900.0), "ana")
         assert await start(3_300.0) == []
-        assert coming == ["fair", "market"]
+        assert coming == ["fair", "fair", "market"]
         traffic.remove("main", called_off.id)
         assert await start(3_400.0) == [([], ["market"])]
 
