@@ -128,6 +128,7 @@ def classes_of(segments: Segments, factors: Sequence[Floats]) -> list[int]:
         band_of=band_of,
         by_band=np.tile(by_band, BUCKETS // 24),
         by_segment=np.ones(len(segments)),
+        unlearned=np.ones(len(segments)),
         place=nobody,
         bucket=nobody,
         own=np.zeros(0),

@@ -177,12 +177,15 @@ class Pattern:
 
     Attributes:
         band_of: each segment's kind. by_band: kinds x buckets. by_segment: of each segment.
+        unlearned: of each segment, how much of what is told of it beside the profile still counts:
+            1 where nobody drove, toward 0 the longer was driven there.
         place, bucket, own: of those segments in those buckets in which somebody drove them.
     """
 
     band_of: Places
     by_band: Floats
     by_segment: Floats
+    unlearned: Floats
     place: Places
     bucket: Places
     own: Floats
@@ -192,6 +195,22 @@ class Pattern:
         found: Floats = self.by_band[self.band_of, bucket] * self.by_segment
         is_then = self.bucket == bucket
         found[self.place[is_then]] *= self.own[is_then]
+        return found
+
+    def over(self, factor: Floats, told: Floats) -> Floats:
+        """A factor of the pattern over what is told of streets, where something is.
+
+        What was shrunk toward the streets of its kind is shrunk toward what is told: a speed out of
+        a file holds, up and down with the hours, until vans have shown another one, and what they
+        have shown is not counted twice.
+
+        Args:
+            factor: travel time over the profile's.
+            told: travel time as it is told over the profile's, NaN where nothing is.
+        """
+        level = self.by_band.mean(axis=1)[self.band_of]
+        shrunk = factor * (1.0 + self.unlearned * (told / level - 1.0))
+        found: Floats = np.where(np.isnan(told), factor, shrunk / told)
         return found
 
     def mean(self, classes: Sequence[int], number: int) -> Floats:
@@ -214,15 +233,16 @@ def learn(
     likely = expected * by_band[band_of[place], column]
     count = len(segments)
     strength = _PASSAGES * segments.seconds + _NOISE_S
-    by_segment = (np.bincount(place, weights=took, minlength=count) + strength) / (
-        np.bincount(place, weights=likely, minlength=count) + strength
-    )
+    driven_s = np.bincount(place, weights=took, minlength=count) + strength
+    by_segment = driven_s / (np.bincount(place, weights=likely, minlength=count) + strength)
+    unlearned = strength / driven_s
     likely = likely * by_segment[place]
     strength = _PASSAGES_OF_HOUR * segments.seconds[place] + 2 * _NOISE_S
     return Pattern(
         band_of=band_of,
         by_band=by_band,
         by_segment=by_segment,
+        unlearned=unlearned,
         place=place,
         bucket=column,
         own=(took + strength) / (likely + strength),
@@ -270,7 +290,7 @@ def live(segments: Segments, recent: Iterable[tuple[float, Met]], usual: Floats)
     Args:
         segments: the city's.
         recent: what was met, and how many seconds ago.
-        usual: the pattern's factor of each segment now.
+        usual: travel time over the profile's that is usual on each segment now.
     """
     took, likely = np.zeros(len(segments)), np.zeros(len(segments))
     for age_s, met in recent:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -32,7 +33,15 @@ from cloud.roads.news import (
 from cloud.roads.publishing import SpeedDesk
 from cloud.roads.segments import Floats, Segments, read_segments
 from cloud.roads.speed_files import SpeedFile, speeds_of
-from cloud.roads.speeds import RoadRule, layer_of, lines, next_change, share_within, speeds_now
+from cloud.roads.speeds import (
+    RoadRule,
+    layer_of,
+    lines,
+    next_change,
+    share_within,
+    speeds_now,
+    told_by,
+)
 from cloud.roads.timed import data_set
 
 _log = logging.getLogger(__name__)
@@ -49,20 +58,25 @@ _SETTLE_S: Final = 0.1
 
 type _Drawn = tuple[tuple[str, ...], tuple[tuple[str, float], ...]]
 """What rules do, and files by name and when they came."""
-type Learned = Callable[[Segments, float], Sequence[Floats]]
+type Learned = Callable[[Segments, float, Floats], Sequence[Floats]]
+"""Gives factors of now over travel times as they are told (`cloud.roads.speeds.told_by`)."""
 
 
-def _nothing_learned(_segments: Segments, _at_s: float) -> Sequence[Floats]:
+def _nothing_learned(_segments: Segments, _at_s: float, _told: Floats) -> Sequence[Floats]:
     return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hours:
-    """The usual factors of each class of hours; ``version`` changes when they do."""
+    """The usual factors of each class of hours over the profile's; ``version`` is of them.
+
+    ``over``: gives such a factor over what is told of streets (`Pattern.over`).
+    """
 
     version: int
     week: Week
     factors: tuple[Floats, ...]
+    over: Callable[[Floats, Floats], Floats]
 
 
 type Usual = Callable[[Segments, float], Hours | None]
@@ -106,7 +120,7 @@ class SpeedPublisher:
     Args:
         desk: of the engine on this machine; None when it runs elsewhere and takes no speeds.
         hours: what was learned of each class of hours.
-        factors: what was learned: travel time over the profile's, by segment, NaN where nothing is
+        factors: what was learned: travel time over what is told, by segment, NaN where nothing is
             known; asked for with the segments and the domain time, off the event loop.
         events: which closures and slow zones began and ended is told by them, once, over restarts.
     """
@@ -256,7 +270,8 @@ class SpeedPublisher:
         if state == self._hours_told:
             return
         for number, factor in enumerate(hours.factors):
-            told = await asyncio.to_thread(_layered, segments, *said, [factor])
+            learned = partial(hours.over, factor)
+            told = await asyncio.to_thread(_layered, segments, *said, learned)
             await desk.publish(data_set(number), lines(segments, told), _word(city, state[2]))
         await asyncio.to_thread(desk.write_week, hours.week)
         self._hours_told = state
@@ -287,8 +302,11 @@ class SpeedPublisher:
             return
         for name, part in named.items():
             if name not in served:
-                factors = () if hours is None else [hours.factors[part.number or 0]]
-                told = await asyncio.to_thread(_layered, segments, part.rules, files, factors)
+                learned = None
+                if hours is not None:
+                    factor = hours.factors[part.number or 0]
+                    learned = partial(hours.over, factor)
+                told = await asyncio.to_thread(_layered, segments, part.rules, files, learned)
                 await desk.publish(name, lines(segments, told))
         await asyncio.to_thread(desk.write_foresight, Foresight(spans=spans))
         for name in served:
@@ -308,6 +326,7 @@ class SpeedPublisher:
         return [rule for rule in rules if found[city, effect_of(rule)]]
 
     def _failed(self, reason: str) -> None:
+        self._is_asked = True  # what people have drawn is tried again at the next look
         if reason != self.in_force.problem:
             _log.warning("new speeds are not in force", extra={"reason": reason})
         old = self.in_force
@@ -318,7 +337,9 @@ class SpeedPublisher:
     def _compose(self, at_s: float) -> "_Composed":
         city, segments = self._city_segments()
         rules, files = self._said(at_s)
-        kmh = _layered(segments, rules, files, self._factors(segments, at_s))
+        layers = _layers(segments, files)
+        factors = self._factors(segments, at_s, told_by(segments, layers))
+        kmh = speeds_now(segments, layers=layers, factors=factors, rules=rules)
         told, drawn = lines(segments, kmh), _word(city, _drawn(rules, files))
         return _Composed(city, told, told.count(b"\n"), int((kmh == 0).sum()), rules, drawn)
 
@@ -351,11 +372,17 @@ def _word(city: str, drawn: _Drawn) -> str:
     return sha256(msgspec.json.encode((city, drawn))).hexdigest()[:16]
 
 
+def _layers(segments: Segments, files: Sequence[SpeedFile]) -> list[Floats]:
+    return [layer_of(segments, speeds_of(file))[0] for file in files]
+
+
 def _layered(
     segments: Segments,
     rules: Sequence[RoadRule],
     files: Sequence[SpeedFile],
-    factors: Sequence[Floats],
+    learned: Callable[[Floats], Floats] | None,
 ) -> Floats:
-    layers = [layer_of(segments, speeds_of(file))[0] for file in files]
+    """Speeds by files, by what was ``learned`` over what they tell, and by rules."""
+    layers = _layers(segments, files)
+    factors = [] if learned is None else [learned(told_by(segments, layers))]
     return speeds_now(segments, layers=layers, factors=factors, rules=rules)

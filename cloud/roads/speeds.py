@@ -124,9 +124,7 @@ def speeds_now(
         factors: of travel time over what the layers say, NaN where one says nothing.
         rules: those in force now.
     """
-    kmh = segments.kmh.copy()
-    for layer in layers:
-        kmh = np.where(np.isnan(layer), kmh, layer)
+    kmh = _laid(segments.kmh, layers)
     shut = kmh == 0.0
     for factor in factors:
         kmh = np.where(np.isnan(factor), kmh, kmh / np.maximum(factor, 0.05))
@@ -140,6 +138,20 @@ def speeds_now(
         if rule.kind == "closed":
             shut |= share_within(segments, rule) > 0
     kmh[shut] = 0.0
+    return kmh
+
+
+def told_by(segments: Segments, layers: Sequence[Floats]) -> Floats:
+    """Travel time as layers tell it over the profile's, NaN where none tells a speed."""
+    kmh = _laid(np.full(len(segments), np.nan), layers)
+    kmh[kmh == 0.0] = np.nan
+    found: Floats = segments.kmh / np.clip(kmh, MIN_KMH, MAX_KMH)
+    return found
+
+
+def _laid(kmh: Floats, layers: Sequence[Floats]) -> Floats:
+    for layer in layers:
+        kmh = np.where(np.isnan(layer), kmh, layer)
     return kmh
 
 

@@ -144,14 +144,20 @@ class SpeedLearning:
         kept = self._kept or read_pattern(self._folder)
         return kept is not None and kept.city == stamp(self._city)
 
-    def factors(self, segments: Segments, at_s: float) -> list[Floats]:
-        """Travel time over the profile's now: the pattern of this hour, and what is met lately."""
+    def factors(self, segments: Segments, at_s: float, told: Floats) -> list[Floats]:
+        """Travel time now over what is ``told``: the pattern of this hour, and what is met lately.
+
+        ``told`` is travel time too, over the profile's; NaN where nothing is told of a street.
+        """
         kept = self._learned(segments)
         if kept is None and not self._recent:
             return []
-        usual = np.ones(len(segments)) if kept is None else kept.pattern.factor(_hour(kept, at_s))
+        usual = np.ones(len(segments))
+        if kept is not None:
+            usual = kept.pattern.over(kept.pattern.factor(_hour(kept, at_s)), told)
+        whole = usual * np.where(np.isnan(told), 1.0, told)
         recent = [(at_s - then_s, met) for then_s, met in tuple(self._recent)]
-        return [usual, live(segments, [one for one in recent if one[0] >= 0], usual)]
+        return [usual, live(segments, [one for one in recent if one[0] >= 0], whole)]
 
     def hours(self, segments: Segments, at_s: float) -> Hours | None:
         """What is usual in each class of hours; None while nothing is learned."""
@@ -165,6 +171,7 @@ class SpeedLearning:
                 version=kept.version,
                 week=Week(zone=kept.zone, classes=tuple(found)),
                 factors=tuple(kept.pattern.mean(found, number) for number in range(_CLASSES)),
+                over=kept.pattern.over,
             )
         return self._hours
 

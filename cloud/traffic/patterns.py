@@ -14,7 +14,7 @@ from cloud.roads.learning import BUCKETS, Pattern
 
 _FILE: Final = "pattern.bin"
 _WHOLE: Final = {"band_of": "<i1", "place": "<i8", "bucket": "<i1"}
-_PARTS: Final = {"by_band": "<f8", "by_segment": "<f4", "own": "<f4"}
+_PARTS: Final = {"by_band": "<f8", "by_segment": "<f4", "unlearned": "<f4", "own": "<f4"}
 
 
 class Kept(NamedTuple):
@@ -73,6 +73,7 @@ def read_pattern(folder: Path) -> Kept | None:
             band_of=whole["band_of"],
             by_band=parts["by_band"].reshape(-1, BUCKETS),
             by_segment=parts["by_segment"],
+            unlearned=parts["unlearned"],
             place=whole["place"],
             bucket=whole["bucket"],
             own=parts["own"],

@@ -94,6 +94,34 @@ def test_one_odd_passage_says_little_and_many_say_much() -> None:
     assert many > 0.8 * honest
 
 
+@pytest.mark.parametrize("level", [1.0, 1.5])
+def test_a_speed_out_of_a_file_holds_until_vans_have_shown_another_and_counts_once(
+    level: float,
+) -> None:
+    """Twice as slow as the profile on a few streets; others of their kind at another level."""
+    rng = random.Random(4)
+    truth = np.full((len(street()), 24), level)
+    truth[:20] = 2.0
+    told = np.full(len(street()), np.nan)
+    told[:40] = 2.0
+
+    def slow(days: int, *, first: int) -> tuple[np.ndarray, np.ndarray]:
+        """With the file and without, over the profile."""
+        hours = [(d * 86_400 + 12 * HOUR, driven(truth, 12, 3, rng, first)) for d in range(days)]
+        pattern = learn(street(), hours, bucket, days * 86_400)
+        plain = pattern.factor(12)
+        found = pattern.over(plain, told)
+        assert found[40:] == pytest.approx(plain[40:])
+        return found * np.where(np.isnan(told), 1.0, told), plain
+
+    assert slow(0, first=0)[0][:40] == pytest.approx(2.0)
+    assert slow(10, first=40)[0][:40] == pytest.approx(2.0, abs=0.15), "nobody drove there"
+    shown, plain = slow(10, first=0)
+    assert shown[:20].mean() == pytest.approx(2.0, abs=0.35), "as told"
+    otherwise, alone = np.median(shown[20:40]), np.median(plain[20:40])
+    assert alone < otherwise < (alone + 2.0) / 2, "nearer to what vans have shown"
+
+
 def test_what_is_met_now_decays_to_what_is_usual() -> None:
     usual = np.full(len(street()), 1.2)
     jam = gathered(street(), [Passage(tail=5, head=6, seconds=40.0, metres=55.6)] * 3)

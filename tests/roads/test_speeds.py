@@ -30,7 +30,7 @@ from cloud.roads.hours import Week
 from cloud.roads.model import RoadsUnavailable
 from cloud.roads.news import StreetsChanged
 from cloud.roads.publisher import Hours, SpeedPublisher
-from cloud.roads.segments import Segments, read_segments, unpacked
+from cloud.roads.segments import Floats, Segments, read_segments, unpacked
 from cloud.roads.service import Traffic
 from cloud.roads.speed_files import as_geojson, read_rules, read_speeds
 from cloud.roads.speeds import RoadRule, layer_of, lines, speeds_now
@@ -297,12 +297,17 @@ def closes(speeds: bytes) -> bool:
     return b",000.0," in speeds
 
 
+def over(factor: Floats, _told: Floats) -> Floats:
+    """Where no file tells anything."""
+    return factor
+
+
 def test_a_closure_of_days_counts_in_every_class_of_hours(tmp_path: Path) -> None:
     database = Database(tmp_path / "business.db")
     upgrade(database, "business")
     traffic, desk, clock = traffic_of(database), Heard(), Clock()
     factors = tuple(np.full(len(city()), factor) for factor in (1.0, 1.5))
-    usual = Hours(version=1, week=USUAL, factors=factors)
+    usual = Hours(version=1, week=USUAL, factors=factors, over=over)
 
     async def ask() -> None:
         publisher = SpeedPublisher(
@@ -335,7 +340,7 @@ def test_the_times_of_the_next_day_at_which_a_street_is_closed_have_speeds_of_th
     upgrade(database, "business")
     traffic, desk, clock = traffic_of(database), Heard(), Clock()
     factors = tuple(np.full(len(city()), factor) for factor in (1.0, 1.5))
-    usual = Hours(version=1, week=USUAL, factors=factors) if is_learned else None
+    usual = Hours(version=1, week=USUAL, factors=factors, over=over) if is_learned else None
     clock.at_s = 2 * DAY_S + 8 * 3_600
     two, four = 2 * DAY_S + 14 * 3_600, 2 * DAY_S + 16 * 3_600
     drawn = traffic.add("main", fair(from_s=two, until_s=four), "ana")

@@ -23,7 +23,7 @@ from cloud.roads.client import RoadsClient
 from cloud.roads.generations import stamp
 from cloud.roads.keeper import ENGINES, PLAIN
 from cloud.roads.learning import Met, packed, unpacked
-from cloud.roads.segments import Segments, read_segments
+from cloud.roads.segments import Floats, Segments, read_segments
 from cloud.tracking import store as tracking_store
 from cloud.tracking.store import Writes
 from cloud.traffic import store
@@ -112,6 +112,11 @@ def learning_of(
     )  # fmt: skip
 
 
+def as_told(segments: Segments) -> Floats:
+    """Of travel times of which no file tells anything."""
+    return np.full(len(segments), np.nan)
+
+
 async def drive(roads: RoadsClient, telemetry: Database, pace: float, first_s: int) -> None:
     """From plaza to harbour, ``pace`` times as long as the engine says, one fix each second."""
     path = await roads.route([PLAZA, HARBOUR])
@@ -164,16 +169,16 @@ def test_what_vans_drove_is_learned_by_the_hour_and_lately(
         asked = LearnerClient(data.learner_socket)
         met = await asked.met((NOON_S, NOON_S + 3_600), (("main", "van-1"),))
         assert met.seconds.sum() / met.expected_s.sum() == pytest.approx(2.0, rel=0.35)
-        assert learning.factors(segments, clock.now_s()) == []
+        assert learning.factors(segments, clock.now_s(), as_told(segments)) == []
         clock.at_s = NOON_S + 900
         await learning.look()
-        usual, lately = learning.factors(segments, NOON_S + 900)
+        usual, lately = learning.factors(segments, NOON_S + 900, as_told(segments))
         driven = segments.find(met.tail, met.head)
         assert np.median(usual) == pytest.approx(1.0)
         assert (lately[driven] > 1.0).mean() > 0.2
         clock.at_s = NOON_S + 5_400
         await learning.look()
-        usual, lately = learning.factors(segments, NOON_S + 86_400)
+        usual, lately = learning.factors(segments, NOON_S + 86_400, as_told(segments))
         assert np.median(usual[driven]) > 1.15
         assert np.median(lately[driven]) == pytest.approx(1.0, abs=0.1)
 
@@ -262,7 +267,7 @@ def test_a_killed_learner_takes_nothing_with_it_and_learning_goes_on(
         with pytest.raises(LearnerUnavailable, match="restarted by itself"):
             await looking
         assert hours_kept(business) == []
-        _, lately = learning.factors(segments, NOON_S + 1_000)
+        _, lately = learning.factors(segments, NOON_S + 1_000, as_told(segments))
         assert lately.max() > 1.2
         learner.start()
         await learning.look()
@@ -270,7 +275,9 @@ def test_a_killed_learner_takes_nothing_with_it_and_learning_goes_on(
 
     asyncio.run(ask())
     learner.kill()
-    usual, _ = learning_of(data, business, clock).factors(segments, NOON_S + 86_400)
+    usual, _ = learning_of(data, business, clock).factors(
+        segments, NOON_S + 86_400, as_told(segments)
+    )
     assert usual.max() > 1.15, "web starts with what is known though no learner runs"
 
 
@@ -300,7 +307,7 @@ def test_what_was_learned_fits_the_streets_of_a_city_that_is_imported_anew(
         store.put_hour(connection, int(NOON_S) - 3_600, packed(met), is_final=True)
     learning = learning_of(data, business, At(NOON_S))
     asyncio.run(learning.look())
-    usual, _ = learning.factors(segments, NOON_S)
+    usual, _ = learning.factors(segments, NOON_S, as_told(segments))
     assert usual[0] > usual[1]
     before = read_pattern(data.roads)
     data.city.unlink()
@@ -311,7 +318,7 @@ def test_what_was_learned_fits_the_streets_of_a_city_that_is_imported_anew(
     assert after is not None
     assert before.city != after.city == stamp(data.city)
     other = Segments(**{one.name: getattr(segments, one.name)[1:] for one in fields(segments)})
-    assert learning.factors(other, NOON_S) == [], "they tell of other streets"
+    assert learning.factors(other, NOON_S, as_told(other)) == [], "they tell of other streets"
 
 
 def test_a_damaged_pattern_is_as_good_as_none(tmp_path: Path) -> None:
