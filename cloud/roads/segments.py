@@ -1,13 +1,13 @@
 """Every directed segment of the imported city: its nodes, where it lies, how long it takes.
 
 Read from the road engine's own files, so that a pair of nodes here is one that the engine knows:
-``.geometry`` holds the nodes and times of each piece of street in both directions, ``.nbg_nodes``
-their OpenStreetMap ids and coordinates. Both are tar archives of little-endian columns; the packed
-ones hold values of a fixed number of bits without gaps, in blocks of 64.
+``.geometry`` holds the nodes, times and weights of each piece of street in both directions,
+``.nbg_nodes`` their OpenStreetMap ids and coordinates. Both are tar archives of little-endian
+columns; the packed ones hold values of a fixed number of bits without gaps, in blocks of 64.
 """
 
 import tarfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -24,6 +24,8 @@ type Places = npt.NDArray[np.intp]
 
 _EARTH_M: Final = 6_371_000.0
 _DECISECONDS: Final = 10.0
+_LEAST_LIKED: Final = 0.1
+"""Of a segment of a metre, whose weight of a tenth of a second is half a rounding error."""
 _CLOSED: Final = (1 << 22) - 1
 """Stands where a direction cannot be driven (INVALID_SEGMENT_DURATION of OSRM)."""
 
@@ -37,6 +39,8 @@ class Segments:
     Attributes:
         tail, head: OpenStreetMap ids of its nodes. lat, lon, to_lat, to_lon: degrees of both.
         metres: its length. seconds: by the travel profile, without what turns cost.
+        liked: how gladly the profile takes it, as a share of its speed, 0 to 1; one value is that
+            of all.
     """
 
     tail: Longs
@@ -47,6 +51,7 @@ class Segments:
     to_lon: Floats
     metres: Floats
     seconds: Floats
+    liked: Floats = field(default_factory=lambda: np.ones(1))
 
     def __len__(self) -> int:
         return len(self.tail)
@@ -152,6 +157,7 @@ def _segments(geometry: _Tar, nodes: _Tar) -> Segments:
     node = geometry.column(f"{data}/nodes", "<u4").astype(np.int64)
     forward = geometry.packed(f"{data}/forward_durations")
     reverse = geometry.packed(f"{data}/reverse_durations")
+    chosen = geometry.packed(f"{data}/forward_weights"), geometry.packed(f"{data}/reverse_weights")
     ids = nodes.packed("/common/nbn_data/osm_node_ids")
     fixed = nodes.column("/common/nbn_data/coordinates", "<i4").astype(np.float64)
     places = fixed.reshape(-1, 2) / 1e6
@@ -161,11 +167,13 @@ def _segments(geometry: _Tar, nodes: _Tar) -> Segments:
     other = one + 1
     tails, heads = np.concatenate([one, other]), np.concatenate([other, one])
     lasts = np.concatenate([forward[other], reverse[one]])
+    counts = np.concatenate([chosen[0][other], chosen[1][one]])
     # Where a sign or a light stands a node comes twice, with nothing between.
     is_driven = (lasts < _CLOSED) & (ids[node[tails]] != ids[node[heads]])
-    tails, heads, lasts = node[tails[is_driven]], node[heads[is_driven]], lasts[is_driven]
+    tails, heads = node[tails[is_driven]], node[heads[is_driven]]
     order = np.lexsort((ids[heads], ids[tails]))
-    tails, heads, lasts = tails[order], heads[order], lasts[order]
+    tails, heads = tails[order], heads[order]
+    lasts, counts = lasts[is_driven][order], counts[is_driven][order]
     (lon, lat), (to_lon, to_lat) = places[tails].T, places[heads].T
     return Segments(
         tail=ids[tails],
@@ -176,6 +184,7 @@ def _segments(geometry: _Tar, nodes: _Tar) -> Segments:
         to_lon=to_lon,
         metres=_metres(lat, lon, to_lat, to_lon),
         seconds=lasts / _DECISECONDS,
+        liked=np.clip(lasts / np.maximum(counts, 1), _LEAST_LIKED, 1.0),
     )
 
 

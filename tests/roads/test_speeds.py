@@ -105,7 +105,8 @@ def test_a_slow_zone_makes_nobody_faster_and_layers_lie_over_each_other() -> Non
     shut = speeds_now(segments, layers=[layer, closed], factors=[factor], rules=[zone])
     assert np.flatnonzero(shut == 0).tolist() == [3]
     first = lines(segments, told).splitlines()[0].split(b",")
-    assert [float(one) for one in first] == [segments.tail[3], segments.head[3], 16.5, 4.583]
+    rate = pytest.approx(16.5 / 3.6 * segments.liked[3], abs=1e-3)
+    assert [float(one) for one in first] == [segments.tail[3], segments.head[3], 16.5, rate]
 
 
 def test_each_segment_that_differs_is_a_line_of_its_own_speed() -> None:
@@ -117,9 +118,12 @@ def test_each_segment_that_differs_is_a_line_of_its_own_speed() -> None:
     told = {(int(row[0]), int(row[1])): (float(row[2]), float(row[3])) for row in rows}
     pairs = list(zip(segments.tail.tolist(), segments.head.tolist(), strict=True))
     assert pairs[4] not in told
-    for pair, speed, plain in zip(pairs, kmh.tolist(), segments.kmh.tolist(), strict=True):
+    known = zip(kmh.tolist(), segments.kmh.tolist(), segments.liked.tolist(), strict=True)
+    for pair, (speed, plain, liked) in zip(pairs, known, strict=True):
         if abs(speed - plain) > 0.02 * plain:
-            assert told[pair] == pytest.approx((speed, speed / 3.6), abs=0.06)
+            assert told[pair] == pytest.approx((speed, liked * speed / 3.6), abs=0.06)
+    long_ones = np.round(segments.liked[segments.metres > 50], 1)
+    assert {0.9, 1.0} <= set(long_ones) <= {0.7, 0.8, 0.9, 1.0}
     assert lines(segments, segments.kmh) == b""
 
 
