@@ -49,7 +49,8 @@ _NOTED_EACH: Final = 6
 _TOLERATED: Final = 4.0
 """Percent that the share of arrivals inside p10 to p90 may lie off 80: our own choice."""
 _OVERTIME_S: Final = 7_200.0
-_EARLY_S: Final = 600.0
+_EARLY_S: Final = 300.0
+"""So long before a window opens the drivers of the simulation aim to be there."""
 _RATES: Final = Rates(urgent=0.0, called_off=0.03, breakdown=0.0)
 _PLAIN: Final = TrafficTruth()
 _VARIANTS: Final = {

@@ -199,7 +199,6 @@ def _broken(name: str, problems: Sequence[Problem], hours: Hours) -> Iterator[Fi
         figure=f"broken or left out, searched by the hour and mended{name}",
         value=_a_thousand(problems, mended, exact),
         unit="/1000",
-        goal=0.0,
         peer=f"not mended: {own}",
         peer_value=_a_thousand(problems, plans[own], exact),
     )
@@ -208,6 +207,7 @@ def _broken(name: str, problems: Sequence[Problem], hours: Hours) -> Iterator[Fi
         figure=f"the same plans at each hour's own speeds{name}",
         value=_a_thousand(problems, mended, hours.hourly),
         unit="/1000",
+        goal=0.0,
     )
     yield Figure(
         bench="hours",

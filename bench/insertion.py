@@ -22,6 +22,10 @@ _ORDERS: Final = 400
 _SIDE_M: Final = 30_000
 _MPS: Final = 8
 _DETOUR: Final = 1.3
+_SERVICE_S: Final = 180
+_EARLIER_S: Final = 1_800
+_LATER_S: Final = 2_700
+"""A window is open so long before and after the van comes as planned."""
 
 type _Places = npt.NDArray[np.float64]
 type _Legs = dict[tuple[int, int], tuple[int, int]]
@@ -73,41 +77,49 @@ def run() -> Iterator[Figure]:
 
 
 def _fleet(vans: int) -> tuple[Problem, Sequences, _Places]:
+    """Vans where they are at noon, each in a part of its own; half of their doors have windows."""
     dice = np.random.default_rng(1)
     stops = vans * _STOPS
-    places = dice.uniform(0, _SIDE_M, (1 + stops + _ORDERS, 2))
+    places = dice.uniform(0, _SIDE_M, (1 + stops + _ORDERS + vans, 2))
     places[0] = _SIDE_M / 2
     jobs: list[Job] = []
     sequences: list[tuple[Step, ...]] = []
+    fleet: list[Vehicle] = []
     for van in range(vans):
         around = dice.uniform(0, _SIDE_M, 2)
-        first = 1 + van * _STOPS
-        places[first : first + _STOPS] = around + dice.uniform(-1_500, 1_500, (_STOPS, 2))
-        sequences.append(tuple(Step(at - 1, "delivery") for at in range(first, first + _STOPS)))
-        jobs += [
-            Job(
-                id=f"order-{at}",
-                size=1,
-                delivery=at,
-                pickup=None,
-                only_vehicle=f"van-{van}",
-                service_s=180,
+        first, start = 1 + van * _STOPS, 1 + stops + _ORDERS + van
+        own = [start, *range(first, first + _STOPS)]
+        places[own] = around + dice.uniform(-1_500, 1_500, (len(own), 2))
+        sequences.append(tuple(Step(at - 1, "delivery") for at in own[1:]))
+        clock = _NOON
+        for before, at in pairwise(own):
+            clock += int(_DETOUR * np.hypot(*(places[before] - places[at]))) // _MPS
+            window = Window(opens=clock - _EARLIER_S, closes=clock + _LATER_S)
+            jobs.append(
+                Job(
+                    id=f"order-{at}",
+                    size=1,
+                    delivery=at,
+                    pickup=None,
+                    only_vehicle=f"van-{van}",
+                    windows=(window,) if at % 2 else (),
+                    service_s=_SERVICE_S,
+                )
             )
-            for at in range(first, first + _STOPS)
-        ]
-    fleet = tuple(
-        Vehicle(
-            id=f"van-{van}",
-            start=0,
-            end=0,
-            available_from=_NOON,
-            shift_end=_NOON + 10 * 3_600,
-            capacity=100,
+            clock += _SERVICE_S
+        fleet.append(
+            Vehicle(
+                id=f"van-{van}",
+                start=start,
+                end=0,
+                available_from=_NOON,
+                shift_end=_NOON + 10 * 3_600,
+                capacity=100,
+            )
         )
-        for van in range(vans)
-    )
     nowhere = Location(lat=0, lon=0)
-    problem = Problem(locations=(nowhere,) * len(places), vehicles=fleet, jobs=tuple(jobs))
+    locations = (nowhere,) * len(places)
+    problem = Problem(locations=locations, vehicles=tuple(fleet), jobs=tuple(jobs))
     return problem, tuple(sequences), places
 
 
@@ -139,24 +151,22 @@ def _decisions(
     took, busy = [], []
     for number in range(_ORDERS):
         door = 1 + vans * _STOPS + number
-        index = desk.admit(
-            Job(
-                id=f"urgent-{number}",
-                size=1,
-                delivery=door,
-                pickup=0,
-                windows=(Window(opens=_NOON, closes=_NOON + 3 * 3_600),),
-                service_s=180,
-                pickup_service_s=60,
-                priority="urgent",
-                may_be_late=True,
-            )
+        order = Job(
+            id=f"urgent-{number}",
+            size=1,
+            delivery=door,
+            pickup=0,
+            windows=(Window(opens=_NOON, closes=_NOON + 3 * 3_600),),
+            service_s=_SERVICE_S,
+            pickup_service_s=60,
+            priority="urgent",
+            may_be_late=True,
         )
         ways = _ways(places, door)
         if is_depot_new:
             depot = _ways(places, 0)
         begun, worked = time.perf_counter(), time.thread_time()
-        found = desk.decide(index, ways, depot)
+        found = desk.decide(desk.admit(order), ways, depot)
         took.append(time.perf_counter() - begun)
         busy.append(time.thread_time() - worked)
         if found is None:

@@ -40,7 +40,7 @@ from sim.happenings import Errand
 LOOK_EVERY_S: Final = 120.0
 """Simulated; the product looks each ten seconds, which would take the bench longer than the day."""
 REALLY: Final = 0.2
-"""Of the seconds that the product gives a search, so much is really searched."""
+"""Of the seconds that the product gives a search from the plan in force."""
 _LEAST_S: Final = 0.05
 _OVERTIME_S: Final = 7_200.0
 _BESIDE_S: Final = 0.5
@@ -62,6 +62,8 @@ class Replanned(KeptPlan):
     """The product's way: from the plan in force, on events and on promises in danger."""
 
     name = "re-planned from the plan in force"
+    really = REALLY
+    """Of the seconds that it is given, so much is really searched."""
 
     def begin(self, day: LivedDay) -> None:
         """The day begins, and the watch over its promises."""
@@ -181,7 +183,7 @@ class Replanned(KeptPlan):
         day = self.as_it_stands(now_s)
         if not matters(day, job.about) or not day.open_shifts():
             return
-        made = self.made(day, max(_LEAST_S, REALLY * job.seconds), job.solver)
+        made = self.made(day, max(_LEAST_S, self.really * job.seconds), job.solver)
         self._searches += 1
         self._at_work = _AtWork(job, day, made, tries)
         self._lived.call(now_s + job.seconds + _BESIDE_S, f"search {self._searches}")
@@ -249,10 +251,11 @@ class FullResolve(Replanned):
     """A full new plan on each of the same events, as if none were in force."""
 
     name = "a full new plan on each event"
+    really = 1.0  # it begins from nothing each time
 
     def job_for(self, job: Job) -> Job:
-        """A search of the usual length, for urgent orders too."""
-        return replace(job, solver="auto", seconds=REPLAN_S)
+        """A search as long as the product's, and of the usual length for urgent orders too."""
+        return replace(job, solver="auto", seconds=max(job.seconds, REPLAN_S))
 
     def request(self, day: Day, seconds: float) -> SolveRequest:
         """Without any price on change."""

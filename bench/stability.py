@@ -19,6 +19,7 @@ from cloud.planning.questions import SolveRequest
 from cloud.planning.sequence import out_of_order
 from cloud.planning.solution import Plan
 from cloud.planning.solvers.schedule import price_of
+from cloud.planning.solvers.service import lateness_s
 from tests.parts.planner import planner_process
 from tests.parts.roads_engine import demo_city, roads_engine
 
@@ -53,18 +54,19 @@ def run() -> Iterator[Figure]:
 
 
 def _figures(name: str, measured: list[tuple[float, int, float, float]]) -> Iterator[Figure]:
-    for figure, unit, goal, at, peer_at in (
-        ("stops that change van or relative order", "%", 5.0, 0, 3),
-        ("orders left or late", "orders", 0.0, 1, None),
-        ("cost over the best without a price of change", "%", 1.0, 2, None),
+    median, every = statistics.median, sum
+    for figure, unit, goal, at, peer_at, of_all in (
+        ("stops that change van or relative order", "%", 5.0, 0, 3, median),
+        ("orders left or late, all days", "orders", 0.0, 1, None, every),
+        ("cost over the best without a price of change", "%", 1.0, 2, None, median),
     ):
         yield Figure(
             bench="stability",
             figure=f"urgent order {name}, 200 stops: {figure}",
-            value=round(statistics.median(each[at] for each in measured), 2),
+            value=round(of_all(each[at] for each in measured), 2),
             unit=unit,
             goal=goal,
-            peer="PyVRP without a price of change" if peer_at is not None else None,
+            peer="our planner, 5 s, without a price of change" if peer_at is not None else None,
             peer_value=None
             if peer_at is None
             else round(statistics.median(each[peer_at] for each in measured), 2),
@@ -77,7 +79,14 @@ def _compare(client: PlannerClient, later: Problem) -> tuple[float, int, float, 
     free = replace(later, policy=_FREE)
     peer = _plan(client, free, _OPTIMUM_S)
     best = min(price_of(free, peer), price_of(free, ours))
-    broken = len(ours.unserved) + bool(ours.cost.late_s)
+    jobs = {job.id: job for job in later.jobs}
+    late = [
+        visit.job
+        for route in ours.routes
+        for visit in route.visits
+        if visit.kind == "delivery" and lateness_s(jobs[visit.job], visit.start) > 0
+    ]
+    broken = len(ours.unserved) + len(late)
     return (
         _moved(later, ours),
         broken,
