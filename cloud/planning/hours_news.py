@@ -127,7 +127,7 @@ class WaveNews(NamedTuple):
 type HoursNews = AreaNews | PlaceNews | WaveNews
 
 
-def news_of(event: DomainEvent) -> HoursNews | None:
+def hours_of(event: DomainEvent) -> HoursNews | None:
     """What an event tells of hours; None when it tells of something else."""
     match event.kind:
         case "AreaChanged":

@@ -14,7 +14,7 @@ from cloud.foundation.outbox import DomainEvent
 from cloud.planning.budget import Budget
 from cloud.planning.counts import LoopCounts
 from cloud.planning.events import RouteFinished
-from cloud.planning.hours_news import news_of
+from cloud.planning.hours_news import hours_of
 from cloud.planning.job_queue import JobQueue
 from cloud.planning.jobs import DayKey, DepotKey, Job
 from cloud.planning.making import PlanMaker
@@ -119,7 +119,7 @@ class PlanningLoop:
         jobs: list[Job] = []
         if (streets := streets_of(event)) is not None:
             jobs = await asyncio.to_thread(self._queue.ask_of_streets, streets)
-        elif (hours := news_of(event)) is not None:
+        elif (hours := hours_of(event)) is not None:
             jobs = await asyncio.to_thread(self._queue.ask_of_hours, event.tenant, hours)
         elif event.kind == "RouteFinished":
             finished = event.body(RouteFinished)
